@@ -1,0 +1,297 @@
+//! The receiving side: a stream of Flight messages becomes a schema and a stream of batches.
+//!
+//! It differs from `arrow_flight`'s decoder in what both ends here need: the schema and the
+//! descriptor are at hand before the first batch, a message without data is skipped as C++
+//! does, dictionary ids of the stream do not leak into the schema, a body that is not aligned
+//! is copied buffer by buffer and only where a type requires alignment, and a message that
+//! lies about its contents is an error and never a panic.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_buffer::Buffer;
+use arrow_flight::{FlightData, FlightDescriptor};
+use arrow_ipc::{MessageHeader, reader::RecordBatchDecoder, reader::read_dictionary};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+
+use crate::Error;
+use crate::schema::{children, without_dictionary_ids};
+
+/// The strictest alignment of any arrow type.
+const ALIGNMENT: usize = 16;
+
+/// Decodes Flight messages from either end: the schema first, then batches.
+///
+/// The stream ends after the first error: the source's own, or an [`Error`] that says what is
+/// wrong with a message.
+pub fn decode<S, E>(messages: S) -> Decoder<S>
+where
+    S: Stream<Item = Result<FlightData, E>>,
+    E: From<Error>,
+{
+    Decoder {
+        messages: Box::pin(messages),
+        descriptor: None,
+        state: State::Begin,
+    }
+}
+
+/// The batches of a stream of Flight messages; see [`decode`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Decoder<S> {
+    messages: Pin<Box<S>>,
+    descriptor: Option<FlightDescriptor>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Begin,
+    Batches(Box<Reader>),
+    Done,
+}
+
+impl<S> Decoder<S> {
+    /// The schema, once its message was read.
+    pub fn schema(&self) -> Option<SchemaRef> {
+        match &self.state {
+            State::Batches(reader) => Some(reader.schema.clone()),
+            State::Begin | State::Done => None,
+        }
+    }
+
+    /// The descriptor that came with the messages read so far, as in `DoPut`.
+    pub fn descriptor(&self) -> Option<&FlightDescriptor> {
+        self.descriptor.as_ref()
+    }
+}
+
+impl<S, E> Decoder<S>
+where
+    S: Stream<Item = Result<FlightData, E>>,
+    E: From<Error>,
+{
+    /// Waits for the schema, which is the first thing a stream must carry.
+    pub async fn read_schema(&mut self) -> Result<SchemaRef, E> {
+        loop {
+            if let State::Batches(reader) = &self.state {
+                return Ok(reader.schema.clone());
+            }
+            let message = match &self.state {
+                State::Begin => self.messages.next().await,
+                State::Batches(_) | State::Done => None,
+            };
+            let taken = match message {
+                Some(Ok(message)) => self.receive(message).map(|_| ()).map_err(E::from),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::Protocol("the stream ended before its schema").into()),
+            };
+            if let Err(error) = taken {
+                self.state = State::Done;
+                return Err(error);
+            }
+        }
+    }
+
+    fn receive(&mut self, mut message: FlightData) -> Result<Option<RecordBatch>, Error> {
+        if let Some(descriptor) = message.flight_descriptor.take() {
+            self.descriptor.get_or_insert(descriptor);
+        }
+        // A message of metadata alone.
+        if message.data_header.is_empty() {
+            return Ok(None);
+        }
+        match &mut self.state {
+            State::Begin => {
+                self.state = State::Batches(Box::new(Reader::new(&message)?));
+                Ok(None)
+            }
+            State::Batches(reader) => reader.read(message),
+            State::Done => Ok(None),
+        }
+    }
+}
+
+impl<S, E> Stream for Decoder<S>
+where
+    S: Stream<Item = Result<FlightData, E>>,
+    E: From<Error>,
+{
+    type Item = Result<RecordBatch, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if matches!(self.state, State::Done) {
+                return Poll::Ready(None);
+            }
+            let taken = match ready!(self.messages.as_mut().poll_next(cx)) {
+                Some(Ok(message)) => self.receive(message).map_err(E::from),
+                Some(Err(error)) => Err(error),
+                None => {
+                    self.state = State::Done;
+                    return Poll::Ready(None);
+                }
+            };
+            match taken {
+                Ok(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.state = State::Done;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+/// Reads batches of one schema and remembers the dictionaries received.
+#[derive(Debug)]
+struct Reader {
+    /// The schema as batches carry it.
+    schema: SchemaRef,
+    /// The schema with the dictionary ids of this stream.
+    wire_schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// Unions are read in place and need an aligned body; all else aligns itself.
+    needs_alignment: bool,
+}
+
+impl Reader {
+    fn new(message: &FlightData) -> Result<Self, Error> {
+        let wire_schema: Schema = unpanicked("a schema", || {
+            let header = root(&message.data_header)?;
+            match header.header_type() {
+                MessageHeader::Schema => header
+                    .header_as_schema()
+                    .map(arrow_ipc::convert::fb_to_schema)
+                    .ok_or_else(|| missing("schema")),
+                other => Err(ArrowError::ParseError(format!(
+                    "the first message must be a schema, not {other:?}"
+                ))),
+            }
+        })?;
+        Ok(Self {
+            schema: Arc::new(without_dictionary_ids(&wire_schema)),
+            needs_alignment: wire_schema
+                .fields()
+                .iter()
+                .any(|f| has_union(f.data_type())),
+            wire_schema: Arc::new(wire_schema),
+            dictionaries: HashMap::new(),
+        })
+    }
+
+    fn read(&mut self, message: FlightData) -> Result<Option<RecordBatch>, Error> {
+        let body = self.body(message.data_body);
+        unpanicked("a record batch", || {
+            let header = root(&message.data_header)?;
+            match header.header_type() {
+                MessageHeader::DictionaryBatch => {
+                    let batch = header
+                        .header_as_dictionary_batch()
+                        .ok_or_else(|| missing("dictionary"))?;
+                    check_buffers(batch.data(), &body)?;
+                    let version = header.version();
+                    let dictionaries = &mut self.dictionaries;
+                    read_dictionary(&body, batch, &self.wire_schema, dictionaries, &version)?;
+                    Ok(None)
+                }
+                MessageHeader::RecordBatch => {
+                    let batch = header.header_as_record_batch();
+                    check_buffers(batch, &body)?;
+                    let rows = RecordBatchDecoder::try_new(
+                        &body,
+                        batch.ok_or_else(|| missing("record batch"))?,
+                        self.wire_schema.clone(),
+                        &self.dictionaries,
+                        &header.version(),
+                    )?
+                    .read_record_batch()?;
+                    self.with_clean_schema(rows).map(Some)
+                }
+                MessageHeader::NONE => Ok(None),
+                MessageHeader::Schema => Err(ArrowError::ParseError(
+                    "a second schema in one stream".to_string(),
+                )),
+                other => Err(ArrowError::ParseError(format!(
+                    "a message of kind {other:?}, which no frame can hold"
+                ))),
+            }
+        })
+    }
+
+    fn body(&self, body: Bytes) -> Buffer {
+        if self.needs_alignment && !(body.as_ptr() as usize).is_multiple_of(ALIGNMENT) {
+            Buffer::from(body.as_ref())
+        } else {
+            Buffer::from(body)
+        }
+    }
+
+    fn with_clean_schema(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let (_, columns, rows) = batch.into_parts();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+    }
+}
+
+fn root(header: &[u8]) -> Result<arrow_ipc::Message<'_>, ArrowError> {
+    arrow_ipc::root_as_message(header)
+        .map_err(|error| ArrowError::ParseError(format!("not an IPC message: {error}")))
+}
+
+fn missing(what: &str) -> ArrowError {
+    ArrowError::ParseError(format!("a {what} message without its contents"))
+}
+
+/// Refuses a batch that refers to bytes beyond its body.
+fn check_buffers(batch: Option<arrow_ipc::RecordBatch<'_>>, body: &[u8]) -> Result<(), ArrowError> {
+    let batch = batch.ok_or_else(|| missing("batch"))?;
+    let within = |buffer: &arrow_ipc::Buffer| {
+        let start = usize::try_from(buffer.offset()).ok();
+        let length = usize::try_from(buffer.length()).ok();
+        start
+            .zip(length)
+            .and_then(|(start, length)| start.checked_add(length))
+            .is_some_and(|end| end <= body.len())
+    };
+    if batch.length() < 0 || !batch.buffers().into_iter().flatten().all(within) {
+        return Err(ArrowError::ParseError(format!(
+            "the message announces more than the {} bytes it holds",
+            body.len()
+        )));
+    }
+    Ok(())
+}
+
+fn has_union(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Union(_, _) => true,
+        DataType::Dictionary(_, values) => has_union(values),
+        other => children(other)
+            .into_iter()
+            .any(|f| has_union(f.data_type())),
+    }
+}
+
+/// Runs a reader of the peer's bytes. arrow-ipc panics on some malformed messages, and what
+/// a peer sends must not end the task that reads it.
+pub(crate) fn unpanicked<T>(
+    what: &str,
+    read: impl FnOnce() -> Result<T, ArrowError>,
+) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Malformed(format!("cannot read {what}: {error}"))),
+        Err(_) => Err(Error::Malformed(format!(
+            "cannot read {what}: its parts contradict each other"
+        ))),
+    }
+}

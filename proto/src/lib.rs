@@ -1,0 +1,42 @@
+//! The wire contract of Shoots: names, requests, results and errors, as types.
+//!
+//! Everything on the wire that is not record batches is UTF-8 JSON inside Flight messages. This
+//! crate gives each of those messages a type that cannot hold a bad value, and one way to read it:
+//! [`decode()`] refuses unknown fields, wrong types and bad names with a [`RequestError`] that names
+//! the field. A missing optional field and `null` mean the same.
+//!
+//! | call | in | out |
+//! |---|---|---|
+//! | `DoPut` | [`PutCommand`] | [`PutResult`] |
+//! | `DoGet`, `GetFlightInfo`, `GetSchema` | [`GetTicket`], [`FrameId`] as a path | rows, [`FrameSummary`] |
+//! | `ListFlights` | [`ListCriteria`] | [`FrameSummary`] |
+//! | `DoAction` | see [`action`] | see [`action`] |
+//! | any | | [`ErrorBody`] |
+//!
+//! Requests are strict: a field that this version does not know could change what is asked for, so
+//! it is refused. Results are lenient: a newer server may say more than this version understands,
+//! and a put that succeeded must not look as if it failed.
+//!
+//! The crate knows serde and nothing of Flight, gRPC, Arrow, SQL or storage, so that both ends and
+//! the store can share its vocabulary. Files in `tests/golden` freeze the bytes.
+
+pub mod action;
+pub mod as_of;
+pub mod decode;
+pub mod error;
+mod excerpt;
+mod field;
+pub mod get;
+pub mod list;
+pub mod name;
+pub mod put;
+mod time;
+
+pub use action::BucketDeleteMode;
+pub use as_of::AsOf;
+pub use decode::{decode, decode_or_default, encode};
+pub use error::{ErrorBody, ErrorKind, RequestError};
+pub use get::GetTicket;
+pub use list::{FrameSummary, ListCriteria};
+pub use name::{BucketName, FrameId, FrameName, NameError};
+pub use put::{PutCommand, PutMode, PutResult};

@@ -1,0 +1,335 @@
+//! The server's settings as data: every field with its default, its meaning and its unit.
+//!
+//! [`Config`] is what an embedding program fills in and what the binary assembles from four places: a flag
+//! beats an environment variable, which beats the TOML file, which beats the default. The order is kept by
+//! laying one table of values over the other, so a setting is described once, in [`SETTINGS`], and every
+//! source knows it. A key that no setting has is refused, and so is a value of another type, with the name
+//! of the source in the message.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// How the server runs. Start from [`Config::default`] and change what matters.
+///
+/// ```
+/// use shoots_server::Config;
+///
+/// let config = Config {
+///     port: 0,
+///     bucket_dir: "memory://".into(),
+///     ..Config::default()
+/// };
+/// assert_eq!(config.host, "localhost");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The name or address to listen on.
+    pub host: String,
+    /// The TCP port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Where the frames are kept: a directory, or a store's URL such as `memory://`.
+    pub bucket_dir: String,
+    /// Refuse every call that would change something.
+    pub read_only: bool,
+    /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
+    pub log_level: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// The largest single message that a client may send, in bytes.
+    pub max_message_bytes: u64,
+    /// Memory for rows on their way to the store, for all puts together, in bytes.
+    pub put_memory_bytes: u64,
+    /// Memory for sorting, grouping and joining, for all queries together, in bytes.
+    pub query_memory_bytes: u64,
+    /// Disk space for what queries cannot hold in memory, for all queries together, in bytes.
+    pub query_spill_bytes: u64,
+    /// How long one query may run, in seconds.
+    pub query_seconds: u64,
+    /// How many queries may run at the same time; further ones wait.
+    pub queries_at_once: u64,
+    /// How long running calls may go on once the server was asked to stop, in seconds.
+    pub shutdown_grace_seconds: u64,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "localhost".into(),
+            port: 8081,
+            bucket_dir: "./buckets".into(),
+            read_only: false,
+            log_level: "info".into(),
+            log_format: LogFormat::Text,
+            max_message_bytes: 1 << 30,
+            put_memory_bytes: 256 << 20,
+            query_memory_bytes: 1 << 30,
+            query_spill_bytes: 16 << 30,
+            query_seconds: 3600,
+            queries_at_once: 32,
+            shutdown_grace_seconds: 30,
+        }
+    }
+}
+
+/// One setting: its name in the file, and what it means.
+///
+/// The flag is the name with dashes, the environment variable the name in capitals after `SHOOTS_`.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) flag: &'static str,
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    pub(crate) fn variable(&self) -> String {
+        format!("SHOOTS_{}", self.name.to_uppercase())
+    }
+}
+
+/// Every setting, in the order in which they are shown.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "host",
+        flag: "host",
+        help: "Name or address to listen on",
+    },
+    Setting {
+        name: "port",
+        flag: "port",
+        help: "TCP port to listen on; 0 takes a free one",
+    },
+    Setting {
+        name: "bucket_dir",
+        flag: "bucket-dir",
+        help: "Where the frames are kept: a directory, or a store's URL such as memory://",
+    },
+    Setting {
+        name: "read_only",
+        flag: "read-only",
+        help: "Refuse every call that would change something",
+    },
+    Setting {
+        name: "log_level",
+        flag: "log-level",
+        help: "Which log lines to write: a level, or a filter such as info,shoots_server=debug",
+    },
+    Setting {
+        name: "log_format",
+        flag: "log-format",
+        help: "How log lines look: text or json",
+    },
+    Setting {
+        name: "max_message_bytes",
+        flag: "max-message-bytes",
+        help: "Largest single message that a client may send, in bytes",
+    },
+    Setting {
+        name: "put_memory_bytes",
+        flag: "put-memory-bytes",
+        help: "Memory for rows on their way to the store, for all puts together, in bytes",
+    },
+    Setting {
+        name: "query_memory_bytes",
+        flag: "query-memory-bytes",
+        help: "Memory for sorting, grouping and joining, for all queries together, in bytes",
+    },
+    Setting {
+        name: "query_spill_bytes",
+        flag: "query-spill-bytes",
+        help: "Disk space for what queries cannot hold in memory, in bytes",
+    },
+    Setting {
+        name: "query_seconds",
+        flag: "query-seconds",
+        help: "How long one query may run, in seconds",
+    },
+    Setting {
+        name: "queries_at_once",
+        flag: "queries-at-once",
+        help: "How many queries may run at the same time; further ones wait",
+    },
+    Setting {
+        name: "shutdown_grace_seconds",
+        flag: "shutdown-grace-seconds",
+        help: "How long running calls may go on once the server was asked to stop, in seconds",
+    },
+];
+
+/// A setting that cannot be used, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {problem}")]
+pub struct ConfigError {
+    origin: String,
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(origin: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self {
+            origin: origin.to_string(),
+            problem: problem.to_string().trim_end().to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the settings of a TOML text; what it does not name keeps its default.
+    ///
+    /// `origin` is what error messages call the text, such as its path.
+    pub fn from_toml(origin: &str, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|e| ConfigError::new(origin, e))
+    }
+
+    /// The settings as TOML, each under a comment that says what it means.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        let table = self.table()?;
+        let mut text = String::new();
+        for setting in SETTINGS {
+            if let Some(value) = table.get(setting.name) {
+                text.push_str(&format!("# {}\n{} = {value}\n", setting.help, setting.name));
+            }
+        }
+        Ok(text)
+    }
+
+    pub(crate) fn table(&self) -> Result<Table, ConfigError> {
+        Table::try_from(self).map_err(|e| ConfigError::new("settings", e))
+    }
+}
+
+/// Settings laid over each other, the later the stronger, each value checked as it comes in.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    values: Table,
+}
+
+impl Layers {
+    /// The defaults, over which everything else is laid.
+    pub(crate) fn new() -> Result<Self, ConfigError> {
+        Ok(Self {
+            values: Config::default().table()?,
+        })
+    }
+
+    /// Lays a whole TOML text over what is there.
+    pub(crate) fn lay_toml(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
+        Config::from_toml(origin, text)?;
+        let table: Table = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
+        self.values.extend(table);
+        Ok(())
+    }
+
+    /// Lays one value, given as text, over what is there.
+    ///
+    /// Empty text is a value too: an environment variable that is set to nothing does not mean the default.
+    pub(crate) fn lay_text(
+        &mut self,
+        origin: &str,
+        setting: &Setting,
+        text: &str,
+    ) -> Result<(), ConfigError> {
+        let value = match self.values.get(setting.name) {
+            Some(Value::Integer(_)) => {
+                let digits = text.replace('_', "");
+                Value::Integer(digits.parse().map_err(|_| {
+                    ConfigError::new(origin, format!("{text:?} is not a whole number"))
+                })?)
+            }
+            Some(Value::Boolean(_)) => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Value::Boolean(true),
+                "false" | "0" | "no" | "off" => Value::Boolean(false),
+                _ => {
+                    return Err(ConfigError::new(
+                        origin,
+                        format!("{text:?} is neither true nor false"),
+                    ));
+                }
+            },
+            _ => Value::String(text.to_owned()),
+        };
+        self.values.insert(setting.name.to_owned(), value);
+        Config::deserialize(self.values.clone()).map_err(|e| ConfigError::new(origin, e))?;
+        Ok(())
+    }
+
+    /// What came out on top.
+    pub(crate) fn config(self) -> Result<Config, ConfigError> {
+        Config::deserialize(self.values).map_err(|e| ConfigError::new("settings", e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_described_and_every_description_has_a_field() {
+        let fields: Vec<String> = Config::default().table().unwrap().keys().cloned().collect();
+        let mut described: Vec<&str> = SETTINGS.iter().map(|s| s.name).collect();
+        described.sort_unstable();
+        let mut fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, described);
+        for setting in SETTINGS {
+            assert_eq!(setting.flag, setting.name.replace('_', "-"));
+        }
+    }
+
+    #[test]
+    fn printed_settings_read_back_as_themselves() {
+        let config = Config {
+            host: "::1".into(),
+            bucket_dir: "C:\\a \"b\"".into(),
+            log_format: LogFormat::Json,
+            read_only: true,
+            ..Config::default()
+        };
+        let text = config.to_toml().unwrap();
+        assert_eq!(Config::from_toml("printed", &text).unwrap(), config);
+        assert_eq!(text.lines().count(), 2 * SETTINGS.len());
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_refused_by_name() {
+        let error = Config::from_toml("shoots.toml", "prot = 1\n").unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("shoots.toml: "), "{error}");
+        assert!(error.contains("prot"), "{error}");
+        let error = Config::from_toml("shoots.toml", "port = \"x\"\n").unwrap_err();
+        assert!(error.to_string().contains("port"), "{error}");
+        let error = Config::from_toml("shoots.toml", "port = 70000\n").unwrap_err();
+        assert!(error.to_string().contains("70000"), "{error}");
+        assert!(Config::from_toml("shoots.toml", "max_message_bytes = -1\n").is_err());
+    }
+
+    #[test]
+    fn later_layers_win_and_bad_text_names_its_origin() {
+        let port = SETTINGS.iter().find(|s| s.name == "port").unwrap();
+        let read_only = SETTINGS.iter().find(|s| s.name == "read_only").unwrap();
+        let mut layers = Layers::new().unwrap();
+        layers
+            .lay_toml("f", "port = 1\nhost = \"file\"\nread_only = true")
+            .unwrap();
+        layers.lay_text("SHOOTS_PORT", port, "2").unwrap();
+        layers.lay_text("SHOOTS_READ_ONLY", read_only, "off").unwrap();
+        let error = layers.lay_text("--port", port, "many").unwrap_err();
+        assert_eq!(error.to_string(), "--port: \"many\" is not a whole number");
+        let config = layers.config().unwrap();
+        assert_eq!((config.port, config.host.as_str()), (2, "file"));
+        assert!(!config.read_only);
+    }
+}

@@ -1,0 +1,129 @@
+//! `GetFlightInfo` and `GetSchema`: what a get would deliver, without getting it.
+
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
+use bytes::Bytes;
+use shoots_proto::{AsOf, ErrorKind, FrameId, FrameSummary, GetTicket, encode};
+use shoots_store::Snapshot;
+
+use super::Shared;
+use super::get::{Selection, read_ticket};
+use crate::status::Failure;
+
+/// A size that is not known, in Flight's terms.
+const UNKNOWN: i64 = -1;
+
+/// Describes the rows that a descriptor stands for.
+///
+/// The ticket in the answer names the version that was described, so that a get with it delivers that one even
+/// if the frame changes in between.
+pub(super) async fn flight_info(
+    shared: &Shared,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo, Failure> {
+    let ticket = ticket(&descriptor)?;
+    let selection = Selection::of(shared, &ticket).await?;
+    let snapshot = &selection.snapshot;
+    let whole = ticket.sql.is_none()
+        && ticket.columns.is_none()
+        && selection.rows() == Some(snapshot.rows());
+    let ticket = pinned(ticket, snapshot);
+    let mut info = FlightInfo::new()
+        .with_descriptor(descriptor)
+        .with_endpoint(endpoint(&ticket)?)
+        .with_ordered(true)
+        .with_total_records(selection.rows().map_or(UNKNOWN, flight_size))
+        .with_app_metadata(summary(snapshot)?);
+    info.schema = shoots_flight::schema_message(&selection.schema())?;
+    info.total_bytes = if whole {
+        flight_size(snapshot.bytes())
+    } else {
+        UNKNOWN
+    };
+    Ok(info)
+}
+
+/// The schema of the rows that a descriptor stands for.
+pub(super) async fn schema(
+    shared: &Shared,
+    descriptor: FlightDescriptor,
+) -> Result<SchemaResult, Failure> {
+    let ticket = ticket(&descriptor)?;
+    let selection = Selection::of(shared, &ticket).await?;
+    Ok(SchemaResult {
+        schema: shoots_flight::schema_message(&selection.schema())?,
+    })
+}
+
+/// Describes all of a frame, as a listing does.
+pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
+    let ticket = GetTicket {
+        bucket: snapshot.frame().bucket.clone(),
+        ..GetTicket::new(snapshot.frame().name.clone())
+    };
+    let ticket = pinned(ticket, snapshot);
+    let mut info = FlightInfo::new()
+        .with_descriptor(FlightDescriptor::new_path(snapshot.frame().to_path()))
+        .with_endpoint(endpoint(&ticket)?)
+        .with_ordered(true)
+        .with_total_records(flight_size(snapshot.rows()))
+        .with_total_bytes(flight_size(snapshot.bytes()))
+        .with_app_metadata(summary(snapshot)?);
+    info.schema = shoots_flight::schema_message(&snapshot.schema())?;
+    Ok(info)
+}
+
+/// The ticket that a descriptor stands for: its command, or a frame by its path.
+fn ticket(descriptor: &FlightDescriptor) -> Result<GetTicket, Failure> {
+    match descriptor.r#type() {
+        DescriptorType::Cmd => read_ticket("descriptor", &descriptor.cmd),
+        DescriptorType::Path => {
+            let FrameId { bucket, name } = FrameId::from_path(&descriptor.path)?;
+            Ok(GetTicket {
+                bucket,
+                ..GetTicket::new(name)
+            })
+        }
+        DescriptorType::Unknown => Err(Failure::invalid(
+            "descriptor",
+            Some("type"),
+            "must be a command (a ticket as JSON) or a path ([name] or [name, bucket])",
+        )),
+    }
+}
+
+/// The ticket for exactly this version; a plain file has none to name.
+fn pinned(ticket: GetTicket, snapshot: &Snapshot) -> GetTicket {
+    let version = snapshot.version().and_then(|v| i64::try_from(v).ok());
+    let as_of = version.map(AsOf::Version).or(ticket.as_of);
+    GetTicket { as_of, ..ticket }
+}
+
+fn endpoint(ticket: &GetTicket) -> Result<FlightEndpoint, Failure> {
+    Ok(FlightEndpoint {
+        ticket: Some(Ticket {
+            ticket: json(ticket)?,
+        }),
+        ..FlightEndpoint::default()
+    })
+}
+
+fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
+    json(&FrameSummary {
+        version: snapshot.version(),
+        commit: snapshot.commit(),
+        rows: snapshot.rows(),
+        bytes: snapshot.bytes(),
+        segments: snapshot.segment_count(),
+    })
+}
+
+fn json<T: serde::Serialize>(message: &T) -> Result<Bytes, Failure> {
+    encode(message)
+        .map(Bytes::from)
+        .map_err(|e| Failure::new(ErrorKind::InternalError, e.to_string()))
+}
+
+fn flight_size(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

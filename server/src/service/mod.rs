@@ -1,0 +1,174 @@
+//! The Flight service: which call is answered where.
+//!
+//! Flight has few calls, and what each means here is the wire contract's JSON. This file only dispatches;
+//! one file per call does the work, as a function from a request type to a result or a
+//! [`Failure`](crate::status::Failure). Requests are read with their types in `shoots-proto`, which is the
+//! edge where bad input ends.
+
+mod action;
+mod flight_sql;
+mod get;
+mod handshake;
+mod info;
+mod list;
+mod put;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use shoots_store::Store;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::call::{Answers, Call};
+use crate::query::Queries;
+use crate::status::Failure;
+use crate::stop::Stop;
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) queries: Queries,
+    pub(crate) read_only: bool,
+    pub(crate) stop: Stop,
+}
+
+impl Shared {
+    fn check_writable(&self, what: &str) -> Result<(), Failure> {
+        if self.read_only {
+            return Err(Failure::read_only(what));
+        }
+        Ok(())
+    }
+}
+
+/// Answers the calls of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+}
+
+impl Service {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    fn begin<T>(&self, name: &'static str, request: &Request<T>) -> (Call, Arc<Shared>) {
+        let call = Call::begin(name, request.metadata(), self.shared.stop.watch());
+        (call, Arc::clone(&self.shared))
+    }
+}
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = Answers<HandshakeResponse>;
+    type ListFlightsStream = Answers<FlightInfo>;
+    type DoGetStream = Answers<FlightData>;
+    type DoPutStream = Answers<PutResult>;
+    type DoExchangeStream = Answers<FlightData>;
+    type DoActionStream = Answers<arrow_flight::Result>;
+    type ListActionsStream = Answers<ActionType>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        let (call, _) = self.begin("Handshake", &request);
+        call.answers(async { Ok(handshake::handshake(request.into_inner())) })
+            .await
+    }
+
+    async fn list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        let (call, shared) = self.begin("ListFlights", &request);
+        call.answers(list::list(shared, request.into_inner())).await
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let (call, shared) = self.begin("GetFlightInfo", &request);
+        call.answer(info::flight_info(&shared, request.into_inner()))
+            .await
+    }
+
+    async fn poll_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        let (call, _) = self.begin("PollFlightInfo", &request);
+        call.answer(async {
+            Err(Failure::Unimplemented(
+                "PollFlightInfo is not available; use GetFlightInfo".into(),
+            ))
+        })
+        .await
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let (call, shared) = self.begin("GetSchema", &request);
+        call.answer(info::schema(&shared, request.into_inner()))
+            .await
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        let (call, shared) = self.begin("DoGet", &request);
+        call.answers(get::get(shared, request.into_inner())).await
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let (call, shared) = self.begin("DoPut", &request);
+        call.answers(async { Ok(put::put(shared, request.into_inner())) })
+            .await
+    }
+
+    async fn do_exchange(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        let (call, _) = self.begin("DoExchange", &request);
+        call.answers(async {
+            Err::<futures::stream::Empty<_>, _>(Failure::Unimplemented(
+                "DoExchange is not available; use DoPut and DoGet".into(),
+            ))
+        })
+        .await
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        let (call, shared) = self.begin("DoAction", &request);
+        call.answers(action::act(shared, request.into_inner())).await
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        let (call, _) = self.begin("ListActions", &request);
+        call.answers(async { Ok(action::list()) }).await
+    }
+}

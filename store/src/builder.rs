@@ -1,0 +1,174 @@
+//! Opening a store: where it is, how large its caches are, and what it gets the time from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use url::Url;
+
+use crate::disk::Disk;
+use crate::environment::{Environment, SystemEnvironment};
+use crate::error::{Error, Result};
+use crate::objects::Objects;
+use crate::segment::SegmentLimits;
+use crate::shared::{Shared, Sizes};
+use crate::store::Store;
+
+/// Settings and parts of a store; each has a default.
+#[derive(Debug)]
+pub struct StoreBuilder {
+    location: String,
+    object_store: Option<Arc<dyn ObjectStore>>,
+    environment: Arc<dyn Environment>,
+    read_only: bool,
+    sizes: Sizes,
+}
+
+/// Where a location leads.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Memory,
+    Folder(PathBuf),
+}
+
+impl StoreBuilder {
+    pub(crate) fn new(location: &str) -> Self {
+        Self {
+            location: location.to_owned(),
+            object_store: None,
+            environment: Arc::new(SystemEnvironment),
+            read_only: false,
+            sizes: Sizes {
+                head_cache_bytes: 64 << 20,
+                checkpoint_cache_bytes: 32 << 20,
+                put_memory_bytes: 256 << 20,
+                limits: SegmentLimits::default(),
+            },
+        }
+    }
+
+    /// Memory that the rows of all puts together may take, in bytes. Default: 256 MiB.
+    #[must_use]
+    pub fn put_memory_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.put_memory_bytes = bytes;
+        self
+    }
+
+    /// Memory for the newest log entries of frames, in bytes. Default: 64 MiB.
+    #[must_use]
+    pub fn head_cache_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.head_cache_bytes = bytes;
+        self
+    }
+
+    /// Memory for lists of segments, in bytes. Default: 32 MiB.
+    #[must_use]
+    pub fn checkpoint_cache_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.checkpoint_cache_bytes = bytes;
+        self
+    }
+
+    /// Limits of one segment. Default: a million rows, 64 MiB encoded.
+    #[must_use]
+    pub fn segment_limits(mut self, limits: SegmentLimits) -> Self {
+        self.sizes.limits = limits;
+        self
+    }
+
+    /// Refuse every write, and never touch what is stored.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Another source of time and ids than the machine.
+    #[must_use]
+    pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Keep everything in this object store, whatever the location says. It must offer create-if-absent and
+    /// confirm only what is durable.
+    #[must_use]
+    pub fn object_store(mut self, object_store: Arc<dyn ObjectStore>) -> Self {
+        self.object_store = Some(object_store);
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the location means nothing,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it is no folder that can be used.
+    pub async fn open(self) -> Result<Store> {
+        let (object_store, disk): (Arc<dyn ObjectStore>, _) = match self.object_store {
+            Some(object_store) => (object_store, None),
+            None => match place(&self.location)? {
+                Place::Memory => (Arc::new(InMemory::new()), None),
+                Place::Folder(folder) => {
+                    let disk = open_disk(&folder, self.read_only, &self.environment).await?;
+                    (Arc::clone(&disk) as Arc<dyn ObjectStore>, Some(disk))
+                }
+            },
+        };
+        let objects = Objects::new(object_store);
+        let shared = Shared::new(objects, disk, self.environment, self.sizes, self.read_only);
+        Ok(Store::new(shared))
+    }
+}
+
+fn place(location: &str) -> Result<Place> {
+    let invalid = |problem: String| Error::invalid("location", problem);
+    if location.is_empty() {
+        return Err(invalid("it is empty: give a folder or a URL".to_owned()));
+    }
+    if !location.contains("://") {
+        return Ok(Place::Folder(PathBuf::from(location)));
+    }
+    let url = Url::parse(location).map_err(|error| invalid(format!("`{location}`: {error}")))?;
+    match url.scheme() {
+        "memory" => Ok(Place::Memory),
+        "file" => url
+            .to_file_path()
+            .map(Place::Folder)
+            .map_err(|()| invalid(format!("`{location}` is not a path on this machine"))),
+        other => Err(invalid(format!(
+            "`{other}://` is not known; use a path, file:// or memory://"
+        ))),
+    }
+}
+
+/// Opens the folder, and makes sure now that it can be used, not at the first put.
+async fn open_disk(
+    folder: &Path,
+    read_only: bool,
+    environment: &Arc<dyn Environment>,
+) -> Result<Arc<Disk>> {
+    let folder = std::path::absolute(folder)
+        .map_err(|error| Error::io(format!("opening {}", folder.display()), error))?;
+    let ids = Arc::clone(environment);
+    let unique = Arc::new(move || format!("{:032x}", ids.unique()));
+    Disk::open(&folder, read_only, unique).await.map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_paths_or_urls() {
+        let folder = |path: &str| Place::Folder(PathBuf::from(path));
+        assert_eq!(place("./buckets").unwrap(), folder("./buckets"));
+        assert_eq!(place("/data/my shoots").unwrap(), folder("/data/my shoots"));
+        assert_eq!(place("file:///data/a%20b").unwrap(), folder("/data/a b"));
+        assert_eq!(place("memory://").unwrap(), Place::Memory);
+        for bad in ["", "ftp://host/x", "://"] {
+            let error = place(bad).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidRequest, "{bad}");
+            assert!(error.to_string().starts_with("location: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What can go wrong in a store: many precise causes, few kinds.
+//!
+//! A [`Cause`] says what happened, in words for the person who reads it, and stays inside the crate. Callers
+//! decide by [`ErrorKind`], which is named after what they can do: fix the request, try again, or report.
+//! The kind is exhaustive on purpose, so that whoever maps it (the server does) is told by the compiler when
+//! one is added.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// The result of most calls into a store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller of a failed call can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The bucket, frame or version does not exist.
+    NotFound,
+    /// The frame or bucket exists already, and the call asked that it should not.
+    AlreadyExists,
+    /// The bucket still holds frames, and the call asked that it should not.
+    BucketNotEmpty,
+    /// The request makes no sense as it stands: correct it.
+    InvalidRequest,
+    /// The rows' types cannot be stored, or are not those of the frame.
+    Schema,
+    /// Another writer came first; nothing was written. Read again and retry.
+    Conflict,
+    /// The write may or may not have taken effect. Read back (or retry with the same `request_id`).
+    OutcomeUnknown,
+    /// Stored bytes are not what was written.
+    Damaged,
+    /// The storage below failed; nothing was acknowledged.
+    Io,
+    /// The store was opened for reading only.
+    ReadOnly,
+    /// The frame was written by a program that is newer than this one.
+    Newer,
+    /// The store was about to break one of its own rules, and did not. Report it.
+    Internal,
+}
+
+/// A failed call: a [kind](Error::kind) to act on and a message to read.
+///
+/// Cloning is cheap: puts that were published together fail together.
+#[derive(Clone)]
+pub struct Error(Arc<Cause>);
+
+/// Everything that can go wrong, each with the words that its reader needs.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("no such {what}: {name}")]
+    NotFound { what: &'static str, name: String },
+    #[error("{what} {name} exists already")]
+    AlreadyExists { what: &'static str, name: String },
+    #[error("bucket {bucket} is not empty: it holds {frames} frame(s), {example} among them")]
+    BucketNotEmpty {
+        bucket: String,
+        frames: usize,
+        example: String,
+    },
+    #[error("{field}: {problem}")]
+    InvalidRequest { field: &'static str, problem: String },
+    #[error("cannot store these columns: {0}")]
+    Unsupported(String),
+    #[error("the rows do not fit frame {frame}: {columns}")]
+    SchemaMismatch { frame: String, columns: String },
+    #[error("{0}; nothing was written, try again")]
+    Conflict(String),
+    #[error(
+        "the outcome of this write is unknown ({problem}): read the frame to see whether it took effect, or retry with the same request_id"
+    )]
+    OutcomeUnknown { problem: String },
+    #[error("{object} is damaged: {problem}")]
+    Damaged { object: String, problem: String },
+    #[error("{doing}: {source}")]
+    Io {
+        doing: String,
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    #[error("the store was opened for reading only")]
+    ReadOnly,
+    #[error("{object} needs {needs}, which this version of Shoots does not know: upgrade Shoots")]
+    Newer { object: String, needs: String },
+    #[error("nothing was written to {frame}, because it would have broken a rule of the log: {rule}; please report this")]
+    Invariant { frame: String, rule: String },
+    #[error("a task of the store ended without an answer: {0}")]
+    Task(String),
+}
+
+impl Error {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match *self.0 {
+            Cause::NotFound { .. } => ErrorKind::NotFound,
+            Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
+            Cause::InvalidRequest { .. } => ErrorKind::InvalidRequest,
+            Cause::Unsupported(_) | Cause::SchemaMismatch { .. } => ErrorKind::Schema,
+            Cause::Conflict(_) => ErrorKind::Conflict,
+            Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
+            Cause::Damaged { .. } => ErrorKind::Damaged,
+            Cause::Io { .. } => ErrorKind::Io,
+            Cause::ReadOnly => ErrorKind::ReadOnly,
+            Cause::Newer { .. } => ErrorKind::Newer,
+            Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn io(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Cause::Io {
+            doing: doing.into(),
+            source: source.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn damaged(object: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Cause::Damaged {
+            object: object.to_string(),
+            problem: problem.to_string(),
+        }
+        .into()
+    }
+
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Cause::InvalidRequest {
+            field,
+            problem: problem.into(),
+        }
+        .into()
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self(Arc::new(cause))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}

@@ -1,0 +1,147 @@
+//! One frame's log together with what the process keeps in memory for it.
+
+use std::sync::Arc;
+
+use shoots_proto::name::FrameId;
+
+use crate::error::{Error, Result};
+use crate::layout::FramePaths;
+use crate::log::checkpoint::Checkpoints;
+use crate::log::entry::Entry;
+use crate::log::head::{Head, LogReader};
+use crate::log::commit::Published;
+use crate::log::plan::{NamedSchema, Proposal};
+use crate::objects::Objects;
+use crate::schema;
+use crate::shared::Shared;
+use crate::time::Timestamp;
+
+/// Reads and extends one frame's log. Cheap to make and to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameLog {
+    shared: Arc<Shared>,
+    frame: Arc<FrameId>,
+    reader: LogReader,
+}
+
+impl FrameLog {
+    pub(crate) fn new(shared: Arc<Shared>, frame: &FrameId) -> Self {
+        let reader = LogReader {
+            objects: shared.objects.clone(),
+            paths: FramePaths::new(frame),
+        };
+        Self {
+            shared,
+            frame: Arc::new(frame.clone()),
+            reader,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn frame(&self) -> &FrameId {
+        &self.frame
+    }
+
+    pub(crate) fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    pub(crate) fn paths(&self) -> &FramePaths {
+        &self.reader.paths
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.reader.objects
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.environment.now()
+    }
+
+    /// A fresh name or id: 32 hexadecimal digits.
+    pub(crate) fn unique_id(&self) -> String {
+        format!("{:032x}", self.shared.environment.unique())
+    }
+
+    pub(crate) fn checkpoints(&self) -> Checkpoints {
+        let cache = self.shared.checkpoints.clone();
+        Checkpoints::new(self.objects().clone(), self.paths().clone(), cache)
+    }
+
+    /// The newest entry that this process has seen, without looking.
+    pub(crate) fn remembered_head(&self) -> Option<Head> {
+        self.shared.heads.get(&*self.frame)
+    }
+
+    /// The newest entry there is at the time of the call.
+    pub(crate) async fn newest(&self) -> Result<Option<Head>> {
+        let known = self.remembered_head().map(|head| head.entry);
+        self.confirm(known).await
+    }
+
+    /// The newest entry, at least the one that is given.
+    pub(crate) async fn newest_from(&self, known: Arc<Entry>) -> Result<Option<Head>> {
+        self.confirm(Some(known)).await
+    }
+
+    async fn confirm(&self, known: Option<Arc<Entry>>) -> Result<Option<Head>> {
+        let confirmed = self.now();
+        let newest = self.reader.newest(known).await?;
+        Ok(newest.map(|entry| self.remember(entry, confirmed)))
+    }
+
+    /// Notes an entry that this process has just created.
+    pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
+        self.remember(entry, self.now());
+    }
+
+    fn remember(&self, entry: Arc<Entry>, confirmed: Timestamp) -> Head {
+        let head = Head { entry, confirmed };
+        let heads = &self.shared.heads;
+        let sequence = head.entry.header.sequence;
+        let newer_known = heads
+            .get(&*self.frame)
+            .is_some_and(|known| known.entry.header.sequence > sequence);
+        if !newer_known {
+            heads.insert((*self.frame).clone(), head.clone());
+        }
+        head
+    }
+
+    /// Says where the newest entry is, for processes that start. Nothing depends on it.
+    pub(crate) async fn write_hint(&self, sequence: u64) {
+        let path = self.paths().hint();
+        let bytes = sequence.to_string().into();
+        if let Err(error) = self.objects().overwrite_hint(&path, bytes).await {
+            tracing::debug!(%error, "the hint of frame {} was not written", self.frame);
+        }
+    }
+
+    /// The schema with this hash.
+    pub(crate) async fn schema(&self, hash: &str) -> Result<NamedSchema> {
+        let named = |schema| NamedSchema {
+            hash: hash.into(),
+            schema,
+        };
+        if let Some(schema) = self.shared.schemas.get(hash) {
+            return Ok(named(schema));
+        }
+        let path = self.paths().schema(hash);
+        let bytes = self.objects().read(&path).await?;
+        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        if blake3::hash(&bytes).to_hex().as_str() != hash {
+            return Err(Error::damaged(&path, "its hash is not the one in its name"));
+        }
+        let schema = Arc::new(schema::file::decode(&bytes)?);
+        self.shared.schemas.insert(hash.to_owned(), Arc::clone(&schema));
+        Ok(named(schema))
+    }
+
+    /// Publishes a change and waits until it is durable.
+    pub(crate) async fn submit(&self, proposal: Proposal) -> Result<Published> {
+        self.shared.publisher.submit(self, proposal).await
+    }
+}

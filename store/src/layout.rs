@@ -1,0 +1,134 @@
+//! Where everything lies below a store's root.
+//!
+//! ```text
+//! <bucket>/_bucket.json                     marks a bucket that exists even when it is empty
+//! <bucket>/<frame>/log/<sequence>.jsonl     the frame's log, see `crate::log`
+//! <bucket>/<frame>/log/latest               a hint where its newest entry is
+//! <bucket>/<frame>/segments/<id>.parquet    rows
+//! <bucket>/<frame>/schemas/<hash>.arrow     schemas
+//! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
+//! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
+//! _default/…, <name>.parquet                the same for the bucket without a name
+//! _tmp/                                     files that are being written (local disk)
+//! ```
+//!
+//! Names are percent-encoded (`shoots_proto::name::encode`), so that no user's name can begin with `_` or `.`
+//! on disk, end in `.parquet` as a folder, or leave its folder.
+
+use object_store::path::Path;
+use shoots_proto::name::{self, BucketName, FrameId};
+
+use crate::error::{Error, Result};
+
+const DEFAULT_BUCKET: &str = "_default";
+const PLAIN_SUFFIX: &str = ".parquet";
+
+/// A path whose parts stand on disk as they are given. (`Path::join` and `From` would encode the `%` of our
+/// names once more.) What could not stand there, such as `..`, is encoded instead.
+fn path(text: &str) -> Path {
+    Path::parse(text).unwrap_or_else(|_| Path::from(text))
+}
+
+/// The folder that holds a bucket's frames.
+pub(crate) fn bucket_folder(bucket: Option<&BucketName>) -> Path {
+    match bucket {
+        Some(bucket) => path(&name::encode(bucket.as_str())),
+        None => path(DEFAULT_BUCKET),
+    }
+}
+
+/// The object that keeps an empty bucket in existence.
+pub(crate) fn bucket_marker(bucket: &BucketName) -> Path {
+    path(&format!("{}/_bucket.json", bucket_folder(Some(bucket))))
+}
+
+/// The folders in which plain files of a bucket may lie, none twice. An older program named folders as users
+/// wrote them, without encoding.
+pub(crate) fn plain_folders(bucket: Option<&BucketName>) -> Vec<Path> {
+    let Some(bucket) = bucket else {
+        return vec![Path::ROOT];
+    };
+    let mut folders = vec![bucket_folder(Some(bucket)), path(bucket.as_str())];
+    folders.dedup();
+    folders
+}
+
+/// Where a plain file of this frame would lie, in order of preference.
+pub(crate) fn plain_files(frame: &FrameId) -> Vec<Path> {
+    plain_folders(frame.bucket.as_ref())
+        .into_iter()
+        .map(|folder| path(&format!("{folder}/{}{PLAIN_SUFFIX}", frame.name)))
+        .collect()
+}
+
+/// The frame's name that a plain file stands for, if it is one.
+pub(crate) fn plain_name(path: &Path) -> Option<&str> {
+    let file = path.filename()?;
+    file.strip_suffix(PLAIN_SUFFIX)
+        .filter(|stem| !stem.starts_with('.'))
+}
+
+/// The user's name for a folder of the store: of a bucket below the root, of a frame below its bucket.
+/// Reserved folders have none. A folder that no encoding yields stands for itself.
+pub(crate) fn folder_name(folder: &Path) -> Option<String> {
+    let part = folder.filename()?;
+    if part.starts_with(['_', '.']) {
+        return None;
+    }
+    match name::decode(part) {
+        Some(decoded) if name::encode(&decoded) == part => Some(decoded),
+        _ => Some(part.to_owned()),
+    }
+}
+
+/// The paths of one frame's objects.
+#[derive(Debug, Clone)]
+pub(crate) struct FramePaths {
+    folder: String,
+}
+
+impl FramePaths {
+    pub(crate) fn new(frame: &FrameId) -> Self {
+        let bucket = bucket_folder(frame.bucket.as_ref());
+        let folder = format!("{bucket}/{}", name::encode(frame.name.as_str()));
+        Self { folder }
+    }
+
+    pub(crate) fn log(&self) -> Path {
+        path(&format!("{}/log", self.folder))
+    }
+
+    pub(crate) fn entry(&self, sequence: u64) -> Path {
+        path(&format!("{}/log/{sequence:020}.jsonl", self.folder))
+    }
+
+    pub(crate) fn hint(&self) -> Path {
+        path(&format!("{}/log/latest", self.folder))
+    }
+
+    pub(crate) fn segment(&self, id: &str) -> Path {
+        path(&format!("{}/segments/{id}.parquet", self.folder))
+    }
+
+    pub(crate) fn schema(&self, hash: &str) -> Path {
+        path(&format!("{}/schemas/{hash}.arrow", self.folder))
+    }
+
+    pub(crate) fn checkpoint(&self, hash: &str) -> Path {
+        path(&format!("{}/checkpoints/{hash}.json", self.folder))
+    }
+
+    /// The sequence number in the name of a log object, if it is an entry.
+    pub(crate) fn sequence_of(path: &Path) -> Option<u64> {
+        let digits = path.filename()?.strip_suffix(".jsonl")?;
+        (digits.len() == 20).then(|| digits.parse().ok())?
+    }
+}
+
+/// Refuses hashes and ids from stored records that could leave the frame's folder.
+pub(crate) fn check_hex(object: &Path, text: &str) -> Result<()> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(Error::damaged(object, format!("`{text}` is not an id")))
+}

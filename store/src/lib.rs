@@ -1,0 +1,66 @@
+//! Versioned frames over an object store and Parquet.
+//!
+//! A [`Store`] keeps named tables, **frames**, in **buckets**. Every change of a frame is a commit with a version,
+//! and any of them can be read again. Rows are Arrow record batches on the way in and out, and Parquet files at
+//! rest; what makes them visible is a log of immutable entries, one per frame (`log/mod.rs` teaches how it works and what it
+//! promises).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use arrow_array::{Int64Array, RecordBatch};
+//! use shoots_proto::name::{FrameId, FrameName};
+//! use shoots_proto::put::PutMode;
+//! use shoots_store::{PutOptions, ReadOptions, Store};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::open("memory://").await?;
+//! let frame = store.frame(&FrameId { bucket: None, name: FrameName::parse("prices")? });
+//! let rows = Arc::new(Int64Array::from(vec![3, 1, 2])) as _;
+//! let batch = RecordBatch::try_from_iter([("price", rows)])?;
+//!
+//! let mut writer = frame.put(batch.schema(), PutOptions::mode(PutMode::Append)).await?;
+//! writer.write(batch.clone()).await?;
+//! let published = writer.commit().await?;
+//! assert_eq!((published.version, published.rows), (1, 3));
+//!
+//! let snapshot = frame.snapshot(None).await?;
+//! assert_eq!(snapshot.read(ReadOptions::default()).await?.collect().await?, vec![batch]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod budget;
+mod builder;
+mod disk;
+mod environment;
+mod error;
+mod frame;
+mod frame_log;
+mod history;
+mod layout;
+mod log;
+mod objects;
+mod plain;
+mod put;
+mod schema;
+mod segment;
+mod shared;
+mod sink;
+mod snapshot;
+mod store;
+mod time;
+
+pub use builder::StoreBuilder;
+pub use environment::{Environment, SystemEnvironment};
+pub use error::{Error, ErrorKind, Result};
+pub use frame::Frame;
+pub use history::LogRecord;
+pub use log::commit::Published;
+pub use objects::Requests;
+pub use put::{FrameWriter, PutOptions};
+pub use schema::pandas;
+pub use segment::SegmentLimits;
+pub use snapshot::{ReadOptions, Rows, Snapshot};
+pub use store::Store;
+pub use time::Timestamp;

@@ -1,0 +1,238 @@
+//! One object of the log, as bytes: JSON Lines with a header, the commits, and the state.
+//!
+//! ```text
+//! {"shoots":"entry","format":1,"sequence":42,"first_version":57,"published":"2026-…Z"}
+//! {"parents":["…"],"time":"…","write_id":"…","operation":"append","schema":"…","added":[…]}
+//! {"digest":"<BLAKE3 of all bytes before this line and of the state>","state":{…}}
+//! ```
+//!
+//! A commit's id is the BLAKE3 hash of its line without the line feed. The digest finds bytes that rotted.
+//!
+//! A header that names a later format, or a feature that this program does not know, is refused with an error
+//! that says which. Everything else must be understood to the letter.
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::commit::{Change, Commit, CommitId, State};
+use crate::error::{Cause, Error, Result};
+use crate::layout;
+use crate::time::Timestamp;
+
+const MAGIC: &str = "entry";
+const FORMAT: u32 = 1;
+const DIGEST_PREFIX: &str = r#"{"digest":""#;
+const STATE_PREFIX: &str = r#"","state":"#;
+const DIGEST_LENGTH: usize = 64;
+
+/// The first line of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    shoots: String,
+    format: u32,
+    /// What a program must know to read this entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reader_features: Vec<String>,
+    /// What a program must know to write the next one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    writer_features: Vec<String>,
+    pub(crate) sequence: u64,
+    /// The version of the first commit; the others follow.
+    pub(crate) first_version: u64,
+    pub(crate) published: Timestamp,
+}
+
+impl Header {
+    pub(crate) fn new(sequence: u64, first_version: u64, published: Timestamp) -> Self {
+        Self {
+            shoots: MAGIC.to_owned(),
+            format: FORMAT,
+            reader_features: Vec::new(),
+            writer_features: Vec::new(),
+            sequence,
+            first_version,
+            published,
+        }
+    }
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) header: Header,
+    /// At least one, in the order of their versions.
+    pub(crate) commits: Vec<(CommitId, Commit)>,
+    pub(crate) state: State,
+    /// How long its bytes are.
+    pub(crate) encoded_bytes: usize,
+}
+
+impl Entry {
+    pub(crate) fn last_version(&self) -> u64 {
+        self.header.first_version + self.commits.len().saturating_sub(1) as u64
+    }
+
+    /// The id of the newest commit.
+    pub(crate) fn last_commit(&self) -> Option<&(CommitId, Commit)> {
+        self.commits.last()
+    }
+
+    /// Its commits with their versions.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (u64, &CommitId, &Commit)> {
+        (self.header.first_version..)
+            .zip(&self.commits)
+            .map(|(version, (id, commit))| (version, id, commit))
+    }
+
+    /// Everything that changed the list of segments since the checkpoint, up to a version of this entry.
+    pub(crate) fn changes_through(&self, version: u64) -> Vec<Change> {
+        let own = self
+            .versions()
+            .filter(|(of, ..)| *of <= version)
+            .map(|(version, _, commit)| Change::of(version, commit))
+            .filter(Change::matters);
+        self.state.tail.iter().cloned().chain(own).collect()
+    }
+
+    /// Whether this program may write the entry after this one.
+    pub(crate) fn check_writable(&self, object: &Path) -> Result<()> {
+        check_features(object, &self.header.writer_features)
+    }
+}
+
+/// A commit's line and its id.
+pub(crate) fn encode_commit(commit: &Commit) -> Result<(CommitId, Vec<u8>)> {
+    let line = encode_json(commit)?;
+    Ok((blake3::hash(&line).to_hex().to_string(), line))
+}
+
+/// The entry's bytes.
+pub(crate) fn encode(header: &Header, commits: &[Vec<u8>], state: &State) -> Result<Vec<u8>> {
+    let mut bytes = encode_json(header)?;
+    for line in commits {
+        bytes.push(b'\n');
+        bytes.extend_from_slice(line);
+    }
+    bytes.push(b'\n');
+    let state = encode_json(state)?;
+    let digest = digest(&bytes, &state);
+    bytes.extend_from_slice(DIGEST_PREFIX.as_bytes());
+    bytes.extend_from_slice(digest.as_bytes());
+    bytes.extend_from_slice(STATE_PREFIX.as_bytes());
+    bytes.extend_from_slice(&state);
+    bytes.extend_from_slice(b"}\n");
+    Ok(bytes)
+}
+
+/// Reads an entry that was found under `object`, whose name says `sequence`.
+pub(crate) fn decode(object: &Path, sequence: u64, bytes: &[u8]) -> Result<Entry> {
+    let damaged = |problem: &str| Error::damaged(object, problem);
+    let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
+    let body = text
+        .strip_suffix('\n')
+        .ok_or_else(|| damaged("its last line is cut off"))?;
+    let mut lines: Vec<&str> = body.split('\n').collect();
+
+    let header: Header = decode_json(object, "header", lines[0])?;
+    if header.shoots != MAGIC {
+        return Err(damaged("it is not an entry of a log"));
+    }
+    if header.format > FORMAT {
+        let needs = format!("format {}", header.format);
+        return Err(newer(object, needs));
+    }
+    check_features(object, &header.reader_features)?;
+    if header.sequence != sequence {
+        return Err(damaged("its number is not the one in its name"));
+    }
+
+    let state_line = lines.pop().filter(|_| !lines.is_empty());
+    let state_line = state_line.ok_or_else(|| damaged("it has no state"))?;
+    let before_state = &bytes[..bytes.len() - state_line.len() - 1];
+    let state = decode_state(object, before_state, state_line)?;
+
+    let commits: Vec<(CommitId, Commit)> = lines[1..]
+        .iter()
+        .map(|line| {
+            let id = blake3::hash(line.as_bytes()).to_hex().to_string();
+            Ok((id, decode_json(object, "commit", line)?))
+        })
+        .collect::<Result<_>>()?;
+    if commits.is_empty() || header.first_version == 0 {
+        return Err(damaged("it publishes no version"));
+    }
+    let entry = Entry {
+        header,
+        commits,
+        state,
+        encoded_bytes: bytes.len(),
+    };
+    check_names(object, &entry)?;
+    Ok(entry)
+}
+
+fn decode_state(object: &Path, before: &[u8], line: &str) -> Result<State> {
+    let parts = line
+        .strip_prefix(DIGEST_PREFIX)
+        .and_then(|rest| rest.split_at_checked(DIGEST_LENGTH))
+        .and_then(|(digest, rest)| {
+            let state = rest.strip_prefix(STATE_PREFIX)?.strip_suffix('}')?;
+            Some((digest, state))
+        });
+    let Some((expected, state)) = parts else {
+        return Err(Error::damaged(object, "its last line is not a state"));
+    };
+    if digest(before, state.as_bytes()) != expected {
+        return Err(Error::damaged(object, "its digest does not match its bytes"));
+    }
+    decode_json(object, "state", state)
+}
+
+fn digest(before: &[u8], state: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before).update(state);
+    hasher.finalize().to_hex().to_string()
+}
+
+/// No stored id may lead out of the frame's folder, whoever wrote the entry.
+fn check_names(object: &Path, entry: &Entry) -> Result<()> {
+    let own = entry.commits.iter().map(|(_, commit)| commit);
+    let added = own.clone().flat_map(|commit| &commit.added);
+    let tail = entry.state.tail.iter();
+    let segments = added.chain(tail.clone().flat_map(|change| &change.added));
+    let names = segments
+        .map(|segment| segment.id.as_str())
+        .chain(own.map(|commit| commit.schema.as_str()))
+        .chain(tail.map(|change| change.schema.as_str()))
+        .chain([entry.state.schema.as_str()])
+        .chain(entry.state.checkpoint.as_deref());
+    for name in names {
+        layout::check_hex(object, name)?;
+    }
+    Ok(())
+}
+
+fn check_features(object: &Path, features: &[String]) -> Result<()> {
+    match features.first() {
+        None => Ok(()),
+        Some(feature) => Err(newer(object, format!("the feature `{feature}`"))),
+    }
+}
+
+fn newer(object: &Path, needs: String) -> Error {
+    let object = object.to_string();
+    Cause::Newer { object, needs }.into()
+}
+
+pub(crate) fn encode_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::io("encoding a record", error))
+}
+
+pub(crate) fn decode_json<'de, T: Deserialize<'de>>(
+    object: &Path,
+    part: &str,
+    text: &'de str,
+) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::damaged(object, format!("its {part} cannot be read: {error}")))
+}

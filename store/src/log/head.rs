@@ -1,0 +1,98 @@
+//! Finding the newest entry of a log, usually with one look.
+//!
+//! Entries are dense and never change, so whoever knows entry N only has to look whether N+1 exists. A process
+//! that knows nothing starts from the hint: it looks for the entry *after* the hinted one first, which settles
+//! both an exact hint and one that is one behind (the put that wrote a checkpoint leaves it so) in two looks.
+//! A log is listed only when there is no usable hint, or when it has run far ahead of what is known.
+
+use std::sync::Arc;
+
+use super::entry::{self, Entry};
+use crate::error::{Error, Result};
+use crate::layout::FramePaths;
+use crate::objects::Objects;
+use crate::time::Timestamp;
+
+/// After so many entries found one by one, the log is listed instead.
+const STEPS_BEFORE_LISTING: u32 = 8;
+
+/// The newest entry, as far as this process knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) entry: Arc<Entry>,
+    /// When it was last known to be the newest.
+    pub(crate) confirmed: Timestamp,
+}
+
+/// Reads one frame's log.
+#[derive(Debug, Clone)]
+pub(crate) struct LogReader {
+    pub(crate) objects: Objects,
+    pub(crate) paths: FramePaths,
+}
+
+impl LogReader {
+    /// The entry of this number, if it exists.
+    pub(crate) async fn entry(&self, sequence: u64) -> Result<Option<Arc<Entry>>> {
+        let path = self.paths.entry(sequence);
+        let Some(bytes) = self.objects.read(&path).await? else {
+            return Ok(None);
+        };
+        let entry = entry::decode(&path, sequence, &bytes)?;
+        Ok(Some(Arc::new(entry)))
+    }
+
+    /// The newest entry; `known` is one that exists, if any is known.
+    pub(crate) async fn newest(&self, known: Option<Arc<Entry>>) -> Result<Option<Arc<Entry>>> {
+        let start = match known {
+            Some(known) => Some(known),
+            None => self.from_hint().await?,
+        };
+        match start {
+            Some(entry) => Ok(Some(self.forward(entry).await?)),
+            None => self.from_listing().await,
+        }
+    }
+
+    /// An entry near the newest, if there is a hint and it does not lie.
+    async fn from_hint(&self) -> Result<Option<Arc<Entry>>> {
+        let Some(hint) = self.objects.read(&self.paths.hint()).await? else {
+            return Ok(None);
+        };
+        let hint = std::str::from_utf8(&hint).ok();
+        let hinted: Option<u64> = hint.and_then(|text| text.trim().parse().ok());
+        let Some(hinted) = hinted.filter(|sequence| *sequence < u64::MAX) else {
+            return Ok(None);
+        };
+        match self.entry(hinted + 1).await? {
+            Some(next) => Ok(Some(next)),
+            None => self.entry(hinted).await,
+        }
+    }
+
+    async fn forward(&self, mut entry: Arc<Entry>) -> Result<Arc<Entry>> {
+        for _ in 0..STEPS_BEFORE_LISTING {
+            match self.entry(entry.header.sequence + 1).await? {
+                Some(next) => entry = next,
+                None => return Ok(entry),
+            }
+        }
+        self.from_listing().await.map(|listed| listed.unwrap_or(entry))
+    }
+
+    async fn from_listing(&self) -> Result<Option<Arc<Entry>>> {
+        let objects = self.objects.list_all(&self.paths.log()).await?;
+        let sequences = objects
+            .iter()
+            .filter_map(|object| FramePaths::sequence_of(&object.location));
+        let Some(last) = sequences.max() else {
+            return Ok(None);
+        };
+        let missing = || Error::damaged(self.paths.entry(last), "it was listed but is missing");
+        let mut entry = self.entry(last).await?.ok_or_else(missing)?;
+        while let Some(next) = self.entry(entry.header.sequence + 1).await? {
+            entry = next;
+        }
+        Ok(Some(entry))
+    }
+}

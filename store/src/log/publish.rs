@@ -1,0 +1,265 @@
+//! Round two: making changes visible.
+//!
+//! Writers of a frame in this process queue; whoever comes while an entry is being created is published with the
+//! next one, together with all others that wait ([`Publisher::submit`]). Between processes, creating the entry
+//! decides ([`publish_group`]).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shoots_proto::name::FrameId;
+use tokio::sync::oneshot;
+
+use super::checkpoint::Checkpoint;
+use super::entry::{self, Entry};
+use super::head::Head;
+use super::invariants;
+use super::commit::Published;
+use super::plan::{self, Next, Plan, Proposal};
+use crate::error::{Cause, Error, Result};
+use crate::frame_log::FrameLog;
+use crate::objects::{CreateError, Created};
+
+/// Changes that one entry publishes at most.
+const GROUP: usize = 32;
+/// Entries of other processes that a group gives way to before it gives up.
+const MAX_REBASES: u32 = 100;
+/// Attempts to create one entry, or to learn what became of it, when replies are lost.
+const MAX_ATTEMPTS: u32 = 5;
+/// After so long, a head in memory is confirmed before an entry is created on top of it.
+const CONFIRM_AFTER_SECONDS: u64 = 3600;
+
+/// The queues of a store's frames.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Publisher {
+    /// A frame is in here while a task publishes for it.
+    queues: Arc<Mutex<HashMap<FrameId, VecDeque<Waiting>>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    proposal: Proposal,
+    answer: oneshot::Sender<Result<Published>>,
+}
+
+impl Publisher {
+    /// Publishes one change. It is carried through even when the caller stops waiting.
+    pub(crate) async fn submit(&self, log: &FrameLog, proposal: Proposal) -> Result<Published> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { proposal, answer };
+        if self.enqueue(log.frame(), waiting) {
+            tokio::spawn(self.clone().publish_all(log.clone()));
+        }
+        let lost = |_| Cause::OutcomeUnknown {
+            problem: "the task that published it ended".to_owned(),
+        };
+        answered.await.map_err(lost)?
+    }
+
+    /// Whether nobody publishes for the frame yet.
+    fn enqueue(&self, frame: &FrameId, waiting: Waiting) -> bool {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(frame) {
+            queue.push_back(waiting);
+            return false;
+        }
+        queues.insert(frame.clone(), VecDeque::from([waiting]));
+        true
+    }
+
+    fn next_group(&self, frame: &FrameId) -> Option<Vec<Waiting>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.get_mut(frame)?;
+        if queue.is_empty() {
+            queues.remove(frame);
+            return None;
+        }
+        let count = queue.len().min(GROUP);
+        Some(queue.drain(..count).collect())
+    }
+
+    async fn publish_all(self, log: FrameLog) {
+        let _abandoned = AbandonOnDrop {
+            publisher: &self,
+            frame: log.frame(),
+        };
+        while let Some(group) = self.next_group(log.frame()) {
+            let (proposals, answers): (Vec<_>, Vec<_>) = group
+                .into_iter()
+                .map(|waiting| (waiting.proposal, waiting.answer))
+                .unzip();
+            let (outcomes, hint) = publish_group(&log, &proposals).await;
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // Whoever stopped waiting reads the log to learn what became of it.
+                answer.send(outcome).ok();
+            }
+            if let Some(sequence) = hint {
+                log.write_hint(sequence).await;
+            }
+        }
+    }
+}
+
+/// Should the publishing task panic, those who wait hear that the outcome is unknown, and the frame goes on.
+struct AbandonOnDrop<'a> {
+    publisher: &'a Publisher,
+    frame: &'a FrameId,
+}
+
+impl Drop for AbandonOnDrop<'_> {
+    fn drop(&mut self) {
+        let queues = &self.publisher.queues;
+        let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.remove(self.frame);
+    }
+}
+
+/// What became of each proposal, and the entry that the hint should name.
+async fn publish_group(
+    log: &FrameLog,
+    proposals: &[Proposal],
+) -> (Vec<Result<Published>>, Option<u64>) {
+    match try_publish(log, proposals).await {
+        Ok((outcomes, hint)) => (outcomes, hint),
+        Err(error) => {
+            let outcomes = proposals.iter().map(|_| Err(error.clone()));
+            (outcomes.collect(), None)
+        }
+    }
+}
+
+async fn try_publish(
+    log: &FrameLog,
+    proposals: &[Proposal],
+) -> Result<(Vec<Result<Published>>, Option<u64>)> {
+    let mut head = log.remembered_head();
+    let stale = |head: &Head| {
+        log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS
+    };
+    let mut fresh = false;
+    if head.as_ref().is_none_or(stale) {
+        head = log.newest().await?;
+        fresh = true;
+    }
+    for _ in 0..MAX_REBASES {
+        let before = head.as_ref().map(|head| head.entry.as_ref());
+        let plan = plan_next(log, before, proposals).await?;
+        if !fresh && plan.outcomes.iter().any(Result::is_err) {
+            // A refusal must not rest on what may be old news.
+            head = log.newest().await?;
+            fresh = true;
+            continue;
+        }
+        let Some(next) = plan.next else {
+            return Ok((plan.outcomes, None));
+        };
+        let wrote_checkpoint = next.checkpoint.is_some();
+        let entry = prepare(log, before, next).await?;
+        match create(log, entry).await? {
+            Outcome::Committed(entry) => {
+                let sequence = entry.header.sequence;
+                log.remember_head(entry);
+                // A put writes at most three objects; the hint may be one behind.
+                let hint = (!wrote_checkpoint).then_some(sequence);
+                return Ok((plan.outcomes, hint));
+            }
+            Outcome::Conflict(winner) => {
+                head = log.newest_from(winner).await?;
+                fresh = true;
+            }
+        }
+    }
+    let problem = format!("other writers of frame {} came first again and again", log.frame());
+    Err(Cause::Conflict(problem).into())
+}
+
+async fn plan_next(
+    log: &FrameLog,
+    before: Option<&Entry>,
+    proposals: &[Proposal],
+) -> Result<Plan> {
+    let schema = match before {
+        Some(entry) => {
+            entry.check_writable(&log.paths().entry(entry.header.sequence))?;
+            Some(log.schema(&entry.state.schema).await?)
+        }
+        None => None,
+    };
+    let frame = log.frame().to_string();
+    Ok(plan::plan(&frame, before, schema.as_ref(), proposals, log.now()))
+}
+
+/// An entry that is ready to be created, with its bytes.
+struct Prepared {
+    entry: Entry,
+    bytes: Vec<u8>,
+}
+
+/// Writes the checkpoint that is due, if one is, and checks the invariants.
+async fn prepare(log: &FrameLog, before: Option<&Entry>, next: Next) -> Result<Prepared> {
+    let mut state = next.state;
+    if let Some(changes) = next.checkpoint {
+        let checkpoints = log.checkpoints();
+        let checkpoint = match state.checkpoint.as_deref() {
+            Some(hash) => {
+                let previous = checkpoints.read(hash).await?;
+                Checkpoint::after(Some((hash, &previous)), changes)
+            }
+            None => Checkpoint::after(None, changes),
+        };
+        state.checkpoint = Some(checkpoints.write(checkpoint).await?);
+    }
+    let bytes = entry::encode(&next.header, &next.lines, &state)?;
+    let entry = Entry {
+        header: next.header,
+        commits: next.commits,
+        state,
+        encoded_bytes: bytes.len(),
+    };
+    if let Some(rule) = invariants::broken(before, &entry) {
+        let (frame, rule) = (log.frame().to_string(), rule.to_owned());
+        return Err(Cause::Invariant { frame, rule }.into());
+    }
+    Ok(Prepared { entry, bytes })
+}
+
+enum Outcome {
+    Committed(Arc<Entry>),
+    /// Another writer's entry has this number.
+    Conflict(Arc<Entry>),
+}
+
+/// Creates the entry, and finds out what happened when the answer does not say.
+async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
+    let Prepared { entry, bytes } = prepared;
+    let sequence = entry.header.sequence;
+    let path = log.paths().entry(sequence);
+    let bytes = bytes::Bytes::from(bytes);
+    let mut problem = String::new();
+    for _ in 0..MAX_ATTEMPTS {
+        match log.objects().create(&path, bytes.clone()).await {
+            Ok(Created::Yes) => return Ok(Outcome::Committed(Arc::new(entry))),
+            Ok(Created::Exists) => {}
+            Err(CreateError::NotKnownDurable(error)) => return Err(unknown(error.to_string())),
+            Err(CreateError::Ambiguous(error)) => problem = error.to_string(),
+        }
+        match log.reader().entry(sequence).await {
+            Ok(Some(found)) if is_ours(&found, &entry) => {
+                return Ok(Outcome::Committed(Arc::new(entry)));
+            }
+            Ok(Some(winner)) => return Ok(Outcome::Conflict(winner)),
+            Ok(None) => {}
+            Err(error) => return Err(unknown(format!("{problem}; reading it back: {error}"))),
+        }
+    }
+    Err(unknown(problem))
+}
+
+/// Write ids are random, so an entry with ours is the one that we tried to create.
+fn is_ours(found: &Entry, ours: &Entry) -> bool {
+    found.commits == ours.commits
+}
+
+fn unknown(problem: String) -> Error {
+    Cause::OutcomeUnknown { problem }.into()
+}

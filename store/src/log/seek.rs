@@ -1,0 +1,169 @@
+//! From "as of" to an entry and a version, by reading few entries.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use shoots_proto::as_of::{self, AsOf};
+
+use super::commit::CommitId;
+use super::entry::Entry;
+use super::head::LogReader;
+use crate::error::{Cause, Error, Result};
+use crate::time::Timestamp;
+
+/// Fewer digits than this are refused as a commit prefix.
+const SHORTEST_PREFIX: usize = 4;
+/// Entries that are read at the same time when a log is walked.
+const PARALLEL_READS: usize = 16;
+
+/// A version and the entry that published it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) version: u64,
+}
+
+impl Found {
+    /// The newest version of an entry.
+    pub(crate) fn newest(entry: Arc<Entry>) -> Self {
+        let version = entry.last_version();
+        Self { entry, version }
+    }
+}
+
+impl LogReader {
+    /// Finds what `as_of` means, given the newest entry.
+    pub(crate) async fn seek(&self, head: Arc<Entry>, as_of: &AsOf) -> Result<Found> {
+        match as_of {
+            AsOf::Version(number) => self.seek_version(head, *number).await,
+            AsOf::Time(time) => self.seek_time(head, (*time).into()).await,
+            AsOf::Tag(tag) => self.seek_tag(head, tag).await,
+            AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
+            AsOf::Short(text) if head.state.tags.contains_key(text) => {
+                self.seek_tag(head, text).await
+            }
+            AsOf::Short(text) => match as_of::parse_time(text) {
+                Ok(time) => self.seek_time(head, time.into()).await,
+                Err(_) => self.seek_commit(head, text).await,
+            },
+        }
+    }
+
+    async fn seek_version(&self, head: Arc<Entry>, number: i64) -> Result<Found> {
+        let last = head.last_version();
+        let version = match number.cmp(&0) {
+            Ordering::Greater => Some(number.unsigned_abs()),
+            Ordering::Equal => None,
+            Ordering::Less => (last + 1).checked_sub(number.unsigned_abs()),
+        };
+        match version {
+            Some(version @ 1..) if version <= last => {
+                let entry = self.entry_of_version(head, version).await?;
+                Ok(Found { entry, version })
+            }
+            _ => Err(no_version(format!("{number} (the versions are 1 to {last})"))),
+        }
+    }
+
+    /// Every entry publishes at least one version, which bounds where a version can be from both sides: to
+    /// one place if puts were never grouped.
+    async fn entry_of_version(&self, head: Arc<Entry>, version: u64) -> Result<Arc<Entry>> {
+        if version >= head.header.first_version {
+            return Ok(head);
+        }
+        let newest = head.header.sequence;
+        let mut low = newest.saturating_sub(head.last_version() - version).max(1);
+        let mut high = newest.min(version);
+        while low <= high {
+            let middle = low + (high - low) / 2;
+            let entry = self.kept(middle).await?;
+            if version < entry.header.first_version {
+                high = middle - 1;
+            } else if version > entry.last_version() {
+                low = middle + 1;
+            } else {
+                return Ok(entry);
+            }
+        }
+        Err(Error::damaged(self.paths.log(), format!("version {version} is missing")))
+    }
+
+    /// The newest version that was published at or before a time.
+    async fn seek_time(&self, head: Arc<Entry>, time: Timestamp) -> Result<Found> {
+        if head.header.published <= time {
+            return Ok(Found::newest(head));
+        }
+        let (mut low, mut high) = (1, head.header.sequence - 1);
+        let mut best = None;
+        while low <= high {
+            let middle = low + (high - low) / 2;
+            let entry = self.kept(middle).await?;
+            if entry.header.published <= time {
+                best = Some(entry);
+                low = middle + 1;
+            } else {
+                high = middle - 1;
+            }
+        }
+        best.map(Found::newest)
+            .ok_or_else(|| no_version(format!("at {time}: the frame is younger")))
+    }
+
+    async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
+        let Some(version) = head.state.tags.get(tag).copied() else {
+            return Err(no_version(format!("with the tag `{tag}`")));
+        };
+        let entry = self.entry_of_version(head, version).await?;
+        Ok(Found { entry, version })
+    }
+
+    async fn seek_commit(&self, head: Arc<Entry>, prefix: &str) -> Result<Found> {
+        let hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !hex || prefix.len() < SHORTEST_PREFIX {
+            let problem = format!(
+                "`{prefix}` is no tag of the frame, no time in RFC 3339, and no commit id of at least {SHORTEST_PREFIX} hexadecimal digits"
+            );
+            return Err(Error::invalid("as_of", problem));
+        }
+        let prefix = prefix.to_ascii_lowercase();
+        let mut found: Option<(Found, CommitId)> = None;
+        let mut entries = self.walk_back(head);
+        while let Some(entry) = entries.try_next().await? {
+            for (version, id, _) in entry.versions().filter(|(_, id, _)| id.starts_with(&prefix)) {
+                if let Some((_, other)) = &found {
+                    let problem = format!("`{prefix}` could be {other} or {id}: give more digits");
+                    return Err(Error::invalid("as_of", problem));
+                }
+                let entry = entry.clone();
+                found = Some((Found { entry, version }, id.clone()));
+            }
+        }
+        let found = found.map(|(found, _)| found);
+        found.ok_or_else(|| no_version(format!("with the commit `{prefix}`")))
+    }
+
+    /// The entries from the newest to the oldest that is still kept.
+    pub(crate) fn walk_back(
+        &self,
+        head: Arc<Entry>,
+    ) -> impl futures::Stream<Item = Result<Arc<Entry>>> + Unpin + '_ {
+        let older = (1..head.header.sequence).rev();
+        let older = stream::iter(older)
+            .map(|sequence| self.entry(sequence))
+            .buffered(PARALLEL_READS)
+            .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))
+            .try_filter_map(|entry| std::future::ready(Ok(entry)));
+        stream::once(std::future::ready(Ok(head))).chain(older).boxed()
+    }
+
+    async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
+        let entry = self.entry(sequence).await?;
+        entry.ok_or_else(|| no_version("that old: it is no longer kept".to_owned()))
+    }
+}
+
+fn no_version(name: String) -> Error {
+    let what = "version";
+    Cause::NotFound { what, name }.into()
+}

@@ -1,0 +1,189 @@
+//! The few things that a store asks of the place it lives in, each with its honest outcomes.
+//!
+//! Creating an object has three outcomes, not two: it was created, another one is there already, or nobody can
+//! tell, because the reply was lost or a disk did not confirm that the bytes will survive. The third is a value
+//! of its own ([`CreateError::Ambiguous`], [`CreateError::NotKnownDurable`]), so that nothing above mistakes it
+//! for a failure. See the protocol in [`crate::log`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    Error as ObjectError, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+};
+
+use crate::disk;
+use crate::error::{Error, Result};
+
+/// An object store and a count of what was asked of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    requests: Arc<RequestCounters>,
+}
+
+#[derive(Debug, Default)]
+struct RequestCounters {
+    creates: AtomicU64,
+    overwrites: AtomicU64,
+    reads: AtomicU64,
+    lists: AtomicU64,
+    bytes_written: AtomicU64,
+}
+
+/// How often a store has asked for something since it was opened, and how many bytes it has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Requests {
+    /// Objects that were created (or tried to be).
+    pub creates: u64,
+    /// Objects that were replaced: hints.
+    pub overwrites: u64,
+    /// Small objects that were read or looked for; reads of segments' pages are not among them.
+    pub reads: u64,
+    /// Listings of a folder.
+    pub lists: u64,
+    /// Bytes of all objects that were created or replaced.
+    pub bytes_written: u64,
+}
+
+/// What became of an attempt to create an object that must not exist yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It is there, durably, with our bytes.
+    Yes,
+    /// An object of that name exists; it may even be ours, from an attempt whose reply was lost.
+    Exists,
+}
+
+/// Why it is not known that an object was created.
+#[derive(Debug)]
+pub(crate) enum CreateError {
+    /// Something failed on the way there or back: the object may exist. Read back.
+    Ambiguous(Error),
+    /// The object exists, but may not survive a loss of power. Reading back tells nothing.
+    NotKnownDurable(Error),
+}
+
+impl From<CreateError> for Error {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Ambiguous(error) | CreateError::NotKnownDurable(error) => error,
+        }
+    }
+}
+
+impl Objects {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            store,
+            requests: Arc::default(),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    pub(crate) fn requests(&self) -> Requests {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Requests {
+            creates: read(&self.requests.creates),
+            overwrites: read(&self.requests.overwrites),
+            reads: read(&self.requests.reads),
+            lists: read(&self.requests.lists),
+            bytes_written: read(&self.requests.bytes_written),
+        }
+    }
+
+    /// Creates an object, durably, unless one of that name exists.
+    pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<Created, CreateError> {
+        self.requests.creates.fetch_add(1, Ordering::Relaxed);
+        self.count_written(&bytes);
+        let payload = PutPayload::from_bytes(bytes);
+        match self.store.put_opts(path, payload, PutMode::Create.into()).await {
+            Ok(_) => Ok(Created::Yes),
+            Err(ObjectError::AlreadyExists { .. }) => Ok(Created::Exists),
+            Err(error) => {
+                let durable_unknown = disk::outcome_unknown(&error);
+                let error = Error::io(format!("creating {path}"), error);
+                Err(if durable_unknown {
+                    CreateError::NotKnownDurable(error)
+                } else {
+                    CreateError::Ambiguous(error)
+                })
+            }
+        }
+    }
+
+    /// Creates an object whose name is unique or says its content, so that finding it there is success.
+    pub(crate) async fn create_immutable(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        self.create(path, bytes).await?;
+        Ok(())
+    }
+
+    /// Replaces an object that nobody trusts; it need not survive.
+    pub(crate) async fn overwrite_hint(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        self.requests.overwrites.fetch_add(1, Ordering::Relaxed);
+        self.count_written(&bytes);
+        let payload = PutPayload::from_bytes(bytes);
+        let written = self.store.put_opts(path, payload, PutMode::Overwrite.into()).await;
+        written.map_err(|error| Error::io(format!("writing {path}"), error))?;
+        Ok(())
+    }
+
+    /// The whole object, or `None` if there is none.
+    pub(crate) async fn read(&self, path: &Path) -> Result<Option<Bytes>> {
+        self.requests.reads.fetch_add(1, Ordering::Relaxed);
+        let read = async { self.store.get(path).await?.bytes().await };
+        found(read.await, "reading", path)
+    }
+
+    /// The object's size, or `None` if there is none.
+    pub(crate) async fn size(&self, path: &Path) -> Result<Option<u64>> {
+        self.requests.reads.fetch_add(1, Ordering::Relaxed);
+        let meta = found(self.store.head(path).await, "looking at", path)?;
+        Ok(meta.map(|meta| meta.size))
+    }
+
+    /// The objects and folders directly below a folder; none if it does not exist.
+    pub(crate) async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+        self.requests.lists.fetch_add(1, Ordering::Relaxed);
+        let listed = self.store.list_with_delimiter(Some(folder)).await;
+        let listed = found(listed, "listing", folder)?;
+        Ok(listed.unwrap_or(ListResult {
+            common_prefixes: Vec::new(),
+            objects: Vec::new(),
+        }))
+    }
+
+    /// Every object below a folder.
+    pub(crate) async fn list_all(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+        self.requests.lists.fetch_add(1, Ordering::Relaxed);
+        let objects: BoxStream<'_, _> = self.store.list(Some(folder));
+        let listed = found(objects.try_collect().await, "listing", folder)?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Removes an object; that it is gone already is success.
+    pub(crate) async fn remove(&self, path: &Path) -> Result<()> {
+        found(self.store.delete(path).await, "removing", path)?;
+        Ok(())
+    }
+
+    fn count_written(&self, bytes: &Bytes) {
+        let written = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.requests.bytes_written.fetch_add(written, Ordering::Relaxed);
+    }
+}
+
+fn found<T>(result: Result<T, ObjectError>, doing: &str, path: &Path) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(ObjectError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(Error::io(format!("{doing} {path}"), error)),
+    }
+}

@@ -1,0 +1,68 @@
+//! Plain Parquet files that people, or an older Shoots, put into a bucket: frames without a history.
+//!
+//! They are read where they lie. The first write copies their rows into segments, as the frame's first version,
+//! and from then on the file is ignored.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use futures::TryStreamExt;
+use object_store::path::Path;
+
+use crate::error::Result;
+use crate::frame_log::FrameLog;
+use crate::layout;
+use crate::log::plan::Rows;
+use crate::put::{named, write_schema};
+use crate::schema;
+use crate::segment::reader::{self, ObjectReader, ReadRange};
+use crate::sink::SegmentSink;
+
+/// A plain file that can be read.
+#[derive(Debug, Clone)]
+pub(crate) struct PlainFile {
+    pub(crate) path: Path,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) schema: SchemaRef,
+}
+
+/// The plain file of a frame that has no log, if there is one.
+pub(crate) async fn find(log: &FrameLog) -> Result<Option<PlainFile>> {
+    for path in layout::plain_files(log.frame()) {
+        if let Some(bytes) = log.objects().size(&path).await? {
+            return open(log, path, bytes).await.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+async fn open(log: &FrameLog, path: Path, bytes: u64) -> Result<PlainFile> {
+    let file = ObjectReader::new(Arc::clone(log.objects().inner()), path.clone(), bytes);
+    let (schema, rows) = reader::plain_schema(file).await?;
+    Ok(PlainFile {
+        path,
+        bytes,
+        rows,
+        schema,
+    })
+}
+
+impl PlainFile {
+    /// Copies the rows into segments of the frame, which nobody sees yet.
+    pub(crate) async fn adopt(&self, log: &FrameLog) -> Result<Rows> {
+        schema::supported::check(&self.schema)?;
+        let (schema, bytes) = named(Arc::clone(&self.schema))?;
+        write_schema(log, &schema, Some(bytes)).await?;
+        let mut sink = SegmentSink::new(log.clone(), Arc::clone(&self.schema))?;
+        let store = Arc::clone(log.objects().inner());
+        let file = ObjectReader::new(store, self.path.clone(), self.bytes);
+        let everything = ReadRange::default();
+        let mut batches = reader::read(file, Arc::clone(&self.schema), None, everything).await?;
+        while let Some(batch) = batches.try_next().await? {
+            sink.write(batch).await?;
+        }
+        let segments = sink.finish().await?;
+        Ok(Rows { schema, segments })
+    }
+}

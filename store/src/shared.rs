@@ -1,0 +1,96 @@
+//! What all frames of an open store share: the place it lives in, caches, queues, and the memory for puts.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use shoots_proto::name::FrameId;
+
+use crate::budget::Budget;
+use crate::disk::Disk;
+use crate::environment::Environment;
+use crate::error::{Cause, Result};
+use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
+use crate::log::head::Head;
+use crate::log::publish::Publisher;
+use crate::objects::Objects;
+use crate::segment::SegmentLimits;
+
+/// Schemas that are kept decoded.
+const CACHED_SCHEMAS: usize = 1_000;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) objects: Objects,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) heads: Cache<FrameId, Head, HeadWeight>,
+    pub(crate) checkpoints: CheckpointCache,
+    /// By hash.
+    pub(crate) schemas: Cache<String, SchemaRef>,
+    pub(crate) publisher: Publisher,
+    pub(crate) put_memory: Budget,
+    pub(crate) limits: SegmentLimits,
+    pub(crate) read_only: bool,
+    /// Where the store lives, if that is a local folder.
+    pub(crate) disk: Option<Arc<Disk>>,
+}
+
+/// Sizes that a store is opened with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) head_cache_bytes: u64,
+    pub(crate) checkpoint_cache_bytes: u64,
+    pub(crate) put_memory_bytes: u64,
+    pub(crate) limits: SegmentLimits,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        objects: Objects,
+        disk: Option<Arc<Disk>>,
+        environment: Arc<dyn Environment>,
+        sizes: Sizes,
+        read_only: bool,
+    ) -> Self {
+        let Sizes {
+            head_cache_bytes,
+            checkpoint_cache_bytes,
+            put_memory_bytes,
+            limits,
+        } = sizes;
+        Self {
+            objects,
+            environment,
+            heads: Cache::with_weighter(10_000, head_cache_bytes, HeadWeight),
+            checkpoints: Arc::new(Cache::with_weighter(
+                10_000,
+                checkpoint_cache_bytes,
+                CheckpointWeight,
+            )),
+            schemas: Cache::new(CACHED_SCHEMAS),
+            publisher: Publisher::default(),
+            put_memory: Budget::new(put_memory_bytes),
+            limits,
+            read_only,
+            disk,
+        }
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.read_only {
+            return Err(Cause::ReadOnly.into());
+        }
+        Ok(())
+    }
+}
+
+/// Weighs entries in memory by their encoded size, which is close.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadWeight;
+
+impl Weighter<FrameId, Head> for HeadWeight {
+    fn weight(&self, _: &FrameId, head: &Head) -> u64 {
+        2 * head.entry.encoded_bytes as u64 + 256
+    }
+}

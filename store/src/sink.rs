@@ -1,0 +1,216 @@
+//! Rows on their way into segments: encoded while more arrive, written while more are encoded.
+//!
+//! A sink holds its share of the store's memory for puts ([`crate::budget`]). It works on one group of batches at
+//! a time in a blocking task, so that receiving, encoding and writing overlap and each waits for the others.
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::budget::Share;
+use crate::error::{Cause, Error, Result};
+use crate::frame_log::FrameLog;
+use crate::log::commit::SegmentRecord;
+use crate::segment::{EncodedSegment, SegmentEncoder};
+use crate::time::Timestamp;
+
+/// Batches are gathered until they are this large, and larger ones are cut, before they are encoded.
+const WORK_BYTES: u64 = 8 << 20;
+/// Segments that one put writes at the same time.
+const PARALLEL_WRITES: usize = 2;
+/// Objects that no entry refers to are swept after a day; a put that takes longer than this might lose some.
+const LONGEST_PUT_SECONDS: u64 = 12 * 3600;
+
+/// Turns the batches of one put into durable segments. Dropping it abandons the put.
+#[derive(Debug)]
+pub(crate) struct SegmentSink {
+    log: FrameLog,
+    stage: Stage,
+    waiting: Vec<RecordBatch>,
+    waiting_bytes: u64,
+    writes: JoinSet<Result<Written>>,
+    writing_bytes: u64,
+    /// In the order of the rows; none: still being written.
+    segments: Vec<Option<SegmentRecord>>,
+    share: Share,
+    first_object: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Idle(Box<SegmentEncoder>),
+    Encoding(JoinHandle<Result<(Box<SegmentEncoder>, Vec<EncodedSegment>)>>),
+    /// The encoder is gone, because something failed.
+    Failed,
+}
+
+#[derive(Debug)]
+struct Written {
+    place: usize,
+    record: SegmentRecord,
+}
+
+impl SegmentSink {
+    pub(crate) fn new(log: FrameLog, schema: SchemaRef) -> Result<Self> {
+        let encoder = SegmentEncoder::new(schema, log.shared().limits)?;
+        Ok(Self {
+            log,
+            stage: Stage::Idle(Box::new(encoder)),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            writes: JoinSet::new(),
+            writing_bytes: 0,
+            segments: Vec::new(),
+            share: Share::default(),
+            first_object: None,
+        })
+    }
+
+    /// Takes rows, and waits when there is no memory for them.
+    pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        for piece in cut(&batch)? {
+            let bytes = memory_bytes(&piece)?;
+            self.reserve(bytes).await?;
+            self.waiting.push(piece);
+            self.waiting_bytes += bytes;
+            if self.waiting_bytes >= WORK_BYTES {
+                let encoder = self.idle().await?;
+                self.encode(encoder, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all rows are in durable segments, and returns those.
+    pub(crate) async fn finish(mut self) -> Result<Vec<SegmentRecord>> {
+        self.flush().await?;
+        let now = self.log.now();
+        if let Some(first) = self.first_object
+            && now.seconds_since(first) > LONGEST_PUT_SECONDS
+        {
+            let hours = LONGEST_PUT_SECONDS / 3600;
+            let problem = format!("the put took longer than {hours} hours");
+            return Err(Cause::Conflict(problem).into());
+        }
+        Ok(self.segments.into_iter().flatten().collect())
+    }
+
+    /// Gets memory for more rows; if there is none, gives all back first.
+    async fn reserve(&mut self, bytes: u64) -> Result<()> {
+        let budget = self.log.shared().put_memory.clone();
+        if !budget.try_grow(&mut self.share, bytes) {
+            self.flush().await?;
+            self.share = Share::default();
+            self.share = budget.share(bytes).await;
+        }
+        Ok(())
+    }
+
+    /// Writes out everything that was taken so far.
+    async fn flush(&mut self) -> Result<()> {
+        let encoder = self.idle().await?;
+        self.encode(encoder, true);
+        let encoder = self.idle().await?;
+        self.stage = Stage::Idle(encoder);
+        while !self.writes.is_empty() {
+            self.join_write().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the encoder, and sends off the segments that it has finished.
+    async fn idle(&mut self) -> Result<Box<SegmentEncoder>> {
+        let encoder = match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Idle(encoder) => encoder,
+            Stage::Encoding(task) => {
+                let (encoder, finished) = task.await.map_err(ended)??;
+                for segment in finished {
+                    self.send_off(segment).await?;
+                }
+                encoder
+            }
+            Stage::Failed => return Err(Cause::Task("this put has failed before".into()).into()),
+        };
+        let held = encoder.buffered_bytes() + self.waiting_bytes + self.writing_bytes;
+        self.share.shrink_to(held);
+        Ok(encoder)
+    }
+
+    fn encode(&mut self, mut encoder: Box<SegmentEncoder>, to_the_end: bool) {
+        let batches = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        let task = tokio::task::spawn_blocking(move || {
+            let mut finished = Vec::new();
+            for batch in batches {
+                finished.extend(encoder.push(&batch)?);
+            }
+            if to_the_end {
+                finished.extend(encoder.finish()?);
+            }
+            Ok((encoder, finished))
+        });
+        self.stage = Stage::Encoding(task);
+    }
+
+    async fn send_off(&mut self, segment: EncodedSegment) -> Result<()> {
+        while self.writes.len() >= PARALLEL_WRITES {
+            self.join_write().await?;
+        }
+        let now = self.log.now();
+        self.first_object.get_or_insert(now);
+        let record = SegmentRecord {
+            id: self.log.unique_id(),
+            rows: segment.rows,
+            bytes: segment.bytes.len() as u64,
+            hash: segment.hash,
+        };
+        let place = self.segments.len();
+        self.segments.push(None);
+        self.writing_bytes += record.bytes;
+        let path = self.log.paths().segment(&record.id);
+        let objects = self.log.objects().clone();
+        self.writes.spawn(async move {
+            objects.create_immutable(&path, segment.bytes).await?;
+            Ok(Written { place, record })
+        });
+        Ok(())
+    }
+
+    async fn join_write(&mut self) -> Result<()> {
+        if let Some(joined) = self.writes.join_next().await {
+            let written = joined.map_err(ended)??;
+            self.writing_bytes -= written.record.bytes;
+            self.segments[written.place] = Some(written.record);
+        }
+        Ok(())
+    }
+}
+
+fn ended(error: tokio::task::JoinError) -> Error {
+    Cause::Task(error.to_string()).into()
+}
+
+/// Slices of at most [`WORK_BYTES`], where rows are small enough for that.
+fn cut(batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+    let rows = batch.num_rows();
+    if rows == 0 {
+        return Ok(Vec::new());
+    }
+    let pieces = memory_bytes(batch)?.div_ceil(WORK_BYTES).max(1);
+    let pieces = usize::try_from(pieces).unwrap_or(usize::MAX).min(rows);
+    let length = rows.div_ceil(pieces);
+    let starts = (0..rows).step_by(length);
+    Ok(starts
+        .map(|start| batch.slice(start, length.min(rows - start)))
+        .collect())
+}
+
+/// What the rows of a batch take in memory, however large the buffers are that they lie in.
+fn memory_bytes(batch: &RecordBatch) -> Result<u64> {
+    let mut bytes = 0;
+    for column in batch.columns() {
+        let column = column.to_data().get_slice_memory_size();
+        bytes += column.map_err(|error| Error::io("measuring a batch", error))?;
+    }
+    Ok(bytes as u64)
+}

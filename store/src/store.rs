@@ -1,0 +1,225 @@
+//! A store: its buckets, and which frames are in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use shoots_proto::action::BucketDeleteMode;
+use shoots_proto::name::{BucketName, FrameId, FrameName};
+
+use crate::builder::StoreBuilder;
+use crate::error::{Cause, ErrorKind, Result};
+use crate::frame::Frame;
+use crate::layout;
+use crate::objects::{Created, Requests};
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+
+/// Frames that a listing looks at, or a deletion works on, at the same time.
+const PARALLEL_FRAMES: usize = 16;
+/// Temporary files that are older belong to no put that is still under way.
+const TEMPORARY_SECONDS: u64 = 24 * 3600;
+
+/// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
+#[derive(Debug, Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    pub(crate) fn new(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
+        Self { shared }
+    }
+
+    /// Opens the store at a path, a `file://` URL, or `memory://` (a fresh store that ends with the process).
+    /// A folder that does not exist is an empty store; it is made with the first write.
+    ///
+    /// # Errors
+    /// If the location means nothing, or the folder cannot be used.
+    pub async fn open(location: &str) -> Result<Self> {
+        Self::builder(location).open().await
+    }
+
+    /// Opens a store with other settings than the defaults.
+    #[must_use]
+    pub fn builder(location: &str) -> StoreBuilder {
+        StoreBuilder::new(location)
+    }
+
+    /// The frame of this name, whether it exists or not.
+    #[must_use]
+    pub fn frame(&self, id: &FrameId) -> Frame {
+        Frame::new(Arc::clone(&self.shared), id)
+    }
+
+    /// The buckets that exist, by name. The bucket without a name is not among them.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn buckets(&self) -> Result<Vec<BucketName>> {
+        let root = object_store::path::Path::ROOT;
+        let listed = self.shared.objects.list_folder(&root).await?;
+        let names = listed.common_prefixes.iter().filter_map(layout::folder_name);
+        let names: Vec<BucketName> = names.filter_map(|name| BucketName::parse(&name).ok()).collect();
+        let existing = stream::iter(names)
+            .map(|name| async move {
+                let exists = self.bucket_exists(&name).await?;
+                Ok::<_, crate::Error>(exists.then_some(name))
+            })
+            .buffered(PARALLEL_FRAMES)
+            .try_filter_map(|name| std::future::ready(Ok(name)));
+        let mut buckets: Vec<BucketName> = existing.try_collect().await?;
+        buckets.sort();
+        buckets.dedup();
+        Ok(buckets)
+    }
+
+    /// Makes an empty bucket; that it exists already is success.
+    ///
+    /// # Errors
+    /// If the storage cannot be written.
+    pub async fn create_bucket(&self, bucket: &BucketName) -> Result<()> {
+        self.shared.check_writable()?;
+        let marker = layout::bucket_marker(bucket);
+        match self.shared.objects.create(&marker, Bytes::from_static(b"{}\n")).await? {
+            Created::Yes | Created::Exists => Ok(()),
+        }
+    }
+
+    /// Whether a bucket was made or holds a frame.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn bucket_exists(&self, bucket: &BucketName) -> Result<bool> {
+        let marker = layout::bucket_marker(bucket);
+        if self.shared.objects.size(&marker).await?.is_some() {
+            return Ok(true);
+        }
+        Ok(!self.live_frames(Some(bucket)).await?.is_empty())
+    }
+
+    /// Deletes a bucket, and says how many frames were deleted with it. Those can be undeleted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
+    /// mode is `error`.
+    pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
+        self.shared.check_writable()?;
+        let frames = self.frames(Some(bucket)).await?;
+        if let (BucketDeleteMode::Error, [first, ..]) = (mode, frames.as_slice()) {
+            let cause = Cause::BucketNotEmpty {
+                bucket: bucket.to_string(),
+                frames: frames.len(),
+                example: first.frame().name.to_string(),
+            };
+            return Err(cause.into());
+        }
+        let deleted = stream::iter(frames)
+            .map(|snapshot| async move {
+                match self.frame(snapshot.frame()).delete().await {
+                    Ok(_) => Ok(1),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+                    Err(error) => Err(error),
+                }
+            })
+            .buffer_unordered(PARALLEL_FRAMES);
+        let deleted = deleted.try_fold(0, |sum, one| std::future::ready(Ok(sum + one))).await?;
+        self.shared.objects.remove(&layout::bucket_marker(bucket)).await?;
+        Ok(deleted)
+    }
+
+    /// The newest states of the frames in a bucket (none: the one without a name), by name.
+    ///
+    /// A plain file that cannot be read as Parquet is left out, with a warning in the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such bucket.
+    pub async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
+        let frames = self.live_frames(bucket).await?;
+        if let (true, Some(bucket)) = (frames.is_empty(), bucket) {
+            let marker = layout::bucket_marker(bucket);
+            if self.shared.objects.size(&marker).await?.is_none() {
+                let (what, name) = ("bucket", bucket.to_string());
+                return Err(Cause::NotFound { what, name }.into());
+            }
+        }
+        Ok(frames)
+    }
+
+    async fn live_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
+        let candidates = self.candidates(bucket).await?;
+        let live = stream::iter(candidates)
+            .map(|(name, plain)| async move {
+                let bucket = bucket.cloned();
+                let frame = self.frame(&FrameId { bucket, name });
+                match frame.snapshot(None).await {
+                    Ok(snapshot) => Ok(Some(snapshot)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) if plain => {
+                        tracing::warn!(%error, "frame {} is left out of the listing", frame.id());
+                        Ok(None)
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+            .buffered(PARALLEL_FRAMES)
+            .try_filter_map(|snapshot| std::future::ready(Ok(snapshot)));
+        live.try_collect().await
+    }
+
+    /// Names that may be frames of a bucket, and whether a plain file is all that stands for them.
+    async fn candidates(&self, bucket: Option<&BucketName>) -> Result<BTreeMap<FrameName, bool>> {
+        let objects = &self.shared.objects;
+        let mut candidates = BTreeMap::new();
+        for folder in layout::plain_folders(bucket) {
+            let listed = objects.list_folder(&folder).await?;
+            let plain = listed.objects.iter();
+            let plain = plain.filter_map(|object| layout::plain_name(&object.location));
+            candidates.extend(frame_names(plain).map(|name| (name, true)));
+        }
+        let listed = objects.list_folder(&layout::bucket_folder(bucket)).await?;
+        let folders: Vec<String> = listed
+            .common_prefixes
+            .iter()
+            .filter_map(layout::folder_name)
+            .collect();
+        let folders = frame_names(folders.iter().map(String::as_str));
+        candidates.extend(folders.map(|name| (name, false)));
+        Ok(candidates)
+    }
+
+    /// What this store has asked of the place it lives in since it was opened.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.shared.objects.requests()
+    }
+
+    /// How often files and folders were synced to disk since the store was opened; 0 in memory.
+    #[must_use]
+    pub fn fsyncs(&self) -> u64 {
+        self.shared.disk.as_ref().map_or(0, |disk| disk.fsyncs())
+    }
+
+    /// Removes files that writers left unfinished more than a day ago, and says how many. A process that is still
+    /// writing is never disturbed.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub async fn sweep_temporaries(&self) -> Result<u64> {
+        self.shared.check_writable()?;
+        let Some(disk) = &self.shared.disk else {
+            return Ok(0);
+        };
+        let now = self.shared.environment.now().nanoseconds();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now).unwrap_or(0));
+        let cutoff = now.checked_sub(Duration::from_secs(TEMPORARY_SECONDS));
+        disk.sweep_temporaries(cutoff.unwrap_or(SystemTime::UNIX_EPOCH)).await
+    }
+}
+
+fn frame_names<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = FrameName> {
+    names.filter_map(|name| FrameName::parse(name).ok())
+}
