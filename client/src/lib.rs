@@ -1,1 +1,80 @@
-//! stub
+//! The Rust client of a Shoots server: put, get and query dataframes.
+//!
+//! [`ShootsClient`] is one connection, cheap to clone and to share between tasks. Frames are
+//! named by `"flights"`, or `"nyc/flights"` for the frame `flights` in the bucket `nyc` (see
+//! [`ToFrameId`]). Rows go in and come out as arrow [`RecordBatch`](arrow_array::RecordBatch)es,
+//! streamed: memory follows batches, not frames, and a slow reader slows the sender down.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use shoots_client::arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+//! use shoots_client::{PutMode, ShootsClient};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+//! # let url = server.url();
+//! let client = ShootsClient::connect(url).await?;
+//!
+//! let carrier: ArrayRef = Arc::new(StringArray::from(vec!["UA", "AA", "UA"]));
+//! let delay: ArrayRef = Arc::new(Float64Array::from(vec![2.0, 4.0, 6.0]));
+//! let flights = RecordBatch::try_from_iter([("carrier", carrier), ("delay", delay)])?;
+//!
+//! let put = client.put("flights").send_batch(flights.clone()).await?;
+//! assert_eq!((put.version, put.rows), (1, 3));
+//! client.put("flights").mode(PutMode::Append).send_batch(flights).await?;
+//!
+//! let mean = client
+//!     .sql("flights", "select carrier, avg(delay) as mean from flights group by 1 order by 1")
+//!     .collect_one()
+//!     .await?;
+//! assert_eq!(mean.num_rows(), 2);
+//! # server.shutdown().await?; Ok(()) }
+//! ```
+//!
+//! # Errors and repeating
+//!
+//! Every failure is an [`Error`]; its [`kind`](Error::kind) is the same list that the server
+//! uses, whether the server said it or the connection broke. Calls that only read are repeated
+//! a few times when the server could not be reached and nothing of the answer had arrived.
+//! Calls that change something are not, because a lost answer does not tell whether the change
+//! happened ([`ErrorKind::OutcomeUnknownError`]); the exception is a put with a
+//! [`request_id`](PutRequest::request_id), which the server does not apply twice.
+//!
+//! # What it speaks
+//!
+//! The arrow crates and the vocabulary of the wire contract are re-exported, so that a program
+//! needs no dependencies of the right version beside this one.
+
+mod address;
+mod batches;
+mod builder;
+mod client;
+mod connection;
+mod error;
+mod frame;
+mod get;
+mod list;
+mod put;
+mod retry;
+mod sending;
+
+#[cfg(test)]
+mod tests;
+
+pub use arrow_array;
+pub use arrow_schema;
+pub use serde_json;
+pub use shoots_proto as proto;
+
+pub use batches::Batches;
+pub use builder::ClientBuilder;
+pub use client::{ActionInfo, ShootsClient};
+pub use error::Error;
+pub use frame::ToFrameId;
+pub use get::{Description, GetRequest};
+pub use list::{FrameInfo, ListRequest};
+pub use put::PutRequest;
+pub use shoots_proto::{
+    AsOf, BucketDeleteMode, BucketName, ErrorKind, FrameId, FrameName, FrameSummary, PutMode,
+    PutResult,
+};

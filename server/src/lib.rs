@@ -1,1 +1,45 @@
-//! stub
+//! The Shoots server: dataframes over Arrow Flight.
+//!
+//! ```
+//! use shoots_server::{Config, Server};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config {
+//!     port: 0,
+//!     bucket_dir: "memory://".into(),
+//!     ..Config::default()
+//! };
+//! let server = Server::start(config).await?;
+//! println!("listening on {}", server.url());
+//! server.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This is the only crate that knows a gRPC server and a query engine. How a call goes through it:
+//!
+//! | where | what it does |
+//! |---|---|
+//! | `server` | listens, and stops in an orderly way (`stop`) |
+//! | `service` | one file per Flight call: from a request to a result or a failure |
+//! | `call` | stands around each call: caller, log, panics, end of the grace period |
+//! | `status` | what a caller is told about a failure |
+//! | `query` | SQL over frames, for reading only |
+//! | `config`, [`cli`] | settings, and where they come from |
+//!
+//! What a frame is, and when a change of it is visible and durable, is `shoots-store`'s to say; the JSON of
+//! requests and results is `shoots-proto`'s; record batches become messages in `shoots-flight`. The library
+//! keeps no global state and sets up no logging: the binary does, and so may whoever embeds it.
+
+mod call;
+pub mod cli;
+mod config;
+mod query;
+mod server;
+mod service;
+mod status;
+mod stop;
+
+pub use config::{Config, ConfigError, LogFormat};
+pub use server::{ServeError, Server, StartError};

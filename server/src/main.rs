@@ -1,2 +1,103 @@
-//! stub
-fn main() {}
+//! The binary: settings in, one line out when ready, exit code 0 after an orderly stop.
+//!
+//! Standard output gets the line with the address and nothing else; the log goes to standard error. What
+//! prevents the server from starting is one line on standard error and a non-zero exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shoots_server::cli::{CommandLineError, Invocation, parse};
+use shoots_server::{Config, LogFormat, Server};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long work that cannot be interrupted, such as a write to disk, may hold up the exit.
+const LEAVING: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let variable =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let outcome = match parse(std::env::args_os(), variable) {
+        Ok(Invocation::Serve(config)) => run(config),
+        Ok(Invocation::Print(text)) => {
+            print(text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(CommandLineError::Usage(text)) => {
+            eprintln!("{}", text.trim_end());
+            return ExitCode::from(2);
+        }
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("shoots-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn run(config: Config) -> Outcome {
+    start_logging(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LEAVING);
+    outcome
+}
+
+async fn serve(config: Config) -> Outcome {
+    let mut server = Server::start(config).await?;
+    print(&format!("shoots-server listening on {}", server.url()));
+    tokio::select! {
+        ended = server.wait() => return Ok(ended?),
+        signal = signalled() => info!("received {}", signal?),
+    }
+    tokio::select! {
+        ended = server.shutdown() => Ok(ended?),
+        signal = signalled() => Err(format!("received {} again: left without waiting", signal?).into()),
+    }
+}
+
+#[cfg(unix)]
+async fn signalled() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "SIGINT"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() -> std::io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "an interrupt")
+}
+
+fn start_logging(config: &Config) -> Outcome {
+    let filter = EnvFilter::try_new(&config.log_level)
+        .map_err(|e| format!("log_level {:?}: {e}", config.log_level))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => lines.with_ansi(false).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}
+
+/// Writes a line; nobody listening is no reason to stop.
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::error::{Error, Result};
 use crate::objects::Objects;
-use crate::segment::SegmentLimits;
+use crate::segment::Limits;
 use crate::shared::{Shared, Sizes};
 use crate::store::Store;
 
@@ -43,7 +43,7 @@ impl StoreBuilder {
                 head_cache_bytes: 64 << 20,
                 checkpoint_cache_bytes: 32 << 20,
                 put_memory_bytes: 256 << 20,
-                limits: SegmentLimits::default(),
+                limits: Limits::default(),
             },
         }
     }
@@ -71,7 +71,7 @@ impl StoreBuilder {
 
     /// Limits of one segment. Default: a million rows, 64 MiB encoded.
     #[must_use]
-    pub fn segment_limits(mut self, limits: SegmentLimits) -> Self {
+    pub fn segment_limits(mut self, limits: Limits) -> Self {
         self.sizes.limits = limits;
         self
     }
@@ -147,11 +147,19 @@ async fn open_disk(
     read_only: bool,
     environment: &Arc<dyn Environment>,
 ) -> Result<Arc<Disk>> {
-    let folder = std::path::absolute(folder)
-        .map_err(|error| Error::io(format!("opening {}", folder.display()), error))?;
-    let ids = Arc::clone(environment);
-    let unique = Arc::new(move || format!("{:032x}", ids.unique()));
-    Disk::open(&folder, read_only, unique).await.map(Arc::new)
+    let unusable = |error| Error::io(format!("the folder {} cannot be used", folder.display()), error);
+    let folder = std::path::absolute(folder).map_err(unusable)?;
+    if read_only {
+        drop(tokio::fs::read_dir(&folder).await.map_err(unusable)?);
+    } else {
+        tokio::fs::create_dir_all(&folder).await.map_err(unusable)?;
+        let probe = folder.join(format!("_probe-{:032x}", environment.unique()));
+        tokio::fs::write(&probe, b"").await.map_err(unusable)?;
+        tokio::fs::remove_file(&probe).await.map_err(unusable)?;
+    }
+    let environment = Arc::clone(environment);
+    let ids = Arc::new(move || format!("{:032x}", environment.unique()));
+    Ok(Arc::new(Disk::new(folder, ids)))
 }
 
 #[cfg(test)]

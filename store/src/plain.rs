@@ -15,8 +15,11 @@ use crate::layout;
 use crate::log::plan::Rows;
 use crate::put::{named, write_schema};
 use crate::schema;
-use crate::segment::reader::{self, ObjectReader, ReadRange};
+use crate::segment::{self, ObjectReader, Origin};
 use crate::sink::SegmentSink;
+
+/// Rows that are copied at a time.
+const ADOPTED_BATCH_ROWS: usize = 16_384;
 
 /// A plain file that can be read.
 #[derive(Debug, Clone)]
@@ -39,26 +42,31 @@ pub(crate) async fn find(log: &FrameLog) -> Result<Option<PlainFile>> {
 
 async fn open(log: &FrameLog, path: Path, bytes: u64) -> Result<PlainFile> {
     let file = ObjectReader::new(Arc::clone(log.objects().inner()), path.clone(), bytes);
-    let (schema, rows) = reader::plain_schema(file).await?;
+    let found = segment::plain_schema(file).await?;
     Ok(PlainFile {
         path,
         bytes,
-        rows,
-        schema,
+        rows: found.rows,
+        schema: found.schema,
     })
 }
 
 impl PlainFile {
     /// Copies the rows into segments of the frame, which nobody sees yet.
     pub(crate) async fn adopt(&self, log: &FrameLog) -> Result<Rows> {
-        schema::supported::check(&self.schema)?;
+        schema::check(&self.schema)?;
         let (schema, bytes) = named(Arc::clone(&self.schema))?;
         write_schema(log, &schema, Some(bytes)).await?;
         let mut sink = SegmentSink::new(log.clone(), Arc::clone(&self.schema))?;
         let store = Arc::clone(log.objects().inner());
         let file = ObjectReader::new(store, self.path.clone(), self.bytes);
-        let everything = ReadRange::default();
-        let mut batches = reader::read(file, Arc::clone(&self.schema), None, everything).await?;
+        let everything = segment::Rows {
+            columns: None,
+            offset: 0,
+            limit: None,
+            batch_rows: ADOPTED_BATCH_ROWS,
+        };
+        let mut batches = segment::read(file, Origin::Plain, &self.schema, everything).await?;
         while let Some(batch) = batches.try_next().await? {
             sink.write(batch).await?;
         }

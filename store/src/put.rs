@@ -15,7 +15,7 @@ use crate::log::commit::{Published, Request, SegmentRecord};
 use crate::log::plan::{CommitNote, NamedSchema, Proposal, PutWish, Rows, Wish};
 use crate::plain::{self, PlainFile};
 use crate::schema;
-use crate::schema::conform::Conform;
+use crate::schema::Conform;
 use crate::sink::SegmentSink;
 
 /// How a frame is written, and what is noted with the commit.
@@ -76,7 +76,7 @@ struct Writing {
 impl FrameWriter {
     pub(crate) async fn start(log: FrameLog, schema: SchemaRef, options: PutOptions) -> Result<Self> {
         log.shared().check_writable()?;
-        schema::supported::check(&schema)?;
+        schema::check(&schema)?;
         let head = log.newest().await?.map(|head| head.entry);
         let key = options.request_id.as_deref().map(Request::key);
         let remembered = head.as_ref().zip(key.as_ref());
@@ -232,7 +232,7 @@ pub(crate) async fn write_schema(
 
 /// A schema under the name that its bytes give it.
 pub(crate) fn named(schema: SchemaRef) -> Result<(NamedSchema, Bytes)> {
-    let bytes = schema::file::encode(&schema)?;
-    let hash = blake3::hash(&bytes).to_hex().as_str().into();
-    Ok((NamedSchema { hash, schema }, bytes))
+    let file = schema::encode(&schema)?;
+    let hash = file.hash.into();
+    Ok((NamedSchema { hash, schema }, file.bytes))
 }

@@ -15,7 +15,7 @@ use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
 use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
-use crate::segment::SegmentLimits;
+use crate::segment::Limits;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
     pub(crate) put_memory: Budget,
-    pub(crate) limits: SegmentLimits,
+    pub(crate) limits: Limits,
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
@@ -42,7 +42,7 @@ pub(crate) struct Sizes {
     pub(crate) head_cache_bytes: u64,
     pub(crate) checkpoint_cache_bytes: u64,
     pub(crate) put_memory_bytes: u64,
-    pub(crate) limits: SegmentLimits,
+    pub(crate) limits: Limits,
 }
 
 impl Shared {

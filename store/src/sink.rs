@@ -36,12 +36,21 @@ pub(crate) struct SegmentSink {
     first_object: Option<Timestamp>,
 }
 
-#[derive(Debug)]
 enum Stage {
     Idle(Box<SegmentEncoder>),
     Encoding(JoinHandle<Result<(Box<SegmentEncoder>, Vec<EncodedSegment>)>>),
     /// The encoder is gone, because something failed.
     Failed,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Idle(_) => "Idle",
+            Self::Encoding(_) => "Encoding",
+            Self::Failed => "Failed",
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -131,7 +140,7 @@ impl SegmentSink {
             }
             Stage::Failed => return Err(Cause::Task("this put has failed before".into()).into()),
         };
-        let held = encoder.buffered_bytes() + self.waiting_bytes + self.writing_bytes;
+        let held = encoder.buffered_bytes() as u64 + self.waiting_bytes + self.writing_bytes;
         self.share.shrink_to(held);
         Ok(encoder)
     }

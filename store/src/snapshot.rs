@@ -23,7 +23,7 @@ use crate::log::entry::Entry;
 use crate::log::seek::Found;
 use crate::pandas;
 use crate::plain::PlainFile;
-use crate::segment::reader::{self, ObjectReader, ReadRange};
+use crate::segment::{self, ObjectReader, Origin};
 use crate::time::Timestamp;
 
 /// Segments that one reader decodes ahead of the one whose rows it hands out.
@@ -84,6 +84,7 @@ struct File {
     path: Path,
     bytes: u64,
     rows: u64,
+    origin: Origin,
 }
 
 impl Snapshot {
@@ -205,9 +206,10 @@ impl Snapshot {
         let whole = Arc::clone(&self.schema);
         let output = Arc::clone(&schema);
         let batches = stream::iter(work)
-            .map(move |(file, range)| {
-                let file = ObjectReader::new(Arc::clone(&store), file.path, file.bytes);
-                let batches = decode(file, Arc::clone(&whole), projection.clone(), range);
+            .map(move |(file, mut rows)| {
+                rows.columns.clone_from(&projection);
+                let object = ObjectReader::new(Arc::clone(&store), file.path, file.bytes);
+                let batches = decode(object, file.origin, Arc::clone(&whole), rows);
                 std::future::ready(batches)
             })
             .buffered(1 + SEGMENTS_AHEAD)
@@ -250,6 +252,7 @@ impl Snapshot {
                     path: plain.path.clone(),
                     bytes: plain.bytes,
                     rows: plain.rows,
+                    origin: Origin::Plain,
                 }]);
             }
         };
@@ -263,6 +266,7 @@ impl Snapshot {
                 path: paths.segment(&segment.record.id),
                 bytes: segment.record.bytes,
                 rows: segment.record.rows,
+                origin: Origin::Segment,
             })
             .collect())
     }
@@ -301,7 +305,12 @@ fn part(mut files: Vec<File>, part: Option<(usize, usize)>) -> Vec<File> {
 }
 
 /// Which rows of which files lie in a range.
-fn cut(files: Vec<File>, offset: u64, limit: Option<u64>, batch_rows: usize) -> Vec<(File, ReadRange)> {
+fn cut(
+    files: Vec<File>,
+    offset: u64,
+    limit: Option<u64>,
+    batch_rows: usize,
+) -> Vec<(File, segment::Rows)> {
     let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
     let mut work = Vec::new();
     for file in files {
@@ -311,12 +320,13 @@ fn cut(files: Vec<File>, offset: u64, limit: Option<u64>, batch_rows: usize) -> 
         left -= taken;
         if taken > 0 {
             let partly = taken < file.rows;
-            let range = ReadRange {
+            let rows = segment::Rows {
+                columns: None,
                 offset: skipped,
                 limit: partly.then_some(taken),
                 batch_rows,
             };
-            work.push((file, range));
+            work.push((file, rows));
         }
     }
     work
@@ -325,13 +335,13 @@ fn cut(files: Vec<File>, offset: u64, limit: Option<u64>, batch_rows: usize) -> 
 /// Decodes a file in a task of its own, a few batches ahead of whoever takes them.
 fn decode(
     file: ObjectReader,
+    origin: Origin,
     schema: SchemaRef,
-    projection: Option<Vec<usize>>,
-    range: ReadRange,
+    rows: segment::Rows,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::spawn(async move {
-        let mut batches = match reader::read(file, schema, projection, range).await {
+        let mut batches = match segment::read(file, origin, &schema, rows).await {
             Ok(batches) => batches.boxed(),
             Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
         };

@@ -10,7 +10,7 @@ use shoots_proto::action::BucketDeleteMode;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
 use crate::builder::StoreBuilder;
-use crate::error::{Cause, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::layout;
 use crate::objects::{Created, Requests};
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Opens the store at a path, a `file://` URL, or `memory://` (a fresh store that ends with the process).
-    /// A folder that does not exist is an empty store; it is made with the first write.
+    /// A folder that does not exist is made, unless the store is opened for reading only.
     ///
     /// # Errors
     /// If the location means nothing, or the folder cannot be used.
@@ -67,7 +67,7 @@ impl Store {
         let existing = stream::iter(names)
             .map(|name| async move {
                 let exists = self.bucket_exists(&name).await?;
-                Ok::<_, crate::Error>(exists.then_some(name))
+                Ok::<_, Error>(exists.then_some(name))
             })
             .buffered(PARALLEL_FRAMES)
             .try_filter_map(|name| std::future::ready(Ok(name)));
@@ -216,7 +216,8 @@ impl Store {
         let now = self.shared.environment.now().nanoseconds();
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now).unwrap_or(0));
         let cutoff = now.checked_sub(Duration::from_secs(TEMPORARY_SECONDS));
-        disk.sweep_temporaries(cutoff.unwrap_or(SystemTime::UNIX_EPOCH)).await
+        let swept = disk.sweep_temporaries(cutoff.unwrap_or(SystemTime::UNIX_EPOCH)).await;
+        swept.map_err(|error| Error::io("sweeping temporary files", error))
     }
 }
 

@@ -302,7 +302,7 @@ fn bodies_at_every_alignment_are_read() {
                 let (_, batches) = received(shifted.collect()).unwrap();
                 assert_eq!(
                     batches,
-                    [batch.clone()],
+                    std::slice::from_ref(&batch),
                     "{nesting} {name} shifted by {shift}"
                 );
             }

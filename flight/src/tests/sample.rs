@@ -78,7 +78,7 @@ pub(crate) fn plain() -> Vec<(String, ArrayRef)> {
         .map(|row| (row % 3 != 1).then_some(row % 2 == 0))
         .collect();
     let fixed = FixedSizeBinaryArray::try_from_sparse_iter_with_size(
-        (0..ROWS).map(|row| (row % 3 != 1).then(|| [row as u8; 5])),
+        (0..ROWS).map(|row| (row % 3 != 1).then_some([row as u8; 5])),
         5,
     );
     let day_time: IntervalDayTimeArray = (0..ROWS)
@@ -195,7 +195,7 @@ fn list_view<O: OffsetSizeTrait>(array: &ArrayRef, scattered: bool) -> ArrayRef 
             ROWS - 1 - row
         }
     };
-    let size = |row: usize| usize::from(!scattered || row % 10 == 0);
+    let size = |row: usize| usize::from(!scattered || row.is_multiple_of(10));
     Arc::new(GenericListViewArray::<O>::new(
         item(array),
         rows.clone().map(|row| O::usize_as(offset(row))).collect(),

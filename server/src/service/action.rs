@@ -6,15 +6,14 @@ use std::sync::Arc;
 use arrow_flight::{Action, ActionType, Result as ActionAnswer};
 use bytes::Bytes;
 use futures::{Stream, stream};
-use serde::Serialize;
 use shoots_proto::action::{
     self, ACTIONS, BucketsRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest,
     DeleteResult, ShutdownRequest, ShutdownResult,
 };
-use shoots_proto::{BucketDeleteMode, ErrorKind, decode, decode_or_default, encode};
+use shoots_proto::{BucketDeleteMode, decode, decode_or_default};
 use tracing::info;
 
-use super::Shared;
+use super::{Shared, json};
 use crate::status::Failure;
 
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
@@ -56,7 +55,7 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
 async fn delete(shared: &Shared, request: DeleteRequest) -> Result<DeleteResult, Failure> {
     shared.check_writable("to delete a frame")?;
     let id = request.frame();
-    shared.store.frame(&id).delete(Default::default()).await?;
+    shared.store.frame(&id).delete().await?;
     info!(frame = %id, "deleted");
     Ok(DeleteResult {
         success: true,
@@ -87,12 +86,6 @@ fn shut_down(shared: Arc<Shared>) -> Result<ActionAnswers, Failure> {
     };
     shared.stop.request();
     Ok(Box::pin(stream::iter([Ok(answer)])))
-}
-
-fn json<T: Serialize>(result: &T) -> Result<Bytes, Failure> {
-    encode(result)
-        .map(Bytes::from)
-        .map_err(|e| Failure::new(ErrorKind::InternalError, e.to_string()))
 }
 
 fn unknown(action: &str) -> Failure {

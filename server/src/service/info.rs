@@ -3,11 +3,11 @@
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
-use shoots_proto::{AsOf, ErrorKind, FrameId, FrameSummary, GetTicket, encode};
+use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
 use shoots_store::Snapshot;
 
-use super::Shared;
 use super::get::{Selection, read_ticket};
+use super::{Shared, json};
 use crate::status::Failure;
 
 /// A size that is not known, in Flight's terms.
@@ -116,12 +116,6 @@ fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
         bytes: snapshot.bytes(),
         segments: snapshot.segment_count(),
     })
-}
-
-fn json<T: serde::Serialize>(message: &T) -> Result<Bytes, Failure> {
-    encode(message)
-        .map(Bytes::from)
-        .map_err(|e| Failure::new(ErrorKind::InternalError, e.to_string()))
 }
 
 fn flight_size(size: u64) -> i64 {

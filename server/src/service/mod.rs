@@ -23,6 +23,9 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
+use bytes::Bytes;
+use serde::Serialize;
+use shoots_proto::{ErrorKind, encode};
 use shoots_store::Store;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -66,6 +69,13 @@ impl Service {
         let call = Call::begin(name, request.metadata(), self.shared.stop.watch());
         (call, Arc::clone(&self.shared))
     }
+}
+
+/// A result as the JSON of the wire contract.
+fn json<T: Serialize>(result: &T) -> Result<Bytes, Failure> {
+    encode(result)
+        .map(Bytes::from)
+        .map_err(|e| Failure::new(ErrorKind::InternalError, e.to_string()))
 }
 
 #[tonic::async_trait]

@@ -79,9 +79,10 @@ impl Publisher {
     }
 
     async fn publish_all(self, log: FrameLog) {
-        let _abandoned = AbandonOnDrop {
+        let mut guard = AbandonOnPanic {
             publisher: &self,
             frame: log.frame(),
+            finished: false,
         };
         while let Some(group) = self.next_group(log.frame()) {
             let (proposals, answers): (Vec<_>, Vec<_>) = group
@@ -97,17 +98,23 @@ impl Publisher {
                 log.write_hint(sequence).await;
             }
         }
+        // The queue is gone, and the next one may have begun.
+        guard.finished = true;
     }
 }
 
 /// Should the publishing task panic, those who wait hear that the outcome is unknown, and the frame goes on.
-struct AbandonOnDrop<'a> {
+struct AbandonOnPanic<'a> {
     publisher: &'a Publisher,
     frame: &'a FrameId,
+    finished: bool,
 }
 
-impl Drop for AbandonOnDrop<'_> {
+impl Drop for AbandonOnPanic<'_> {
     fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
         let queues = &self.publisher.queues;
         let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.remove(self.frame);

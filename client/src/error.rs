@@ -1,0 +1,325 @@
+//! What a call can fail with, in the words of the wire contract.
+//!
+//! The server tells the kind in the details of the status. Where it does not (another server,
+//! a proxy, a broken connection), the kind follows from the gRPC code and from whether the
+//! status was made at this end. Whether a call may be repeated is decided here once.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use shoots_proto::{ErrorBody, ErrorKind, RequestError};
+use tonic::{Code, Status};
+
+/// Any error as a cause.
+pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A failed call: what kind of failure, and a message that says what happened and what to do.
+///
+/// ```
+/// use shoots_client::{ErrorKind, ShootsClient};
+///
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+/// # let url = server.url();
+/// # let client = ShootsClient::connect(url).await?;
+/// let error = client.get("no such frame").collect().await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::FileNotFoundError);
+/// assert!(error.to_string().contains("no such frame"));
+/// # server.shutdown().await?; Ok(()) }
+/// ```
+pub struct Error(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
+    kind: ErrorKind,
+    message: String,
+    code: Option<Code>,
+    /// The server could not be reached, or said so itself; the call had no effect that
+    /// repeating it would double, provided it only reads.
+    transient: bool,
+    source: Option<Cause>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Failure {
+            kind,
+            message: message.into(),
+            code: None,
+            transient: false,
+            source: None,
+        }))
+    }
+
+    /// What kind of failure it is, which is what to base decisions on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The gRPC code that the call ended with; `None` if it did not come to that.
+    pub fn code(&self) -> Option<Code> {
+        self.0.code
+    }
+
+    /// Whether there is no such frame, bucket or version.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::FileNotFoundError
+    }
+
+    /// Whether a change may or may not have happened: look, or repeat a put with the same
+    /// [`request_id`](crate::PutRequest::request_id).
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.kind() == ErrorKind::OutcomeUnknownError
+    }
+
+    /// Whether the server could not be reached; a call that only reads may be repeated.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Cause>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    fn transient(mut self) -> Self {
+        self.0.transient = true;
+        self
+    }
+
+    /// The server could not be reached at all.
+    pub(crate) fn unreachable(address: &str, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
+        let message = format!("cannot connect to {address}: {}", chain(&*cause));
+        Self::new(ErrorKind::UnavailableError, message)
+            .with_source(cause)
+            .transient()
+    }
+
+    /// No answer came in time. The call was given up, and is not repeated: that would double
+    /// the time its caller allowed.
+    pub(crate) fn timed_out(what: &str, limit: Duration) -> Self {
+        let message = format!("no answer to {what} within {limit:?}");
+        Self::new(ErrorKind::UnavailableError, message)
+    }
+
+    /// The caller's own batches failed.
+    pub(crate) fn abandoned(cause: Cause) -> Self {
+        let message = format!(
+            "the put was abandoned and nothing changed: {}",
+            chain(&*cause)
+        );
+        Self::new(ErrorKind::CancelledError, message).with_source(cause)
+    }
+
+    /// The answer does not mean anything to this client.
+    pub(crate) fn unexpected(what: &str, problem: impl fmt::Display) -> Self {
+        let message = format!("the server's answer to {what} cannot be read: {problem}");
+        Self::new(ErrorKind::InternalError, message)
+    }
+
+    /// The same failure where the call may have changed something: if the answer is what got
+    /// lost, nobody knows.
+    pub(crate) fn of_change(mut self, what: &str) -> Self {
+        if self.kind() == ErrorKind::UnavailableError && self.lost_its_answer() {
+            self.0.kind = ErrorKind::OutcomeUnknownError;
+            self.0.message = format!(
+                "it is unknown whether {what} happened: {}; look before repeating it",
+                self.0.message
+            );
+        }
+        self
+    }
+
+    /// Whether the failure is this end's view of a call that the server may have carried out.
+    fn lost_its_answer(&self) -> bool {
+        !matches!(self.0.code, Some(Code::Unavailable)) || self.0.source.is_some()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind);
+        debug.field("message", &self.0.message);
+        if let Some(code) = self.0.code {
+            debug.field("code", &code);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        let code = status.code();
+        let mut error = if let Some(body) = ErrorBody::from_json(status.details()) {
+            let error = Self::new(body.kind, body.message);
+            match body.kind {
+                ErrorKind::UnavailableError => error.transient(),
+                _ => error,
+            }
+        } else if status.source().is_some() {
+            // Made at this end: the connection failed under the call.
+            let message = format!("the connection to the server failed: {}", chain(&status));
+            Self::new(ErrorKind::UnavailableError, message)
+                .with_source(status)
+                .transient()
+        } else {
+            let message = match status.message() {
+                "" => format!("the server ended the call with {code:?}"),
+                message => message.to_owned(),
+            };
+            let error = Self::new(kind_of(code), message);
+            match code {
+                Code::Unavailable => error.transient(),
+                _ => error,
+            }
+        };
+        error.0.code = Some(code);
+        error
+    }
+}
+
+/// The kind that fits a code whose status says no more.
+fn kind_of(code: Code) -> ErrorKind {
+    match code {
+        Code::NotFound => ErrorKind::FileNotFoundError,
+        Code::AlreadyExists => ErrorKind::FileExistsError,
+        Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::Unimplemented => ErrorKind::InvalidRequestError,
+        // How tonic reports a message above a limit.
+        Code::ResourceExhausted | Code::OutOfRange => ErrorKind::LimitError,
+        Code::Aborted => ErrorKind::ConflictError,
+        Code::DataLoss => ErrorKind::DamagedError,
+        Code::Unavailable | Code::DeadlineExceeded => ErrorKind::UnavailableError,
+        Code::Cancelled => ErrorKind::CancelledError,
+        Code::Ok | Code::Unknown | Code::Internal => ErrorKind::InternalError,
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::new(ErrorKind::InvalidRequestError, error.to_string()).with_source(error)
+    }
+}
+
+impl From<shoots_flight::Error> for Error {
+    fn from(error: shoots_flight::Error) -> Self {
+        let kind = match error {
+            shoots_flight::Error::Unsupported { .. } => ErrorKind::SchemaError,
+            shoots_flight::Error::Batch(_) => ErrorKind::InvalidRequestError,
+            _ => ErrorKind::InternalError,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}
+
+/// An error and its causes on one line, without what one repeats of the next.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = match error.downcast_ref::<Status>() {
+        Some(status) => status.message().to_owned(),
+        None => error.to_string(),
+    };
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_details_of_a_status_say_the_kind_whatever_the_code() {
+        for kind in ErrorKind::ALL {
+            let json = ErrorBody::new(*kind, "what happened").to_json_within(1000);
+            let status = Status::with_details(Code::Unknown, "other text", json.into());
+            let error = Error::from(status);
+            assert_eq!(error.kind(), *kind);
+            assert_eq!(error.to_string(), "what happened");
+            assert_eq!(error.code(), Some(Code::Unknown));
+            assert_eq!(error.is_transient(), *kind == ErrorKind::UnavailableError);
+        }
+    }
+
+    #[test]
+    fn a_status_without_details_is_told_by_its_code() {
+        for (code, kind) in [
+            (Code::NotFound, ErrorKind::FileNotFoundError),
+            (Code::AlreadyExists, ErrorKind::FileExistsError),
+            (Code::InvalidArgument, ErrorKind::InvalidRequestError),
+            (Code::Unauthenticated, ErrorKind::InvalidRequestError),
+            (Code::PermissionDenied, ErrorKind::InvalidRequestError),
+            (Code::Unimplemented, ErrorKind::InvalidRequestError),
+            (Code::ResourceExhausted, ErrorKind::LimitError),
+            (Code::Aborted, ErrorKind::ConflictError),
+            (Code::DataLoss, ErrorKind::DamagedError),
+            (Code::Unavailable, ErrorKind::UnavailableError),
+            (Code::DeadlineExceeded, ErrorKind::UnavailableError),
+            (Code::Cancelled, ErrorKind::CancelledError),
+            (Code::Unknown, ErrorKind::InternalError),
+            (Code::Internal, ErrorKind::InternalError),
+        ] {
+            let error = Error::from(Status::new(code, "text"));
+            assert_eq!(error.kind(), kind, "{code:?}");
+            assert_eq!(error.is_transient(), code == Code::Unavailable, "{code:?}");
+            assert_eq!(error.to_string(), "text");
+        }
+        let silent = Error::from(Status::new(Code::Internal, ""));
+        assert_eq!(
+            silent.to_string(),
+            "the server ended the call with Internal"
+        );
+    }
+
+    #[test]
+    fn a_change_that_the_server_refused_did_not_happen() {
+        let refused = Error::from(Status::unavailable("stopping")).of_change("the delete");
+        assert_eq!(refused.kind(), ErrorKind::UnavailableError);
+        let denied = Error::from(Status::not_found("x")).of_change("the delete");
+        assert_eq!(denied.kind(), ErrorKind::FileNotFoundError);
+    }
+
+    #[test]
+    fn a_change_without_an_answer_may_have_happened() {
+        let late = Error::timed_out("delete", Duration::from_secs(1)).of_change("the delete");
+        assert!(late.is_outcome_unknown());
+        assert_eq!(
+            late.to_string(),
+            "it is unknown whether the delete happened: no answer to delete within 1s; look \
+             before repeating it"
+        );
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let inner = std::io::Error::other("connection refused");
+        let outer = Error::unreachable("grpc://localhost:1", inner);
+        assert_eq!(
+            outer.to_string(),
+            "cannot connect to grpc://localhost:1: connection refused"
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! Getting rows of a frame, and asking what a get would deliver.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
+use arrow_schema::SchemaRef;
+use futures::TryStreamExt;
+use shoots_flight::{decode, read_schema_message};
+use shoots_proto::{AsOf, FrameSummary, GetTicket};
+
+use crate::connection::{Connection, answer, json, read_json};
+use crate::frame::bucket_name;
+use crate::{Batches, Error, ToFrameId};
+
+/// A get in the making: which rows and columns of which state of a frame.
+///
+/// Nothing is sent before [`stream`](Self::stream), [`collect`](Self::collect) or one of the
+/// other calls; what is wrong with a name is said then.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use shoots_client::arrow_array::{ArrayRef, Int64Array, RecordBatch};
+/// use shoots_client::{AsOf, PutMode, ShootsClient};
+///
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+/// # let url = server.url();
+/// # let client = ShootsClient::connect(url).await?;
+/// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+/// # let numbers = RecordBatch::try_from_iter([("n", n.clone()), ("m", n)])?;
+/// client.put("numbers").bucket("math").send_batch(numbers.clone()).await?;
+/// client.put("math/numbers").mode(PutMode::Append).send_batch(numbers).await?;
+///
+/// let some = client.get("math/numbers").columns(["m"]).offset(998).limit(4).collect_one().await?;
+/// assert_eq!((some.num_rows(), some.num_columns()), (4, 1));
+///
+/// let before = client.get("math/numbers").as_of(AsOf::Version(1)).describe().await?;
+/// assert_eq!(before.rows, Some(1000));
+/// # server.shutdown().await?; Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is sent before `stream`, `collect`, `collect_one`, `schema` or `describe`"]
+pub struct GetRequest {
+    connection: Arc<Connection>,
+    ticket: Result<GetTicket, Error>,
+}
+
+impl GetRequest {
+    pub(crate) fn new(connection: Arc<Connection>, frame: impl ToFrameId) -> Self {
+        let ticket = frame.to_frame_id().map(|frame| GetTicket {
+            bucket: frame.bucket,
+            ..GetTicket::new(frame.name)
+        });
+        Self { connection, ticket }
+    }
+
+    /// The bucket of the frame, instead of the one its name said.
+    pub fn bucket(mut self, bucket: &str) -> Self {
+        self.ticket = self.ticket.and_then(|ticket| {
+            Ok(GetTicket {
+                bucket: Some(bucket_name(bucket)?),
+                ..ticket
+            })
+        });
+        self
+    }
+
+    /// Only these columns, in this order.
+    pub fn columns<C: Into<String>>(self, columns: impl IntoIterator<Item = C>) -> Self {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.with(|ticket| ticket.columns = Some(columns))
+    }
+
+    /// At most this many rows.
+    pub fn limit(self, rows: u64) -> Self {
+        self.with(|ticket| ticket.limit = Some(rows))
+    }
+
+    /// Without this many rows at the beginning.
+    pub fn offset(self, rows: u64) -> Self {
+        self.with(|ticket| ticket.offset = Some(rows))
+    }
+
+    /// The frame as it was at a version, time, tag or commit.
+    pub fn as_of(self, state: AsOf) -> Self {
+        self.with(|ticket| ticket.as_of = Some(state))
+    }
+
+    /// The result of a query, which names the frame as a table, instead of the frame itself.
+    pub fn sql(self, query: impl Into<String>) -> Self {
+        self.with(|ticket| ticket.sql = Some(query.into()))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut GetTicket)) -> Self {
+        if let Ok(ticket) = &mut self.ticket {
+            set(ticket);
+        }
+        self
+    }
+
+    /// The rows as a stream. When this returns, the server has accepted the request and said
+    /// the schema.
+    pub async fn stream(self) -> Result<Batches, Error> {
+        let ticket = json(&self.ticket?)?;
+        let connection = self.connection;
+        connection
+            .open("get", async || {
+                let ticket = Ticket {
+                    ticket: ticket.clone(),
+                };
+                let request = connection.request(ticket);
+                let streaming = answer(connection.flight().do_get(request).await)?;
+                let mut batches = decode(connection.messages("get", streaming));
+                let schema = batches.read_schema().await?;
+                Ok(Batches::new(schema, batches))
+            })
+            .await
+    }
+
+    /// All rows, in the batches they come in.
+    pub async fn collect(self) -> Result<Vec<RecordBatch>, Error> {
+        self.stream().await?.try_collect().await
+    }
+
+    /// All rows as one batch.
+    pub async fn collect_one(self) -> Result<RecordBatch, Error> {
+        self.stream().await?.into_one_batch().await
+    }
+
+    /// The schema that the rows would have.
+    pub async fn schema(self) -> Result<SchemaRef, Error> {
+        let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
+        let connection = self.connection;
+        connection
+            .read("schema", async || {
+                let request = connection.request(descriptor.clone());
+                let result = answer(connection.flight().get_schema(request).await)?;
+                Ok(Arc::new(read_schema_message(&result.schema)?))
+            })
+            .await
+    }
+
+    /// What the rows would be, as far as the server knows without reading them.
+    pub async fn describe(self) -> Result<Description, Error> {
+        let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
+        let connection = self.connection;
+        connection
+            .read("describe", async || {
+                let request = connection.request(descriptor.clone());
+                let info = answer(connection.flight().get_flight_info(request).await)?;
+                Description::of(&info)
+            })
+            .await
+    }
+}
+
+/// What a get would deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The schema of the rows.
+    pub schema: SchemaRef,
+    /// How many rows there are; `None` if only the query can tell.
+    pub rows: Option<u64>,
+    /// How many bytes they have in the store; `None` if that is not known.
+    pub bytes: Option<u64>,
+    /// The frame as a whole, and its version.
+    pub frame: FrameSummary,
+}
+
+impl Description {
+    fn of(info: &FlightInfo) -> Result<Self, Error> {
+        Ok(Self {
+            schema: Arc::new(read_schema_message(&info.schema)?),
+            rows: u64::try_from(info.total_records).ok(),
+            bytes: u64::try_from(info.total_bytes).ok(),
+            frame: read_json("frame summary", &info.app_metadata)?,
+        })
+    }
+}

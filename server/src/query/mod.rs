@@ -1,0 +1,187 @@
+//! SQL over frames, for reading only.
+//!
+//! A query is a [`Question`]: SQL, the frame that the ticket names, and what else the ticket asks for. It
+//! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
+//!
+//! 1. parse, and refuse whatever is not a query ([`session`]);
+//! 2. find the frames that it names in the store and spell its names as they really are ([`catalog`],
+//!    [`names`]); each frame is read at one snapshot, however often the query names it;
+//! 3. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
+//!    query leaves the order open ([`order`]);
+//! 4. settle types and metadata of the result ([`result`]).
+//!
+//! What bounds a query: memory and spill space, shared by all queries; time; how many run at once. There is
+//! no file system, no URL and no other table to be reached: frames are all there is.
+
+mod catalog;
+mod names;
+mod order;
+mod result;
+mod session;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::ident;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{Stream, TryStreamExt, stream};
+use shoots_proto::{AsOf, ErrorKind};
+use shoots_store::{Snapshot, Store};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use self::names::{Mentions, Spelling};
+use self::result::ResultShape;
+use crate::config::Config;
+use crate::status::Failure;
+
+/// Plans and runs queries within the server's limits.
+#[derive(Debug)]
+pub(crate) struct Queries {
+    runtime: Arc<RuntimeEnv>,
+    permits: Arc<Semaphore>,
+    time_limit: Duration,
+}
+
+/// What a ticket asks of a frame in SQL.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) sql: &'a str,
+    /// The frame that the ticket names, at the version that it asks for.
+    pub(crate) frame: &'a Snapshot,
+    /// A point in time applies to every frame of the query; another version only to the ticket's own.
+    pub(crate) as_of: Option<&'a AsOf>,
+    /// Columns of the query's result to keep, in this order.
+    pub(crate) columns: Option<&'a [String]>,
+    /// Rows of the query's result to leave out, and then to keep.
+    pub(crate) offset: Option<u64>,
+    pub(crate) limit: Option<u64>,
+}
+
+impl Queries {
+    pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
+        let at_once = usize::try_from(config.queries_at_once).unwrap_or(usize::MAX);
+        Ok(Self {
+            runtime: session::runtime(config)?,
+            permits: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
+            time_limit: Duration::from_secs(config.query_seconds),
+        })
+    }
+
+    /// Plans a query. No row is read so far.
+    pub(crate) async fn plan(
+        &self,
+        store: &Store,
+        question: Question<'_>,
+    ) -> Result<Plan, Failure> {
+        let frame = question.frame;
+        let bucket = frame.frame().bucket.as_ref();
+        let state = session::state(Arc::clone(&self.runtime), bucket);
+        let mut statement = session::parse(&state, question.sql)?;
+        let query = session::query(&mut statement)?;
+        let mentions = Mentions::of(query);
+        let found = catalog::find(store, frame, question.as_of, &mentions).await?;
+        let tables = found.iter().map(|table| {
+            let schema = table.snapshot.schema();
+            (&table.relation, table.path.as_slice(), schema)
+        });
+        Spelling::new(&mentions, tables).apply(query);
+        catalog::register(&state, &found)?;
+
+        let logical = session::read_only_plan(&state, statement).await?;
+        let mut rows = DataFrame::new(state.clone(), logical);
+        if let Some(columns) = question.columns {
+            rows = rows.select(columns.iter().map(ident))?;
+        }
+        if question.offset.is_some() || question.limit.is_some() {
+            let skip = clamp(question.offset.unwrap_or(0));
+            rows = rows.limit(skip, question.limit.map(clamp))?;
+        }
+        let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
+        let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
+        let shape = ResultShape::new(&physical.schema(), frame, &frames);
+        Ok(Plan {
+            shape,
+            physical,
+            context: state.task_ctx(),
+            permits: Arc::clone(&self.permits),
+            time_limit: self.time_limit,
+        })
+    }
+}
+
+fn clamp(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// A query that is ready to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    shape: ResultShape,
+    physical: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    permits: Arc<Semaphore>,
+    time_limit: Duration,
+}
+
+impl Plan {
+    /// The schema of the rows.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.shape.schema()
+    }
+
+    /// Runs the query, once it is its turn. Dropping the rows stops it.
+    pub(crate) async fn run(
+        self,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, Failure>> + Send + 'static, Failure> {
+        let permit = self.permits.acquire_owned().await;
+        let permit = permit.map_err(|_| Failure::stopping())?;
+        let deadline = Instant::now() + self.time_limit;
+        let time_limit = self.time_limit;
+        let batches = execute_stream(self.physical, self.context)?;
+        let running = Running {
+            batches,
+            shape: self.shape,
+            deadline,
+            time_limit,
+            _permit: permit,
+        };
+        Ok(stream::try_unfold(running, |mut running| async move {
+            let next = running.next().await?;
+            Ok(next.map(|batch| (batch, running)))
+        }))
+    }
+}
+
+struct Running {
+    batches: datafusion::execution::SendableRecordBatchStream,
+    shape: ResultShape,
+    deadline: Instant,
+    time_limit: Duration,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Running {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        let next = timeout_at(self.deadline, self.batches.try_next()).await;
+        let Ok(next) = next else {
+            let seconds = self.time_limit.as_secs();
+            return Err(Failure::new(
+                ErrorKind::LimitError,
+                format!("the query took longer than the server allows ({seconds} s); ask for less"),
+            ));
+        };
+        let batch = next?.map(|batch| self.shape.apply(batch)).transpose()?;
+        Ok(batch)
+    }
+}

@@ -1,0 +1,195 @@
+//! The shape of a query's result: types and metadata as people know them from the frame.
+//!
+//! Columns that a query passes through keep their type and metadata; DataFusion sees to that. What is settled
+//! here is the rest:
+//!
+//! - Some functions of DataFusion make string views out of strings. A column of views is turned into plain
+//!   strings, unless a frame of the query has a column of that name and type.
+//! - The schema's own metadata is that of the ticket's frame, or else of the only frame that the query reads.
+//!   Its `pandas` entry is reduced to the columns that the query passed through unchanged.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use datafusion::arrow::compute::cast;
+use datafusion::error::DataFusionError;
+use shoots_store::Snapshot;
+
+use crate::status::Failure;
+
+const PANDAS: &str = "pandas";
+
+/// What the batches of a plan are made into.
+#[derive(Debug)]
+pub(super) struct ResultShape {
+    schema: SchemaRef,
+}
+
+impl ResultShape {
+    /// The shape of what a plan makes of `frames`, asked by a ticket for `frame`.
+    pub(super) fn new(planned: &Schema, frame: &Snapshot, frames: &[&Snapshot]) -> Self {
+        let own = frames.iter().find(|f| f.frame() == frame.frame());
+        let source = own.or(match frames {
+            [only] => Some(only),
+            _ => None,
+        });
+        let schemas: Vec<SchemaRef> = frames.iter().map(|f| f.schema()).collect();
+        Self::of_schemas(planned, source.map(|f| f.schema()).as_deref(), &schemas)
+    }
+
+    fn of_schemas(planned: &Schema, source: Option<&Schema>, frames: &[SchemaRef]) -> Self {
+        let fields: Fields = planned
+            .fields()
+            .iter()
+            .map(|field| without_view(field, frames))
+            .collect();
+        let metadata = match source {
+            Some(source) => {
+                let unchanged: Fields = fields
+                    .iter()
+                    .filter(|field| is_column(source, field.name(), field.data_type()))
+                    .cloned()
+                    .collect();
+                let reduced = Schema::new_with_metadata(unchanged, source.metadata().clone());
+                shoots_store::pandas::reduce(&reduced).metadata
+            }
+            None => {
+                let mut metadata = planned.metadata().clone();
+                metadata.remove(PANDAS);
+                metadata
+            }
+        };
+        Self {
+            schema: Arc::new(Schema::new_with_metadata(fields, metadata)),
+        }
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// A batch of the plan in this shape.
+    pub(super) fn apply(&self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
+        self.try_apply(batch)
+            .map_err(|e| DataFusionError::from(e).into())
+    }
+
+    fn try_apply(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                Ok(Arc::clone(column))
+            } else {
+                cast(column, field.data_type())
+            }
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        RecordBatch::try_new_with_options(self.schema(), columns, &rows)
+    }
+}
+
+fn without_view(field: &FieldRef, frames: &[SchemaRef]) -> FieldRef {
+    let plain = match field.data_type() {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        _ => return Arc::clone(field),
+    };
+    let kept = frames
+        .iter()
+        .any(|frame| is_column(frame, field.name(), field.data_type()));
+    if kept {
+        return Arc::clone(field);
+    }
+    Arc::new(Field::clone(field).with_data_type(plain))
+}
+
+fn is_column(schema: &Schema, name: &str, data_type: &DataType) -> bool {
+    schema
+        .fields()
+        .iter()
+        .any(|field| field.name() == name && field.data_type() == data_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, StringArray, StringViewArray};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn frame() -> SchemaRef {
+        let column = |name: &str, of: &str| {
+            json!({"name": name, "field_name": name, "pandas_type": of, "numpy_type": of, "metadata": null})
+        };
+        let pandas = json!({
+            "index_columns": ["when"],
+            "column_indexes": [],
+            "columns": [column("price", "float64"), column("when", "datetime"), column("tag", "unicode")],
+            "pandas_version": "2.2.0",
+        });
+        let metadata = [(PANDAS.to_owned(), pandas.to_string()), ("owner".to_owned(), "me".to_owned())];
+        let fields = vec![
+            Field::new("price", DataType::Float64, true),
+            Field::new("when", DataType::Int64, true),
+            Field::new("tag", DataType::Utf8View, true),
+        ];
+        Arc::new(Schema::new_with_metadata(fields, metadata.into()))
+    }
+
+    fn pandas(schema: &Schema) -> Value {
+        serde_json::from_str(&schema.metadata()[PANDAS]).unwrap()
+    }
+
+    #[test]
+    fn pandas_metadata_keeps_the_columns_that_were_passed_through() {
+        let planned = Schema::new(vec![
+            Field::new("price", DataType::Float32, true),
+            Field::new("when", DataType::Int64, true),
+            Field::new("count(*)", DataType::Int64, false),
+        ]);
+        let shape = ResultShape::of_schemas(&planned, Some(&frame()), &[frame()]);
+        let schema = shape.schema();
+        assert_eq!(schema.metadata()["owner"], "me");
+        let pandas = pandas(&schema);
+        assert_eq!(pandas["index_columns"], json!(["when"]));
+        let names: Vec<&Value> = pandas["columns"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+        assert_eq!(names, [&json!("when")]);
+        assert!(!schema.field(2).is_nullable());
+    }
+
+    #[test]
+    fn an_index_that_is_gone_is_not_announced() {
+        let planned = Schema::new(vec![Field::new("price", DataType::Float64, true)]);
+        let shape = ResultShape::of_schemas(&planned, Some(&frame()), &[frame()]);
+        assert_eq!(pandas(&shape.schema())["index_columns"], json!([]));
+    }
+
+    #[test]
+    fn results_of_several_other_frames_claim_no_pandas_metadata() {
+        let planned = (*frame()).clone();
+        let shape = ResultShape::of_schemas(&planned, None, &[frame(), frame()]);
+        assert!(!shape.schema().metadata().contains_key(PANDAS));
+        assert_eq!(shape.schema().metadata()["owner"], "me");
+    }
+
+    #[test]
+    fn views_stay_only_where_a_frame_had_them() {
+        let planned = Schema::new(vec![
+            Field::new("tag", DataType::Utf8View, true),
+            Field::new("initial", DataType::Utf8View, true),
+        ]);
+        let shape = ResultShape::of_schemas(&planned, Some(&frame()), &[frame()]);
+        let schema = shape.schema();
+        assert_eq!(schema.field(0).data_type(), &DataType::Utf8View);
+        assert_eq!(schema.field(1).data_type(), &DataType::Utf8);
+        let views: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None]));
+        let columns = vec![Arc::clone(&views), views];
+        let batch = RecordBatch::try_new(Arc::new(planned), columns).unwrap();
+        let shaped = shape.apply(batch).unwrap();
+        assert_eq!(shaped.schema(), schema);
+        let expected = StringArray::from(vec![Some("a"), None]);
+        assert_eq!(shaped.column(1).as_ref(), &expected);
+    }
+}

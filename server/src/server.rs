@@ -1,0 +1,250 @@
+//! A running server: where it listens, and how it comes to its end.
+//!
+//! Stopping has two steps. When the server is asked to stop (by [`Server::shutdown`], or by a caller's
+//! `shutdown` action) it closes its port and tells its connections to bring no more calls; calls that run go
+//! on. Those that still run when the grace period is over are ended with an error. Nothing is lost either way:
+//! what was acknowledged is durable, and what was not changes nothing.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use datafusion::error::DataFusionError;
+use shoots_store::Store;
+use tokio::net::{TcpListener, lookup_host};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
+use tonic::transport::server::TcpIncoming;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::query::Queries;
+use crate::service::{Service, Shared};
+use crate::stop::{Phase, Stop, reached};
+
+/// Bytes of one stream that may be under way unread, and of all streams of a connection.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+/// Larger frames mean less work per byte.
+const FRAME_BYTES: u32 = 1 << 20;
+/// How often a silent connection is asked whether it is alive, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long connections may take to close once their calls were ended.
+const CLOSING: Duration = Duration::from_secs(2);
+/// How often files that writers left unfinished are looked for.
+const SWEEPING: Duration = Duration::from_secs(3600);
+
+/// A server that answers calls until it is asked to stop. Dropping it ends its calls at once.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Stop,
+    serving: Option<JoinHandle<Result<(), tonic::transport::Error>>>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store cannot be opened: another place, or other permissions, are needed.
+    #[error("cannot use {bucket_dir} to keep frames in: {source}")]
+    Store {
+        /// The place as it was configured.
+        bucket_dir: String,
+        /// What is wrong with it.
+        source: shoots_store::Error,
+    },
+    /// The port is taken, or the address is not this machine's.
+    #[error("cannot listen on {host}:{port}: {source}")]
+    Listen {
+        /// The host as it was configured.
+        host: String,
+        /// The port as it was configured.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The query engine cannot be set up.
+    #[error("cannot set up the query engine: {0}")]
+    Queries(#[source] DataFusionError),
+}
+
+/// Why a server ended otherwise than by being asked to.
+#[derive(Debug, thiserror::Error)]
+#[error("the server ended unexpectedly: {0}")]
+pub struct ServeError(String);
+
+impl Server {
+    /// Opens the store, starts to listen, and answers calls from then on.
+    ///
+    /// # Errors
+    /// If the store, the address or the settings cannot be used; nothing runs then.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listener = listen(&config.host, config.port).await;
+        let listener = listener.map_err(|source| StartError::Listen {
+            host: config.host.clone(),
+            port: config.port,
+            source,
+        })?;
+        let (listener, address) = listener;
+        let store = Store::builder(&config.bucket_dir)
+            .put_memory_bytes(config.put_memory_bytes)
+            .read_only(config.read_only)
+            .open()
+            .await;
+        let store = store.map_err(|source| StartError::Store {
+            bucket_dir: config.bucket_dir.clone(),
+            source,
+        })?;
+        let stop = Stop::default();
+        if !config.read_only {
+            tokio::spawn(sweep(store.clone(), stop.clone()));
+        }
+        let service = Service::new(Shared {
+            store,
+            queries: Queries::new(&config).map_err(StartError::Queries)?,
+            read_only: config.read_only,
+            stop: stop.clone(),
+        });
+        let serving = tokio::spawn(serve(service, listener, config, stop.clone()));
+        Ok(Self {
+            address,
+            stop,
+            serving: Some(serving),
+        })
+    }
+
+    /// The address that the server listens on, with the port that it really has.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("grpc://{address}")
+    }
+
+    /// Stops the server: no new calls, running ones may finish within the grace period.
+    ///
+    /// # Errors
+    /// As [`Server::wait`].
+    pub async fn shutdown(mut self) -> Result<(), ServeError> {
+        self.stop.request();
+        self.wait().await
+    }
+
+    /// Waits until the server has ended, because a caller asked for it or because it cannot go on.
+    ///
+    /// Cancelling this leaves the server as it is.
+    ///
+    /// # Errors
+    /// If it ended otherwise than by being asked to.
+    pub async fn wait(&mut self) -> Result<(), ServeError> {
+        let Some(serving) = &mut self.serving else {
+            return Ok(());
+        };
+        let ended = serving.await;
+        self.serving = None;
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ServeError(error.to_string())),
+            Err(error) => Err(ServeError(error.to_string())),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.finish();
+    }
+}
+
+/// Listens on the first usable address of a host, IPv4 first, which every client tries.
+async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut refused = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                let address = listener.local_addr()?;
+                return Ok((listener, address));
+            }
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+async fn serve(
+    service: Service,
+    listener: TcpListener,
+    config: Config,
+    stop: Stop,
+) -> Result<(), tonic::transport::Error> {
+    let message_bytes = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
+    let flight = FlightServiceServer::new(service)
+        .max_decoding_message_size(message_bytes)
+        .max_encoding_message_size(usize::MAX);
+    let mut asked = stop.watch();
+    let serving = tonic::transport::Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .add_service(flight)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            async move { reached(&mut asked, Phase::Draining).await },
+        );
+    let mut serving = std::pin::pin!(serving);
+    let mut phases = stop.watch();
+    let grace_is_over = async {
+        reached(&mut phases, Phase::Draining).await;
+        info!("stopping: running calls may finish");
+        let grace = sleep(Duration::from_secs(config.shutdown_grace_seconds));
+        tokio::select! {
+            () = grace => warn!("the grace period is over: calls that still run are ended"),
+            () = reached(&mut phases, Phase::Stopped) => {}
+        }
+        stop.finish();
+    };
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = grace_is_over => timeout(CLOSING, serving).await.unwrap_or(Ok(())),
+    };
+    stop.finish();
+    info!("stopped");
+    ended
+}
+
+/// Removes, from time to time, what writers left unfinished long ago.
+async fn sweep(store: Store, stop: Stop) {
+    let mut phases = stop.watch();
+    let sweeping = async {
+        let mut rounds = interval(SWEEPING);
+        loop {
+            rounds.tick().await;
+            match store.sweep_temporaries().await {
+                Ok(0) => {}
+                Ok(files) => info!(files, "removed files that writers left unfinished"),
+                Err(error) => warn!(%error, "cannot look for unfinished files"),
+            }
+        }
+    };
+    tokio::select! {
+        () = sweeping => {}
+        () = reached(&mut phases, Phase::Draining) => {}
+    }
+}

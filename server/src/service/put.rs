@@ -1,0 +1,101 @@
+//! `DoPut`: a stream of record batches becomes one commit.
+//!
+//! The first message brings the command (in the descriptor) and the schema, which is all that is needed to
+//! refuse: a mode that does not fit, types that do not fit. Rows are then taken one batch at a time, so that a
+//! slow disk slows the sender down. The commit happens only once the stream has ended well; a stream that
+//! breaks off changes nothing.
+
+use std::sync::Arc;
+
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::{FlightData, FlightDescriptor, PutResult};
+use futures::{Stream, TryStreamExt, stream};
+use shoots_proto::{ErrorKind, PutCommand, PutResult as PutSummary, decode};
+use shoots_store::{FrameWriter, Published, PutOptions};
+use tonic::Status;
+use tracing::info;
+
+use super::flight_sql::check_not_flight_sql;
+use super::{Shared, json};
+use crate::status::Failure;
+
+/// Puts the rows of a stream and answers once they are durable.
+pub(super) fn put(
+    shared: Arc<Shared>,
+    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+) -> impl Stream<Item = Result<PutResult, Failure>> + Send + 'static {
+    stream::once(async move {
+        shared.check_writable("a put")?;
+        let published = store(&shared, messages).await?;
+        Ok(PutResult {
+            app_metadata: json(&PutSummary {
+                version: published.version,
+                commit: published.commit.to_string(),
+                rows: published.rows,
+                bytes: published.bytes,
+            })?,
+        })
+    })
+}
+
+async fn store(
+    shared: &Shared,
+    messages: impl Stream<Item = Result<FlightData, Status>> + Send,
+) -> Result<Published, Failure> {
+    let mut batches = shoots_flight::decode(messages.map_err(Failure::from));
+    let schema = batches.read_schema().await?;
+    let command = command(batches.descriptor())?;
+    let id = command.frame();
+    let options = PutOptions {
+        mode: command.mode,
+        author: None,
+        message: command.message,
+        metadata: command.metadata,
+        request_id: command.request_id,
+    };
+    let mut writer = shared.store.frame(&id).put(schema, options).await?;
+    while let Some(batch) = batches.try_next().await? {
+        writer.write(batch).await?;
+    }
+    let published = commit(writer).await?;
+    info!(
+        frame = %id,
+        mode = %command.mode,
+        version = published.version,
+        rows = published.rows,
+        bytes = published.bytes,
+        "put"
+    );
+    Ok(published)
+}
+
+/// Commits to the end even if the caller goes away: other puts may be waiting for the same publication.
+async fn commit(writer: FrameWriter) -> Result<Published, Failure> {
+    match tokio::spawn(writer.commit()).await {
+        Ok(published) => Ok(published?),
+        Err(error) => Err(Failure::new(
+            ErrorKind::OutcomeUnknownError,
+            format!("the commit was interrupted ({error}); read the frame to see whether it took effect"),
+        )),
+    }
+}
+
+fn command(descriptor: Option<&FlightDescriptor>) -> Result<PutCommand, Failure> {
+    let what = "put command";
+    let Some(descriptor) = descriptor else {
+        return Err(Failure::invalid(
+            what,
+            None,
+            "is missing: the first message of a put carries a descriptor",
+        ));
+    };
+    if descriptor.r#type() != DescriptorType::Cmd {
+        return Err(Failure::invalid(
+            what,
+            None,
+            "must be the descriptor's command, not a path: {\"name\":…,\"mode\":…}",
+        ));
+    }
+    check_not_flight_sql(&descriptor.cmd)?;
+    Ok(decode(what, &descriptor.cmd)?)
+}

@@ -1,0 +1,218 @@
+//! An object store on a local directory in which "yes" means "still there after a power cut".
+//!
+//! `object_store`'s own local backend never calls fsync, so what it acknowledged can be gone, or be a file of
+//! zeroes, when the machine comes back. [`Disk`] keeps that backend for reading and deleting and does the
+//! writing itself. It offers two writes, and nothing in between:
+//!
+//! - [`PutMode::Create`] is **durable create-if-absent**, the one operation that the log is built on. The bytes
+//!   go into a file of their own under `_tmp`, that file is fsynced, every directory on the way that may not be
+//!   on the disk yet is fsynced, and only then does a hard link give the object its name. The fsync of the
+//!   directory that holds the name ends the put. Of several writers of one name, in any number of processes,
+//!   exactly one is told yes; the others get [`Error::AlreadyExists`], and not before the object they lost to is
+//!   durable too, so that they may build on it.
+//! - [`PutMode::Overwrite`] replaces atomically and promises nothing about power cuts. It is for hints that
+//!   nobody trusts.
+//!
+//! What a failure means depends on which side of the link it falls. Before it nothing can be seen and the put
+//! simply failed. After it the object can be seen but may not last: [`outcome_unknown`] recognises that error,
+//! and a caller must report neither success nor failure.
+//!
+//! Blocking work runs on tokio's blocking pool, where it goes on to its end when the caller loses interest: a
+//! dropped future leaves a whole object or none, and no temporary file. A crash can leave temporary files; they
+//! are swept by age ([`Disk::sweep_temporaries`]) because a young one may belong to another process.
+//!
+//! Deletes are not fsynced: what comes back after a power cut is garbage that the next sweep deletes again.
+//! Copies are hard links and not fsynced, so nothing that a log refers to may be made by copying.
+
+mod directory;
+mod failure;
+mod listing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
+};
+
+use directory::Directory;
+pub(crate) use directory::IdSource;
+#[cfg(test)]
+pub(crate) use directory::SyncFn;
+pub(crate) use failure::outcome_unknown;
+
+/// An object store on a local directory, with durable creates. Clones share one state.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    directory: Arc<Directory>,
+}
+
+impl Disk {
+    /// A store under `root`, which need not exist: the first write makes it. `ids` names temporary files and must
+    /// never give the same name twice, in this process or another one on the same directory.
+    pub(crate) fn new(root: impl Into<PathBuf>, ids: IdSource) -> Self {
+        Self {
+            directory: Arc::new(Directory::new(root.into(), ids, directory::real_sync())),
+        }
+    }
+
+    /// As [`Disk::new`], with a stand-in for fsync that can watch and fail.
+    #[cfg(test)]
+    pub(crate) fn with_sync(root: impl Into<PathBuf>, ids: IdSource, sync: SyncFn) -> Self {
+        Self {
+            directory: Arc::new(Directory::new(root.into(), ids, sync)),
+        }
+    }
+
+    /// How many files and directories this store has fsynced, or tried to, since it was made.
+    pub(crate) fn fsyncs(&self) -> u64 {
+        self.directory.fsyncs()
+    }
+
+    /// Removes temporary files that were last written before `older_than` and gives their number. Puts that take
+    /// longer than the age chosen here would lose their file, and fail cleanly.
+    pub(crate) async fn sweep_temporaries(&self, older_than: SystemTime) -> Result<u64> {
+        self.blocking(move |directory| directory.sweep_temporaries(older_than))
+            .await
+    }
+
+    /// Runs `work` where blocking is allowed. It is not stopped by dropping the future.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Directory) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let directory = Arc::clone(&self.directory);
+        tokio::task::spawn_blocking(move || work(&directory)).await?
+    }
+
+    /// The backend that reads; an [`Error::NotFound`] while there is no root directory.
+    async fn reader(&self) -> Result<LocalFileSystem> {
+        if let Some(root) = self.directory.opened() {
+            return Ok(root.files.clone());
+        }
+        self.blocking(|directory| Ok(directory.open()?.files.clone()))
+            .await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Disk {
+    /// The result carries no entity tag: what is created here never changes.
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        if !options.attributes.is_empty() {
+            return Err(failure::not_supported("attributes of objects"));
+        }
+        let location = location.clone();
+        match options.mode {
+            PutMode::Create => {
+                self.blocking(move |directory| directory.create(&location, &payload))
+                    .await?;
+            }
+            PutMode::Overwrite => {
+                self.blocking(move |directory| directory.overwrite(&location, &payload))
+                    .await?;
+            }
+            PutMode::Update(_) => {
+                return Err(failure::not_supported(
+                    "put in mode update: objects never change",
+                ));
+            }
+        }
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _location: &Path,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(failure::not_supported(
+            "multipart upload: every object is small enough for one put",
+        ))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.reader().await?.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.reader().await?.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let disk = self.clone();
+        stream::once(async move {
+            match disk.reader().await {
+                Ok(reader) => reader.delete_stream(locations),
+                // One answer for each location, so that a caller can tell which of them it concerns.
+                Err(Error::NotFound { .. }) => locations
+                    .map(|location| Err(failure::not_found(&location?)))
+                    .boxed(),
+                Err(error) => stream::once(async { Err(error) }).boxed(),
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        listing::objects(Arc::clone(&self.directory), prefix, None)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        listing::objects(Arc::clone(&self.directory), prefix, Some(offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let prefix = prefix.cloned().unwrap_or_default();
+        self.blocking(move |directory| listing::children(directory, &prefix))
+            .await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.reader().await?.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, _from: &Path, _to: &Path, _options: RenameOptions) -> Result<()> {
+        Err(failure::not_supported("rename: objects keep their name"))
+    }
+}
+
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Disk({})", self.directory.root().display())
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,401 @@
+//! The root directory of a disk store: making objects appear in it, durably.
+//!
+//! A name is durable when the directory that holds it was fsynced after it appeared, and that directory's own
+//! name is durable too. [`Directory::create`] therefore needs to know which directories are. It remembers those
+//! that this process has seen to ([`Known`]); the first time it meets one, it fsyncs the whole chain above, even
+//! if the directory exists, because another process may have made it a moment ago and not have come that far.
+//! The chain ends at the parent of the root: what is above was there before the store.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{PutPayload, Result};
+
+use super::failure::{self, Refused};
+
+/// Where files live until they get their name. A name of a bucket or frame never starts with `_`.
+pub(super) const TEMPORARIES: &str = "_tmp";
+
+/// How many directories are remembered as durable. At the limit all are forgotten, which costs fsyncs only.
+const KNOWN_DIRECTORIES: usize = 16 * 1024;
+
+/// Gives a new name each time, different from all others ever given.
+pub(crate) type IdSource = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Makes an open file or directory durable; the path is for those who watch.
+pub(crate) type SyncFn = Arc<dyn Fn(&File, &FsPath) -> io::Result<()> + Send + Sync>;
+
+/// The fsync that the operating system offers.
+pub(super) fn real_sync() -> SyncFn {
+    Arc::new(|file, _path| file.sync_all())
+}
+
+/// The state that clones of a disk store share.
+pub(super) struct Directory {
+    /// As it was given; may not exist.
+    wanted: PathBuf,
+    opened: OnceLock<Root>,
+    ids: IdSource,
+    sync: SyncFn,
+    fsyncs: AtomicU64,
+    known: Known,
+}
+
+/// The root directory once it exists, with its links resolved.
+pub(super) struct Root {
+    pub(super) path: PathBuf,
+    pub(super) files: LocalFileSystem,
+}
+
+impl Directory {
+    pub(super) fn new(wanted: PathBuf, ids: IdSource, sync: SyncFn) -> Self {
+        // A relative path must not change its meaning with the working directory. It stays as it is where there
+        // is none, and fails at the first use.
+        let wanted = std::path::absolute(&wanted).unwrap_or(wanted);
+        Self {
+            wanted,
+            opened: OnceLock::new(),
+            ids,
+            sync,
+            fsyncs: AtomicU64::new(0),
+            known: Known::new(KNOWN_DIRECTORIES),
+        }
+    }
+
+    pub(super) fn root(&self) -> &FsPath {
+        &self.wanted
+    }
+
+    pub(super) fn fsyncs(&self) -> u64 {
+        self.fsyncs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn opened(&self) -> Option<&Root> {
+        self.opened.get()
+    }
+
+    /// The root directory; a not-found error if there is none.
+    pub(super) fn open(&self) -> Result<&Root> {
+        if let Some(root) = self.opened.get() {
+            return Ok(root);
+        }
+        let path = fs::canonicalize(&self.wanted).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => object_store::Error::NotFound {
+                path: self.wanted.display().to_string(),
+                source: Box::new(error),
+            },
+            _ => failure::refused("open directory", &self.wanted, error).into(),
+        })?;
+        let files = LocalFileSystem::new_with_prefix(&path)?;
+        Ok(self.opened.get_or_init(|| Root { path, files }))
+    }
+
+    /// The root directory, made if need be.
+    fn open_for_writing(&self) -> Result<&Root> {
+        match self.open() {
+            Err(object_store::Error::NotFound { .. }) => {
+                self.make_directory(&self.wanted)?;
+                self.open()
+            }
+            opened => opened,
+        }
+    }
+
+    /// Durable create-if-absent.
+    pub(super) fn create(&self, location: &Path, payload: &PutPayload) -> Result<()> {
+        let root = self.open_for_writing()?;
+        let (directory, destination) = resolve(root, location)?;
+        if fs::symlink_metadata(&destination).is_ok() {
+            return Err(self.lost_to(root, &directory, &destination));
+        }
+
+        let temporary = self.write_temporary(root, payload)?;
+        self.sync(&temporary.file, &temporary.path)?;
+        self.establish(root, &directory)?;
+
+        let mut linked = fs::hard_link(&temporary.path, &destination);
+        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            // Somebody removed a directory that was known: make it again.
+            self.known.forget(&directory);
+            self.establish(root, &directory)?;
+            linked = fs::hard_link(&temporary.path, &destination);
+        }
+        match linked {
+            Ok(()) => drop(temporary),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(self.lost_to(root, &directory, &destination));
+            }
+            Err(error) => return Err(not_linked(&destination, error)),
+        }
+        self.sync_directory(&directory)
+            .map_err(|refused| failure::not_known_durable(&destination, refused))
+    }
+
+    /// Atomic replacement, for what may be lost.
+    pub(super) fn overwrite(&self, location: &Path, payload: &PutPayload) -> Result<()> {
+        let root = self.open_for_writing()?;
+        let (directory, destination) = resolve(root, location)?;
+        let temporary = self.write_temporary(root, payload)?;
+        let mut renamed = fs::rename(&temporary.path, &destination);
+        if matches!(&renamed, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            self.make_directory(&directory)?;
+            renamed = fs::rename(&temporary.path, &destination);
+        }
+        renamed.map_err(|error| failure::refused("replace", &destination, error))?;
+        Ok(())
+    }
+
+    /// Removes temporary files that were last written before `older_than`.
+    pub(super) fn sweep_temporaries(&self, older_than: SystemTime) -> Result<u64> {
+        let directory = match self.open() {
+            Ok(root) => root.path.join(TEMPORARIES),
+            Err(object_store::Error::NotFound { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(failure::refused("list directory", &directory, error).into()),
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let entry =
+                entry.map_err(|error| failure::refused("list directory", &directory, error))?;
+            // Another process sweeps and finishes puts at the same time: what is gone needs no work.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            let old = metadata
+                .modified()
+                .is_ok_and(|modified| modified < older_than);
+            if metadata.is_file() && old {
+                match fs::remove_file(entry.path()) {
+                    Ok(()) => removed += 1,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        return Err(failure::refused("delete", &entry.path(), error).into());
+                    }
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The answer to a writer that came second. It may build on what it found, so that has to be durable first:
+    /// the winner may be between its link and its fsync, and may never come to the fsync.
+    fn lost_to(
+        &self,
+        root: &Root,
+        directory: &FsPath,
+        destination: &FsPath,
+    ) -> object_store::Error {
+        let durable = self
+            .establish(root, directory)
+            .and_then(|()| self.sync_directory(directory));
+        match durable {
+            Ok(()) => failure::already_exists(destination),
+            Err(refused) => failure::not_known_durable(destination, refused),
+        }
+    }
+
+    fn write_temporary(&self, root: &Root, payload: &PutPayload) -> Result<Temporary> {
+        let directory = root.path.join(TEMPORARIES);
+        let path = directory.join((self.ids)());
+        let mut opened = File::create_new(&path);
+        if matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            self.make_directory(&directory)?;
+            opened = File::create_new(&path);
+        }
+        let file = opened.map_err(|error| failure::refused("create", &path, error))?;
+        let mut temporary = Temporary { path, file };
+        for chunk in payload.iter() {
+            temporary
+                .file
+                .write_all(chunk)
+                .map_err(|error| failure::refused("write", &temporary.path, error))?;
+        }
+        Ok(temporary)
+    }
+
+    /// Makes sure that `directory`, which is the root or below it, exists and will last.
+    fn establish(&self, root: &Root, directory: &FsPath) -> Result<(), Refused> {
+        if self.known.contains(directory) {
+            return Ok(());
+        }
+        self.make_directory(directory)?;
+        let chain: Vec<&FsPath> = directory
+            .ancestors()
+            .take_while(|above| above.starts_with(&root.path) && !self.known.contains(above))
+            .collect();
+        for made in &chain {
+            let Some(parent) = made.parent() else {
+                continue;
+            };
+            match self.sync_directory(parent) {
+                Ok(()) => {}
+                // The parent of the root may be closed to this user. Then the root is older than this process:
+                // making it would have failed.
+                Err(refused)
+                    if *made == root.path && refused.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(refused) => return Err(refused),
+            }
+        }
+        self.known.add(&chain);
+        Ok(())
+    }
+
+    /// Makes a directory and those above it that are missing. What it makes above the objects, the root included,
+    /// is durable when it returns, or is gone again.
+    fn make_directory(&self, directory: &FsPath) -> Result<(), Refused> {
+        self.known.forget(directory);
+        let mut made = fs::create_dir(directory);
+        if matches!(&made, Err(error) if error.kind() == io::ErrorKind::NotFound)
+            && let Some(parent) = directory.parent()
+        {
+            self.make_directory(parent)?;
+            made = fs::create_dir(directory);
+        }
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+            Err(error) => return Err(failure::refused("create directory", directory, error)),
+            Ok(()) if self.wanted.starts_with(directory) => {
+                if let Some(parent) = directory.parent()
+                    && let Err(refused) = self.sync_directory(parent)
+                {
+                    // Left in place it would look as if it had been there before the store.
+                    let _ = fs::remove_dir(directory);
+                    return Err(refused);
+                }
+            }
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn sync_directory(&self, directory: &FsPath) -> Result<(), Refused> {
+        let opened = File::open(directory)
+            .map_err(|error| failure::refused("open directory", directory, error))?;
+        self.sync(&opened, directory)
+    }
+
+    fn sync(&self, file: &File, path: &FsPath) -> Result<(), Refused> {
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        (self.sync)(file, path).map_err(|error| failure::refused("sync", path, error))
+    }
+}
+
+/// The directory and the full path of an object. A [`Path`] holds no `..`, so it cannot lead out of the root.
+fn resolve(root: &Root, location: &Path) -> Result<(PathBuf, PathBuf)> {
+    if !reachable(location) {
+        return Err(failure::unreachable_name(location));
+    }
+    let destination = root.path.join(location.as_ref());
+    let directory = destination.parent().unwrap_or(&root.path).to_path_buf();
+    Ok((directory, destination))
+}
+
+/// Whether the backend for reading can open an object of this name: it keeps `#` and digits for itself.
+pub(super) fn reachable(location: &Path) -> bool {
+    let Some(name) = location.filename() else {
+        return false;
+    };
+    match name.split_once('#') {
+        Some((_, suffix)) => suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_digit()),
+        None => true,
+    }
+}
+
+/// What a link that failed means: nothing, unless there is an object now.
+fn not_linked(destination: &FsPath, error: io::Error) -> object_store::Error {
+    let refused = failure::refused("create", destination, error);
+    match fs::symlink_metadata(destination) {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => refused.into(),
+        _ => failure::not_known_durable(destination, refused),
+    }
+}
+
+/// A file under its temporary name. Dropping it removes that name, unless a rename took it; what fails there is
+/// swept later.
+struct Temporary {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The directories that this process knows to be durable, up to a limit.
+struct Known {
+    directories: Mutex<HashSet<PathBuf>>,
+    limit: usize,
+}
+
+impl Known {
+    fn new(limit: usize) -> Self {
+        Self {
+            directories: Mutex::new(HashSet::new()),
+            limit,
+        }
+    }
+
+    fn contains(&self, directory: &FsPath) -> bool {
+        self.locked().contains(directory)
+    }
+
+    fn add(&self, directories: &[&FsPath]) {
+        let mut known = self.locked();
+        if known.len() + directories.len() > self.limit {
+            known.clear();
+        }
+        known.extend(directories.iter().map(|directory| directory.to_path_buf()));
+    }
+
+    fn forget(&self, directory: &FsPath) {
+        self.locked().remove(directory);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_directories_stay_within_their_limit() {
+        let known = Known::new(3);
+        for name in ["/a", "/b", "/c"] {
+            known.add(&[FsPath::new(name)]);
+        }
+        assert!(known.contains(FsPath::new("/a")));
+        known.add(&[FsPath::new("/d")]);
+        assert!(known.contains(FsPath::new("/d")));
+        assert!(!known.contains(FsPath::new("/a")));
+        known.forget(FsPath::new("/d"));
+        assert!(!known.contains(FsPath::new("/d")));
+    }
+
+    #[test]
+    fn a_failed_link_is_unknown_only_if_the_object_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("object");
+        let broken = || io::Error::other("broken");
+        assert!(!failure::outcome_unknown(&not_linked(&path, broken())));
+        fs::write(&path, "x").unwrap();
+        assert!(failure::outcome_unknown(&not_linked(&path, broken())));
+    }
+}

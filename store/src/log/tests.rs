@@ -1,0 +1,288 @@
+//! The bytes of the log, frozen, and its invariants, broken one by one.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
+use object_store::path::Path;
+use shoots_proto::put::PutMode;
+
+use super::commit::{Change, Operation, REMEMBERED_REQUESTS, Request, SegmentRecord};
+use super::entry::{self, Entry, encode_commit};
+use super::invariants;
+use super::plan::{CommitNote, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use crate::error::ErrorKind;
+use crate::time::Timestamp;
+
+const FIRST: &[u8] = include_bytes!("golden/00000000000000000001.jsonl");
+const SECOND: &[u8] = include_bytes!("golden/00000000000000000002.jsonl");
+
+fn schema(hash: &str) -> NamedSchema {
+    let fields = vec![Field::new("n", DataType::Int64, false)];
+    NamedSchema {
+        hash: hash.into(),
+        schema: Arc::new(Schema::new(fields)),
+    }
+}
+
+fn put(mode: PutMode, number: u64) -> Proposal {
+    let segment = SegmentRecord {
+        id: format!("{number:032x}"),
+        rows: 10 * number,
+        bytes: 1000 * number,
+        hash: format!("{number:064x}"),
+    };
+    Proposal {
+        wish: Wish::Put(Box::new(PutWish {
+            mode,
+            request: Some(Request::key(&format!("request {number}"))),
+            rows: Rows {
+                schema: schema("5c"),
+                segments: vec![segment],
+            },
+            adopt: None,
+        })),
+        write_id: format!("{:032x}", number + 0xabc),
+        note: CommitNote {
+            author: Some("ada".into()),
+            message: Some(format!("put {number}")),
+            metadata: serde_json::json!({ "run": number }).as_object().cloned(),
+        },
+    }
+}
+
+/// The entry after `before`, through its bytes.
+fn next(before: Option<&Entry>, proposals: &[Proposal], seconds: i64) -> (Entry, Vec<u8>) {
+    let now = Timestamp::from_nanoseconds(1_790_000_000_000_000_000 + seconds * 1_000_000_000);
+    let plan = plan("f", before, Some(&schema("5c")), proposals, now);
+    assert!(plan.outcomes.iter().all(Result::is_ok));
+    let mut next = plan.next.unwrap();
+    if next.checkpoint.is_some() {
+        next.state.checkpoint = Some(format!("{:064x}", next.header.sequence));
+    }
+    let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
+    (decode(next.header.sequence, &bytes).unwrap(), bytes)
+}
+
+fn decode(sequence: u64, bytes: &[u8]) -> crate::Result<Entry> {
+    entry::decode(&Path::from("f/log/x.jsonl"), sequence, bytes)
+}
+
+fn two_entries() -> (Entry, Entry) {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let (second, _) = next(Some(&first), &[put(PutMode::Append, 2), put(PutMode::Append, 3)], 1);
+    (first, second)
+}
+
+#[test]
+fn entries_are_written_as_they_always_were() {
+    let (first, first_bytes) = next(None, &[put(PutMode::Append, 1)], 0);
+    let (_, second_bytes) = next(Some(&first), &[put(PutMode::Append, 2), put(PutMode::Replace, 3)], 1);
+    assert_eq!(String::from_utf8_lossy(&first_bytes), String::from_utf8_lossy(FIRST));
+    assert_eq!(String::from_utf8_lossy(&second_bytes), String::from_utf8_lossy(SECOND));
+}
+
+#[test]
+fn old_entries_stay_readable() {
+    let second = decode(2, SECOND).unwrap();
+    assert_eq!((second.header.first_version, second.last_version()), (2, 3));
+    assert_eq!((second.state.rows, second.state.segments), (30, 1));
+    assert_eq!(second.commits[1].1.operation, Operation::Replace);
+    assert_eq!(second.commits[1].1.parents, [second.commits[0].0.clone()]);
+}
+
+#[test]
+fn an_entry_of_a_newer_program_is_refused_by_name() {
+    let text = String::from_utf8(FIRST.to_vec()).unwrap();
+    for (known, newer, said) in [
+        (r#""format":1"#, r#""format":2"#, "format 2"),
+        (r#""format":1"#, r#""format":1,"reader_features":["zigzag"]"#, "the feature `zigzag`"),
+    ] {
+        let error = decode(1, text.replacen(known, newer, 1).as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Newer);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_writer_feature_forbids_writing_but_not_reading() {
+    let text = String::from_utf8(FIRST.to_vec()).unwrap();
+    let (header, rest) = text.split_once('\n').unwrap();
+    let header = header.replacen(r#""format":1"#, r#""format":1,"writer_features":["zigzag"]"#, 1);
+    let (commit, state) = rest.split_once('\n').unwrap();
+    let before = format!("{header}\n{commit}\n");
+    let state = &state[state.find(r#""state":"#).unwrap() + 8..state.len() - 2];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before.as_bytes()).update(state.as_bytes());
+    let digest = hasher.finalize().to_hex();
+    let bytes = format!("{before}{{\"digest\":\"{digest}\",\"state\":{state}}}\n");
+    let entry = decode(1, bytes.as_bytes()).unwrap();
+    let error = entry.check_writable(&Path::from("f/log/x")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Newer);
+}
+
+#[test]
+fn every_flipped_or_missing_byte_is_found() {
+    for at in 0..SECOND.len() {
+        let mut bytes = SECOND.to_vec();
+        bytes[at] ^= 1;
+        assert!(decode(2, &bytes).is_err(), "byte {at} flipped");
+        assert!(decode(2, &SECOND[..at]).is_err(), "cut at {at}");
+    }
+    assert_eq!(decode(3, SECOND).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn a_stored_id_cannot_lead_out_of_the_frame() {
+    let mut proposal = put(PutMode::Append, 1);
+    let Wish::Put(wish) = &mut proposal.wish else { unreachable!() };
+    wish.rows.segments[0].id = "../../x".into();
+    let now = Timestamp::from_nanoseconds(0);
+    let next = plan("f", None, None, &[proposal], now).next.unwrap();
+    let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
+    assert_eq!(decode(1, &bytes).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn proper_entries_break_no_rule() {
+    let mut last: Option<Entry> = None;
+    for number in 1..200 {
+        let mode = if number % 70 == 0 { PutMode::Replace } else { PutMode::Append };
+        let (entry, _) = next(last.as_ref(), &[put(mode, number)], 0);
+        assert_eq!(invariants::broken(last.as_ref(), &entry), None, "entry {number}");
+        assert!(entry.state.tail.len() < MAX_CHANGES);
+        last = Some(entry);
+    }
+}
+
+/// Breaks a proper entry and expects the rule of that name to notice first.
+fn breaks(rule: &str, spoil: impl FnOnce(&mut Entry)) {
+    let (first, mut second) = two_entries();
+    assert_eq!(invariants::broken(Some(&first), &second), None);
+    spoil(&mut second);
+    assert_eq!(invariants::broken(Some(&first), &second), Some(rule));
+}
+
+#[test]
+fn sequences_have_no_gap() {
+    breaks("sequence numbers have no gap", |entry| entry.header.sequence = 3);
+}
+
+#[test]
+fn versions_have_no_gap() {
+    breaks("versions have no gap and none is used twice", |entry| entry.header.first_version = 1);
+}
+
+#[test]
+fn entries_publish_something() {
+    breaks("an entry publishes something", |entry| entry.commits.clear());
+}
+
+#[test]
+fn publish_times_rise() {
+    let time = two_entries().0.header.published;
+    breaks("publish times rise", |entry| entry.header.published = time);
+}
+
+#[test]
+fn commits_follow_each_other() {
+    breaks("each commit follows the one before it", |entry| entry.commits[1].1.parents.clear());
+}
+
+#[test]
+fn commit_times_rise() {
+    breaks("commit times rise from parent to child", |entry| {
+        entry.commits[1].1.time = entry.commits[0].1.time;
+    });
+}
+
+#[test]
+fn counts_add_up() {
+    for spoil in [
+        |entry: &mut Entry| entry.state.rows += 1,
+        |entry: &mut Entry| entry.state.bytes -= 1,
+        |entry: &mut Entry| entry.state.segments += 1,
+    ] {
+        breaks("counts of rows, bytes and segments add up", spoil);
+    }
+}
+
+#[test]
+fn deleted_exactly_after_a_delete() {
+    breaks("a frame is deleted exactly after a delete", |entry| entry.state.deleted = true);
+}
+
+#[test]
+fn the_state_has_the_last_schema() {
+    breaks("the state has the schema of the last commit", |entry| entry.state.schema = "ee".into());
+}
+
+#[test]
+fn segments_are_listed_once() {
+    breaks("no segment is listed twice", |entry| {
+        entry.commits[1].1.added[0].id = entry.commits[0].1.added[0].id.clone();
+    });
+}
+
+#[test]
+fn no_change_is_left_out() {
+    let rule = "no change is left out of the list of segments";
+    breaks(rule, |entry| entry.state.tail.clear());
+    breaks(rule, |entry| entry.state.checkpoint = Some("cc".into()));
+}
+
+#[test]
+fn changes_are_bounded() {
+    let mut last: Option<Entry> = None;
+    for number in 1..MAX_CHANGES as u64 {
+        last = Some(next(last.as_ref(), &[put(PutMode::Append, number)], 0).0);
+    }
+    let before = last.unwrap();
+    let two = [put(PutMode::Append, 900), put(PutMode::Append, 901)];
+    let (mut after, _) = next(Some(&before), &two, 1);
+    assert_eq!(invariants::broken(Some(&before), &after), None);
+    after.state.tail = before.changes_through(before.last_version());
+    after.state.checkpoint = None;
+    let rule = "an entry holds a bounded number of changes";
+    assert_eq!(invariants::broken(Some(&before), &after), Some(rule));
+}
+
+#[test]
+fn requests_are_bounded() {
+    breaks("a bounded number of requests is remembered", |entry| {
+        let request = entry.state.requests[0].clone();
+        entry.state.requests = std::iter::repeat_n(request, REMEMBERED_REQUESTS + 1).collect();
+    });
+}
+
+#[test]
+fn every_rule_has_a_test_above() {
+    let source = include_str!("tests.rs");
+    for (rule, _) in invariants::RULES {
+        assert!(source.contains(&format!("\"{rule}\"")), "no test breaks: {rule}");
+    }
+}
+
+#[test]
+fn commit_ids_are_the_hashes_of_their_lines() {
+    let (entry, bytes) = next(None, &[put(PutMode::Append, 1)], 0);
+    let line = bytes.split(|byte| *byte == b'\n').nth(1).unwrap();
+    assert_eq!(entry.commits[0].0, blake3::hash(line).to_hex().to_string());
+    assert_eq!(encode_commit(&entry.commits[0].1).unwrap().1, line);
+}
+
+#[test]
+fn a_commit_is_later_than_its_parent_even_when_the_clock_jumps_back() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 3600);
+    let (second, _) = next(Some(&first), &[put(PutMode::Append, 2)], 0);
+    assert_eq!(second.commits[0].1.time, first.commits[0].1.time.next());
+    assert_eq!(second.header.published, first.header.published.next());
+}
+
+#[test]
+fn changes_of_deletes_do_not_take_room() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let delete = Proposal { wish: Wish::Delete { adopt: None }, ..put(PutMode::Append, 2) };
+    let (second, _) = next(Some(&first), &[delete], 1);
+    let changes: Vec<Change> = second.changes_through(2);
+    assert_eq!(changes.iter().map(|change| change.version).collect::<Vec<_>>(), [1]);
+}

@@ -1,0 +1,18 @@
+//! What a frame's columns are: which types can be stored, how a schema is kept, and how rows fit another schema.
+//!
+//! Three questions are answered before any row is taken, so that a put fails early and completely or not at all:
+//! can Parquet hold these columns ([`check`])? Under which bytes and which hash is the schema kept ([`encode`],
+//! [`decode`])? And do rows of one schema fit a frame of another ([`Conform`])? The [`pandas`] module keeps the
+//! metadata that pandas attaches to a schema honest when columns are left out.
+
+
+mod file;
+
+mod supported;
+
+
+pub(crate) use file::{SchemaFile, decode, encode};
+pub(crate) use supported::check;
+mod conform;
+pub mod pandas;
+pub(crate) use conform::Conform;

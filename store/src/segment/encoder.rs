@@ -1,0 +1,431 @@
+//! Record batches in, segments out: the part of a put that costs processor time.
+//!
+//! A [`SegmentEncoder`] holds at most one unfinished segment, encoded: pages are encoded as rows arrive, so memory
+//! follows the encoded size, not the rows. A segment is cut when the next rows might take it over its limits, and
+//! when a batch brings more dictionary values than the dictionary's keys can tell apart. Batches are cut as needed:
+//! a batch may span segments, and a segment usually holds many batches. Only a single row may make a segment larger
+//! than its limit.
+//!
+//! Columns are encoded in parallel. Nothing here does I/O or waits, so callers run it on a thread that may block.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, Field, FieldRef, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterPropertiesPtr;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::TypePtr;
+use rayon::prelude::*;
+
+use super::categories::{Growth, Union};
+use super::encoding;
+use super::reader::DictionaryRecord;
+use super::size::plain_size;
+use super::storage;
+use crate::error::{Error, Result};
+
+/// The most rows that are encoded at once. The limits are checked between.
+const STEP_ROWS: usize = 65_536;
+
+/// Values in a batch from which encoding columns in parallel is worth waking other threads.
+const PARALLEL_VALUES: usize = 16_384;
+
+/// How large a segment may become.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows at most.
+    pub max_rows: usize,
+    /// Encoded bytes at most, unless a single row is larger.
+    pub max_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_rows: 1_000_000,
+            max_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A finished segment: the bytes of a Parquet file.
+#[derive(Debug, Clone)]
+pub(crate) struct EncodedSegment {
+    pub(crate) bytes: Bytes,
+    pub(crate) rows: u64,
+    /// BLAKE3 of the bytes, in hex.
+    pub(crate) hash: String,
+}
+
+/// Encodes the rows of one put. See the [module](self).
+pub(crate) struct SegmentEncoder {
+    shape: Shape,
+    limits: Limits,
+    open: Option<OpenSegment>,
+}
+
+/// What all segments of a put have in common.
+struct Shape {
+    logical: SchemaRef,
+    stored: SchemaRef,
+    parquet: TypePtr,
+    properties: WriterPropertiesPtr,
+}
+
+/// The segment that rows go to.
+struct OpenSegment {
+    file: SerializedFileWriter<Vec<u8>>,
+    columns: Vec<OpenColumn>,
+    rows: usize,
+}
+
+/// One column of the schema: a writer for each leaf below it, and a union for each dictionary.
+struct OpenColumn {
+    leaves: Vec<ArrowColumnWriter>,
+    unions: Vec<Union>,
+}
+
+impl SegmentEncoder {
+    /// An encoder for rows of `schema`, which [`check`](crate::schema::check) has accepted.
+    pub(crate) fn new(schema: SchemaRef, limits: Limits) -> Result<Self> {
+        Ok(Self {
+            shape: Shape::new(schema)?,
+            limits: Limits {
+                max_rows: limits.max_rows.max(1),
+                max_bytes: limits.max_bytes.max(1),
+            },
+            open: None,
+        })
+    }
+
+    /// Encodes the rows of `batch`, and returns the segments that were finished by it.
+    ///
+    /// After an error the rows since the last finished segment are gone: the put has failed.
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<Vec<EncodedSegment>> {
+        let result = self.push_rows(batch);
+        if result.is_err() {
+            self.open = None;
+        }
+        result
+    }
+
+    fn push_rows(&mut self, batch: &RecordBatch) -> Result<Vec<EncodedSegment>> {
+        self.shape.check(batch)?;
+        let dictionaries = batch_dictionaries(batch);
+        let mut finished = Vec::new();
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let open = match &mut self.open {
+                Some(open) => open,
+                none => none.insert(OpenSegment::new(&self.shape)?),
+            };
+            let rest = batch.slice(from, batch.num_rows() - from);
+            let rows = if open.takes_dictionaries(&dictionaries, self.limits)? {
+                open.rows_that_fit(&rest, self.limits)
+            } else {
+                0
+            };
+            if rows > 0 {
+                open.write(&rest.slice(0, rows), &self.shape)?;
+                from += rows;
+            }
+            if rows == 0 || open.rows >= self.limits.max_rows {
+                finished.extend(self.finish()?);
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Memory that the unfinished segment takes, in bytes.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, OpenSegment::memory)
+    }
+
+    /// Finishes the segment that is under way, if it has rows. The encoder goes on with a new one.
+    pub(crate) fn finish(&mut self) -> Result<Option<EncodedSegment>> {
+        match self.open.take() {
+            Some(open) if open.rows > 0 => open.finish(&self.shape).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Shape {
+    fn new(logical: SchemaRef) -> Result<Self> {
+        let fields: Vec<Field> = logical
+            .fields()
+            .iter()
+            .map(|field| storage::form(field))
+            .collect();
+        let stored = Schema::new(fields);
+        let parquet = ArrowSchemaConverter::new()
+            .convert(&stored)
+            .map_err(unencodable)?;
+        let mut metadata: Vec<KeyValue> = logical
+            .metadata()
+            .iter()
+            .filter(|(key, _)| key.as_str() != ARROW_SCHEMA_META_KEY)
+            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+            .collect();
+        metadata.sort_by(|one, other| one.key.cmp(&other.key));
+        metadata.push(KeyValue::new(
+            ARROW_SCHEMA_META_KEY.to_owned(),
+            encode_arrow_schema(&logical),
+        ));
+        let categories = storage::leaf_categories(stored.fields());
+        Ok(Self {
+            properties: Arc::new(encoding::properties(&parquet, &categories, metadata)),
+            parquet: parquet.root_schema_ptr(),
+            stored: Arc::new(stored),
+            logical,
+        })
+    }
+
+    /// Rows must be of the schema that the encoder was made for; this is the caller's to arrange.
+    fn check(&self, batch: &RecordBatch) -> Result<()> {
+        let fits = batch.num_columns() == self.logical.fields().len()
+            && batch
+                .columns()
+                .iter()
+                .zip(self.logical.fields())
+                .all(|(column, field)| column.data_type() == field.data_type());
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::invalid(
+                "rows",
+                format!(
+                    "a batch has the columns {}, the put's schema says {}",
+                    batch.schema(),
+                    self.logical
+                ),
+            ))
+        }
+    }
+}
+
+impl OpenSegment {
+    fn new(shape: &Shape) -> Result<Self> {
+        let file = SerializedFileWriter::new(
+            Vec::new(),
+            Arc::clone(&shape.parquet),
+            Arc::clone(&shape.properties),
+        )
+        .map_err(unencodable)?;
+        let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&shape.stored));
+        let mut leaves = factory
+            .create_column_writers(0)
+            .map_err(unencodable)?
+            .into_iter();
+        let columns = shape
+            .stored
+            .fields()
+            .iter()
+            .map(|field| OpenColumn {
+                leaves: leaves.by_ref().take(storage::leaf_count(field.data_type())).collect(),
+                unions: Vec::new(),
+            })
+            .collect();
+        Ok(Self { file, columns, rows: 0 })
+    }
+
+    /// Takes the values of a batch's dictionaries in, unless their keys could not tell all values apart or the
+    /// values outgrow the rows. An empty segment takes any.
+    fn takes_dictionaries(&mut self, batch: &[Vec<ArrayRef>], limits: Limits) -> Result<bool> {
+        let mut growths = Vec::new();
+        let mut bytes = 0;
+        for (column, dictionaries) in self.columns.iter_mut().zip(batch) {
+            if column.unions.is_empty() {
+                column.unions = dictionaries.iter().map(Union::new).collect();
+            }
+            for (union, dictionary) in column.unions.iter_mut().zip(dictionaries) {
+                match union.growth(dictionary).map_err(invalid_rows)? {
+                    Growth::None => {}
+                    Growth::TooMuch => return Ok(false),
+                    Growth::Values(added) => {
+                        bytes += union.bytes() + plain_size(&added);
+                        growths.push((union, added));
+                    }
+                }
+            }
+        }
+        if bytes > limits.max_bytes / 4 && self.rows > 0 {
+            return Ok(false);
+        }
+        for (union, added) in growths {
+            union.grow(&added).map_err(invalid_rows)?;
+        }
+        Ok(true)
+    }
+
+    /// How many of the first rows of `batch` can be written without the risk of growing beyond the limits; 0 if the
+    /// segment is full.
+    fn rows_that_fit(&self, batch: &RecordBatch, limits: Limits) -> usize {
+        // Encodings add a little to values that they cannot shrink, and the footer takes some bytes.
+        let budget = limits.max_bytes - limits.max_bytes / 32;
+        let room = budget.saturating_sub(self.encoded_bytes());
+        let mut rows = batch
+            .num_rows()
+            .min(STEP_ROWS)
+            .min(limits.max_rows - self.rows);
+        loop {
+            let size: usize = batch
+                .columns()
+                .iter()
+                .map(|column| plain_size(&column.slice(0, rows)))
+                .sum();
+            if size <= room {
+                return rows;
+            }
+            if self.rows > 0 && (room < budget / 8 || rows == 1) {
+                return 0;
+            }
+            if rows == 1 {
+                return 1;
+            }
+            rows /= 2;
+        }
+    }
+
+    fn write(&mut self, batch: &RecordBatch, shape: &Shape) -> Result<()> {
+        let write = |((column, array), field): ((&mut OpenColumn, &ArrayRef), &Arc<_>)| {
+            column.write(array, field)
+        };
+        let columns = self.columns.iter_mut();
+        if batch.num_rows() * batch.num_columns() < PARALLEL_VALUES {
+            columns
+                .zip(batch.columns())
+                .zip(shape.stored.fields())
+                .try_for_each(write)?;
+        } else {
+            self.columns
+                .par_iter_mut()
+                .zip(batch.columns())
+                .zip(shape.stored.fields().par_iter())
+                .try_for_each(write)?;
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    /// The size that the file will have, roughly and rather too much.
+    fn encoded_bytes(&self) -> usize {
+        self.columns.iter().map(OpenColumn::encoded_bytes).sum()
+    }
+
+    fn memory(&self) -> usize {
+        self.columns.iter().map(OpenColumn::memory).sum()
+    }
+
+    fn finish(self, shape: &Shape) -> Result<EncodedSegment> {
+        let Self { mut file, columns, rows } = self;
+        let expected: usize = columns.iter().map(OpenColumn::encoded_bytes).sum();
+        file.inner_mut().reserve(expected + expected / 64 + 4096);
+        let mut unions = Vec::new();
+        let mut writers = Vec::new();
+        for (column, field) in columns.into_iter().zip(shape.logical.fields()) {
+            unions.push((field.name(), column.unions));
+            writers.extend(column.leaves);
+        }
+        let chunks: Vec<ArrowColumnChunk> = writers
+            .into_par_iter()
+            .map(ArrowColumnWriter::close)
+            .collect::<Result<_, _>>()
+            .map_err(unencodable)?;
+        let mut group = file.next_row_group().map_err(unencodable)?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group).map_err(unencodable)?;
+        }
+        group.close().map_err(unencodable)?;
+        record_dictionaries(&mut file, &unions)?;
+        let bytes: Bytes = file.into_inner().map_err(unencodable)?.into();
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        Ok(EncodedSegment {
+            rows: rows as u64,
+            hash,
+            bytes,
+        })
+    }
+}
+
+impl OpenColumn {
+    fn write(&mut self, array: &ArrayRef, stored: &FieldRef) -> Result<()> {
+        let array = storage::store(array, stored).map_err(|problem| {
+            Error::invalid("rows", format!("column {}: {problem}", stored.name()))
+        })?;
+        let levels = compute_leaves(stored, &array).map_err(unencodable)?;
+        for (writer, leaf) in self.leaves.iter_mut().zip(&levels) {
+            writer.write(leaf).map_err(unencodable)?;
+        }
+        Ok(())
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        let pages: usize = self
+            .leaves
+            .iter()
+            .map(ArrowColumnWriter::get_estimated_total_bytes)
+            .sum();
+        pages + self.unions.iter().map(Union::bytes).sum::<usize>()
+    }
+
+    fn memory(&self) -> usize {
+        let pages: usize = self.leaves.iter().map(ArrowColumnWriter::memory_size).sum();
+        pages + self.unions.iter().map(Union::bytes).sum::<usize>()
+    }
+}
+
+/// Writes the dictionaries behind the pages and says in the footer where they are.
+fn record_dictionaries(
+    file: &mut SerializedFileWriter<Vec<u8>>,
+    unions: &[(&String, Vec<Union>)],
+) -> Result<()> {
+    let mut records = Vec::new();
+    for (column, unions) in unions {
+        for (number, union) in unions.iter().enumerate() {
+            let record = union.record().map_err(invalid_rows)?;
+            let offset = file.bytes_written() as u64;
+            file.write_all(&record)
+                .map_err(|problem| Error::io("encoding a segment", problem))?;
+            records.push(DictionaryRecord {
+                column: (*column).clone(),
+                number,
+                offset,
+                length: record.len() as u64,
+            });
+        }
+    }
+    if !records.is_empty() {
+        file.append_key_value_metadata(DictionaryRecord::to_metadata(&records)?);
+    }
+    Ok(())
+}
+
+fn batch_dictionaries(batch: &RecordBatch) -> Vec<Vec<ArrayRef>> {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let mut found = Vec::new();
+            storage::dictionaries(column, &mut found);
+            found
+        })
+        .collect()
+}
+
+/// The rows are not what their schema says.
+fn invalid_rows(problem: ArrowError) -> Error {
+    Error::invalid("rows", problem.to_string())
+}
+
+/// Parquet refuses what [`check`](crate::schema::check) let through.
+fn unencodable(problem: ParquetError) -> Error {
+    Error::io("encoding a segment", problem)
+}

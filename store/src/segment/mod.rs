@@ -1,0 +1,36 @@
+//! Segments: immutable Parquet files with some rows of one frame, written once and read in part.
+//!
+//! A segment is a plain Parquet file with one row group, so any Parquet reader opens it and finds its columns under
+//! their names and types. Parquet alone does not hold everything an Arrow table has, though: names of list items,
+//! the order and the unused values of dictionaries, small dictionary keys, views, 64 bit dates. What Parquet loses
+//! is put back from the frame's own schema, which every read is given, and from the dictionaries that a segment
+//! records beside its pages. In detail:
+//!
+//! - [`storage`] turns columns into the form that Parquet holds exactly, and back: the only place that knows where
+//!   the two differ;
+//! - [`categories`] keeps dictionaries: their values, the values' order, and what no row uses;
+//! - [`encoding`] chooses how each column is encoded, by measurement;
+//! - [`SegmentEncoder`] turns record batches into segments of bounded size, without any I/O;
+//! - [`ObjectReader`] fetches byte ranges of a stored object, and [`read`] turns them into record batches again:
+//!   all or some columns, all or a range of rows. Parquet files that others wrote are read the same way.
+//!
+//! What goes in comes out: `fidelity.rs` holds every type against every shape of batch.
+
+mod categories;
+mod encoder;
+mod encoding;
+#[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod samples;
+
+
+mod object;
+mod reader;
+mod size;
+mod storage;
+
+pub use encoder::Limits;
+pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
+pub(crate) use object::ObjectReader;
+pub(crate) use reader::{BatchStream, Origin, PlainFile, Rows, plain_schema, read};

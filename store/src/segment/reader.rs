@@ -1,0 +1,366 @@
+//! Segments in, record batches out: all or some columns, all or a range of rows, exactly as they were put.
+//!
+//! [`read`] is given the schema that the rows are to have. The file says how its columns are laid out (names of
+//! nested items, what may be null), the schema says which types they really are, and the dictionaries come from the
+//! segment's records. A column that a segment does not have, because the frame got it later, is all null.
+//!
+//! A range of rows costs its pages: rows before and after it are neither fetched nor decoded, as far as the page
+//! index allows. Counting (a read of no columns) costs the footer.
+//!
+//! Bytes rot and plain files come from anywhere, so whatever is wrong with a file is an error that names it, also
+//! where the decoder below gives up by panicking.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use futures::future::FutureExt;
+use futures::stream::{self, BoxStream, StreamExt};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask, parquet_to_arrow_schema};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData};
+use serde::{Deserialize, Serialize};
+
+use super::categories::Recorded;
+use super::object::ObjectReader;
+use super::storage;
+use crate::error::{Error, Result};
+
+/// Record batches of one file, in the order of its rows.
+pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// The footer entry that says where a segment's dictionaries are recorded.
+const DICTIONARIES_KEY: &str = "shoots.dictionaries";
+
+/// Where one dictionary of a segment is recorded: the `number`th (from 0, depth first) of a column.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DictionaryRecord {
+    pub(crate) column: String,
+    pub(crate) number: usize,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+impl DictionaryRecord {
+    /// The footer entry for `records`.
+    pub(crate) fn to_metadata(records: &[Self]) -> Result<KeyValue> {
+        let json = serde_json::to_string(records)
+            .map_err(|problem| Error::io("encoding a segment", problem))?;
+        Ok(KeyValue::new(DICTIONARIES_KEY.to_owned(), json))
+    }
+
+    fn from_metadata(metadata: &ParquetMetaData, object: &ObjectReader) -> Result<Vec<Self>> {
+        let entry = metadata
+            .file_metadata()
+            .key_value_metadata()
+            .and_then(|entries| entries.iter().find(|entry| entry.key == DICTIONARIES_KEY))
+            .and_then(|entry| entry.value.as_deref());
+        match entry {
+            Some(json) => {
+                serde_json::from_str(json).map_err(|problem| Error::damaged(object.path(), problem))
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Who wrote a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This crate: dictionaries are recorded in it.
+    Segment,
+    /// Anybody: dictionaries hold what rows use, in the order of its first use.
+    Plain,
+}
+
+/// Which part of a file to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    /// Indices into the schema, in the order in which the columns are wanted; `None` is all of them.
+    pub(crate) columns: Option<Vec<usize>>,
+    /// Rows to leave out at the start.
+    pub(crate) offset: u64,
+    /// The most rows to read.
+    pub(crate) limit: Option<u64>,
+    /// The most rows in a batch.
+    pub(crate) batch_rows: usize,
+}
+
+/// What a Parquet file that others wrote says about itself.
+#[derive(Debug, Clone)]
+pub(crate) struct PlainFile {
+    pub(crate) schema: SchemaRef,
+    pub(crate) rows: u64,
+}
+
+/// The schema and the number of rows of a Parquet file that others wrote.
+///
+/// A dictionary with keys of 8 or 16 bits gets keys of 32: in such a file dictionaries are not recorded, and the
+/// union that a reader sees of them may have more values than small keys can tell apart.
+pub(crate) async fn plain_schema(mut file: ObjectReader) -> Result<PlainFile> {
+    let metadata = load(&mut file).await?;
+    let file_metadata = metadata.file_metadata();
+    let inferred = parquet_to_arrow_schema(
+        file_metadata.schema_descr(),
+        file_metadata.key_value_metadata(),
+    )
+    .map_err(|problem| failed(&file, problem))?;
+    let fields: Vec<Field> = inferred
+        .fields()
+        .iter()
+        .map(|field| storage::with_wide_keys(field))
+        .collect();
+    let mut schema_metadata = inferred.metadata().clone();
+    schema_metadata.remove(DICTIONARIES_KEY);
+    Ok(PlainFile {
+        schema: Arc::new(Schema::new_with_metadata(fields, schema_metadata)),
+        rows: row_count(&metadata, &file)?,
+    })
+}
+
+/// Reads `rows` of a file whose rows are of `schema`. Batches have the columns asked for and the schema's metadata.
+pub(crate) async fn read(
+    mut file: ObjectReader,
+    origin: Origin,
+    schema: &SchemaRef,
+    rows: Rows,
+) -> Result<BatchStream> {
+    let metadata = load(&mut file).await?;
+    let total = row_count(&metadata, &file)?;
+    let offset = rows.offset.min(total);
+    let count = (total - offset).min(rows.limit.unwrap_or(u64::MAX));
+    let wanted: Vec<usize> = match &rows.columns {
+        Some(columns) => columns.clone(),
+        None => (0..schema.fields().len()).collect(),
+    };
+    let output: SchemaRef = Arc::new(
+        schema
+            .project(&wanted)
+            .map_err(|problem| Error::invalid("columns", problem.to_string()))?,
+    );
+    let batch_rows = rows.batch_rows.max(1);
+    let layout = Layout::new(&metadata, &output, &file)?;
+    if count == 0 || layout.roots.is_empty() {
+        return Ok(unread(output, count, batch_rows, file.path().to_string()));
+    }
+    let dictionaries = match origin {
+        Origin::Segment => layout.dictionaries(&metadata, &output, &mut file).await?,
+        Origin::Plain => output.fields().iter().map(|_| Vec::new()).collect(),
+    };
+    let mask = ProjectionMask::roots(
+        metadata.file_metadata().schema_descr(),
+        layout.roots.iter().copied(),
+    );
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&layout.hint));
+    let arrow = ArrowReaderMetadata::try_new(metadata, options)
+        .map_err(|problem| failed(&file, problem))?;
+    let object = file.clone();
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, arrow)
+        .with_projection(mask)
+        .with_batch_size(batch_rows);
+    if offset > 0 {
+        builder = builder.with_offset(as_usize(offset));
+    }
+    if count < total - offset {
+        builder = builder.with_limit(as_usize(count));
+    }
+    let batches = builder.build().map_err(|problem| failed(&object, problem))?;
+    let places = layout.places;
+    Ok(AssertUnwindSafe(batches)
+        .catch_unwind()
+        .map(move |batch| {
+            let batch = batch
+                .map_err(|panic| gave_up(&object, panic.as_ref()))?
+                .map_err(|problem| failed(&object, problem))?;
+            restore(&batch, &output, &places, &dictionaries)
+                .map_err(|problem| Error::damaged(object.path(), problem))
+        })
+        .boxed())
+}
+
+/// How the columns that are wanted lie in the file.
+struct Layout {
+    /// The types that Parquet's reader is asked for, for every column of the file.
+    hint: SchemaRef,
+    /// The columns of the file that are read, ascending.
+    roots: Vec<usize>,
+    /// For each wanted column its place among those that are read; `None` if the file does not have it.
+    places: Vec<Option<usize>>,
+}
+
+impl Layout {
+    fn new(metadata: &ParquetMetaData, output: &Schema, file: &ObjectReader) -> Result<Self> {
+        let found = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)
+            .map_err(|problem| failed(file, problem))?;
+        let mut hint: Vec<FieldRef> = found.fields().iter().cloned().collect();
+        let mut wanted = Vec::with_capacity(output.fields().len());
+        for field in output.fields() {
+            let root = found
+                .fields()
+                .iter()
+                .position(|found| found.name() == field.name());
+            match root {
+                Some(root) => {
+                    let types = storage::hint(field.data_type(), found.field(root));
+                    hint[root] = Arc::new(types);
+                }
+                None if field.is_nullable() => {}
+                None => {
+                    return Err(Error::damaged(
+                        file.path(),
+                        format!("column {} is missing", field.name()),
+                    ));
+                }
+            }
+            wanted.push(root);
+        }
+        let mut roots: Vec<usize> = wanted.iter().flatten().copied().collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let places = wanted
+            .iter()
+            .map(|root| root.and_then(|root| roots.binary_search(&root).ok()))
+            .collect();
+        Ok(Self {
+            hint: Arc::new(Schema::new(hint)),
+            roots,
+            places,
+        })
+    }
+
+    /// The recorded dictionaries of the wanted columns.
+    async fn dictionaries(
+        &self,
+        metadata: &ParquetMetaData,
+        output: &Schema,
+        file: &mut ObjectReader,
+    ) -> Result<Vec<Vec<Option<Recorded>>>> {
+        let records = DictionaryRecord::from_metadata(metadata, file)?;
+        let mut slots: Vec<Vec<Option<Recorded>>> = output
+            .fields()
+            .iter()
+            .map(|field| {
+                let count = storage::dictionary_count(field.data_type());
+                std::iter::repeat_with(|| None).take(count).collect()
+            })
+            .collect();
+        let mut wanted = Vec::new();
+        let mut ranges = Vec::new();
+        for record in &records {
+            for (column, field) in output.fields().iter().enumerate() {
+                if *field.name() == record.column && record.number < slots[column].len() {
+                    wanted.push((column, record.number));
+                    ranges.push(record.offset..record.offset.saturating_add(record.length));
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(slots);
+        }
+        let parts = file
+            .get_byte_ranges(ranges)
+            .await
+            .map_err(|problem| failed(file, problem))?;
+        for ((column, number), bytes) in wanted.into_iter().zip(parts) {
+            let recorded = Recorded::parse(&bytes)
+                .map_err(|problem| Error::damaged(file.path(), problem))?;
+            slots[column][number] = Some(recorded);
+        }
+        Ok(slots)
+    }
+}
+
+fn restore(
+    batch: &RecordBatch,
+    output: &SchemaRef,
+    places: &[Option<usize>],
+    dictionaries: &[Vec<Option<Recorded>>],
+) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let columns = output
+        .fields()
+        .iter()
+        .zip(places)
+        .zip(dictionaries)
+        .map(|((field, place), dictionaries)| match place {
+            Some(place) => storage::restore(
+                batch.column(*place),
+                field.data_type(),
+                &mut dictionaries.iter().map(Option::as_ref),
+            ),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(Arc::clone(output), columns)
+}
+
+/// Batches of `count` rows for which the file's pages are not needed: columns it does not have, or none at all.
+fn unread(output: SchemaRef, count: u64, batch_rows: usize, object: String) -> BatchStream {
+    let step = batch_rows as u64;
+    let batches = (0..count.div_ceil(step)).map(move |number| {
+        let rows = as_usize(step.min(count - number * step));
+        let columns: Vec<ArrayRef> = output
+            .fields()
+            .iter()
+            .map(|field| new_null_array(field.data_type(), rows))
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&output), columns, &options)
+            .map_err(|problem| Error::damaged(&object, problem))
+    });
+    stream::iter(batches).boxed()
+}
+
+async fn load(file: &mut ObjectReader) -> Result<Arc<ParquetMetaData>> {
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+    let object = file.clone();
+    let metadata = AssertUnwindSafe(file.get_metadata(Some(&options)))
+        .catch_unwind()
+        .await;
+    metadata
+        .map_err(|panic| gave_up(&object, panic.as_ref()))?
+        .map_err(|problem| failed(&object, problem))
+}
+
+fn row_count(metadata: &ParquetMetaData, file: &ObjectReader) -> Result<u64> {
+    let groups = metadata
+        .row_groups()
+        .iter()
+        .try_fold(0_u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
+    let told = u64::try_from(metadata.file_metadata().num_rows()).ok();
+    match (groups, told) {
+        (Some(groups), Some(told)) if groups == told => Ok(told),
+        _ => Err(Error::damaged(file.path(), "its row counts contradict each other")),
+    }
+}
+
+fn as_usize(rows: u64) -> usize {
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+/// Reading failed: because of the storage, or because of what the file holds.
+fn failed(file: &ObjectReader, problem: ParquetError) -> Error {
+    match problem {
+        ParquetError::External(source) => match source.downcast::<object_store::Error>() {
+            Ok(missing) if matches!(*missing, object_store::Error::NotFound { .. }) => {
+                Error::damaged(file.path(), "it is missing")
+            }
+            Ok(source) => Error::io(format!("reading {}", file.path()), source),
+            Err(source) => Error::damaged(file.path(), source),
+        },
+        other => Error::damaged(file.path(), other),
+    }
+}
+
+/// The decoder panicked: it trusts some numbers in a file that a damaged one has wrong.
+fn gave_up(file: &ObjectReader, panic: &(dyn Any + Send)) -> Error {
+    let told = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("for no reason it tells");
+    Error::damaged(file.path(), format!("decoding gave up: {told}"))
+}

@@ -1,0 +1,89 @@
+//! Buckets: made, listed, deleted.
+
+use shoots_proto::action::BucketDeleteMode;
+use shoots_proto::put::PutMode::{Append, Error};
+use shoots_store::{ErrorKind, Store};
+
+use crate::on_every_place;
+use crate::place::Place;
+use crate::rows::{bucket, frame, id_in, numbers, put, rows};
+
+on_every_place!(
+    an_empty_bucket_exists_until_it_is_deleted,
+    a_bucket_outlives_its_last_frame,
+    deleting_a_bucket_with_frames_must_be_meant,
+    frames_are_listed_by_name_and_bucket,
+    a_bucket_that_never_was_is_not_found,
+);
+
+async fn names(store: &Store) -> Vec<String> {
+    let buckets = store.buckets().await.unwrap();
+    buckets.iter().map(ToString::to_string).collect()
+}
+
+async fn an_empty_bucket_exists_until_it_is_deleted(place: &Place) {
+    let store = place.open().await;
+    assert!(names(&store).await.is_empty());
+    let empty = bucket("_ (empty) %41");
+    store.create_bucket(&empty).await.unwrap();
+    store.create_bucket(&empty).await.unwrap();
+    assert_eq!(names(&place.open().await).await, ["_ (empty) %41"]);
+    assert!(store.frames(Some(&empty)).await.unwrap().is_empty());
+    let deleted = store.delete_bucket(&empty, BucketDeleteMode::Error).await.unwrap();
+    assert_eq!(deleted, 0);
+    assert!(names(&store).await.is_empty());
+    let again = store.delete_bucket(&empty, BucketDeleteMode::Error).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound);
+}
+
+async fn a_bucket_outlives_its_last_frame(place: &Place) {
+    let store = place.open().await;
+    let frame = store.frame(&id_in("b", "f"));
+    put(&frame, Error, rows([1])).await;
+    assert_eq!(names(&store).await, ["b"]);
+    frame.delete().await.unwrap();
+    assert_eq!(names(&store).await, ["b"]);
+    assert!(store.frames(Some(&bucket("b"))).await.unwrap().is_empty());
+}
+
+async fn deleting_a_bucket_with_frames_must_be_meant(place: &Place) {
+    let store = place.open().await;
+    for name in ["x", "y", "z"] {
+        put(&store.frame(&id_in("b", name)), Error, rows([1])).await;
+    }
+    let refused = store.delete_bucket(&bucket("b"), BucketDeleteMode::Error).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::BucketNotEmpty);
+    assert!(refused.to_string().contains("3 frame(s), x among them"), "{refused}");
+    let deleted = store.delete_bucket(&bucket("b"), BucketDeleteMode::Delete).await.unwrap();
+    assert_eq!(deleted, 3);
+    assert!(names(&store).await.is_empty());
+    let x = store.frame(&id_in("b", "x"));
+    assert!(!x.exists().await.unwrap());
+    x.undelete().await.unwrap();
+    assert_eq!(numbers(&x).await, [1]);
+    assert_eq!(names(&store).await, ["b"]);
+}
+
+async fn frames_are_listed_by_name_and_bucket(place: &Place) {
+    let store = place.open().await;
+    for name in ["c", "a", "b"] {
+        put(&frame(&store, name), Append, rows([1, 2])).await;
+        put(&store.frame(&id_in("other", name)), Append, rows([1])).await;
+    }
+    for (of, count) in [(None, 2), (Some(bucket("other")), 1)] {
+        let listed = store.frames(of.as_ref()).await.unwrap();
+        let told: Vec<_> = listed.iter().map(|s| (s.frame().to_string(), s.rows())).collect();
+        let prefix = of.map(|bucket| format!("{bucket}/")).unwrap_or_default();
+        let expected = ["a", "b", "c"].map(|name| (format!("{prefix}{name}"), count));
+        assert_eq!(told, expected);
+    }
+    assert_eq!(names(&store).await, ["other"]);
+}
+
+async fn a_bucket_that_never_was_is_not_found(place: &Place) {
+    let store = place.open().await;
+    assert!(store.frames(None).await.unwrap().is_empty());
+    let missing = store.frames(Some(&bucket("b"))).await.unwrap_err();
+    assert_eq!((missing.kind(), missing.to_string().as_str()), (ErrorKind::NotFound, "no such bucket: b"));
+    assert!(!store.bucket_exists(&bucket("b")).await.unwrap());
+}

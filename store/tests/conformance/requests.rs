@@ -1,0 +1,131 @@
+//! What calls cost, in requests and bytes, whatever the size of the frame.
+
+use shoots_proto::put::PutMode::{Append, Error};
+use shoots_store::{PutOptions, Requests};
+
+use crate::on_every_place;
+use crate::place::Place;
+use crate::rows::{frame, numbers, put, rows, try_put_with};
+
+on_every_place!(
+    a_warm_append_costs_three_writes_and_no_listing,
+    a_cold_open_costs_five_reads_and_no_listing,
+    a_frame_without_a_hint_is_found_by_listing,
+    a_hint_that_lies_does_no_harm,
+    a_retried_put_is_applied_once,
+    a_request_id_is_remembered_across_many_puts,
+);
+
+fn since(after: Requests, before: Requests) -> Requests {
+    Requests {
+        creates: after.creates - before.creates,
+        overwrites: after.overwrites - before.overwrites,
+        reads: after.reads - before.reads,
+        lists: after.lists - before.lists,
+        bytes_written: after.bytes_written - before.bytes_written,
+    }
+}
+
+async fn a_warm_append_costs_three_writes_and_no_listing(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put(&frame, Error, rows(0..10)).await;
+    settle().await;
+    let mut largest = 0;
+    for n in 0..200 {
+        let before = store.requests();
+        put(&frame, Append, rows(n * 10..n * 10 + 10)).await;
+        // The hint follows the answer.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        let cost = since(store.requests(), before);
+        assert!(cost.creates + cost.overwrites <= 3, "append {n}: {cost:?}");
+        assert_eq!(cost.lists, 0, "append {n}");
+        largest = largest.max(cost.bytes_written);
+    }
+    assert!(largest < 40_000, "{largest} bytes for one append");
+}
+
+async fn a_cold_open_costs_five_reads_and_no_listing(place: &Place) {
+    let writer = place.open().await;
+    for n in 0..150 {
+        put(&frame(&writer, "f"), Append, rows([n])).await;
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        let store = place.open().await;
+        frame(&store, "f").snapshot(None).await.unwrap();
+        let cost = store.requests();
+        assert!(cost.reads <= 5, "after {n}: {cost:?}");
+        assert_eq!(cost.lists, 0, "after {n}");
+    }
+}
+
+async fn a_frame_without_a_hint_is_found_by_listing(place: &Place) {
+    let store = place.open().await;
+    for n in 0..30 {
+        put(&frame(&store, "f"), Append, rows([n])).await;
+    }
+    settle().await;
+    place.write("_default/f/log/latest", "garbage").await;
+    let store = place.open().await;
+    assert_eq!(numbers(&frame(&store, "f")).await, (0..30).collect::<Vec<_>>());
+    assert_eq!(store.requests().lists, 1);
+}
+
+async fn a_hint_that_lies_does_no_harm(place: &Place) {
+    let store = place.open().await;
+    for n in 0..30 {
+        put(&frame(&store, "f"), Append, rows([n])).await;
+    }
+    settle().await;
+    for lie in ["1", "29", "3000", "18446744073709551615", "-1", "", "0"] {
+        place.write("_default/f/log/latest", lie.to_owned()).await;
+        let store = place.open().await;
+        assert_eq!(numbers(&frame(&store, "f")).await, (0..30).collect::<Vec<_>>(), "{lie}");
+    }
+}
+
+/// Hints are written after puts are answered.
+async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+}
+
+fn with_request_id(id: &str) -> PutOptions {
+    PutOptions { request_id: Some(id.to_owned()), ..PutOptions::mode(Append) }
+}
+
+async fn a_retried_put_is_applied_once(place: &Place) {
+    let store = place.open().await;
+    let here = frame(&store, "f");
+    let first = try_put_with(&here, with_request_id("a"), rows(0..3)).await.unwrap();
+    put(&here, Append, rows(3..4)).await;
+    let elsewhere = frame(&place.open().await, "f");
+    for frame in [&here, &elsewhere] {
+        let again = try_put_with(frame, with_request_id("a"), rows(0..3)).await.unwrap();
+        assert_eq!(again, first);
+    }
+    assert_eq!(numbers(&here).await, [0, 1, 2, 3]);
+
+    // Both attempts are under way at the same time.
+    let attempts = [here.clone(), elsewhere, here.clone()].map(|frame| {
+        tokio::spawn(async move { try_put_with(&frame, with_request_id("b"), rows(4..6)).await })
+    });
+    let mut outcomes = Vec::new();
+    for attempt in attempts {
+        outcomes.push(attempt.await.unwrap().unwrap());
+    }
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+    assert_eq!(numbers(&here).await, [0, 1, 2, 3, 4, 5]);
+}
+
+async fn a_request_id_is_remembered_across_many_puts(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    let first = try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap();
+    for n in 1..128_i64 {
+        put(&frame, Append, rows([])).await;
+        try_put_with(&frame, with_request_id(&n.to_string()), rows([n])).await.unwrap();
+    }
+    assert_eq!(try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap(), first);
+    try_put_with(&frame, with_request_id("128"), rows([128])).await.unwrap();
+    let forgotten = try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap();
+    assert!(forgotten.version > first.version);
+}

@@ -1,0 +1,136 @@
+//! The Python tests: clients other than ours, against the real server binary.
+//!
+//! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
+//! `tests/python/requirements.txt`. A copy of that file inside the environment says what was installed, so that
+//! a second run installs nothing. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers
+//! that the requirements pin are run too.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::recipe::Outcome;
+use crate::workspace::{Workspace, output, run_command};
+
+const TESTS: &str = "tests/python";
+const REQUIREMENTS: &str = "tests/python/requirements.txt";
+const ENVIRONMENT: &str = ".venv";
+const INSTALLED: &str = ".venv/requirements.installed";
+const SERVER: &str = "shoots-server";
+
+/// Commands that are run if the requirements pin the tool in the first column.
+const CHECKERS: [(&str, &[&str]); 3] = [
+    ("ruff", &["ruff", "check", TESTS]),
+    ("ruff", &["ruff", "format", "--check", TESTS]),
+    ("mypy", &["mypy", "--strict", TESTS]),
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Outcome {
+    let requirements = workspace.read(REQUIREMENTS)?;
+    let python = environment(workspace, &requirements)?;
+    for (_, arguments) in CHECKERS
+        .iter()
+        .filter(|(tool, _)| is_pinned(&requirements, tool))
+    {
+        run_command(workspace.command(&python).arg("-m").args(*arguments))?;
+    }
+    let server = server(workspace)?;
+    run_command(
+        workspace
+            .command(&python)
+            .args(["-m", "pytest", TESTS])
+            .env("SHOOTS_SERVER", server),
+    )
+}
+
+/// The interpreter of an environment in which `requirements` are installed.
+fn environment(workspace: &Workspace, requirements: &str) -> Result<PathBuf, String> {
+    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
+    let python = workspace.path(ENVIRONMENT).join(folder).join("python");
+    let works = workspace
+        .command(&python)
+        .args(["-c", ""])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !works {
+        run_command(
+            workspace
+                .command("python3")
+                .args(["-m", "venv", "--clear", ENVIRONMENT]),
+        )?;
+    }
+    let installed = workspace.path(INSTALLED);
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
+        return Ok(python);
+    }
+    run_command(
+        workspace
+            .command(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check", "-r", REQUIREMENTS]),
+    )?;
+    fs::write(&installed, requirements)
+        .map_err(|error| format!("cannot write {INSTALLED}: {error}"))?;
+    Ok(python)
+}
+
+/// Builds the server and gives the path of its binary.
+fn server(workspace: &Workspace) -> Result<String, String> {
+    println!("$ cargo build --workspace --bins");
+    let messages = output(workspace.cargo().args([
+        "build",
+        "--workspace",
+        "--bins",
+        "--locked",
+        "--message-format=json-render-diagnostics",
+    ]))?;
+    executable(&messages, SERVER).ok_or_else(|| format!("cargo built no binary {SERVER}"))
+}
+
+/// The path of a binary in the messages of the cargo command that built it.
+fn executable(messages: &str, name: &str) -> Option<String> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| {
+            let kinds = message["target"]["kind"].as_array();
+            message["target"]["name"] == name
+                && kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
+        })
+        .find_map(|message| message["executable"].as_str().map(str::to_owned))
+}
+
+fn is_pinned(requirements: &str, tool: &str) -> bool {
+    requirements
+        .lines()
+        .filter_map(|line| line.split_once("=="))
+        .any(|(name, _)| name.trim() == tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_is_pinned_by_its_whole_name_only() {
+        let requirements = "# ruff==1\npytest==8.4.1\nruff-lsp==0.1\nmypy >= 1\n";
+        assert!(is_pinned(requirements, "pytest"));
+        assert!(!is_pinned(requirements, "ruff"));
+        assert!(!is_pinned(requirements, "mypy"));
+    }
+
+    #[test]
+    fn the_binary_is_told_from_a_library_of_the_same_name() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"srv"},"executable":null}"#,
+            "\nnot json\n",
+            r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"srv"},"executable":"/t/srv"}"#,
+            "\n",
+        );
+        assert_eq!(executable(messages, "srv").as_deref(), Some("/t/srv"));
+        assert_eq!(executable(messages, "other"), None);
+    }
+}
