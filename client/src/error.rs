@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use shoots_proto::{ErrorBody, ErrorKind, RequestError};
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 
 /// Any error as a cause.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
@@ -35,10 +35,21 @@ struct Failure {
     kind: ErrorKind,
     message: String,
     code: Option<Code>,
-    /// The server could not be reached, or said so itself; the call had no effect that
-    /// repeating it would double, provided it only reads.
-    transient: bool,
+    end: End,
     source: Option<Cause>,
+}
+
+/// How far the call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The server answered, or this end decided.
+    Settled,
+    /// The server was not reached; it knows nothing of the call.
+    Unsent,
+    /// The connection broke; the server may have carried out the call.
+    Broken,
+    /// This end gave up waiting; the server may have carried out the call.
+    GivenUp,
 }
 
 impl Error {
@@ -47,7 +58,7 @@ impl Error {
             kind,
             message: message.into(),
             code: None,
-            transient: false,
+            end: End::Settled,
             source: None,
         }))
     }
@@ -73,9 +84,15 @@ impl Error {
         self.kind() == ErrorKind::OutcomeUnknownError
     }
 
-    /// Whether the server could not be reached; a call that only reads may be repeated.
+    /// Whether a call that only reads may be repeated: the server could not be reached, or
+    /// said that it is not available. Not after giving up, which would double the time that
+    /// the caller allowed.
     pub(crate) fn is_transient(&self) -> bool {
-        self.0.transient
+        match self.0.end {
+            End::Unsent | End::Broken => true,
+            End::Settled => self.kind() == ErrorKind::UnavailableError,
+            End::GivenUp => false,
+        }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Cause>) -> Self {
@@ -83,8 +100,8 @@ impl Error {
         self
     }
 
-    fn transient(mut self) -> Self {
-        self.0.transient = true;
+    fn ended(mut self, end: End) -> Self {
+        self.0.end = end;
         self
     }
 
@@ -94,14 +111,13 @@ impl Error {
         let message = format!("cannot connect to {address}: {}", chain(&*cause));
         Self::new(ErrorKind::UnavailableError, message)
             .with_source(cause)
-            .transient()
+            .ended(End::Unsent)
     }
 
-    /// No answer came in time. The call was given up, and is not repeated: that would double
-    /// the time its caller allowed.
+    /// No answer came in time.
     pub(crate) fn timed_out(what: &str, limit: Duration) -> Self {
         let message = format!("no answer to {what} within {limit:?}");
-        Self::new(ErrorKind::UnavailableError, message)
+        Self::new(ErrorKind::UnavailableError, message).ended(End::GivenUp)
     }
 
     /// The caller's own batches failed.
@@ -122,7 +138,7 @@ impl Error {
     /// The same failure where the call may have changed something: if the answer is what got
     /// lost, nobody knows.
     pub(crate) fn of_change(mut self, what: &str) -> Self {
-        if self.kind() == ErrorKind::UnavailableError && self.lost_its_answer() {
+        if matches!(self.0.end, End::Broken | End::GivenUp) {
             self.0.kind = ErrorKind::OutcomeUnknownError;
             self.0.message = format!(
                 "it is unknown whether {what} happened: {}; look before repeating it",
@@ -130,11 +146,6 @@ impl Error {
             );
         }
         self
-    }
-
-    /// Whether the failure is this end's view of a call that the server may have carried out.
-    fn lost_its_answer(&self) -> bool {
-        !matches!(self.0.code, Some(Code::Unavailable)) || self.0.source.is_some()
     }
 }
 
@@ -166,31 +177,41 @@ impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let code = status.code();
         let mut error = if let Some(body) = ErrorBody::from_json(status.details()) {
-            let error = Self::new(body.kind, body.message);
-            match body.kind {
-                ErrorKind::UnavailableError => error.transient(),
-                _ => error,
-            }
+            Self::new(body.kind, body.message)
         } else if status.source().is_some() {
-            // Made at this end: the connection failed under the call.
-            let message = format!("the connection to the server failed: {}", chain(&status));
-            Self::new(ErrorKind::UnavailableError, message)
-                .with_source(status)
-                .transient()
+            // Made at this end: the connection failed before the call or under it.
+            let (what, end) = if is_connect_error(&status) {
+                ("the server cannot be reached", End::Unsent)
+            } else {
+                ("the connection to the server failed", End::Broken)
+            };
+            Self::new(
+                ErrorKind::UnavailableError,
+                format!("{what}: {}", chain(&status)),
+            )
+            .with_source(status)
+            .ended(end)
         } else {
             let message = match status.message() {
                 "" => format!("the server ended the call with {code:?}"),
                 message => message.to_owned(),
             };
-            let error = Self::new(kind_of(code), message);
-            match code {
-                Code::Unavailable => error.transient(),
-                _ => error,
-            }
+            Self::new(kind_of(code), message)
         };
         error.0.code = Some(code);
         error
     }
+}
+
+fn is_connect_error(status: &Status) -> bool {
+    let mut next = status.source();
+    while let Some(error) = next {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The kind that fits a code whose status says no more.
@@ -284,7 +305,8 @@ mod tests {
         ] {
             let error = Error::from(Status::new(code, "text"));
             assert_eq!(error.kind(), kind, "{code:?}");
-            assert_eq!(error.is_transient(), code == Code::Unavailable, "{code:?}");
+            let repeatable = kind == ErrorKind::UnavailableError;
+            assert_eq!(error.is_transient(), repeatable, "{code:?}");
             assert_eq!(error.to_string(), "text");
         }
         let silent = Error::from(Status::new(Code::Internal, ""));

@@ -38,6 +38,7 @@ where
     Decoder {
         messages: Box::pin(messages),
         descriptor: None,
+        schema: None,
         state: State::Begin,
     }
 }
@@ -48,6 +49,7 @@ where
 pub struct Decoder<S> {
     messages: Pin<Box<S>>,
     descriptor: Option<FlightDescriptor>,
+    schema: Option<SchemaRef>,
     state: State,
 }
 
@@ -61,10 +63,7 @@ enum State {
 impl<S> Decoder<S> {
     /// The schema, once its message was read.
     pub fn schema(&self) -> Option<SchemaRef> {
-        match &self.state {
-            State::Batches(reader) => Some(reader.schema.clone()),
-            State::Begin | State::Done => None,
-        }
+        self.schema.clone()
     }
 
     /// The descriptor that came with the messages read so far, as in `DoPut`.
@@ -81,19 +80,19 @@ where
     /// Waits for the schema, which is the first thing a stream must carry.
     pub async fn read_schema(&mut self) -> Result<SchemaRef, E> {
         loop {
-            if let State::Batches(reader) = &self.state {
-                return Ok(reader.schema.clone());
+            if let Some(schema) = &self.schema {
+                return Ok(schema.clone());
             }
-            let message = match &self.state {
+            let message = match self.state {
                 State::Begin => self.messages.next().await,
                 State::Batches(_) | State::Done => None,
             };
-            let taken = match message {
+            let received = match message {
                 Some(Ok(message)) => self.receive(message).map(|_| ()).map_err(E::from),
                 Some(Err(error)) => Err(error),
                 None => Err(Error::Protocol("the stream ended before its schema").into()),
             };
-            if let Err(error) = taken {
+            if let Err(error) = received {
                 self.state = State::Done;
                 return Err(error);
             }
@@ -110,7 +109,9 @@ where
         }
         match &mut self.state {
             State::Begin => {
-                self.state = State::Batches(Box::new(Reader::new(&message)?));
+                let reader = Reader::new(&message)?;
+                self.schema = Some(reader.schema.clone());
+                self.state = State::Batches(Box::new(reader));
                 Ok(None)
             }
             State::Batches(reader) => reader.read(message),

@@ -223,6 +223,7 @@ impl From<&shoots_store::Error> for Failure {
             // A program that is too old can do as little about a newer frame as about a broken disk.
             Store::Io | Store::Newer => ErrorKind::ShootsIOError,
             Store::ReadOnly => ErrorKind::ReadOnlyError,
+            Store::Internal => ErrorKind::InternalError,
         };
         Self::new(kind, error.to_string())
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{DEFAULT_MESSAGE_BYTES, EncodeOptions, compact, encoded_size, split};
 use arrow_array::{
-    ArrayRef, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, ListViewArray, RecordBatch,
-    StringArray, StringViewArray, StructArray, UnionArray, cast::AsArray,
+    Array, ArrayRef, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, ListViewArray,
+    RecordBatch, StringArray, StringViewArray, StructArray, UnionArray, cast::AsArray,
 };
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, UnionFields};

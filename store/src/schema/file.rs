@@ -81,9 +81,15 @@ mod tests {
             vec![
                 grade.clone(),
                 plain.clone(),
-                Field::new("pair", DataType::Struct(Fields::from(vec![grade, plain])), false),
+                Field::new(
+                    "pair",
+                    DataType::Struct(Fields::from(vec![grade, plain])),
+                    false,
+                ),
             ],
-            (0..20).map(|n| (format!("key {n}"), format!("value {n}"))).collect(),
+            (0..20)
+                .map(|n| (format!("key {n}"), format!("value {n}")))
+                .collect(),
         )
     }
 

@@ -5,14 +5,12 @@
 //! [`decode`])? And do rows of one schema fit a frame of another ([`Conform`])? The [`pandas`] module keeps the
 //! metadata that pandas attaches to a schema honest when columns are left out.
 
-
+mod conform;
 mod file;
-
+pub(crate) mod nested;
+pub mod pandas;
 mod supported;
 
-
-pub(crate) use file::{SchemaFile, decode, encode};
-pub(crate) use supported::check;
-mod conform;
-pub mod pandas;
 pub(crate) use conform::Conform;
+pub(crate) use file::{decode, encode};
+pub(crate) use supported::check;

@@ -98,8 +98,9 @@ fn check_type<'a>(
                 &format!("a dictionary of {values} cannot be stored, only one of plain values"),
             ));
         }
-        DataType::Dictionary(_, values) if values.is_null() && !field.is_nullable() => problems
-            .push(describe(path, "a dictionary of nulls has to be nullable")),
+        DataType::Dictionary(_, values) if values.is_null() && !field.is_nullable() => {
+            problems.push(describe(path, "a dictionary of nulls has to be nullable"))
+        }
         DataType::Dictionary(_, values) => check_type(field, values, path, problems),
         leaf => {
             if let Some(problem) = leaf_problem(leaf) {
@@ -126,9 +127,9 @@ fn leaf_problem(leaf: &DataType) -> Option<String> {
              send a duration, or months, days and nanoseconds as columns"
                 .to_owned(),
         ),
-        DataType::Timestamp(_, Some(zone)) if zone.is_empty() => Some(
-            "its time zone is empty: leave the time zone out, or name one".to_owned(),
-        ),
+        DataType::Timestamp(_, Some(zone)) if zone.is_empty() => {
+            Some("its time zone is empty: leave the time zone out, or name one".to_owned())
+        }
         DataType::FixedSizeBinary(size) if *size <= 0 => Some(format!(
             "fixed size binary of size {size} cannot be stored in Parquet"
         )),

@@ -335,5 +335,34 @@ fn build<K: ArrowDictionaryKeyType>(
         None => native,
     };
     let keys = PrimitiveArray::<K>::try_new(ScalarBuffer::from(keys), nulls)?;
-    Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(values))?))
+    Ok(Arc::new(DictionaryArray::try_new(
+        keys,
+        Arc::clone(values),
+    )?))
+}
+
+/// A dictionary with keys of another type; its values stay as they are.
+///
+/// Values that no row uses are left out if, and only if, the keys could not tell all of them apart.
+pub(crate) fn with_keys(array: &ArrayRef, key: &DataType) -> Result<ArrayRef, ArrowError> {
+    let dictionary = array.as_any_dictionary();
+    let values = dictionary.values();
+    if values.len() > capacity(key) {
+        let plain = arrow_select::take::take(values, dictionary.keys(), None)?;
+        return encode(&plain, key, |values| Ok(Arc::clone(values))).map_err(
+            |problem| match problem {
+                ArrowError::DictionaryKeyOverflowError => too_many(key),
+                other => other,
+            },
+        );
+    }
+    let to = DataType::Dictionary(Box::new(key.clone()), Box::new(values.data_type().clone()));
+    arrow_cast::cast(array, &to)
+}
+
+fn too_many(key: &DataType) -> ArrowError {
+    ArrowError::InvalidArgumentError(format!(
+        "it has more distinct values than the {} that keys of type {key} can tell apart",
+        capacity(key)
+    ))
 }

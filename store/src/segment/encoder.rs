@@ -99,7 +99,7 @@ impl SegmentEncoder {
             shape: Shape::new(schema)?,
             limits: Limits {
                 max_rows: limits.max_rows.max(1),
-                max_bytes: limits.max_bytes.max(1),
+                max_bytes: limits.max_bytes,
             },
             open: None,
         })
@@ -154,6 +154,15 @@ impl SegmentEncoder {
             Some(open) if open.rows > 0 => open.finish(&self.shape).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+impl std::fmt::Debug for SegmentEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentEncoder")
+            .field("schema", &self.shape.logical)
+            .field("rows", &self.open.as_ref().map(|open| open.rows))
+            .finish_non_exhaustive()
     }
 }
 
@@ -229,11 +238,18 @@ impl OpenSegment {
             .fields()
             .iter()
             .map(|field| OpenColumn {
-                leaves: leaves.by_ref().take(storage::leaf_count(field.data_type())).collect(),
+                leaves: leaves
+                    .by_ref()
+                    .take(storage::leaf_count(field.data_type()))
+                    .collect(),
                 unions: Vec::new(),
             })
             .collect();
-        Ok(Self { file, columns, rows: 0 })
+        Ok(Self {
+            file,
+            columns,
+            rows: 0,
+        })
     }
 
     /// Takes the values of a batch's dictionaries in, unless their keys could not tell all values apart or the
@@ -325,7 +341,11 @@ impl OpenSegment {
     }
 
     fn finish(self, shape: &Shape) -> Result<EncodedSegment> {
-        let Self { mut file, columns, rows } = self;
+        let Self {
+            mut file,
+            columns,
+            rows,
+        } = self;
         let expected: usize = columns.iter().map(OpenColumn::encoded_bytes).sum();
         file.inner_mut().reserve(expected + expected / 64 + 4096);
         let mut unions = Vec::new();

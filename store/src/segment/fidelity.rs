@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int8Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int8Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int8Array, RecordBatch, StringArray,
+};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use futures::StreamExt;
@@ -20,7 +22,11 @@ use super::samples::{
 use super::*;
 use crate::schema::check;
 
-pub(super) fn encode(schema: &SchemaRef, batches: &[RecordBatch], limits: Limits) -> Vec<EncodedSegment> {
+pub(super) fn encode(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    limits: Limits,
+) -> Vec<EncodedSegment> {
     let mut encoder = SegmentEncoder::new(Arc::clone(schema), limits).unwrap();
     let mut segments = Vec::new();
     for batch in batches {
@@ -55,7 +61,12 @@ pub(super) fn read_part(bytes: &bytes::Bytes, schema: &SchemaRef, rows: Rows) ->
 }
 
 /// The batches as they come back from segments of at most `max_rows`.
-fn round_trip(schema: &SchemaRef, batches: &[RecordBatch], max_rows: usize, batch_rows: usize) -> Vec<RecordBatch> {
+fn round_trip(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    max_rows: usize,
+    batch_rows: usize,
+) -> Vec<RecordBatch> {
     let limits = Limits {
         max_rows,
         ..Limits::default()
@@ -78,7 +89,9 @@ fn ordered_flags(fields: &Fields) -> Vec<bool> {
             let mut flags: Vec<bool> = field.dict_is_ordered().into_iter().collect();
             match field.data_type() {
                 DataType::Struct(fields) => flags.extend(ordered_flags(fields)),
-                DataType::List(item) => flags.extend(ordered_flags(&Fields::from(vec![Arc::clone(item)]))),
+                DataType::List(item) => {
+                    flags.extend(ordered_flags(&Fields::from(vec![Arc::clone(item)])))
+                }
                 _ => {}
             }
             flags
@@ -91,7 +104,10 @@ fn assert_same(schema: &SchemaRef, sent: &[RecordBatch], received: &[RecordBatch
     assert_eq!(count(sent), count(received));
     for batch in received {
         assert_eq!(batch.schema(), *schema);
-        assert_eq!(ordered_flags(batch.schema().fields()), ordered_flags(schema.fields()));
+        assert_eq!(
+            ordered_flags(batch.schema().fields()),
+            ordered_flags(schema.fields())
+        );
         for (column, field) in batch.columns().iter().zip(schema.fields()) {
             assert_eq!(column.data_type(), field.data_type());
             column.to_data().validate_full().unwrap();
@@ -147,9 +163,8 @@ fn check_type(data_type: &DataType, failures: &mut Vec<String>) {
             let schema = Arc::new(Schema::new(vec![field.clone()]));
             check(&schema).unwrap();
             let mut dice = Dice::new(7);
-            let mut batch = |rows: usize| {
-                one_column(field.clone(), sample(&field, rows, *nulls, &mut dice))
-            };
+            let mut batch =
+                |rows: usize| one_column(field.clone(), sample(&field, rows, *nulls, &mut dice));
             let plain = vec![batch(50)];
             let sliced = vec![batch(60).slice(7, 40), batch(20).slice(0, 3)];
             let several = vec![batch(20), batch(1), batch(30)];

@@ -16,14 +16,13 @@
 //!
 //! What goes in comes out: `fidelity.rs` holds every type against every shape of batch.
 
-mod categories;
+pub(crate) mod categories;
 mod encoder;
 mod encoding;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
 mod samples;
-
 
 mod object;
 mod reader;
@@ -33,4 +32,4 @@ mod storage;
 pub use encoder::Limits;
 pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
 pub(crate) use object::ObjectReader;
-pub(crate) use reader::{BatchStream, Origin, PlainFile, Rows, plain_schema, read};
+pub(crate) use reader::{Origin, Rows, plain_schema, read};

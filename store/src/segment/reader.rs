@@ -29,6 +29,7 @@ use super::categories::Recorded;
 use super::object::ObjectReader;
 use super::storage;
 use crate::error::{Error, Result};
+use crate::schema::nested::dictionary_count;
 
 /// Record batches of one file, in the order of its rows.
 pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -116,13 +117,14 @@ pub(crate) async fn plain_schema(mut file: ObjectReader) -> Result<PlainFile> {
         .collect();
     let mut schema_metadata = inferred.metadata().clone();
     schema_metadata.remove(DICTIONARIES_KEY);
+    let schema = Schema::new_with_metadata(fields, schema_metadata);
     Ok(PlainFile {
-        schema: Arc::new(Schema::new_with_metadata(fields, schema_metadata)),
+        schema: Arc::new(schema),
         rows: row_count(&metadata, &file)?,
     })
 }
 
-/// Reads `rows` of a file whose rows are of `schema`. Batches have the columns asked for and the schema's metadata.
+/// Reads `rows` of a file whose rows are of `schema`. The batches' schema is `schema`, projected.
 pub(crate) async fn read(
     mut file: ObjectReader,
     origin: Origin,
@@ -133,15 +135,14 @@ pub(crate) async fn read(
     let total = row_count(&metadata, &file)?;
     let offset = rows.offset.min(total);
     let count = (total - offset).min(rows.limit.unwrap_or(u64::MAX));
-    let wanted: Vec<usize> = match &rows.columns {
-        Some(columns) => columns.clone(),
-        None => (0..schema.fields().len()).collect(),
+    let output = match &rows.columns {
+        Some(columns) => Arc::new(
+            schema
+                .project(columns)
+                .map_err(|problem| Error::invalid("columns", problem.to_string()))?,
+        ),
+        None => Arc::clone(schema),
     };
-    let output: SchemaRef = Arc::new(
-        schema
-            .project(&wanted)
-            .map_err(|problem| Error::invalid("columns", problem.to_string()))?,
-    );
     let batch_rows = rows.batch_rows.max(1);
     let layout = Layout::new(&metadata, &output, &file)?;
     if count == 0 || layout.roots.is_empty() {
@@ -168,7 +169,9 @@ pub(crate) async fn read(
     if count < total - offset {
         builder = builder.with_limit(as_usize(count));
     }
-    let batches = builder.build().map_err(|problem| failed(&object, problem))?;
+    let batches = builder
+        .build()
+        .map_err(|problem| failed(&object, problem))?;
     let places = layout.places;
     Ok(AssertUnwindSafe(batches)
         .catch_unwind()
@@ -244,7 +247,7 @@ impl Layout {
             .fields()
             .iter()
             .map(|field| {
-                let count = storage::dictionary_count(field.data_type());
+                let count = dictionary_count(field.data_type());
                 std::iter::repeat_with(|| None).take(count).collect()
             })
             .collect();
@@ -266,8 +269,8 @@ impl Layout {
             .await
             .map_err(|problem| failed(file, problem))?;
         for ((column, number), bytes) in wanted.into_iter().zip(parts) {
-            let recorded = Recorded::parse(&bytes)
-                .map_err(|problem| Error::damaged(file.path(), problem))?;
+            let recorded =
+                Recorded::parse(&bytes).map_err(|problem| Error::damaged(file.path(), problem))?;
             slots[column][number] = Some(recorded);
         }
         Ok(slots)
@@ -326,14 +329,16 @@ async fn load(file: &mut ObjectReader) -> Result<Arc<ParquetMetaData>> {
 }
 
 fn row_count(metadata: &ParquetMetaData, file: &ObjectReader) -> Result<u64> {
-    let groups = metadata
-        .row_groups()
-        .iter()
-        .try_fold(0_u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
+    let groups = metadata.row_groups().iter().try_fold(0_u64, |sum, group| {
+        sum.checked_add(u64::try_from(group.num_rows()).ok()?)
+    });
     let told = u64::try_from(metadata.file_metadata().num_rows()).ok();
     match (groups, told) {
         (Some(groups), Some(told)) if groups == told => Ok(told),
-        _ => Err(Error::damaged(file.path(), "its row counts contradict each other")),
+        _ => Err(Error::damaged(
+            file.path(),
+            "its row counts contradict each other",
+        )),
     }
 }
 

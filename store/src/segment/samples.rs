@@ -50,18 +50,58 @@ pub(super) fn dictionary(key: DataType, values: DataType) -> DataType {
 pub(super) fn leaf_types() -> Vec<DataType> {
     use DataType::*;
     let mut types = vec![
-        Null, Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32,
-        Float64, Date32, Date64, Utf8, LargeUtf8, Utf8View, Binary, LargeBinary, BinaryView,
-        FixedSizeBinary(1), FixedSizeBinary(16),
-        Time32(TimeUnit::Second), Time32(TimeUnit::Millisecond),
-        Time64(TimeUnit::Microsecond), Time64(TimeUnit::Nanosecond),
-        Interval(IntervalUnit::YearMonth), Interval(IntervalUnit::DayTime),
-        Decimal32(1, 0), Decimal32(1, 1), Decimal32(9, 2), Decimal32(2, -3), Decimal32(3, 5),
-        Decimal64(1, 0), Decimal64(18, 4), Decimal64(5, -2), Decimal64(2, 18),
-        Decimal128(1, 0), Decimal128(9, 9), Decimal128(10, 3), Decimal128(38, 10),
-        Decimal128(38, -10), Decimal128(10, -5), Decimal128(3, 30),
-        Decimal256(1, 1), Decimal256(9, 3), Decimal256(18, 2), Decimal256(38, 5),
-        Decimal256(39, 5), Decimal256(76, 20), Decimal256(70, -6),
+        Null,
+        Boolean,
+        Int8,
+        Int16,
+        Int32,
+        Int64,
+        UInt8,
+        UInt16,
+        UInt32,
+        UInt64,
+        Float16,
+        Float32,
+        Float64,
+        Date32,
+        Date64,
+        Utf8,
+        LargeUtf8,
+        Utf8View,
+        Binary,
+        LargeBinary,
+        BinaryView,
+        FixedSizeBinary(1),
+        FixedSizeBinary(16),
+        Time32(TimeUnit::Second),
+        Time32(TimeUnit::Millisecond),
+        Time64(TimeUnit::Microsecond),
+        Time64(TimeUnit::Nanosecond),
+        Interval(IntervalUnit::YearMonth),
+        Interval(IntervalUnit::DayTime),
+        Decimal32(1, 0),
+        Decimal32(1, 1),
+        Decimal32(9, 2),
+        Decimal32(2, -3),
+        Decimal32(3, 5),
+        Decimal64(1, 0),
+        Decimal64(18, 4),
+        Decimal64(5, -2),
+        Decimal64(2, 18),
+        Decimal128(1, 0),
+        Decimal128(9, 9),
+        Decimal128(10, 3),
+        Decimal128(38, 10),
+        Decimal128(38, -10),
+        Decimal128(10, -5),
+        Decimal128(3, 30),
+        Decimal256(1, 1),
+        Decimal256(9, 3),
+        Decimal256(18, 2),
+        Decimal256(38, 5),
+        Decimal256(39, 5),
+        Decimal256(76, 20),
+        Decimal256(70, -6),
     ];
     for unit in [
         TimeUnit::Second,
@@ -202,7 +242,12 @@ pub(super) fn sample(field: &Field, rows: usize, nulls: Nulls, dice: &mut Dice) 
         }
         DataType::FixedSizeList(item, size) => {
             let values = sample(item, rows * *size as usize, inner(nulls), dice);
-            Arc::new(FixedSizeListArray::new(Arc::clone(item), *size, values, mask))
+            Arc::new(FixedSizeListArray::new(
+                Arc::clone(item),
+                *size,
+                values,
+                mask,
+            ))
         }
         DataType::Map(entries, sorted) => {
             let offsets = offsets(rows, dice);
@@ -216,7 +261,13 @@ pub(super) fn sample(field: &Field, rows: usize, nulls: Nulls, dice: &mut Dice) 
             let values = sample(&pair[1], count, inner(nulls), dice);
             let pairs = StructArray::new(pair.clone(), vec![keys, values], None);
             let offsets = OffsetBuffer::new(offsets.into());
-            Arc::new(MapArray::new(Arc::clone(entries), offsets, pairs, mask, *sorted))
+            Arc::new(MapArray::new(
+                Arc::clone(entries),
+                offsets,
+                pairs,
+                mask,
+                *sorted,
+            ))
         }
         DataType::Dictionary(key, values) => {
             let values = distinct(values, dice);
@@ -258,7 +309,11 @@ fn items(item: &FieldRef, offsets: &[i32], nulls: Nulls, dice: &mut Dice) -> Arr
 /// Views over the same items as lists with these offsets, but listed back to front.
 fn view_of(offsets: &[i32]) -> (Vec<i32>, Vec<i32>) {
     let starts: Vec<i32> = offsets[..offsets.len() - 1].iter().rev().copied().collect();
-    let sizes = offsets.windows(2).rev().map(|pair| pair[1] - pair[0]).collect();
+    let sizes = offsets
+        .windows(2)
+        .rev()
+        .map(|pair| pair[1] - pair[0])
+        .collect();
     (starts, sizes)
 }
 
@@ -283,7 +338,14 @@ fn distinct(values: &DataType, dice: &mut Dice) -> ArrayRef {
                 _ => DataType::Decimal256(2, 0),
             };
             let array = arrow_cast::cast(&codes, &plain).unwrap();
-            make_array(array.to_data().into_builder().data_type(values.clone()).build().unwrap())
+            make_array(
+                array
+                    .to_data()
+                    .into_builder()
+                    .data_type(values.clone())
+                    .build()
+                    .unwrap(),
+            )
         }
         _ => {
             let some = leaf_values(values, 20, dice);

@@ -4,7 +4,7 @@
 //! look at offsets, not at rows, but for views and for dictionaries' records.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ByteViewType, ByteArrayType};
+use arrow_array::types::{ByteArrayType, ByteViewType};
 use arrow_array::{Array, ArrayRef, GenericByteArray, GenericByteViewArray, OffsetSizeTrait};
 use arrow_schema::DataType;
 
@@ -32,7 +32,13 @@ pub(crate) fn plain_size(array: &ArrayRef) -> usize {
         DataType::LargeListView(_) => list_view::<i64>(array),
         DataType::FixedSizeList(_, _) => rows + plain_size(array.as_fixed_size_list().values()),
         DataType::Struct(_) => {
-            rows.div_ceil(8) + array.as_struct().columns().iter().map(plain_size).sum::<usize>()
+            rows.div_ceil(8)
+                + array
+                    .as_struct()
+                    .columns()
+                    .iter()
+                    .map(plain_size)
+                    .sum::<usize>()
         }
         DataType::Map(_, _) => {
             let map = array.as_map();

@@ -22,15 +22,12 @@ use arrow_array::types::{
     Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
     TimestampMillisecondType,
 };
-use arrow_array::{
-    Array, ArrayRef, FixedSizeListArray, GenericListArray, GenericListViewArray, MapArray,
-    OffsetSizeTrait, StructArray, make_array,
-};
-use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_array::{Array, ArrayRef, make_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, TimeUnit};
 
 use super::categories::{self, Recorded};
+use crate::schema::nested::{Child, child_arrays, children, dictionary_count, rebuild};
 
 /// The names that the Parquet specification prescribes.
 const ITEM: &str = "element";
@@ -74,7 +71,11 @@ fn form_of(data_type: &DataType) -> DataType {
                 .zip([KEY, VALUE])
                 .map(|(field, name)| {
                     let field = form_as(name, field);
-                    if name == KEY { field.with_nullable(false) } else { field }
+                    if name == KEY {
+                        field.with_nullable(false)
+                    } else {
+                        field
+                    }
                 })
                 .collect();
             DataType::Map(Arc::new(Field::new_struct(ENTRIES, fields, false)), *sorted)
@@ -136,7 +137,9 @@ fn hint_type(stored: &DataType, found: &DataType) -> DataType {
     };
     let items = |stored: &Fields, found: &Fields| {
         let pairs = stored.iter().zip(found);
-        pairs.map(|(stored, found)| item(stored, found)).collect::<Fields>()
+        pairs
+            .map(|(stored, found)| item(stored, found))
+            .collect::<Fields>()
     };
     match (stored, found) {
         (DataType::Dictionary(_, values), _) => {
@@ -213,17 +216,6 @@ pub(crate) fn leaf_categories(fields: &[FieldRef]) -> Vec<bool> {
         .collect()
 }
 
-/// How many dictionaries a column of this type has, those of nested types included.
-pub(crate) fn dictionary_count(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Dictionary(_, _) => 1,
-        _ => children(data_type)
-            .iter()
-            .map(|child| dictionary_count(child.data_type()))
-            .sum(),
-    }
-}
-
 /// The dictionary arrays of a column, in the order in which [`restore`] asks for their records.
 pub(crate) fn dictionaries(array: &ArrayRef, found: &mut Vec<ArrayRef>) {
     match array.data_type() {
@@ -234,33 +226,6 @@ pub(crate) fn dictionaries(array: &ArrayRef, found: &mut Vec<ArrayRef>) {
                 dictionaries(&child, found);
             }
         }
-    }
-}
-
-/// The fields right below a nested type; none for any other.
-fn children(data_type: &DataType) -> &[FieldRef] {
-    match data_type {
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _) => std::slice::from_ref(field),
-        DataType::Struct(fields) => fields,
-        DataType::Map(entries, _) => children(entries.data_type()),
-        _ => &[],
-    }
-}
-
-fn child_arrays(array: &ArrayRef) -> Vec<ArrayRef> {
-    match array.data_type() {
-        DataType::List(_) => vec![Arc::clone(array.as_list::<i32>().values())],
-        DataType::LargeList(_) => vec![Arc::clone(array.as_list::<i64>().values())],
-        DataType::ListView(_) => vec![Arc::clone(array.as_list_view::<i32>().values())],
-        DataType::LargeListView(_) => vec![Arc::clone(array.as_list_view::<i64>().values())],
-        DataType::FixedSizeList(_, _) => vec![Arc::clone(array.as_fixed_size_list().values())],
-        DataType::Struct(_) => array.as_struct().columns().to_vec(),
-        DataType::Map(_, _) => array.as_map().entries().columns().to_vec(),
-        _ => Vec::new(),
     }
 }
 
@@ -314,9 +279,6 @@ pub(crate) fn restore<'a>(
     }
 }
 
-/// How the children of an array are taken to their fields.
-type Child<'a> = &'a mut dyn FnMut(&ArrayRef, &FieldRef) -> Result<ArrayRef, ArrowError>;
-
 /// Values of a dictionary, stored, as the type the dictionary is of.
 fn restore_values(array: &ArrayRef, values: &DataType) -> Result<ArrayRef, ArrowError> {
     if byte_values(values).is_some_and(|stored| &stored != values) {
@@ -325,14 +287,9 @@ fn restore_values(array: &ArrayRef, values: &DataType) -> Result<ArrayRef, Arrow
     restore(array, values, &mut std::iter::empty())
 }
 
-/// Takes `array` to the type `to`, children through `child`: the part that storing and restoring have in common.
-fn convert(
-    array: &ArrayRef,
-    to: &DataType,
-    child: Child<'_>,
-) -> Result<ArrayRef, ArrowError> {
+/// What storing and restoring have in common: the types that Parquet lacks, and nested ones through `child`.
+fn convert(array: &ArrayRef, to: &DataType, child: Child<'_>) -> Result<ArrayRef, ArrowError> {
     Ok(match (array.data_type(), to) {
-        (from, to) if from == to && children(from).is_empty() => Arc::clone(array),
         (DataType::Date64, DataType::Timestamp(TimeUnit::Millisecond, None)) => Arc::new(
             array
                 .as_primitive::<Date64Type>()
@@ -344,127 +301,8 @@ fn convert(
                 .reinterpret_cast::<Date64Type>(),
         ),
         (from, to) if from.is_decimal() && to.is_decimal() => convert_decimal(array, to)?,
-        (DataType::List(_), DataType::List(item)) => convert_list::<i32>(array, item, child)?,
-        (DataType::LargeList(_), DataType::LargeList(item)) => {
-            convert_list::<i64>(array, item, child)?
-        }
-        (DataType::ListView(_), DataType::ListView(item)) => {
-            convert_list_view::<i32>(array, item, child)?
-        }
-        (DataType::LargeListView(_), DataType::LargeListView(item)) => {
-            convert_list_view::<i64>(array, item, child)?
-        }
-        (DataType::FixedSizeList(_, from), DataType::FixedSizeList(item, to)) if from == to => {
-            let list = array.as_fixed_size_list();
-            let hidden = list.nulls().map(|nulls| nulls.expand(list.value_length() as usize));
-            let values = hide(list.values(), item, hidden.as_ref())?;
-            Arc::new(FixedSizeListArray::try_new_with_length(
-                Arc::clone(item),
-                *to,
-                child(&values, item)?,
-                list.nulls().cloned(),
-                list.len(),
-            )?)
-        }
-        (DataType::Struct(from), DataType::Struct(to)) if from.len() == to.len() => {
-            let list = array.as_struct();
-            Arc::new(convert_struct(list, to, child)?)
-        }
-        (DataType::Map(_, _), DataType::Map(entries, sorted)) => {
-            let map = array.as_map();
-            let (offsets, pairs) = used(map.offsets(), map.entries(), |pairs, from, len| {
-                pairs.slice(from, len)
-            });
-            let DataType::Struct(pair) = entries.data_type() else {
-                return Err(mismatch(array.data_type(), to));
-            };
-            Arc::new(MapArray::try_new(
-                Arc::clone(entries),
-                offsets,
-                convert_struct(&pairs, pair, child)?,
-                map.nulls().cloned(),
-                *sorted,
-            )?)
-        }
-        (from, to) => return Err(mismatch(from, to)),
+        _ => rebuild(array, to, child)?,
     })
-}
-
-fn convert_list<O: OffsetSizeTrait>(
-    array: &ArrayRef,
-    item: &FieldRef,
-    child: Child<'_>,
-) -> Result<ArrayRef, ArrowError> {
-    let list = array.as_list::<O>();
-    let (offsets, values) = used(list.offsets(), list.values(), |values, from, len| {
-        values.slice(from, len)
-    });
-    Ok(Arc::new(GenericListArray::<O>::try_new(
-        Arc::clone(item),
-        offsets,
-        child(&values, item)?,
-        list.nulls().cloned(),
-    )?))
-}
-
-fn convert_list_view<O: OffsetSizeTrait>(
-    array: &ArrayRef,
-    item: &FieldRef,
-    child: Child<'_>,
-) -> Result<ArrayRef, ArrowError> {
-    let list = array.as_list_view::<O>();
-    Ok(Arc::new(GenericListViewArray::<O>::try_new(
-        Arc::clone(item),
-        list.offsets().clone(),
-        list.sizes().clone(),
-        child(list.values(), item)?,
-        list.nulls().cloned(),
-    )?))
-}
-
-fn convert_struct(
-    array: &StructArray,
-    fields: &Fields,
-    child: Child<'_>,
-) -> Result<StructArray, ArrowError> {
-    let columns = array
-        .columns()
-        .iter()
-        .zip(fields)
-        .map(|(column, field)| child(&hide(column, field, array.nulls())?, field))
-        .collect::<Result<Vec<_>, _>>()?;
-    StructArray::try_new_with_length(fields.clone(), columns, array.nulls().cloned(), array.len())
-}
-
-/// `child` with nulls where its parent is null, if it has dictionaries: there Parquet's reader makes values up, which
-/// no dictionary knows.
-fn hide(
-    child: &ArrayRef,
-    field: &Field,
-    parent: Option<&NullBuffer>,
-) -> Result<ArrayRef, ArrowError> {
-    if parent.is_none() || dictionary_count(field.data_type()) == 0 {
-        return Ok(Arc::clone(child));
-    }
-    let nulls = NullBuffer::union(child.nulls(), parent);
-    let data = child.to_data().into_builder().nulls(nulls).build()?;
-    Ok(make_array(data))
-}
-
-/// The part of a list's values that its offsets reach, so that a slice of a long list costs what its rows cost.
-fn used<O: OffsetSizeTrait, V: Clone>(
-    offsets: &OffsetBuffer<O>,
-    values: &V,
-    slice: impl Fn(&V, usize, usize) -> V,
-) -> (OffsetBuffer<O>, V) {
-    let first = offsets.first().copied().unwrap_or_default();
-    let last = offsets.last().copied().unwrap_or_default();
-    let values = slice(values, first.as_usize(), last.as_usize() - first.as_usize());
-    if first == O::default() {
-        return (offsets.clone(), values);
-    }
-    let rebased = offsets.iter().map(|offset| *offset - first).collect();
-    (OffsetBuffer::new(rebased), values)
 }
 
 /// Parquet keeps a decimal in as many bytes as its precision needs, so numbers with more digits than that would
@@ -500,7 +338,11 @@ fn convert_decimal(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowErr
     }
     let (from_scale, to_scale) = (decimal_scale(from), decimal_scale(to));
     if from_scale == to_scale && from.primitive_width() == to.primitive_width() {
-        let data = array.to_data().into_builder().data_type(to.clone()).build()?;
+        let data = array
+            .to_data()
+            .into_builder()
+            .data_type(to.clone())
+            .build()?;
         return Ok(make_array(data));
     }
     if from_scale == to_scale {
@@ -508,7 +350,8 @@ fn convert_decimal(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowErr
         // the same numbers and the result is named properly afterwards.
         let wide = renamed(array, 0)?;
         let width = with_scale(to, 0);
-        return renamed(&cast(&wide, &width)?, to_scale).and_then(|array| convert_decimal(&array, to));
+        return renamed(&cast(&wide, &width)?, to_scale)
+            .and_then(|array| convert_decimal(&array, to));
     }
     cast(array, to)
 }
@@ -546,8 +389,4 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
         ..CastOptions::default()
     };
     cast_with_options(array, to, &exact)
-}
-
-fn mismatch(from: &DataType, to: &DataType) -> ArrowError {
-    ArrowError::SchemaError(format!("holds {from} where {to} is expected"))
 }

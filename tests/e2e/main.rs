@@ -1,0 +1,18 @@
+//! The real binary and real clients, from end to end: what users see, over sockets and a disk.
+//!
+//! Every test starts a server of its own ([`server::Server`]) on a free port and a folder that goes away with
+//! it, and most end it with a signal and check that it left in order. Tests wait for conditions, never for
+//! time, and assert no times. `shoots-store` looks at the folder itself where a second opinion is worth
+//! having: what lies there after a crash, who put what.
+
+mod crash;
+mod flight;
+mod frames;
+mod lifecycle;
+mod peer;
+mod processes;
+mod refusal;
+mod rows;
+mod server;
+mod sql;
+mod stamp;
