@@ -1,7 +1,6 @@
 //! What the client itself is responsible for, tried against a server double: repeating,
 //! giving up, aborting a put, telling errors apart, what travels in headers.
 
-mod cancelled;
 mod double;
 mod getting;
 mod putting;

@@ -20,8 +20,10 @@
 //! - [`schema_message`] and [`read_schema_message`] are the form in which `FlightInfo` and
 //!   `SchemaResult` carry a schema.
 //!
-//! This crate knows arrow and Flight messages. It knows no transport, no request formats and
-//! no storage.
+//! A stream that is cancelled must not look like one that has ended: [`TellsCancelled`] makes
+//! the difference visible to a server.
+//!
+//! This crate knows arrow and Flight messages. It knows no request formats and no storage.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -40,6 +42,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+mod cancelled;
 mod compact;
 mod decode;
 mod encode;
@@ -49,6 +52,7 @@ mod schema;
 mod size;
 mod split;
 
+pub use cancelled::TellsCancelled;
 pub use compact::compact;
 pub use decode::{Decoder, decode};
 pub use encode::{DEFAULT_MESSAGE_BYTES, EncodeOptions, Encoder, encode};

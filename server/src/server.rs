@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
+use shoots_flight::TellsCancelled;
 use shoots_store::Store;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
@@ -203,7 +204,7 @@ async fn serve(
         .max_frame_size(FRAME_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .add_service(flight)
+        .add_service(TellsCancelled(flight))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async move { reached(&mut asked, Phase::Draining).await },

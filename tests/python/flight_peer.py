@@ -38,8 +38,10 @@ class Peer:
             for batch in batches:
                 writer.write_batch(batch)
             writer.done_writing()
-            result: dict[str, Any] = json.loads(reader.read().to_pybytes())
+            # Nothing comes if the put failed; leaving the context then says why.
+            answer = reader.read()
             assert reader.read() is None
+        result: dict[str, Any] = json.loads(answer.to_pybytes())
         return result
 
     def get(self, name: str, **fields: Any) -> pa.Table:

@@ -12,6 +12,7 @@ use arrow_flight::{
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
+use shoots_flight::TellsCancelled;
 use shoots_proto::{ErrorBody, ErrorKind};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -19,7 +20,6 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::cancelled::TellsCancelled;
 
 /// A streamed answer, or a refusal in its place.
 pub(crate) type Answer<T> = Result<BoxStream<'static, Result<T, Status>>, Status>;

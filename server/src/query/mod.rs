@@ -10,8 +10,9 @@
 //!    query leaves the order open ([`order`]);
 //! 4. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory and spill space, shared by all queries; time; how many run at once. There is
-//! no file system, no URL and no other table to be reached: frames are all there is.
+//! What bounds a query: memory and spill space, shared by all queries; time; how many run at once; and its own
+//! threads ([`threads`]). There is no file system, no URL and no other table to be reached: frames are all
+//! there is.
 
 mod catalog;
 mod names;
@@ -19,6 +20,7 @@ mod order;
 mod result;
 mod session;
 mod table;
+mod threads;
 
 #[cfg(test)]
 mod tests;
@@ -33,15 +35,16 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::ident;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::{Stream, TryStreamExt, stream};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::{Stream, stream};
 use shoots_proto::{AsOf, ErrorKind};
 use shoots_store::{Snapshot, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use self::names::{Mentions, Spelling};
 use self::result::ResultShape;
+use self::threads::{Batches, QueryThreads};
 use crate::config::Config;
 use crate::status::Failure;
 
@@ -49,6 +52,7 @@ use crate::status::Failure;
 #[derive(Debug)]
 pub(crate) struct Queries {
     runtime: Arc<RuntimeEnv>,
+    threads: Arc<QueryThreads>,
     permits: Arc<Semaphore>,
     time_limit: Duration,
 }
@@ -73,6 +77,7 @@ impl Queries {
         let at_once = usize::try_from(config.queries_at_once).unwrap_or(usize::MAX);
         Ok(Self {
             runtime: session::runtime(config)?,
+            threads: Arc::new(QueryThreads::new()?),
             permits: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
             time_limit: Duration::from_secs(config.query_seconds),
         })
@@ -108,12 +113,14 @@ impl Queries {
             rows = rows.limit(skip, question.limit.map(clamp))?;
         }
         let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
+        let physical = threads::interruptible(physical)?;
         let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
         let shape = ResultShape::new(&physical.schema(), frame, &frames);
         Ok(Plan {
             shape,
             physical,
             context: state.task_ctx(),
+            threads: Arc::clone(&self.threads),
             permits: Arc::clone(&self.permits),
             time_limit: self.time_limit,
         })
@@ -130,6 +137,7 @@ pub(crate) struct Plan {
     shape: ResultShape,
     physical: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
+    threads: Arc<QueryThreads>,
     permits: Arc<Semaphore>,
     time_limit: Duration,
 }
@@ -148,13 +156,13 @@ impl Plan {
         let permit = permit.map_err(|_| Failure::stopping())?;
         let deadline = Instant::now() + self.time_limit;
         let time_limit = self.time_limit;
-        let batches = execute_stream(self.physical, self.context)?;
+        let batches = self.threads.run(self.physical, self.context, permit);
         let running = Running {
             batches,
             shape: self.shape,
             deadline,
             time_limit,
-            _permit: permit,
+            _threads: self.threads,
         };
         Ok(stream::try_unfold(running, |mut running| async move {
             let next = running.next().await?;
@@ -164,16 +172,17 @@ impl Plan {
 }
 
 struct Running {
-    batches: datafusion::execution::SendableRecordBatchStream,
+    batches: Batches,
     shape: ResultShape,
     deadline: Instant,
     time_limit: Duration,
-    _permit: OwnedSemaphorePermit,
+    /// A query needs its threads to the end, however that of the server comes.
+    _threads: Arc<QueryThreads>,
 }
 
 impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
-        let next = timeout_at(self.deadline, self.batches.try_next()).await;
+        let next = timeout_at(self.deadline, self.batches.next()).await;
         let Ok(next) = next else {
             let seconds = self.time_limit.as_secs();
             return Err(Failure::new(

@@ -115,6 +115,7 @@ fn is_column(schema: &Schema, name: &str, data_type: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, StringArray, StringViewArray};
+    use arrow_schema::TimeUnit;
     use serde_json::{Value, json};
 
     use super::*;
@@ -132,7 +133,7 @@ mod tests {
         let metadata = [(PANDAS.to_owned(), pandas.to_string()), ("owner".to_owned(), "me".to_owned())];
         let fields = vec![
             Field::new("price", DataType::Float64, true),
-            Field::new("when", DataType::Int64, true),
+            Field::new("when", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
             Field::new("tag", DataType::Utf8View, true),
         ];
         Arc::new(Schema::new_with_metadata(fields, metadata.into()))
@@ -146,7 +147,7 @@ mod tests {
     fn pandas_metadata_keeps_the_columns_that_were_passed_through() {
         let planned = Schema::new(vec![
             Field::new("price", DataType::Float32, true),
-            Field::new("when", DataType::Int64, true),
+            Field::new("when", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
             Field::new("count(*)", DataType::Int64, false),
         ]);
         let shape = ResultShape::of_schemas(&planned, Some(&frame()), &[frame()]);

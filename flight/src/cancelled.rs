@@ -1,5 +1,9 @@
 //! What a server must do to tell a cancelled put from a complete one.
 //!
+//! ```text
+//! Server::builder().add_service(TellsCancelled(FlightServiceServer::new(service)))
+//! ```
+//!
 //! When a client cancels, HTTP/2 resets the stream with the reason CANCEL, and tonic's server
 //! hands that to its service as the *end* of the client's messages. A service that takes the
 //! end for "commit" would commit half a put. So the body's error gets another code before
@@ -17,8 +21,8 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 
 /// A service whose requests fail when they are cancelled, instead of ending.
-#[derive(Clone)]
-pub(crate) struct TellsCancelled<S>(pub(crate) S);
+#[derive(Debug, Clone)]
+pub struct TellsCancelled<S>(pub S);
 
 impl<S> Service<http::Request<TonicBody>> for TellsCancelled<S>
 where
