@@ -98,7 +98,7 @@ impl ShootsClient {
         let descriptor = FlightDescriptor::new_path(frame.to_frame_id()?.to_path());
         let connection = &self.connection;
         connection
-            .read("info", async || {
+            .read("info", || async {
                 let request = connection.request(descriptor.clone());
                 let info = answer(connection.flight().get_flight_info(request).await)?;
                 FrameInfo::of(&info)
@@ -119,7 +119,7 @@ impl ShootsClient {
     pub async fn buckets(&self) -> Result<Vec<BucketName>, Error> {
         let connection = &self.connection;
         connection
-            .read(action::BUCKETS, async || {
+            .read(action::BUCKETS, || async {
                 connection
                     .json_action(action::BUCKETS, &BucketsRequest {})
                     .await
@@ -156,7 +156,7 @@ impl ShootsClient {
     pub async fn ping(&self) -> Result<(), Error> {
         let connection = &self.connection;
         let answer = connection
-            .read(action::PING, async || {
+            .read(action::PING, || async {
                 connection.action(action::PING, Bytes::new()).await
             })
             .await?;
@@ -180,7 +180,7 @@ impl ShootsClient {
     pub async fn actions(&self) -> Result<Vec<ActionInfo>, Error> {
         let connection = &self.connection;
         connection
-            .read("actions", async || {
+            .read("actions", || async {
                 let request = connection.request(Empty {});
                 let mut types = answer(connection.flight().list_actions(request).await)?;
                 let mut actions = Vec::new();

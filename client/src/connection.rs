@@ -46,30 +46,22 @@ impl Connection {
 
     /// A call that only reads and has one answer: limited in time, repeated if the server
     /// could not be reached.
-    pub(crate) async fn read<T>(
-        &self,
-        what: &str,
-        call: impl AsyncFn() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.retry
-            .run(Error::is_transient, async || {
-                within(self.call_timeout, what, call()).await
-            })
-            .await
+    pub(crate) async fn read<T, A>(&self, what: &str, call: impl Fn() -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
+        let attempt = || within(self.call_timeout, what, call());
+        self.retry.run(Error::is_transient, attempt).await
     }
 
     /// The beginning of a call that only reads and whose answer is a stream: as
     /// [`read`](Self::read), but with the time limit of streams.
-    pub(crate) async fn open<T>(
-        &self,
-        what: &str,
-        call: impl AsyncFn() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.retry
-            .run(Error::is_transient, async || {
-                within(self.idle_timeout, what, call()).await
-            })
-            .await
+    pub(crate) async fn open<T, A>(&self, what: &str, call: impl Fn() -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
+        let attempt = || within(self.idle_timeout, what, call());
+        self.retry.run(Error::is_transient, attempt).await
     }
 
     /// A call that changes something: never repeated, and if its answer gets lost nobody

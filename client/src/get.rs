@@ -105,7 +105,7 @@ impl GetRequest {
         let ticket = json(&self.ticket?)?;
         let connection = self.connection;
         connection
-            .open("get", async || {
+            .open("get", || async {
                 let ticket = Ticket {
                     ticket: ticket.clone(),
                 };
@@ -133,7 +133,7 @@ impl GetRequest {
         let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
         let connection = self.connection;
         connection
-            .read("schema", async || {
+            .read("schema", || async {
                 let request = connection.request(descriptor.clone());
                 let result = answer(connection.flight().get_schema(request).await)?;
                 Ok(Arc::new(read_schema_message(&result.schema)?))
@@ -146,7 +146,7 @@ impl GetRequest {
         let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
         let connection = self.connection;
         connection
-            .read("describe", async || {
+            .read("describe", || async {
                 let request = connection.request(descriptor.clone());
                 let info = answer(connection.flight().get_flight_info(request).await)?;
                 Description::of(&info)

@@ -84,7 +84,7 @@ impl ListRequest {
         let expression = json(&self.criteria?)?;
         let connection = self.connection;
         connection
-            .read("list", async || {
+            .read("list", || async {
                 let request = connection.request(Criteria {
                     expression: expression.clone(),
                 });

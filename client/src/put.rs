@@ -146,9 +146,9 @@ impl PutRequest {
         retry
             .run(
                 |error| error.is_transient() || error.is_outcome_unknown(),
-                async || {
+                move || {
                     let rows = stream::iter(batches.clone().map(Ok)).boxed();
-                    put(connection, command.clone(), schema.clone(), rows).await
+                    put(connection, command.clone(), schema.clone(), rows)
                 },
             )
             .await

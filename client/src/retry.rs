@@ -20,11 +20,17 @@ impl Retry {
 
     /// Runs `attempt`, and again after a growing pause while it fails in a way that
     /// `may_repeat` accepts; the last failure is the result.
-    pub(crate) async fn run<T>(
+    ///
+    /// The attempts are of a named type because the compiler cannot tell that those of an
+    /// `AsyncFnMut` may be sent between threads, and calls have to be.
+    pub(crate) async fn run<T, A>(
         self,
         may_repeat: impl Fn(&Error) -> bool,
-        mut attempt: impl AsyncFnMut() -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        mut attempt: impl FnMut() -> A,
+    ) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
         let mut delay = FIRST_DELAY;
         for _ in 0..self.retries {
             match attempt().await {

@@ -164,7 +164,14 @@ mod tests {
         let status = panicking.await.unwrap_err();
         assert_eq!(status.code(), Code::Internal);
         assert!(status.message().contains("at the disco"));
-        assert_eq!(call(&stop).answer(async { Ok(1) }).await.unwrap().into_inner(), 1);
+        assert_eq!(
+            call(&stop)
+                .answer(async { Ok(1) })
+                .await
+                .unwrap()
+                .into_inner(),
+            1
+        );
     }
 
     #[tokio::test]

@@ -192,7 +192,12 @@ mod tests {
     #[test]
     fn flags_may_be_written_with_underscores() {
         let config = serve(
-            &["--bucket_dir", "memory://", "--read_only", "--put_memory_bytes=1_000"],
+            &[
+                "--bucket_dir",
+                "memory://",
+                "--read_only",
+                "--put_memory_bytes=1_000",
+            ],
             &[],
         );
         assert_eq!(config.bucket_dir, "memory://");
@@ -205,11 +210,17 @@ mod tests {
     fn mistakes_are_named() {
         assert!(refuse(&["--prot", "1"], &[]).contains("--prot"));
         assert!(refuse(&["--port", "x"], &[]).starts_with("--port: "));
-        assert!(refuse(&["--port", "65536"], &[]).starts_with("--port: "));
+        let error = refuse(&["--port", "65536"], &[]);
+        assert!(
+            error.starts_with("--port: ") && error.lines().count() == 1,
+            "{error}"
+        );
         assert!(refuse(&[], &[("SHOOTS_PORT", "")]).starts_with("SHOOTS_PORT: "));
         let error = refuse(&["--log-format", "xml"], &[]);
         assert!(error.contains("xml") && error.contains("json"), "{error}");
-        assert!(refuse(&["--config", "/no/such/file.toml"], &[]).starts_with("/no/such/file.toml: "));
+        assert!(
+            refuse(&["--config", "/no/such/file.toml"], &[]).starts_with("/no/such/file.toml: ")
+        );
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "hots = 'x'").unwrap();
         let path = file.path().to_str().unwrap();
@@ -224,7 +235,13 @@ mod tests {
             panic!("expected text");
         };
         let printed = Config::from_toml("printed", &text).unwrap();
-        assert_eq!(printed, Config { port: 7, ..Config::default() });
+        assert_eq!(
+            printed,
+            Config {
+                port: 7,
+                ..Config::default()
+            }
+        );
     }
 
     #[test]

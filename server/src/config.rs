@@ -262,7 +262,8 @@ impl Layers {
             _ => Value::String(text.to_owned()),
         };
         self.values.insert(setting.name.to_owned(), value);
-        Config::deserialize(self.values.clone()).map_err(|e| ConfigError::new(origin, e))?;
+        Config::deserialize(self.values.clone())
+            .map_err(|e| ConfigError::new(origin, e.message()))?;
         Ok(())
     }
 
@@ -325,7 +326,9 @@ mod tests {
             .lay_toml("f", "port = 1\nhost = \"file\"\nread_only = true")
             .unwrap();
         layers.lay_text("SHOOTS_PORT", port, "2").unwrap();
-        layers.lay_text("SHOOTS_READ_ONLY", read_only, "off").unwrap();
+        layers
+            .lay_text("SHOOTS_READ_ONLY", read_only, "off")
+            .unwrap();
         let error = layers.lay_text("--port", port, "many").unwrap_err();
         assert_eq!(error.to_string(), "--port: \"many\" is not a whole number");
         let config = layers.config().unwrap();

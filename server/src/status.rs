@@ -105,10 +105,7 @@ impl Failure {
         match caller {
             Caller::Cpp => {
                 let mut trailers = MetadataMap::new();
-                trailers.insert(
-                    "x-arrow-status",
-                    MetadataValue::from_static(ARROW_IO_ERROR),
-                );
+                trailers.insert("x-arrow-status", MetadataValue::from_static(ARROW_IO_ERROR));
                 let text = cut(&body.message, ARROW_MESSAGE_BYTES);
                 trailers.insert_bin(
                     "x-arrow-status-message-bin",
@@ -289,19 +286,47 @@ mod tests {
 
     /// Every kind with the code for most callers and the code for Arrow's C++ client.
     const TABLE: &[(ErrorKind, Code, Code)] = &[
-        (ErrorKind::FileExistsError, Code::AlreadyExists, Code::Unknown),
+        (
+            ErrorKind::FileExistsError,
+            Code::AlreadyExists,
+            Code::Unknown,
+        ),
         (ErrorKind::FileNotFoundError, Code::NotFound, Code::Unknown),
-        (ErrorKind::BucketNotEmptyError, Code::FailedPrecondition, Code::Unknown),
-        (ErrorKind::DataFusionError, Code::InvalidArgument, Code::Unknown),
+        (
+            ErrorKind::BucketNotEmptyError,
+            Code::FailedPrecondition,
+            Code::Unknown,
+        ),
+        (
+            ErrorKind::DataFusionError,
+            Code::InvalidArgument,
+            Code::Unknown,
+        ),
         (ErrorKind::ShootsIOError, Code::Internal, Code::Unknown),
-        (ErrorKind::InvalidRequestError, Code::InvalidArgument, Code::Unknown),
+        (
+            ErrorKind::InvalidRequestError,
+            Code::InvalidArgument,
+            Code::Unknown,
+        ),
         (ErrorKind::SchemaError, Code::InvalidArgument, Code::Unknown),
         (ErrorKind::ConflictError, Code::Aborted, Code::Unknown),
         (ErrorKind::OutcomeUnknownError, Code::Unknown, Code::Unknown),
-        (ErrorKind::ReadOnlyError, Code::FailedPrecondition, Code::Unknown),
-        (ErrorKind::LimitError, Code::ResourceExhausted, Code::Unknown),
+        (
+            ErrorKind::ReadOnlyError,
+            Code::FailedPrecondition,
+            Code::Unknown,
+        ),
+        (
+            ErrorKind::LimitError,
+            Code::ResourceExhausted,
+            Code::Unknown,
+        ),
         (ErrorKind::DamagedError, Code::DataLoss, Code::Unknown),
-        (ErrorKind::UnavailableError, Code::Unavailable, Code::Unavailable),
+        (
+            ErrorKind::UnavailableError,
+            Code::Unavailable,
+            Code::Unavailable,
+        ),
         (ErrorKind::CancelledError, Code::Cancelled, Code::Cancelled),
         (ErrorKind::InternalError, Code::Internal, Code::Unknown),
     ];
@@ -328,7 +353,10 @@ mod tests {
             assert_eq!(status.code(), cpp, "{kind}");
             assert_eq!(status.details(), json.as_bytes());
             assert_eq!(status.metadata().get("x-arrow-status").unwrap(), "5");
-            let text = status.metadata().get_bin("x-arrow-status-message-bin").unwrap();
+            let text = status
+                .metadata()
+                .get_bin("x-arrow-status-message-bin")
+                .unwrap();
             assert_eq!(text.to_bytes().unwrap(), "what happened");
         }
     }
@@ -359,7 +387,10 @@ mod tests {
                 assert_eq!(body.kind, ErrorKind::DataFusionError);
                 assert!(body.message.ends_with('…'));
                 let trailers = status.into_http::<()>();
-                let sizes = trailers.headers().iter().map(|(k, v)| k.as_str().len() + v.len() + 32);
+                let sizes = trailers
+                    .headers()
+                    .iter()
+                    .map(|(k, v)| k.as_str().len() + v.len() + 32);
                 assert!(sizes.sum::<usize>() < 8192);
             }
         }
@@ -370,7 +401,10 @@ mod tests {
         let exhausted = DataFusionError::ResourcesExhausted("no room".into());
         let wrapped = DataFusionError::Context("sorting".into(), Box::new(exhausted));
         for (error, kind) in [
-            (DataFusionError::Plan("no such column".into()), ErrorKind::DataFusionError),
+            (
+                DataFusionError::Plan("no such column".into()),
+                ErrorKind::DataFusionError,
+            ),
             (wrapped, ErrorKind::LimitError),
         ] {
             let Failure::Domain(body) = Failure::from(error) else {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -362,9 +362,11 @@ fn project(schema: &Schema, columns: &[usize]) -> Result<Schema> {
     Ok(pandas::reduce(&projected))
 }
 
+/// The batch with the metadata of `schema`, which may say less than its own: pandas' description is reduced.
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    batch
-        .with_schema(Arc::clone(schema))
+    let (_, columns, rows) = batch.into_parts();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|error| Error::io("reading a batch", error))
 }
 

@@ -5,6 +5,9 @@
 //! time, and assert no times. `shoots-store` looks at the folder itself where a second opinion is worth
 //! having: what lies there after a crash, who put what.
 
+// Everything here is a test to the lints, functions without `#[test]` too.
+#![cfg(test)]
+
 mod crash;
 mod flight;
 mod frames;
@@ -14,5 +17,6 @@ mod processes;
 mod refusal;
 mod rows;
 mod server;
+mod settings;
 mod sql;
 mod stamp;

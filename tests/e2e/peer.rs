@@ -34,7 +34,9 @@ impl Peer {
     }
 
     pub(crate) async fn get(&mut self, ticket: impl Into<Bytes>) -> Result<RecordBatch, Status> {
-        let ticket = Ticket { ticket: ticket.into() };
+        let ticket = Ticket {
+            ticket: ticket.into(),
+        };
         let messages = self.flight.do_get(ticket).await?.into_inner();
         let mut batches = shoots_flight::decode(messages.map_err(Received));
         let schema = batches.read_schema().await.map_err(Received::status)?;
@@ -53,7 +55,11 @@ impl Peer {
         Ok(shoots_proto::decode("put result", &answers[0].app_metadata).unwrap())
     }
 
-    pub(crate) async fn act(&mut self, name: &str, body: impl Into<Bytes>) -> Result<Bytes, Status> {
+    pub(crate) async fn act(
+        &mut self,
+        name: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Bytes, Status> {
         let action = Action::new(name, body);
         let answers = self.flight.do_action(action).await?.into_inner();
         let answers: Vec<_> = answers.try_collect().await?;
@@ -61,15 +67,24 @@ impl Peer {
         Ok(answers[0].body.clone())
     }
 
-    pub(crate) async fn list(&mut self, criteria: impl Into<Bytes>) -> Result<Vec<FlightInfo>, Status> {
+    pub(crate) async fn list(
+        &mut self,
+        criteria: impl Into<Bytes>,
+    ) -> Result<Vec<FlightInfo>, Status> {
         let expression = criteria.into();
         let infos = self.flight.list_flights(Criteria { expression }).await?;
         infos.into_inner().try_collect().await
     }
 
     /// What is said about a descriptor, after checking that `GetSchema` says the same.
-    pub(crate) async fn info(&mut self, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
-        let schema = self.flight.get_schema(Request::new(descriptor.clone())).await;
+    pub(crate) async fn info(
+        &mut self,
+        descriptor: FlightDescriptor,
+    ) -> Result<FlightInfo, Status> {
+        let schema = self
+            .flight
+            .get_schema(Request::new(descriptor.clone()))
+            .await;
         let info = self.flight.get_flight_info(descriptor).await;
         match (info, schema) {
             (Ok(info), Ok(schema)) => {
@@ -92,7 +107,11 @@ pub(crate) fn summary(info: &FlightInfo) -> FrameSummary {
 }
 
 /// The messages of a put.
-pub(crate) async fn messages(command: &Value, schema: SchemaRef, batches: Vec<RecordBatch>) -> Vec<FlightData> {
+pub(crate) async fn messages(
+    command: &Value,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+) -> Vec<FlightData> {
     let descriptor = FlightDescriptor::new_cmd(command.to_string());
     let options = EncodeOptions::default()
         .with_descriptor(descriptor)
@@ -117,7 +136,11 @@ pub(crate) fn assert_status<T: std::fmt::Debug>(
 ) {
     let status = outcome.expect_err("the call should have been refused");
     let body = told(&status);
-    assert_eq!((body.kind, status.code()), (kind, code_of(kind)), "{status:?}");
+    assert_eq!(
+        (body.kind, status.code()),
+        (kind, code_of(kind)),
+        "{status:?}"
+    );
     assert_says(&body.message, words);
 }
 

@@ -29,13 +29,21 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
 #[track_caller]
 pub(crate) fn assert_refused<T: Debug>(outcome: Result<T, Error>, kind: ErrorKind, words: &[&str]) {
     let error = outcome.expect_err("the call should have been refused");
-    assert_eq!((error.kind(), error.code()), (kind, Some(code_of(kind))), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.code()),
+        (kind, Some(code_of(kind))),
+        "{error:?}"
+    );
     assert_says(&error.to_string(), words);
 }
 
 /// Checks that this end refused a request without asking the server.
 #[track_caller]
-pub(crate) fn assert_not_sent<T: Debug>(outcome: Result<T, Error>, kind: ErrorKind, words: &[&str]) {
+pub(crate) fn assert_not_sent<T: Debug>(
+    outcome: Result<T, Error>,
+    kind: ErrorKind,
+    words: &[&str],
+) {
     let error = outcome.expect_err("the request should have been refused");
     assert_eq!((error.kind(), error.code()), (kind, None), "{error:?}");
     assert_says(&error.to_string(), words);

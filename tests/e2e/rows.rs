@@ -39,7 +39,11 @@ pub(crate) fn column(name: &str, values: impl arrow_array::Array + 'static) -> R
 
 /// The first column of a result, which holds whole numbers.
 pub(crate) fn numbers(batch: &RecordBatch) -> Vec<i64> {
-    batch.column(0).as_primitive::<Int64Type>().values().to_vec()
+    batch
+        .column(0)
+        .as_primitive::<Int64Type>()
+        .values()
+        .to_vec()
 }
 
 /// A column of text.
@@ -55,7 +59,12 @@ pub(crate) async fn put(
     mode: PutMode,
     batch: RecordBatch,
 ) -> PutResult {
-    client.put(frame).mode(mode).send_batch(batch).await.unwrap()
+    client
+        .put(frame)
+        .mode(mode)
+        .send_batch(batch)
+        .await
+        .unwrap()
 }
 
 /// All rows of a frame, which must exist.

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use shoots_client::ShootsClient;
 use shoots_store::Store;
@@ -95,6 +95,13 @@ impl Drop for Process {
     }
 }
 
+/// The exit code of the binary and what it said on standard output and standard error, once it has ended.
+pub(crate) async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let mut process = Process::spawn(command);
+    let status = process.exit().await;
+    (status.code(), process.out(), process.log())
+}
+
 /// A server that is ready, on a folder.
 pub(crate) struct Server {
     process: Process,
@@ -176,7 +183,11 @@ impl Server {
     pub(crate) async fn kill(mut self) {
         self.process.signal("KILL");
         let status = self.process.exit().await;
-        assert_eq!(status.code(), None, "it ended by itself before it was killed");
+        assert_eq!(
+            status.code(),
+            None,
+            "it ended by itself before it was killed"
+        );
     }
 }
 
@@ -191,18 +202,26 @@ pub(crate) async fn look_into(folder: &TempDir) -> Store {
     store.open().await.unwrap()
 }
 
-/// Every file below a folder with its size and the time of its last change, to see whether anything changed.
-pub(crate) fn files(folder: &Path) -> Vec<(String, u64, Option<std::time::SystemTime>)> {
+/// Paths below a folder, for files with their sizes and when they last changed.
+pub(crate) type Files = Vec<(String, Option<(u64, SystemTime)>)>;
+
+/// Everything below a folder, to see whether anything changed. What may change after a put was acknowledged is
+/// left out: the hint where its log ends, and files that are being written.
+pub(crate) fn files(folder: &Path) -> Files {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
+        if entry.file_name() == "latest" || entry.file_name() == "_tmp" {
+            continue;
+        }
         let about = entry.metadata().unwrap();
         if about.is_dir() {
             found.extend(files(&entry.path()));
         }
-        let changed = about.is_file().then(|| about.modified().unwrap());
-        let length = if about.is_file() { about.len() } else { 0 };
-        found.push((entry.path().display().to_string(), length, changed));
+        let state = about
+            .is_file()
+            .then(|| (about.len(), about.modified().unwrap()));
+        found.push((entry.path().display().to_string(), state));
     }
     found.sort();
     found

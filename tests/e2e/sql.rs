@@ -32,13 +32,25 @@ fn flights() -> RecordBatch {
         "index_columns": [],
         "columns": fields.iter().map(|field| json!({"name": field.name(), "field_name": field.name()})).collect::<Vec<_>>(),
     });
-    let metadata = [("pandas".to_owned(), pandas.to_string()), ("source".to_owned(), "nyc".to_owned())];
-    let carriers = ["UA", "AA", "UA", "DL", "AA"].into_iter().collect::<DictionaryArray<Int32Type>>();
-    let times = TimestampNanosecondArray::from_iter_values((0..5).map(|hour| hour * 3_600_000_000_001));
+    let metadata = [
+        ("pandas".to_owned(), pandas.to_string()),
+        ("source".to_owned(), "nyc".to_owned()),
+    ];
+    let carriers = ["UA", "AA", "UA", "DL", "AA"]
+        .into_iter()
+        .collect::<DictionaryArray<Int32Type>>();
+    let times =
+        TimestampNanosecondArray::from_iter_values((0..5).map(|hour| hour * 3_600_000_000_001));
     let tails = LargeStringArray::from(vec![Some("N1"), Some("N2"), None, Some("N4"), Some("N2")]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(carriers),
-        Arc::new(Float64Array::from(vec![Some(2.0), Some(-4.0), Some(6.0), None, Some(10.0)])),
+        Arc::new(Float64Array::from(vec![
+            Some(2.0),
+            Some(-4.0),
+            Some(6.0),
+            None,
+            Some(10.0),
+        ])),
         Arc::new(times.with_timezone("America/New_York")),
         Arc::new(tails),
     ];
@@ -70,7 +82,10 @@ fn floats(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
 fn words(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch[name].as_dictionary::<Int32Type>();
     let column = column.downcast_dict::<arrow_array::StringArray>().unwrap();
-    column.into_iter().map(|word| word.unwrap().to_owned()).collect()
+    column
+        .into_iter()
+        .map(|word| word.unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -78,14 +93,21 @@ async fn questions_of_every_kind_are_answered() {
     let (server, client) = airport().await;
     let all = ask(&client, "MyFlights", "select * from MyFlights").await;
     assert_eq!(all, flights());
-    let late = "select Scheduled, DepDelay from MyFlights where DepDelay > 0 order by DepDelay desc";
+    let late =
+        "select Scheduled, DepDelay from MyFlights where DepDelay > 0 order by DepDelay desc";
     let late = ask(&client, "MyFlights", late).await;
-    assert_eq!(floats(&late, "DepDelay"), [Some(10.0), Some(6.0), Some(2.0)]);
+    assert_eq!(
+        floats(&late, "DepDelay"),
+        [Some(10.0), Some(6.0), Some(2.0)]
+    );
     let mean = "select Carrier, avg(DepDelay) as Mean, count(*) as Flights from MyFlights group by Carrier order by Carrier";
     let mean = ask(&client, "MyFlights", mean).await;
     assert_eq!(words(&mean, "Carrier"), ["AA", "DL", "UA"]);
     assert_eq!(floats(&mean, "Mean"), [Some(3.0), None, Some(4.0)]);
-    assert_eq!(mean["Flights"].as_primitive::<Int64Type>().values(), &[2, 1, 2]);
+    assert_eq!(
+        mean["Flights"].as_primitive::<Int64Type>().values(),
+        &[2, 1, 2]
+    );
     let pairs = "select a.Carrier, b.DepDelay - a.DepDelay as Later from MyFlights a join MyFlights b \
                  on a.Carrier = b.Carrier and a.Scheduled < b.Scheduled order by a.Carrier";
     let pairs = ask(&client, "MyFlights", pairs).await;
@@ -93,7 +115,10 @@ async fn questions_of_every_kind_are_answered() {
     assert_eq!(floats(&pairs, "Later"), [Some(14.0), Some(4.0)]);
     let ranked = "with ranked as (select *, row_number() over (partition by Carrier order by Scheduled) as Place \
                   from MyFlights) select DepDelay from ranked where Place = 2 order by 1";
-    assert_eq!(floats(&ask(&client, "MyFlights", ranked).await, "DepDelay"), [Some(6.0), Some(10.0)]);
+    assert_eq!(
+        floats(&ask(&client, "MyFlights", ranked).await, "DepDelay"),
+        [Some(6.0), Some(10.0)]
+    );
     put(&client, "nyc/numbers", PutMode::Error, rows(0..4)).await;
     let both = "select count(*) from MyFlights, nyc.numbers where DepDelay > n";
     assert_eq!(numbers(&ask(&client, "MyFlights", both).await), [2 + 4 + 4]);
@@ -129,9 +154,18 @@ async fn names_need_no_quotes_and_may_have_them() {
     }
     // The exact name comes first, and two that differ in case only cannot be told apart without it.
     put(&client, "myflights", PutMode::Error, rows(0..2)).await;
-    assert_eq!(numbers(&ask(&client, "myflights", "select n from myflights").await), [0, 1]);
-    assert_eq!(ask(&client, "MyFlights", "select * from MyFlights").await, flights());
-    let either = client.sql("MyFlights", "select * from MYFLIGHTS").collect_one().await;
+    assert_eq!(
+        numbers(&ask(&client, "myflights", "select n from myflights").await),
+        [0, 1]
+    );
+    assert_eq!(
+        ask(&client, "MyFlights", "select * from MyFlights").await,
+        flights()
+    );
+    let either = client
+        .sql("MyFlights", "select * from MYFLIGHTS")
+        .collect_one()
+        .await;
     assert_refused(either, ErrorKind::DataFusionError, &["MYFLIGHTS"]);
     server.stop().await;
 }
@@ -143,20 +177,37 @@ async fn columns_that_pass_through_keep_types_and_metadata() {
     let got = ask(&client, "MyFlights", sql).await;
     let (schema, original) = (got.schema(), flights().schema());
     for field in schema.fields() {
-        assert_eq!(field.as_ref(), original.field_with_name(field.name()).unwrap());
+        assert_eq!(
+            field.as_ref(),
+            original.field_with_name(field.name()).unwrap()
+        );
     }
     assert_eq!(schema.metadata(), original.metadata());
-    let got = ask(&client, "MyFlights", "select DepDelay, DepDelay * 2 as Twice from MyFlights").await;
+    let got = ask(
+        &client,
+        "MyFlights",
+        "select DepDelay, DepDelay * 2 as Twice from MyFlights",
+    )
+    .await;
     let schema = got.schema();
     assert_eq!(schema.metadata()["source"], "nyc");
     assert_eq!(schema.field(0).metadata()["unit"], "minutes");
     let pandas: Value = serde_json::from_str(&schema.metadata()["pandas"]).unwrap();
     let columns = pandas["columns"].as_array().unwrap();
-    assert_eq!(columns.iter().map(|column| &column["name"]).collect::<Vec<_>>(), ["DepDelay"]);
+    assert_eq!(
+        columns
+            .iter()
+            .map(|column| &column["name"])
+            .collect::<Vec<_>>(),
+        ["DepDelay"]
+    );
     let made = "select concat(Carrier, '!') as Loud, date_trunc('hour', Scheduled) as Hour from MyFlights limit 1";
     let made = ask(&client, "MyFlights", made).await;
     assert_eq!(made.schema().field(0).data_type(), &DataType::Utf8);
-    assert_eq!(made.schema().field(1).data_type(), original.field(2).data_type());
+    assert_eq!(
+        made.schema().field(1).data_type(),
+        original.field(2).data_type()
+    );
     server.stop().await;
 }
 
@@ -166,8 +217,13 @@ async fn whatever_does_more_than_read_frames_is_refused_and_changes_nothing() {
     let outside = tempfile::tempdir().unwrap();
     let secret = outside.path().join("secret.csv");
     std::fs::write(&secret, "word\nxyzzy\n").unwrap();
-    let (secret, target) = (secret.display(), outside.path().join("stolen").display().to_string());
-    let segment = files(&server.folder().path().join("_default/MyFlights/segments"))[0].0.clone();
+    let (secret, target) = (
+        secret.display(),
+        outside.path().join("stolen").display().to_string(),
+    );
+    let segment = files(&server.folder().path().join("_default/MyFlights/segments"))[0]
+        .0
+        .clone();
     let before = (files(server.folder().path()), files(outside.path()));
     let doing = [
         format!("create external table t stored as csv location '{secret}'"),
@@ -220,7 +276,10 @@ async fn whatever_does_more_than_read_frames_is_refused_and_changes_nothing() {
             assert_refused(described, ErrorKind::DataFusionError, &[]);
         }
     }
-    assert_eq!((files(server.folder().path()), files(outside.path())), before);
+    assert_eq!(
+        (files(server.folder().path()), files(outside.path())),
+        before
+    );
     assert_eq!(get(&client, "MyFlights").await, flights());
     server.stop().await;
 }

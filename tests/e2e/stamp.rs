@@ -51,7 +51,11 @@ impl Stamp {
     ) -> Result<PutResult, Error> {
         let batches = self.batches();
         let number = self.0.to_string();
-        let put = client.put(frame).mode(mode).message(&number).request_id(number);
+        let put = client
+            .put(frame)
+            .mode(mode)
+            .message(&number)
+            .request_id(number);
         put.send(batches[0].schema(), batches).await
     }
 }
@@ -68,7 +72,11 @@ pub(crate) fn stamps(rows: &RecordBatch) -> Vec<Stamp> {
         let stamp = Stamp(puts[at]);
         for row in 0..stamp.rows() {
             assert!(at < rows.num_rows(), "{stamp:?} is cut off at row {row}");
-            assert_eq!((puts[at], places[at]), (stamp.0, row), "{stamp:?} is not whole");
+            assert_eq!(
+                (puts[at], places[at]),
+                (stamp.0, row),
+                "{stamp:?} is not whole"
+            );
             assert_eq!(texts.value(at), stamp.text(row));
             at += 1;
         }

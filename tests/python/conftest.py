@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from flight_peer import Peer
 from server_process import ServerProcess
 

@@ -47,6 +47,10 @@ class Peer:
     def get(self, name: str, **fields: Any) -> pa.Table:
         return self.get_ticket(json.dumps({"name": name, **fields}))
 
+    def read(self, name: str, **fields: Any) -> fl.FlightStreamReader:
+        """The batches of a get as they come."""
+        return self.client.do_get(fl.Ticket(json.dumps({"name": name, **fields})), OPTIONS)
+
     def get_ticket(self, ticket: str | bytes) -> pa.Table:
         return self.client.do_get(fl.Ticket(ticket), OPTIONS).read_all()
 

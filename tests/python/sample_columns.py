@@ -4,6 +4,8 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +40,10 @@ def instants(unit: str, zone: str | None) -> pa.Array:
     return pa.array([-1, 0, None, 1_704_067_200_123_456_789, 2**62], pa.timestamp(unit, zone))
 
 
+def dictionary(index: pa.DataType) -> pa.Array:
+    return pa.array(["x", None, "y", "x"]).cast(pa.dictionary(index, pa.string()))
+
+
 NESTED = pa.struct(
     [
         pa.field("tags", pa.list_(pa.field("tag", pa.string(), nullable=False))),
@@ -45,7 +51,7 @@ NESTED = pa.struct(
         pa.field("counts", pa.map_(pa.string(), pa.uint64())),
     ]
 )
-NESTED_ROWS = [
+NESTED_ROWS: list[dict[str, Any] | None] = [
     {"tags": ["a", ""], "place": {"x": 1.5, "at": None}, "counts": [("one", 1), ("none", None)]},
     None,
     {"tags": [], "place": None, "counts": []},
@@ -55,8 +61,8 @@ NESTED_ROWS = [
 LEAVES: dict[str, Callable[[], pa.Array]] = {
     "null": lambda: pa.nulls(3),
     "bool": lambda: pa.array([True, None, False]),
-    **{f"int{width}": lambda width=width: signed(width) for width in [8, 16, 32, 64]},
-    **{f"uint{width}": lambda width=width: unsigned(width) for width in [8, 16, 32, 64]},
+    **{f"int{width}": partial(signed, width) for width in [8, 16, 32, 64]},
+    **{f"uint{width}": partial(unsigned, width) for width in [8, 16, 32, 64]},
     "float16": lambda: floats(pa.float16()),
     "float32": lambda: floats(pa.float32()),
     "float64": lambda: floats(pa.float64()),
@@ -72,12 +78,12 @@ LEAVES: dict[str, Callable[[], pa.Array]] = {
     "time64[us]": lambda: pa.array([0, None, 86_399_999_999], pa.time64("us")),
     "time64[ns]": lambda: pa.array([0, None, 86_399_999_999_999], pa.time64("ns")),
     **{
-        f"timestamp[{unit}, {zone}]": lambda unit=unit, zone=zone: instants(unit, zone)
+        f"timestamp[{unit}, {zone}]": partial(instants, unit, zone)
         for unit in ["s", "ms", "us", "ns"]
         for zone in [None, "UTC", "America/New_York", "+05:30"]
     },
     **{
-        f"duration[{unit}]": lambda unit=unit: pa.array([-1, None, 2**62], pa.duration(unit))
+        f"duration[{unit}]": partial(pa.array, [-1, None, 2**62], pa.duration(unit))
         for unit in ["s", "ms", "us", "ns"]
     },
     "string": lambda: pa.array(["", None, "naïve 🐘", "\x00nul"]),
@@ -109,9 +115,7 @@ DICTIONARIES: dict[str, Callable[[], pa.Array]] = {
     "all categories unused": lambda: categorical([None, None], ["x", "y"], True),
     "no categories": lambda: categorical([None, None], [], False),
     **{
-        f"indices of {index}": lambda index=index: pa.array(["x", None, "y", "x"]).cast(
-            pa.dictionary(index, pa.string())
-        )
+        f"indices of {index}": partial(dictionary, index)
         for index in [pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint32()]
     },
     "of large strings": lambda: pa.array(["x", None], pa.large_string()).dictionary_encode(),

@@ -43,7 +43,7 @@ class ServerProcess:
     @classmethod
     def start(
         cls,
-        bucket_dir: Path,
+        bucket_dir: Path | str,
         *flags: str,
         log: Path,
         settings: Mapping[str, str] | None = None,

@@ -5,12 +5,24 @@ import json
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
+
 from flight_peer import OPTIONS, Peer, refused
 from sample_columns import assert_same
 
 TABLE = pa.table({"number": [1, 2]}, metadata={"about": "two"})
 
-NAMES = ["a b", "naïve 🐘", 'quo"te\'s', "_hidden", ".dot", "x.parquet", "%41", "CON", "a.b", "select"]
+NAMES = [
+    "a b",
+    "naïve 🐘",
+    "quo\"te's",
+    "_hidden",
+    ".dot",
+    "x.parquet",
+    "%41",
+    "CON",
+    "a.b",
+    "select",
+]
 
 
 @pytest.fixture
@@ -59,9 +71,7 @@ def test_names_are_kept_as_their_users_wrote_them(peer: Peer) -> None:
         peer.put(name, TABLE, bucket=name)
         peer.put(name, TABLE)
     assert peer.act("buckets", {}) == sorted(NAMES)
-    assert peer.paths() == [[name] for name in sorted(NAMES)] + [
-        [name, name] for name in sorted(NAMES)
-    ]
+    assert peer.paths() == [[name] for name in sorted(NAMES)] + [[name, name] for name in sorted(NAMES)]
     for name in NAMES:
         assert_same(peer.get(name, bucket=name), TABLE)
         quoted = name.replace('"', '""')

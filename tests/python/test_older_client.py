@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import StartServer
 from pandas.testing import assert_frame_equal
-from server_process import ServerProcess
 from shoots import BucketDeleteMode, BucketNotEmptyError, DataFusionError, PutMode, ShootsClient
+
+from conftest import StartServer
+from server_process import ServerProcess
 
 WRITERS = 6
 PUTS = 8
@@ -94,9 +95,7 @@ def test_sql_in_a_bucket_sees_that_buckets_frame(client: ShootsClient) -> None:
     assert counted["n"].tolist() == [5]
 
 
-@pytest.mark.parametrize(
-    "sql", ["selec 1", "select nothing from readings", "select * from elsewhere", ""]
-)
+@pytest.mark.parametrize("sql", ["selec 1", "select nothing from readings", "select * from elsewhere", ""])
 def test_bad_sql_is_a_datafusion_error(client: ShootsClient, sql: str) -> None:
     client.put("readings", frame())
     with pytest.raises(DataFusionError, match=r"\w{5}"):

@@ -7,6 +7,7 @@ import re
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
+
 from flight_peer import OPTIONS, Peer, refused
 from sample_columns import assert_same
 
@@ -26,10 +27,7 @@ def rows(start: int, stop: int) -> pa.Table:
 @pytest.fixture
 def history(peer: Peer) -> list[dict[str, object]]:
     """A frame "numbers" of three versions, each with two rows more; the results of its puts."""
-    return [
-        peer.put("numbers", rows(start, start + 2), mode="append", batch_size=1)
-        for start in [0, 2, 4]
-    ]
+    return [peer.put("numbers", rows(start, start + 2), mode="append", batch_size=1) for start in [0, 2, 4]]
 
 
 def test_columns_offset_and_limit_choose_a_part(peer: Peer) -> None:
@@ -83,9 +81,7 @@ def test_a_time_of_the_past_finds_the_version_of_then(peer: Peer) -> None:
     assert_same(peer.get("numbers", as_of=between), rows(0, 2))
 
 
-def test_versions_that_do_not_exist_are_named(
-    peer: Peer, history: list[dict[str, object]]
-) -> None:
+def test_versions_that_do_not_exist_are_named(peer: Peer, history: list[dict[str, object]]) -> None:
     assert len(history) == 3
     for as_of in [{"version": 4}, {"version": 0}, -4, 99]:
         with refused("FileNotFoundError", "version", "1 to 3"):
@@ -180,7 +176,7 @@ def test_a_path_describes_a_frame_and_its_ticket_keeps_the_version(
 def test_a_reader_keeps_its_version_while_the_frame_changes(peer: Peer) -> None:
     whole = rows(0, 200_000)
     peer.put_batches({"name": "numbers"}, whole.schema, whole.to_batches(max_chunksize=10_000))
-    reader = peer.client.do_get(fl.Ticket('{"name":"numbers"}'), OPTIONS)
+    reader = peer.read("numbers")
     first = reader.read_chunk().data
     peer.put("numbers", rows(0, 2), mode="replace")
     peer.delete("numbers")
@@ -192,7 +188,7 @@ def test_a_reader_that_leaves_early_does_no_harm(peer: Peer) -> None:
     whole = rows(0, 200_000)
     peer.put("numbers", whole)
     for _ in range(5):
-        reader = peer.client.do_get(fl.Ticket('{"name":"numbers"}'), OPTIONS)
+        reader = peer.read("numbers")
         reader.read_chunk()
         reader.cancel()
     assert_same(peer.get("numbers"), whole)

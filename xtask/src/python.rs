@@ -3,7 +3,7 @@
 //! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
 //! `tests/python/requirements.txt`. A copy of that file inside the environment says what was installed, so that
 //! a second run installs nothing. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers
-//! that the requirements pin are run too.
+//! that the requirements pin are run too, over the benchmarks as well.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use crate::recipe::Outcome;
 use crate::workspace::{Workspace, output, run_command};
 
 const TESTS: &str = "tests/python";
+const BENCHMARKS: &str = "bench";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 const ENVIRONMENT: &str = ".venv";
 const INSTALLED: &str = ".venv/requirements.installed";
@@ -22,10 +23,11 @@ const SERVER: &str = "shoots-server";
 
 /// Commands that are run if the requirements pin the tool in the first column.
 const CHECKERS: [(&str, &[&str]); 3] = [
-    ("ruff", &["ruff", "check", TESTS]),
-    ("ruff", &["ruff", "format", "--check", TESTS]),
-    ("mypy", &["mypy", "--strict", TESTS]),
+    ("ruff", &["ruff", "check", TESTS, BENCHMARKS]),
+    ("ruff", &["ruff", "format", "--check", TESTS, BENCHMARKS]),
+    ("mypy", &["mypy", CHECKER_SETTINGS, TESTS, BENCHMARKS]),
 ];
+const CHECKER_SETTINGS: &str = "--config-file=tests/python/pyproject.toml";
 
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
     let requirements = workspace.read(REQUIREMENTS)?;

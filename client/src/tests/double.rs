@@ -20,7 +20,6 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-
 /// A streamed answer, or a refusal in its place.
 pub(crate) type Answer<T> = Result<BoxStream<'static, Result<T, Status>>, Status>;
 /// Answers the n-th call, counted from 0.

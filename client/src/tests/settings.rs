@@ -110,3 +110,44 @@ fn clients_and_their_requests_travel_between_threads() {
     is_sent::<crate::Batches>();
     is_sent::<crate::Error>();
 }
+
+#[tokio::test]
+async fn every_call_can_be_spawned() {
+    let double = Double::new();
+    let client = ShootsClient::builder(double.serve().await)
+        .retries(0)
+        .connect()
+        .await
+        .unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    macro_rules! spawn {
+        ($(|$client:ident| $call:expr),+ $(,)?) => {
+            $(let $client = client.clone();
+            calls.spawn(async move { $call.await.map(drop) });)+
+        };
+    }
+    let rows = super::batch(3);
+    let stream = futures::stream::iter([Ok::<_, std::io::Error>(rows.clone())]);
+    let columns = rows.schema();
+    spawn!(
+        |c| c.ping(),
+        |c| c.buckets(),
+        |c| c.actions(),
+        |c| c.list().send(),
+        |c| c.info("a"),
+        |c| c.schema("a"),
+        |c| c.exists("a"),
+        |c| c.get("a").stream(),
+        |c| c.get("a").collect_one(),
+        |c| c.get("a").describe(),
+        |c| c.put("a").send_batch(rows),
+        |c| c.put("a").send_stream(columns, stream),
+        |c| c.delete("a"),
+        |c| c.delete_bucket("a", shoots_proto::BucketDeleteMode::Error),
+        |c| c.shutdown(),
+    );
+    while let Some(ended) = calls.join_next().await {
+        // The double knows none of them.
+        ended.unwrap().unwrap_err();
+    }
+}

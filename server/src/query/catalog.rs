@@ -50,7 +50,9 @@ pub(super) async fn find(
         match finder.find(relation).await? {
             Some((path, snapshot)) => {
                 // One state of a frame in one query, however it is spelt.
-                let same = found.iter().find(|f| f.snapshot.frame() == snapshot.frame());
+                let same = found
+                    .iter()
+                    .find(|f| f.snapshot.frame() == snapshot.frame());
                 let snapshot = same.map_or(snapshot, |f| f.snapshot.clone());
                 found.push(Found {
                     relation: relation.clone(),

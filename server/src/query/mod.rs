@@ -11,10 +11,11 @@
 //! 4. settle types and metadata of the result ([`result`]).
 //!
 //! What bounds a query: memory and spill space, shared by all queries; time; how many run at once; and its own
-//! threads ([`threads`]). There is no file system, no URL and no other table to be reached: frames are all
+//! threads ([`threads`]). Dropping the rows ends it ([`interrupt`]). There is no file system, no URL and no other table to be reached: frames are all
 //! there is.
 
 mod catalog;
+mod interrupt;
 mod names;
 mod order;
 mod result;
@@ -42,6 +43,7 @@ use shoots_store::{Snapshot, Store};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
 use self::result::ResultShape;
 use self::threads::{Batches, QueryThreads};
@@ -113,12 +115,14 @@ impl Queries {
             rows = rows.limit(skip, question.limit.map(clamp))?;
         }
         let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
-        let physical = threads::interruptible(physical)?;
+        let interrupt = Interrupt::default();
+        let physical = interrupt::interruptible(physical, &interrupt)?;
         let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
         let shape = ResultShape::new(&physical.schema(), frame, &frames);
         Ok(Plan {
             shape,
             physical,
+            interrupt,
             context: state.task_ctx(),
             threads: Arc::clone(&self.threads),
             permits: Arc::clone(&self.permits),
@@ -136,6 +140,7 @@ fn clamp(count: u64) -> usize {
 pub(crate) struct Plan {
     shape: ResultShape,
     physical: Arc<dyn ExecutionPlan>,
+    interrupt: Interrupt,
     context: Arc<TaskContext>,
     threads: Arc<QueryThreads>,
     permits: Arc<Semaphore>,
@@ -156,7 +161,8 @@ impl Plan {
         let permit = permit.map_err(|_| Failure::stopping())?;
         let deadline = Instant::now() + self.time_limit;
         let time_limit = self.time_limit;
-        let batches = self.threads.run(self.physical, self.context, permit);
+        let (plan, context) = (self.physical, self.context);
+        let batches = self.threads.run(plan, context, self.interrupt, permit);
         let running = Running {
             batches,
             shape: self.shape,

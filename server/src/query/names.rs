@@ -419,7 +419,9 @@ mod tests {
 
     /// Spells a statement over frames `Flights(Carrier, dep_delay, At{Lat})` and `lake.Birds(carrier, Wing)`.
     fn spelt(sql: &str) -> String {
-        let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
+        let mut statement = Parser::parse_sql(&GenericDialect {}, sql)
+            .unwrap()
+            .remove(0);
         let mentions = Mentions::of(&statement);
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
         let at = DataType::Struct(vec![text("Lat")].into());
@@ -460,7 +462,10 @@ mod tests {
                 "SELECT * EXCLUDE (DEP_DELAY) FROM flights",
                 "SELECT * EXCLUDE (dep_delay) FROM Flights",
             ),
-            ("SELECT FLIGHTS.* FROM Flights", "SELECT Flights.* FROM Flights"),
+            (
+                "SELECT FLIGHTS.* FROM Flights",
+                "SELECT Flights.* FROM Flights",
+            ),
             (
                 "SELECT BIRDS.wing FROM LAKE.birds",
                 "SELECT Birds.Wing FROM lake.Birds",
@@ -477,7 +482,9 @@ mod tests {
     #[test]
     fn columns_that_differ_in_case_are_told_apart_by_their_table() {
         assert_eq!(
-            spelt("SELECT f.CARRIER, b.CARRIER FROM Flights AS f JOIN lake.Birds AS b USING (WING)"),
+            spelt(
+                "SELECT f.CARRIER, b.CARRIER FROM Flights AS f JOIN lake.Birds AS b USING (WING)"
+            ),
             "SELECT f.Carrier, b.carrier FROM Flights AS f JOIN lake.Birds AS b USING(Wing)"
         );
         assert_eq!(
@@ -501,7 +508,9 @@ mod tests {
     #[test]
     fn an_expression_named_like_a_frame_hides_nothing() {
         let sql = "WITH flights AS (SELECT 1) SELECT * FROM FLIGHTS";
-        let statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
+        let statement = Parser::parse_sql(&GenericDialect {}, sql)
+            .unwrap()
+            .remove(0);
         let mentions = Mentions::of(&statement);
         let relation = mentions.relations.iter().next().unwrap();
         assert_eq!(mentions.cte(relation), Some("flights"));

@@ -121,19 +121,24 @@ mod tests {
     use super::*;
 
     fn frame() -> SchemaRef {
-        let column = |name: &str, of: &str| {
-            json!({"name": name, "field_name": name, "pandas_type": of, "numpy_type": of, "metadata": null})
-        };
+        let column = |name: &str, of: &str| json!({"name": name, "field_name": name, "pandas_type": of, "numpy_type": of, "metadata": null});
         let pandas = json!({
             "index_columns": ["when"],
             "column_indexes": [],
             "columns": [column("price", "float64"), column("when", "datetime"), column("tag", "unicode")],
             "pandas_version": "2.2.0",
         });
-        let metadata = [(PANDAS.to_owned(), pandas.to_string()), ("owner".to_owned(), "me".to_owned())];
+        let metadata = [
+            (PANDAS.to_owned(), pandas.to_string()),
+            ("owner".to_owned(), "me".to_owned()),
+        ];
         let fields = vec![
             Field::new("price", DataType::Float64, true),
-            Field::new("when", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
+            Field::new(
+                "when",
+                DataType::Timestamp(TimeUnit::Nanosecond, None),
+                true,
+            ),
             Field::new("tag", DataType::Utf8View, true),
         ];
         Arc::new(Schema::new_with_metadata(fields, metadata.into()))
@@ -147,7 +152,11 @@ mod tests {
     fn pandas_metadata_keeps_the_columns_that_were_passed_through() {
         let planned = Schema::new(vec![
             Field::new("price", DataType::Float32, true),
-            Field::new("when", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
+            Field::new(
+                "when",
+                DataType::Timestamp(TimeUnit::Nanosecond, None),
+                true,
+            ),
             Field::new("count(*)", DataType::Int64, false),
         ]);
         let shape = ResultShape::of_schemas(&planned, Some(&frame()), &[frame()]);
@@ -155,7 +164,12 @@ mod tests {
         assert_eq!(schema.metadata()["owner"], "me");
         let pandas = pandas(&schema);
         assert_eq!(pandas["index_columns"], json!(["when"]));
-        let names: Vec<&Value> = pandas["columns"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+        let names: Vec<&Value> = pandas["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| &c["name"])
+            .collect();
         assert_eq!(names, [&json!("when")]);
         assert!(!schema.field(2).is_nullable());
     }

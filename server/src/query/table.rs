@@ -118,7 +118,12 @@ impl DisplayAs for FrameScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "FrameScan: frame={}, parts={}", self.snapshot.frame(), self.parts)?;
+                write!(
+                    f,
+                    "FrameScan: frame={}, parts={}",
+                    self.snapshot.frame(),
+                    self.parts
+                )?;
                 if let Some(limit) = self.limit {
                     write!(f, ", limit={limit}")?;
                 }

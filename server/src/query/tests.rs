@@ -75,7 +75,11 @@ impl Lake {
 
     async fn asked_numbers(&self, frame: &str, sql: &str) -> Vec<i64> {
         let batch = self.ask(frame, sql).await.unwrap();
-        batch.column(0).as_primitive::<Int64Type>().values().to_vec()
+        batch
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .values()
+            .to_vec()
     }
 
     async fn refused(&self, frame: &str, sql: &str) -> ErrorBody {
@@ -140,7 +144,11 @@ async fn whatever_is_no_query_is_refused() {
         let error = lake.refused("numbers", sql).await;
         assert_eq!(error.kind, ErrorKind::DataFusionError, "{sql}: {error}");
     }
-    assert_eq!(lake.asked_numbers("numbers", "SELECT count(*) FROM numbers").await, [10]);
+    assert_eq!(
+        lake.asked_numbers("numbers", "SELECT count(*) FROM numbers")
+            .await,
+        [10]
+    );
 }
 
 #[tokio::test]
@@ -172,18 +180,33 @@ async fn queries_of_every_shape_are_answered() {
     for (sql, expected) in [
         ("SELECT n FROM numbers WHERE n > 7", vec![8, 9]),
         ("SELECT sum(n) FROM numbers", vec![45]),
-        ("WITH t AS (SELECT n FROM numbers) SELECT max(n) FROM t", vec![9]),
-        ("WITH numbers AS (SELECT n + 100 AS n FROM numbers) SELECT min(n) FROM numbers", vec![100]),
+        (
+            "WITH t AS (SELECT n FROM numbers) SELECT max(n) FROM t",
+            vec![9],
+        ),
+        (
+            "WITH numbers AS (SELECT n + 100 AS n FROM numbers) SELECT min(n) FROM numbers",
+            vec![100],
+        ),
         ("SELECT n FROM numbers ORDER BY n DESC LIMIT 2", vec![9, 8]),
-        ("SELECT a.n FROM numbers a JOIN numbers b ON a.n = b.n + 8 ORDER BY 1", vec![8, 9]),
-        ("SELECT n FROM numbers WHERE n = (SELECT max(n) FROM numbers)", vec![9]),
+        (
+            "SELECT a.n FROM numbers a JOIN numbers b ON a.n = b.n + 8 ORDER BY 1",
+            vec![8, 9],
+        ),
+        (
+            "SELECT n FROM numbers WHERE n = (SELECT max(n) FROM numbers)",
+            vec![9],
+        ),
         ("VALUES (1), (2)", vec![1, 2]),
         ("SELECT value FROM range(0, 3)", vec![0, 1, 2]),
         ("SELECT count(*) FROM numbers WHERE n < 5", vec![5]),
     ] {
         assert_eq!(lake.asked_numbers("numbers", sql).await, expected, "{sql}");
     }
-    let explained = lake.ask("numbers", "EXPLAIN SELECT * FROM numbers").await.unwrap();
+    let explained = lake
+        .ask("numbers", "EXPLAIN SELECT * FROM numbers")
+        .await
+        .unwrap();
     assert!(explained.num_rows() > 0);
 }
 
@@ -194,7 +217,10 @@ async fn mistakes_carry_the_words_of_datafusion() {
         ("SELEC n FROM numbers", "SELEC"),
         ("SELECT nothing FROM numbers", "nothing"),
         ("SELECT * FROM nowhere", "table 'nowhere' not found"),
-        ("SELECT * FROM elsewhere.numbers", "table 'elsewhere.numbers' not found"),
+        (
+            "SELECT * FROM elsewhere.numbers",
+            "table 'elsewhere.numbers' not found",
+        ),
         ("SELECT n + 'x' FROM numbers", "Int64 + Utf8"),
         ("SELECT 1 / (n - n) FROM numbers", "Divide by zero"),
     ] {
@@ -225,7 +251,11 @@ async fn frames_are_found_as_their_users_write_them() {
         ("nyc/flights", "SELECT n FROM nyc.flights", 4),
         ("case", "SELECT n FROM case", 5),
         ("case", "SELECT n FROM CASE", 6),
-        ("MyFrame", "WITH Foo AS (SELECT * FROM MyFrame) SELECT n FROM foo", 1),
+        (
+            "MyFrame",
+            "WITH Foo AS (SELECT * FROM MyFrame) SELECT n FROM foo",
+            1,
+        ),
     ] {
         assert_eq!(lake.asked_numbers(frame, sql).await, [expected], "{sql}");
     }
@@ -238,7 +268,10 @@ async fn frames_are_found_as_their_users_write_them() {
     ] {
         lake.refused("MyFrame", sql).await;
     }
-    let named = lake.ask("MyFrame", "SELECT avg(N) AS Mean, max(N) FROM myframe").await.unwrap();
+    let named = lake
+        .ask("MyFrame", "SELECT avg(N) AS Mean, max(N) FROM myframe")
+        .await
+        .unwrap();
     let schema = named.schema();
     assert_eq!(schema.field(0).name(), "Mean");
     assert_eq!(schema.field(1).name(), "max(MyFrame.n)");
@@ -262,7 +295,8 @@ async fn rows_come_in_the_order_of_the_frame() {
     let config = Config::default();
     let lake = Lake::new(config).await;
     for part in 0..7 {
-        lake.numbers("numbers", part * 1000..(part + 1) * 1000).await;
+        lake.numbers("numbers", part * 1000..(part + 1) * 1000)
+            .await;
     }
     let all: Vec<i64> = (0..7000).collect();
     let even: Vec<i64> = (0..7000).filter(|n| n % 2 == 0).collect();
@@ -271,25 +305,48 @@ async fn rows_come_in_the_order_of_the_frame() {
             ("SELECT n FROM numbers", &all[..]),
             ("SELECT n FROM numbers WHERE n % 2 = 0", &even),
             ("SELECT n FROM numbers LIMIT 5", &all[..5]),
-            ("SELECT n FROM numbers WHERE n % 2 = 0 LIMIT 3000", &even[..3000]),
-            ("SELECT n FROM numbers LIMIT 10 OFFSET 1995", &all[1995..2005]),
-            ("SELECT n FROM (SELECT n FROM numbers LIMIT 3500) WHERE n % 2 = 0", &even[..1750]),
-            ("SELECT n FROM numbers WHERE n < 3500 UNION ALL SELECT n FROM numbers WHERE n >= 3500", &all),
+            (
+                "SELECT n FROM numbers WHERE n % 2 = 0 LIMIT 3000",
+                &even[..3000],
+            ),
+            (
+                "SELECT n FROM numbers LIMIT 10 OFFSET 1995",
+                &all[1995..2005],
+            ),
+            (
+                "SELECT n FROM (SELECT n FROM numbers LIMIT 3500) WHERE n % 2 = 0",
+                &even[..1750],
+            ),
+            (
+                "SELECT n FROM numbers WHERE n < 3500 UNION ALL SELECT n FROM numbers WHERE n >= 3500",
+                &all,
+            ),
         ] {
             assert_eq!(lake.asked_numbers("numbers", sql).await, expected, "{sql}");
         }
     }
     let numbered = lake
-        .ask("numbers", "SELECT row_number() OVER () AS r, n FROM numbers")
+        .ask(
+            "numbers",
+            "SELECT row_number() OVER () AS r, n FROM numbers",
+        )
         .await
         .unwrap();
-    assert_eq!(numbered.column(1).as_primitive::<Int64Type>().values(), &all[..]);
+    assert_eq!(
+        numbered.column(1).as_primitive::<Int64Type>().values(),
+        &all[..]
+    );
 }
 
 #[tokio::test]
 async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
     let lake = lake().await;
-    let snapshot = lake.store.frame(&id("numbers")).snapshot(None).await.unwrap();
+    let snapshot = lake
+        .store
+        .frame(&id("numbers"))
+        .snapshot(None)
+        .await
+        .unwrap();
     let columns = ["Twice".to_owned(), "n".to_owned()];
     let question = Question {
         sql: "SELECT n, n * 2 AS Twice FROM numbers",
@@ -314,7 +371,10 @@ async fn types_and_metadata_pass_through() {
     let all = lake.ask("typed", "SELECT * FROM typed").await.unwrap();
     assert_eq!(all, batch);
     let some = lake
-        .ask("typed", "SELECT \"when\", text, kind FROM typed WHERE price > 1 ORDER BY price DESC")
+        .ask(
+            "typed",
+            "SELECT \"when\", text, kind FROM typed WHERE price > 1 ORDER BY price DESC",
+        )
         .await
         .unwrap();
     let schema = some.schema();
@@ -326,20 +386,62 @@ async fn types_and_metadata_pass_through() {
     }
     assert_eq!(schema.metadata()["owner"], "me");
     let grouped = lake
-        .ask("typed", "SELECT kind, count(*) AS c FROM typed GROUP BY kind ORDER BY kind")
+        .ask(
+            "typed",
+            "SELECT kind, count(*) AS c FROM typed GROUP BY kind ORDER BY kind",
+        )
         .await
         .unwrap();
-    assert_eq!(grouped.schema().field(0).data_type(), batch.schema().field(3).data_type());
+    assert_eq!(
+        grouped.schema().field(0).data_type(),
+        batch.schema().field(3).data_type()
+    );
     let made = lake
-        .ask("typed", "SELECT upper(text), substr(text, 1, 1), CAST(price AS VARCHAR), 'x' FROM typed")
+        .ask(
+            "typed",
+            "SELECT upper(text), substr(text, 1, 1), CAST(price AS VARCHAR), 'x' FROM typed",
+        )
         .await
         .unwrap();
     for field in made.schema().fields() {
         assert_eq!(field.data_type(), &DataType::Utf8, "{}", field.name());
     }
-    let none = lake.ask("typed", "SELECT * FROM typed WHERE price = 99").await.unwrap();
+    let none = lake
+        .ask("typed", "SELECT * FROM typed WHERE price = 99")
+        .await
+        .unwrap();
     assert_eq!(none.num_rows(), 0);
     assert_eq!(none.schema(), batch.schema());
+}
+
+#[tokio::test]
+async fn pandas_metadata_follows_the_columns_that_are_left() {
+    let lake = Lake::new(Config::default()).await;
+    let described = r#"{"index_columns":["when"],"columns":[
+        {"name":"price","field_name":"price","pandas_type":"float64","numpy_type":"float64","metadata":null},
+        {"name":"when","field_name":"when","pandas_type":"datetimetz","numpy_type":"datetime64[ns]","metadata":null}]}"#;
+    let mut schema = Schema::clone(&typed_batch().schema());
+    schema.metadata.insert("pandas".into(), described.into());
+    let columns = typed_batch().columns().to_vec();
+    let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    lake.put("typed", batch.clone()).await;
+    let all = lake.ask("typed", "SELECT * FROM typed").await.unwrap();
+    assert_eq!(all.columns(), batch.columns());
+    for (sql, index, columns) in [
+        ("SELECT \"when\" FROM typed", vec!["when"], vec!["when"]),
+        ("SELECT price FROM typed", vec![], vec!["price"]),
+        ("SELECT count(price) AS price FROM typed", vec![], vec![]),
+    ] {
+        let schema = lake.ask("typed", sql).await.unwrap().schema();
+        let kept: serde_json::Value = serde_json::from_str(&schema.metadata()["pandas"]).unwrap();
+        assert_eq!(kept["index_columns"], serde_json::json!(index), "{sql}");
+        let names = kept["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["name"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), columns, "{sql}");
+    }
 }
 
 fn typed_batch() -> RecordBatch {
@@ -359,7 +461,11 @@ fn typed_batch() -> RecordBatch {
         Arc::new(Float64Array::from(vec![Some(1.5), None, Some(f64::NAN)])),
         Arc::new(times),
         Arc::new(StringArray::from(vec![Some("a"), Some(""), None])),
-        Arc::new(vec![Some("x"), None, Some("x")].into_iter().collect::<DictionaryArray<Int32Type>>()),
+        Arc::new(
+            vec![Some("x"), None, Some("x")]
+                .into_iter()
+                .collect::<DictionaryArray<Int32Type>>(),
+        ),
     ];
     RecordBatch::try_new(schema, columns).unwrap()
 }
@@ -367,11 +473,21 @@ fn typed_batch() -> RecordBatch {
 #[tokio::test]
 async fn counting_reads_nothing() {
     let lake = lake().await;
-    let plan = lake.plan("numbers", "SELECT count(*) FROM numbers").await.unwrap();
-    let shown = displayable(plan.physical.as_ref()).indent(false).to_string();
+    let plan = lake
+        .plan("numbers", "SELECT count(*) FROM numbers")
+        .await
+        .unwrap();
+    let shown = displayable(plan.physical.as_ref())
+        .indent(false)
+        .to_string();
     assert!(!shown.contains("FrameScan"), "{shown}");
-    let plan = lake.plan("numbers", "SELECT n FROM numbers LIMIT 3").await.unwrap();
-    let shown = displayable(plan.physical.as_ref()).indent(false).to_string();
+    let plan = lake
+        .plan("numbers", "SELECT n FROM numbers LIMIT 3")
+        .await
+        .unwrap();
+    let shown = displayable(plan.physical.as_ref())
+        .indent(false)
+        .to_string();
     assert!(shown.contains("limit=3"), "{shown}");
 }
 
@@ -402,11 +518,46 @@ async fn a_query_waits_for_its_turn_and_gives_it_up_when_dropped() {
     .await;
     lake.numbers("numbers", 0..10).await;
     let long = "SELECT value FROM range(0, 1000000000)";
-    let first = lake.plan("numbers", long).await.unwrap().run().await.unwrap();
-    let second = lake.plan("numbers", "SELECT n FROM numbers").await.unwrap().run();
+    let first = lake
+        .plan("numbers", long)
+        .await
+        .unwrap()
+        .run()
+        .await
+        .unwrap();
+    let second = lake
+        .plan("numbers", "SELECT n FROM numbers")
+        .await
+        .unwrap()
+        .run();
     let second = tokio::spawn(second);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!second.is_finished());
     drop(first);
     assert!(second.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_join_without_matches_ends_when_its_rows_are_dropped() {
+    let lake = Lake::new(Config {
+        queries_at_once: 1,
+        ..Config::default()
+    })
+    .await;
+    lake.numbers("numbers", 0..1_000_000).await;
+    let sql = "SELECT a.n FROM numbers a JOIN numbers b ON a.n + b.n < 0";
+    let plan = lake.plan("numbers", sql).await.unwrap();
+    let shown = displayable(plan.physical.as_ref())
+        .indent(false)
+        .to_string();
+    assert!(shown.contains("NestedLoopJoinExec"), "{shown}");
+    let rows = plan.run().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(rows);
+    let next = lake.plan("numbers", "SELECT 1").await.unwrap().run();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(20), next)
+            .await
+            .is_ok()
+    );
 }

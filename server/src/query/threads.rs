@@ -1,24 +1,22 @@
 //! Where queries run: on threads of their own.
 //!
-//! A query computes for as long as it likes between two moments at which it can be interrupted: a join whose
-//! filter lets nothing through may go on for seconds. On threads of their own such queries slow down other
-//! queries, but not puts, gets and pings, and a caller is told about the time limit when it is reached.
-//! [`interruptible`] makes those moments more frequent where operators can make much out of little.
+//! A query computes for as long as it likes between two moments at which it waits for something. On threads of
+//! their own such queries slow down other queries, but not puts, gets and pings, and a caller is told about the
+//! time limit when it is reached.
 
 use std::io;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
+
+use super::interrupt::Interrupt;
 
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
@@ -41,6 +39,7 @@ impl QueryThreads {
         &self,
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
+        interrupt: Interrupt,
         permit: OwnedSemaphorePermit,
     ) -> Batches {
         let (sender, made) = mpsc::channel(BATCHES_AHEAD);
@@ -52,7 +51,11 @@ impl QueryThreads {
             };
             task.spawn_on(work, runtime.handle());
         }
-        Batches { made, task }
+        Batches {
+            made,
+            task,
+            interrupt,
+        }
     }
 }
 
@@ -90,6 +93,13 @@ async fn make(
 pub(super) struct Batches {
     made: mpsc::Receiver<Result<RecordBatch>>,
     task: JoinSet<()>,
+    interrupt: Interrupt,
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.interrupt.request();
+    }
 }
 
 impl Batches {
@@ -103,21 +113,6 @@ impl Batches {
             Some(Err(error)) => Err(DataFusionError::ExecutionJoin(Box::new(error))),
         }
     }
-}
-
-/// Lets a plan be interrupted after each batch of an operator that may make many batches of one.
-pub(super) fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let multiplies = |node: &Arc<dyn ExecutionPlan>| {
-        node.children().len() > 1 || node.is::<UnnestExec>()
-    };
-    plan.transform_up(|node| {
-        Ok(if multiplies(&node) {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    })
-    .data()
 }
 
 #[cfg(test)]
@@ -155,11 +150,17 @@ mod tests {
     async fn a_panic_is_an_error_and_not_an_early_end() {
         let threads = QueryThreads::new().unwrap();
         let schema = Arc::new(Schema::empty());
-        let plan = StreamingTableExec::try_new(schema, vec![Arc::new(Defect)], None, [], false, None);
+        let plan =
+            StreamingTableExec::try_new(schema, vec![Arc::new(Defect)], None, [], false, None);
         let permits = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
         let context = Arc::new(TaskContext::default());
-        let mut batches = threads.run(Arc::new(plan.unwrap()), context, permit);
+        let mut batches = threads.run(
+            Arc::new(plan.unwrap()),
+            context,
+            Interrupt::default(),
+            permit,
+        );
         let error = batches.next().await.unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");
         permits.acquire().await.unwrap().forget();

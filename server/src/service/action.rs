@@ -13,7 +13,7 @@ use shoots_proto::action::{
 use shoots_proto::{BucketDeleteMode, decode, decode_or_default};
 use tracing::info;
 
-use super::{Shared, json};
+use super::{Shared, check_length, json};
 use crate::status::Failure;
 
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
@@ -31,6 +31,7 @@ pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send +
 /// Does one action and gives its one answer.
 pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAnswers, Failure> {
     let body = &request.body;
+    check_length("action", body)?;
     let answer = match request.r#type.as_str() {
         action::PING => Bytes::from_static(action::PING_REPLY),
         action::DELETE => json(&delete(&shared, decode(action::DELETE, body)?).await?)?,

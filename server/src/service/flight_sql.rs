@@ -44,7 +44,9 @@ mod tests {
     fn flight_sql_is_refused_by_name() {
         let message = any("type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery");
         let failure = check_not_flight_sql(&message).unwrap_err();
-        assert!(matches!(&failure, Failure::Unimplemented(text) if text.contains("CommandStatementQuery")));
+        assert!(
+            matches!(&failure, Failure::Unimplemented(text) if text.contains("CommandStatementQuery"))
+        );
     }
 
     #[test]

@@ -15,15 +15,12 @@ use shoots_flight::EncodeOptions;
 use shoots_proto::{GetTicket, decode};
 use shoots_store::{ReadOptions, Rows, Snapshot};
 
-use super::Shared;
 use super::flight_sql::check_not_flight_sql;
+use super::{Shared, check_length};
 use crate::query::{Plan, Question};
 use crate::status::Failure;
 
 type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
-
-/// Bytes of a request; gRPC peers rarely accept more than this for a message.
-const REQUEST_BYTES: usize = 4 << 20;
 
 /// Streams what a ticket asks for. Rows are read as they are taken; dropping the stream stops the work.
 pub(super) async fn get(
@@ -44,13 +41,7 @@ pub(super) async fn get(
 /// Reads a ticket, or the same JSON in a descriptor's command.
 pub(super) fn read_ticket(what: &str, bytes: &[u8]) -> Result<GetTicket, Failure> {
     check_not_flight_sql(bytes)?;
-    if bytes.len() > REQUEST_BYTES {
-        return Err(Failure::invalid(
-            what,
-            None,
-            format!("has {} bytes; send at most {REQUEST_BYTES}", bytes.len()),
-        ));
-    }
+    check_length(what, bytes)?;
     Ok(decode(what, bytes)?)
 }
 

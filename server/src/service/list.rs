@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 use shoots_proto::{BucketName, ListCriteria};
 use shoots_store::Snapshot;
 
-use super::{Shared, info};
+use super::{Shared, check_length, info};
 use crate::status::Failure;
 
 /// A pattern's compiled form may take this much memory.
@@ -19,6 +19,7 @@ pub(super) async fn list(
     shared: Arc<Shared>,
     criteria: Criteria,
 ) -> Result<impl Stream<Item = Result<FlightInfo, Failure>> + Send + 'static, Failure> {
+    check_length("criteria", &criteria.expression)?;
     let criteria = ListCriteria::from_bytes(&criteria.expression)?;
     let pattern = criteria.regex.as_deref().map(compile).transpose()?;
     let first = frames(&shared, criteria.bucket.as_ref()).await?;

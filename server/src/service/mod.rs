@@ -71,6 +71,18 @@ impl Service {
     }
 }
 
+/// Bytes of a request's JSON: what most gRPC peers accept for a whole message.
+const REQUEST_BYTES: usize = 4 << 20;
+
+/// Refuses a request's JSON that is too long to be one.
+fn check_length(what: &str, json: &[u8]) -> Result<(), Failure> {
+    if json.len() > REQUEST_BYTES {
+        let problem = format!("has {} bytes; send at most {REQUEST_BYTES}", json.len());
+        return Err(Failure::invalid(what, None, problem));
+    }
+    Ok(())
+}
+
 /// A result as the JSON of the wire contract.
 fn json<T: Serialize>(result: &T) -> Result<Bytes, Failure> {
     encode(result)
@@ -171,7 +183,8 @@ impl FlightService for Service {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let (call, shared) = self.begin("DoAction", &request);
-        call.answers(action::act(shared, request.into_inner())).await
+        call.answers(action::act(shared, request.into_inner()))
+            .await
     }
 
     async fn list_actions(

@@ -4,6 +4,8 @@
 //! refuse: a mode that does not fit, types that do not fit. Rows are then taken one batch at a time, so that a
 //! slow disk slows the sender down. The commit happens only once the stream has ended well; a stream that
 //! breaks off changes nothing.
+//!
+//! A caller that is refused while it still writes is told at once; rows on their way are not read.
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use tonic::Status;
 use tracing::info;
 
 use super::flight_sql::check_not_flight_sql;
-use super::{Shared, json};
+use super::{Shared, check_length, json};
 use crate::status::Failure;
 
 /// Puts the rows of a stream and answers once they are durable.
@@ -75,7 +77,9 @@ async fn commit(writer: FrameWriter) -> Result<Published, Failure> {
         Ok(published) => Ok(published?),
         Err(error) => Err(Failure::new(
             ErrorKind::OutcomeUnknownError,
-            format!("the commit was interrupted ({error}); read the frame to see whether it took effect"),
+            format!(
+                "the commit was interrupted ({error}); read the frame to see whether it took effect"
+            ),
         )),
     }
 }
@@ -97,5 +101,6 @@ fn command(descriptor: Option<&FlightDescriptor>) -> Result<PutCommand, Failure>
         ));
     }
     check_not_flight_sql(&descriptor.cmd)?;
+    check_length(what, &descriptor.cmd)?;
     Ok(decode(what, &descriptor.cmd)?)
 }

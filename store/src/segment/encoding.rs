@@ -1,16 +1,15 @@
 //! How each column is encoded: the choice that decides a frame's speed and size.
 //!
-//! A type has one encoding, chosen by measurement (`ENCODINGS.md` beside this crate's `Cargo.toml` has the numbers
-//! and how to repeat them). Decoding speed comes first, because rows are read more often than written, then size,
-//! then encoding speed:
+//! A type has one encoding, chosen by measurement: `store/ENCODINGS.md` has the numbers, what follows from them, and
+//! the command that repeats them. Decoding speed comes first, because rows are read more often than written, then
+//! size, then encoding speed:
 //!
 //! | columns | encoding | compression |
 //! |---|---|---|
-//! | floats | byte stream split | LZ4 |
-//! | integers, times, dates, durations of 32 and 64 bits | delta | none |
+//! | integers, times, dates, durations, decimals up to 18 digits | delta | none |
+//! | floats, booleans, intervals, fixed size binary, longer decimals | plain | LZ4 |
 //! | dictionaries of strings or binary | dictionary, of any size | none |
-//! | other strings and binary | dictionary up to 1 MiB, plain beyond | LZ4 |
-//! | booleans, intervals, decimals beyond 18 digits, fixed size binary, `Float16` | plain | LZ4 |
+//! | other strings and binary | dictionary up to 1 MiB, delta length beyond | LZ4 |
 //!
 //! Floats never get a dictionary: it would take `0.0` and `-0.0` for one value. Every column has statistics and a
 //! page index, and a page holds at most [`PAGE_ROWS`] rows, so that a range of rows costs its pages.
@@ -24,9 +23,6 @@ use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 /// The most rows in a page: what reading one row costs at most.
 const PAGE_ROWS: usize = 20_000;
-
-/// Values handed to an encoder at once.
-const WRITE_BATCH_ROWS: usize = 4_096;
 
 /// A dictionary type stays a dictionary whatever its size, so that its codes can be read as codes.
 const CATEGORY_DICTIONARY_BYTES: usize = 1 << 30;
@@ -44,7 +40,7 @@ pub(crate) fn properties(
         .set_key_value_metadata(Some(metadata))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(WRITE_BATCH_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
         .set_max_row_group_row_count(None)
         .set_dictionary_enabled(false)
         .set_compression(Compression::UNCOMPRESSED);
@@ -60,17 +56,16 @@ fn encode_column(
     category: bool,
 ) -> WriterPropertiesBuilder {
     let path = column.path().clone();
+    let unknown = column.logical_type_ref() == Some(&LogicalType::Unknown);
     match column.physical_type() {
         Type::BYTE_ARRAY if category => builder
             .set_column_dictionary_enabled(path.clone(), true)
             .set_column_dictionary_page_size_limit(path, CATEGORY_DICTIONARY_BYTES),
         Type::BYTE_ARRAY => builder
             .set_column_dictionary_enabled(path.clone(), true)
+            .set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
             .set_column_compression(path, Compression::LZ4_RAW),
-        Type::FLOAT | Type::DOUBLE => builder
-            .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
-            .set_column_compression(path, Compression::LZ4_RAW),
-        Type::INT32 | Type::INT64 if column.logical_type_ref() != Some(&LogicalType::Unknown) => {
+        Type::INT32 | Type::INT64 if !unknown => {
             builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
         }
         _ => builder

@@ -63,14 +63,24 @@ impl ObjectReader {
                 bad.start, bad.end, self.size
             )));
         }
-        let parts = self
-            .store
-            .get_ranges(&self.path, ranges)
-            .await
-            .map_err(|problem| ParquetError::External(Box::new(problem)))?;
+        let parts = match self.store.get_ranges(&self.path, ranges).await {
+            Ok(parts) => parts,
+            Err(problem) => return Err(self.explain(problem).await),
+        };
         let bytes: usize = parts.iter().map(Bytes::len).sum();
         self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(parts)
+    }
+
+    /// Why a read failed: an object that is not as long as it was written is damaged, and the storage is fine.
+    async fn explain(&self, problem: object_store::Error) -> ParquetError {
+        match self.store.head(&self.path).await {
+            Ok(found) if found.size != self.size => ParquetError::EOF(format!(
+                "it has {} bytes, {} were written",
+                found.size, self.size
+            )),
+            _ => ParquetError::External(Box::new(problem)),
+        }
     }
 
     /// The part of the tail that is `range`, if the tail was read and has all of it.

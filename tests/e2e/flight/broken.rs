@@ -30,7 +30,10 @@ async fn three_messages(mode: &str) -> Vec<FlightData> {
 /// Lets a caller work in a runtime of its own, and then takes everything away from it, its socket included.
 async fn vanish<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) {
     let caller = tokio::task::spawn_blocking(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(work());
         runtime.shutdown_background();
     });
@@ -46,7 +49,11 @@ async fn state(folder: &TempDir) -> Option<(u64, u64)> {
 
 #[tokio::test]
 async fn a_put_whose_stream_breaks_off_changes_nothing() {
-    for (mode, before) in [("error", None), ("append", Some((1, 3))), ("replace", Some((1, 3)))] {
+    for (mode, before) in [
+        ("error", None),
+        ("append", Some((1, 3))),
+        ("replace", Some((1, 3))),
+    ] {
         let server = Server::with(&PATIENT).await;
         if before.is_some() {
             put(&server.client().await, "a", PutMode::Error, rows(0..3)).await;
@@ -85,7 +92,10 @@ async fn messages_that_do_not_hold_what_they_announce_are_refused_and_change_not
     let mut peer = Peer::of(&server).await;
     let good = three_messages("append").await;
     let [first, batch, last] = <[FlightData; 3]>::try_from(good).unwrap();
-    let header = |bytes: Vec<u8>| FlightData { data_header: bytes.into(), ..batch.clone() };
+    let header = |bytes: Vec<u8>| FlightData {
+        data_header: bytes.into(),
+        ..batch.clone()
+    };
     let half = batch.data_body.slice(..batch.data_body.len() / 2);
     let mut flipped = batch.data_header.to_vec();
     for byte in flipped.iter_mut().skip(8).step_by(3) {
@@ -94,20 +104,41 @@ async fn messages_that_do_not_hold_what_they_announce_are_refused_and_change_not
     let broken: [(&str, FlightData); 7] = [
         ("no IPC message", header(vec![1, 2, 3])),
         ("noise", header(vec![0xff; 200])),
-        ("half a header", header(batch.data_header[..batch.data_header.len() / 2].to_vec())),
+        (
+            "half a header",
+            header(batch.data_header[..batch.data_header.len() / 2].to_vec()),
+        ),
         ("a changed header", header(flipped)),
-        ("half a body", FlightData { data_body: half, ..batch.clone() }),
-        ("no body", FlightData { data_body: Default::default(), ..batch.clone() }),
-        ("a second schema", FlightData { flight_descriptor: None, ..first.clone() }),
+        (
+            "half a body",
+            FlightData {
+                data_body: half,
+                ..batch.clone()
+            },
+        ),
+        (
+            "no body",
+            FlightData {
+                data_body: Default::default(),
+                ..batch.clone()
+            },
+        ),
+        (
+            "a second schema",
+            FlightData {
+                flight_descriptor: None,
+                ..first.clone()
+            },
+        ),
     ];
     for (what, broken) in broken {
         let messages = [first.clone(), batch.clone(), broken.clone(), last.clone()];
         let refused = peer.put(stream::iter(messages)).await;
-        assert_status(refused.map_err(|status| {
-            assert!(status.message().contains("essage"), "{what}: {status:?}");
-            status
-        }), ErrorKind::InvalidRequestError, &[]);
-        let headless = FlightData { flight_descriptor: first.flight_descriptor.clone(), ..broken };
+        assert_status(refused, ErrorKind::InvalidRequestError, &["essage"]);
+        let headless = FlightData {
+            flight_descriptor: first.flight_descriptor.clone(),
+            ..broken
+        };
         if what != "a second schema" {
             let refused = peer.put(stream::iter([headless, last.clone()])).await;
             assert_status(refused, ErrorKind::InvalidRequestError, &[]);
@@ -122,7 +153,12 @@ async fn messages_that_do_not_hold_what_they_announce_are_refused_and_change_not
 async fn a_message_above_the_limit_is_refused_and_smaller_ones_are_not() {
     let server = Server::with(&["--max-message-bytes", "100000"]).await;
     let mut peer = Peer::of(&server).await;
-    let large = messages(&json!({"name": "a"}), schema(), vec![rows(0..10), rows(10..20_000)]).await;
+    let large = messages(
+        &json!({"name": "a"}),
+        schema(),
+        vec![rows(0..10), rows(10..20_000)],
+    )
+    .await;
     let refused = peer.put(stream::iter(large)).await;
     assert_status(refused, ErrorKind::LimitError, &["smaller"]);
     let client = server.client().await;
@@ -139,7 +175,10 @@ async fn callers_that_vanish_during_a_get_are_let_go() {
     let client = server.client().await;
     let batches = (0..20).map(|part| rows(part * 5000..(part + 1) * 5000));
     client.put("a").send(schema(), batches).await.unwrap();
-    for ticket in [r#"{"name":"a"}"#, r#"{"name":"a","sql":"select * from a order by Text desc"}"#] {
+    for ticket in [
+        r#"{"name":"a"}"#,
+        r#"{"name":"a","sql":"select * from a order by Text desc"}"#,
+    ] {
         for _ in 0..4 {
             let address = server.address().to_owned();
             vanish(move || async move {
@@ -152,7 +191,12 @@ async fn callers_that_vanish_during_a_get_are_let_go() {
         }
         // Others stay connected and lose interest.
         let mut peer = Peer::of(&server).await;
-        let mut answers = peer.flight.do_get(Ticket::new(ticket)).await.unwrap().into_inner();
+        let mut answers = peer
+            .flight
+            .do_get(Ticket::new(ticket))
+            .await
+            .unwrap()
+            .into_inner();
         answers.message().await.unwrap().unwrap();
         drop(answers);
         peer.act("ping", "").await.unwrap();
@@ -170,7 +214,11 @@ async fn a_caller_that_does_not_read_holds_up_nobody_else() {
     let mut idle = Vec::new();
     for _ in 0..8 {
         let mut peer = Peer::of(&server).await;
-        let answers = peer.flight.do_get(Ticket::new(r#"{"name":"a"}"#)).await.unwrap();
+        let answers = peer
+            .flight
+            .do_get(Ticket::new(r#"{"name":"a"}"#))
+            .await
+            .unwrap();
         idle.push((peer, answers.into_inner()));
     }
     assert_eq!(get(&client, "a").await, rows(0..100_000));

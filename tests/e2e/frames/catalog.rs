@@ -16,20 +16,50 @@ fn names(found: &[FrameInfo]) -> Vec<String> {
 async fn a_listing_is_of_a_bucket_or_of_all_and_by_pattern() {
     let server = Server::start().await;
     let client = server.client().await;
-    for (at, frame) in ["weather", "flights", "nyc/weather", "nyc/planes", "rome/Wetter"].into_iter().enumerate() {
-        put(&client, frame, PutMode::Error, rows(0..i64::try_from(at).unwrap())).await;
+    for (at, frame) in [
+        "weather",
+        "flights",
+        "nyc/weather",
+        "nyc/planes",
+        "rome/Wetter",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        put(
+            &client,
+            frame,
+            PutMode::Error,
+            rows(0..i64::try_from(at).unwrap()),
+        )
+        .await;
     }
     for (request, expected) in [
         (client.list(), vec!["flights", "weather"]),
-        (client.list().bucket("nyc"), vec!["nyc/planes", "nyc/weather"]),
+        (
+            client.list().bucket("nyc"),
+            vec!["nyc/planes", "nyc/weather"],
+        ),
         (
             client.list().all_buckets(),
-            vec!["flights", "weather", "nyc/planes", "nyc/weather", "rome/Wetter"],
+            vec![
+                "flights",
+                "weather",
+                "nyc/planes",
+                "nyc/weather",
+                "rome/Wetter",
+            ],
         ),
         (client.list().pattern("eat"), vec!["weather"]),
         (client.list().pattern("^eat"), vec![]),
-        (client.list().bucket("nyc").pattern("^p.*s$"), vec!["nyc/planes"]),
-        (client.list().all_buckets().pattern("(?i)^we"), vec!["weather", "nyc/weather", "rome/Wetter"]),
+        (
+            client.list().bucket("nyc").pattern("^p.*s$"),
+            vec!["nyc/planes"],
+        ),
+        (
+            client.list().all_buckets().pattern("(?i)^we"),
+            vec!["weather", "nyc/weather", "rome/Wetter"],
+        ),
         // The pattern is for the frame's name, not for its bucket's.
         (client.list().all_buckets().pattern("nyc"), vec![]),
     ] {
@@ -39,8 +69,17 @@ async fn a_listing_is_of_a_bucket_or_of_all_and_by_pattern() {
         assert_eq!(info.schema, schema());
         assert_eq!(info, client.info(&info.frame).await.unwrap());
     }
-    let planes = client.list().bucket("nyc").pattern("planes").send().await.unwrap();
-    assert_eq!((planes[0].summary.rows, planes[0].summary.version), (3, Some(1)));
+    let planes = client
+        .list()
+        .bucket("nyc")
+        .pattern("planes")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (planes[0].summary.rows, planes[0].summary.version),
+        (3, Some(1))
+    );
     let unknown = client.list().bucket("paris").send().await;
     assert_refused(unknown, ErrorKind::FileNotFoundError, &["bucket", "paris"]);
     let broken = client.list().pattern("(").send().await;
@@ -74,7 +113,10 @@ async fn a_deleted_frame_is_gone_and_its_name_is_free() {
         assert_refused(outcome, ErrorKind::FileNotFoundError, &["frame: a"]);
     }
     // Versions go on: one that was there is never another.
-    assert_eq!(put(&client, "a", PutMode::Error, rows(5..6)).await.version, 3);
+    assert_eq!(
+        put(&client, "a", PutMode::Error, rows(5..6)).await.version,
+        3
+    );
     assert_eq!(get(&client, "a").await, rows(5..6));
     server.stop().await;
 }
@@ -100,11 +142,25 @@ async fn a_bucket_is_deleted_empty_or_with_its_frames() {
     // A bucket whose last frame is deleted is still there.
     client.delete("rome/a").await.unwrap();
     assert_eq!(listed().await, ["nyc", "rome"]);
-    assert!(client.list().bucket("rome").send().await.unwrap().is_empty());
-    client.delete_bucket("rome", BucketDeleteMode::Error).await.unwrap();
+    assert!(
+        client
+            .list()
+            .bucket("rome")
+            .send()
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    client
+        .delete_bucket("rome", BucketDeleteMode::Error)
+        .await
+        .unwrap();
     assert_eq!(listed().await, ["nyc"]);
 
-    let gone = client.delete_bucket("nyc", BucketDeleteMode::Delete).await.unwrap();
+    let gone = client
+        .delete_bucket("nyc", BucketDeleteMode::Delete)
+        .await
+        .unwrap();
     assert!(gone.message.contains("nyc"));
     assert!(listed().await.is_empty());
     for frame in ["nyc/a", "nyc/b"] {
@@ -117,7 +173,10 @@ async fn a_bucket_is_deleted_empty_or_with_its_frames() {
     assert_eq!(get(&client, "in no bucket").await, rows(0..3));
     put(&client, "nyc/a", PutMode::Error, rows(1..2)).await;
     assert_eq!(get(&client, "nyc/a").await, rows(1..2));
-    assert_eq!(names(&client.list().bucket("nyc").send().await.unwrap()), ["nyc/a"]);
+    assert_eq!(
+        names(&client.list().bucket("nyc").send().await.unwrap()),
+        ["nyc/a"]
+    );
     server.stop().await;
 }
 
@@ -130,14 +189,23 @@ async fn the_catalog_outlives_the_server() {
     }
     client.delete("deleted").await.unwrap();
     client.delete("empty/a").await.unwrap();
-    client.delete_bucket("gone", BucketDeleteMode::Delete).await.unwrap();
+    client
+        .delete_bucket("gone", BucketDeleteMode::Delete)
+        .await
+        .unwrap();
     let folder = Arc::clone(server.folder());
     server.kill().await;
     let server = Server::on(&folder, &[]).await;
     let client = server.client().await;
     let buckets = client.buckets().await.unwrap();
-    assert_eq!(buckets.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["empty"]);
-    assert_eq!(names(&client.list().all_buckets().send().await.unwrap()), ["kept"]);
+    assert_eq!(
+        buckets.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["empty"]
+    );
+    assert_eq!(
+        names(&client.list().all_buckets().send().await.unwrap()),
+        ["kept"]
+    );
     server.stop().await;
 }
 
@@ -152,7 +220,10 @@ async fn a_server_answers_pings_tells_its_actions_and_shuts_down_when_told() {
         assert!(!action.description.is_empty());
     }
     let put = put(&client, "a", PutMode::Error, rows(0..3)).await;
-    assert_eq!(client.shutdown().await.unwrap(), ["shutdown command received"]);
+    assert_eq!(
+        client.shutdown().await.unwrap(),
+        ["shutdown command received"]
+    );
     let folder = Arc::clone(server.folder());
     server.ended().await;
     let error = client.ping().await.unwrap_err();

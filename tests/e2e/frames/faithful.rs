@@ -16,6 +16,7 @@ use arrow_array::{
     UInt64Array,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema};
+use serde_json::{Value, json};
 use shoots_client::PutMode;
 
 use crate::rows::{get, put};
@@ -41,7 +42,9 @@ fn lists() -> Vec<ArrayRef> {
     for row in 0..4 {
         for item in 0..row {
             list.values().append_option((item != 1).then_some(item));
-            large.values().append_option((item != 1).then(|| format!("item {item}")));
+            large
+                .values()
+                .append_option((item != 1).then(|| format!("item {item}")));
             map.keys().append_value(format!("key {item}"));
             map.values().append_option((item != 1).then_some(item));
         }
@@ -70,7 +73,10 @@ fn nested() -> ArrayRef {
     .to_vec();
     let inner: ArrayRef = Arc::new(StructArray::from(inner));
     let number: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3), Some(4)]));
-    let outer = vec![(field("number", &number), number), (field("inner", &inner), inner)];
+    let outer = vec![
+        (field("number", &number), number),
+        (field("inner", &inner), inner),
+    ];
     Arc::new(StructArray::from(outer))
 }
 
@@ -80,15 +86,50 @@ fn field(name: &str, array: &ArrayRef) -> FieldRef {
 
 /// Four rows of every kind of column that users have.
 fn columns() -> Vec<ArrayRef> {
-    let texts = vec![Some("a"), None, Some(""), Some("a text of more than twelve bytes: ünïcode")];
+    let texts = vec![
+        Some("a"),
+        None,
+        Some(""),
+        Some("a text of more than twelve bytes: ünïcode"),
+    ];
     let bytes: Vec<Option<&[u8]>> = vec![Some(b"\0\xff"), None, Some(b""), Some(b"thirteen bytes")];
-    let times = vec![Some(i64::MIN), None, Some(-1), Some(1_700_000_000_123_456_789)];
+    let times = vec![
+        Some(i64::MIN),
+        None,
+        Some(-1),
+        Some(1_700_000_000_123_456_789),
+    ];
     let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)])),
-        Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(0), Some(i8::MAX)])),
-        Arc::new(UInt64Array::from(vec![Some(u64::MAX), None, Some(0), Some(1 << 63)])),
-        Arc::new(Float32Array::from(vec![Some(f32::NAN), None, Some(-0.0), Some(f32::MIN_POSITIVE)])),
-        Arc::new(Float64Array::from(vec![Some(f64::NAN), None, Some(-0.0), Some(f64::INFINITY)])),
+        Arc::new(BooleanArray::from(vec![
+            Some(true),
+            None,
+            Some(false),
+            Some(true),
+        ])),
+        Arc::new(Int8Array::from(vec![
+            Some(i8::MIN),
+            None,
+            Some(0),
+            Some(i8::MAX),
+        ])),
+        Arc::new(UInt64Array::from(vec![
+            Some(u64::MAX),
+            None,
+            Some(0),
+            Some(1 << 63),
+        ])),
+        Arc::new(Float32Array::from(vec![
+            Some(f32::NAN),
+            None,
+            Some(-0.0),
+            Some(f32::MIN_POSITIVE),
+        ])),
+        Arc::new(Float64Array::from(vec![
+            Some(f64::NAN),
+            None,
+            Some(-0.0),
+            Some(f64::INFINITY),
+        ])),
         Arc::new(StringArray::from(texts.clone())),
         Arc::new(LargeStringArray::from(texts.clone())),
         Arc::new(StringViewArray::from(texts)),
@@ -100,8 +141,18 @@ fn columns() -> Vec<ArrayRef> {
         Arc::new(TimestampNanosecondArray::from(times.clone()).with_timezone("Europe/Rome")),
         Arc::new(TimestampSecondArray::from(times.clone()).with_timezone("+05:30")),
         Arc::new(DurationMillisecondArray::from(times)),
-        Arc::new(Date32Array::from(vec![Some(i32::MIN), None, Some(0), Some(i32::MAX)])),
-        Arc::new(Time64NanosecondArray::from(vec![Some(0), None, Some(1), Some(86_399_999_999_999)])),
+        Arc::new(Date32Array::from(vec![
+            Some(i32::MIN),
+            None,
+            Some(0),
+            Some(i32::MAX),
+        ])),
+        Arc::new(Time64NanosecondArray::from(vec![
+            Some(0),
+            None,
+            Some(1),
+            Some(86_399_999_999_999),
+        ])),
         Arc::new(
             Decimal128Array::from(vec![Some(-12_345), None, Some(0), Some(i128::pow(10, 20))])
                 .with_precision_and_scale(30, 4)
@@ -123,7 +174,10 @@ fn everything() -> RecordBatch {
         Field::new(name, column.data_type().clone(), true).with_metadata(about.into())
     });
     let pandas = r#"{"index_columns":[],"columns":[],"creator":{"library":"example"}}"#;
-    let metadata = [("pandas".to_owned(), pandas.to_owned()), ("Ключ".to_owned(), String::new())];
+    let metadata = [
+        ("pandas".to_owned(), pandas.to_owned()),
+        ("Ключ".to_owned(), String::new()),
+    ];
     let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.into());
     RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
@@ -148,6 +202,43 @@ async fn every_type_and_all_metadata_come_back() {
     let empty = everything().slice(0, 0);
     put(&client, "empty", PutMode::Error, empty.clone()).await;
     assert_eq!(get(&client, "empty").await, empty);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_pandas_says_of_columns_follows_those_that_are_chosen() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let columns = ["price", "day"].map(|name| json!({"name": name, "field_name": name}));
+    let pandas = json!({"index_columns": ["day"], "columns": columns.clone()});
+    let metadata = [
+        ("pandas".to_owned(), pandas.to_string()),
+        ("owner".to_owned(), "somebody".to_owned()),
+    ];
+    let fields = vec![
+        Field::new("price", DataType::Int32, true),
+        Field::new("day", DataType::Date32, true),
+    ];
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata.into()));
+    let batch = RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(Int32Array::from(vec![3, 1])),
+            Arc::new(Date32Array::from(vec![1, 2])),
+        ],
+    );
+    let batch = batch.unwrap();
+    put(&client, "a", PutMode::Error, batch.clone()).await;
+    let prices = client.get("a").columns(["price"]);
+    let prices = prices.collect_one().await.unwrap();
+    assert_eq!(prices.columns(), &batch.columns()[..1]);
+    let schema = prices.schema();
+    assert_eq!(schema.metadata()["owner"], "somebody");
+    let said: Value = serde_json::from_str(&schema.metadata()["pandas"]).unwrap();
+    assert_eq!(
+        said,
+        json!({"index_columns": [], "columns": [columns[0].clone()]})
+    );
     server.stop().await;
 }
 
@@ -189,7 +280,11 @@ async fn dictionaries_may_differ_between_batches_and_puts() {
         [Some("b"), Some("d"), Some("e")],
     ];
     let first = [batch(texts[0]), batch(texts[1])];
-    client.put("a").send(first[0].schema(), first).await.unwrap();
+    client
+        .put("a")
+        .send(first[0].schema(), first)
+        .await
+        .unwrap();
     let second = [batch(texts[2]), batch(texts[3])];
     let append = client.put("a").mode(PutMode::Append);
     append.send(second[0].schema(), second).await.unwrap();

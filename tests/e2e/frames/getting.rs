@@ -26,7 +26,10 @@ async fn rows_come_as_a_stream_or_collected() {
     history(&client).await;
     let whole = get(&client, "nyc/a").await;
     assert_eq!(whole, rows(50..55));
-    assert_eq!(client.get("a").bucket("nyc").collect_one().await.unwrap(), whole);
+    assert_eq!(
+        client.get("a").bucket("nyc").collect_one().await.unwrap(),
+        whole
+    );
     assert_eq!(client.get(("nyc", "a")).collect_one().await.unwrap(), whole);
     let collected = client.get("nyc/a").collect().await.unwrap();
     assert_eq!(concat_batches(&schema(), &collected).unwrap(), whole);
@@ -47,7 +50,12 @@ async fn columns_limit_and_offset_select() {
     let some = client.get("a").columns(["Text", "n"]).offset(8).limit(5);
     let some = some.collect_one().await.unwrap();
     assert_eq!(some, rows(8..13).project(&[1, 0]).unwrap());
-    let text = client.get("a").columns(["Text"]).collect_one().await.unwrap();
+    let text = client
+        .get("a")
+        .columns(["Text"])
+        .collect_one()
+        .await
+        .unwrap();
     assert_eq!(text, rows(0..30).project(&[1]).unwrap());
     let none: [&str; 0] = [];
     let bare = client.get("a").columns(none).collect_one().await.unwrap();
@@ -61,7 +69,13 @@ async fn columns_limit_and_offset_select() {
         (30, 5, 0..0),
         (u64::MAX, u64::MAX, 0..0),
     ] {
-        let part = client.get("a").offset(offset).limit(limit).collect_one().await.unwrap();
+        let part = client
+            .get("a")
+            .offset(offset)
+            .limit(limit)
+            .collect_one()
+            .await
+            .unwrap();
         assert_eq!(part, rows(expected), "{offset} {limit}");
     }
     server.stop().await;
@@ -88,7 +102,12 @@ async fn every_way_to_name_a_version_finds_it() {
             AsOf::Time(time),
             AsOf::Short(published.clone()),
         ] {
-            let got = client.get("nyc/a").as_of(as_of.clone()).collect_one().await.unwrap();
+            let got = client
+                .get("nyc/a")
+                .as_of(as_of.clone())
+                .collect_one()
+                .await
+                .unwrap();
             assert_eq!(got, rows(expected.clone()), "{as_of}");
             let sql = client.sql("nyc/a", "select n from a").as_of(as_of.clone());
             let asked = numbers(&sql.collect_one().await.unwrap());
@@ -103,7 +122,7 @@ async fn every_way_to_name_a_version_finds_it() {
         AsOf::Time(parse_time("1999-12-31").unwrap()),
     ] {
         let missing = client.get("nyc/a").as_of(as_of).collect_one().await;
-        assert_refused(missing, ErrorKind::FileNotFoundError, &["nyc/a"]);
+        assert_refused(missing, ErrorKind::FileNotFoundError, &["no such"]);
     }
     server.stop().await;
 }
@@ -123,8 +142,14 @@ async fn what_is_said_before_is_what_comes() {
         (&|| whole().offset(4), Some(1)),
         (&|| whole().offset(9).limit(3), Some(0)),
         (&|| whole().sql("select * from a"), None),
-        (&|| whole().sql("select Text, n * 2.5 as m, count(*) over () from a"), None),
-        (&|| whole().sql("select max(n) from a group by n").limit(1), None),
+        (
+            &|| whole().sql("select Text, n * 2.5 as m, count(*) over () from a"),
+            None,
+        ),
+        (
+            &|| whole().sql("select max(n) from a group by n").limit(1),
+            None,
+        ),
     ];
     for (place, (ask, expected)) in asks.into_iter().enumerate() {
         let stream = ask().stream().await.unwrap();
@@ -144,8 +169,16 @@ async fn what_is_said_before_is_what_comes() {
     assert_eq!(info.schema, client.schema("nyc/a").await.unwrap());
     assert_eq!(info.frame, "nyc/a".to_frame_id().unwrap());
     let summary = info.summary;
-    assert_eq!((summary.version, summary.rows, summary.segments), (Some(3), 5, 1));
-    let newest = look_into(server.folder()).await.frame(&info.frame).history(1).await.unwrap();
+    assert_eq!(
+        (summary.version, summary.rows, summary.segments),
+        (Some(3), 5, 1)
+    );
+    let newest = look_into(server.folder())
+        .await
+        .frame(&info.frame)
+        .history(1)
+        .await
+        .unwrap();
     assert_eq!(summary.commit.as_ref(), Some(&newest[0].commit));
     server.stop().await;
 }
@@ -163,7 +196,10 @@ async fn a_reader_sees_one_state_whatever_is_written_meanwhile() {
     client.delete("a").await.unwrap();
     let mut received = vec![first];
     received.extend(reading.try_collect::<Vec<_>>().await.unwrap());
-    assert_eq!(concat_batches(&schema(), &received).unwrap(), rows(0..120_000));
+    assert_eq!(
+        concat_batches(&schema(), &received).unwrap(),
+        rows(0..120_000)
+    );
     server.stop().await;
 }
 
@@ -180,8 +216,17 @@ async fn everything_is_there_after_a_restart() {
     let client = server.client().await;
     assert_eq!(client.list().all_buckets().send().await.unwrap(), before);
     assert_eq!(get(&client, "nyc/a").await, rows(50..55));
-    let older = client.get("nyc/a").as_of(AsOf::Version(2)).collect_one().await;
+    let older = client
+        .get("nyc/a")
+        .as_of(AsOf::Version(2))
+        .collect_one()
+        .await;
     assert_eq!(older.unwrap(), rows(0..20));
-    assert_eq!(put(&client, "nyc/a", PutMode::Append, rows(55..60)).await.version, 4);
+    assert_eq!(
+        put(&client, "nyc/a", PutMode::Append, rows(55..60))
+            .await
+            .version,
+        4
+    );
     server.stop().await;
 }

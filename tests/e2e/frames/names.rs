@@ -35,14 +35,21 @@ async fn frames_and_buckets_are_called_what_their_users_call_them() {
     let client = server.client().await;
     for (number, name) in (0..).zip(WELCOME) {
         put(&client, name, PutMode::Error, rows(number..number + 1)).await;
-        client.put((name, name)).send_batch(rows(number..number + 2)).await.unwrap();
+        client
+            .put((name, name))
+            .send_batch(rows(number..number + 2))
+            .await
+            .unwrap();
     }
     for (number, name) in (0..).zip(WELCOME) {
         assert_eq!(get(&client, name).await, rows(number..number + 1), "{name}");
         let other = client.get((name, name)).collect_one().await.unwrap();
         assert_eq!(other, rows(number..number + 2), "{name}");
         let quoted = name.replace('"', "\"\"");
-        let asked = client.sql(name, format!("select * from \"{quoted}\"")).collect_one().await;
+        let asked = client
+            .sql(name, format!("select * from \"{quoted}\""))
+            .collect_one()
+            .await;
         assert_eq!(asked.unwrap(), rows(number..number + 1), "{name}");
     }
     let mut expected = WELCOME.to_vec();
@@ -51,10 +58,16 @@ async fn frames_and_buckets_are_called_what_their_users_call_them() {
     let found: Vec<&str> = found.iter().map(|info| info.frame.name.as_str()).collect();
     assert_eq!(found, expected);
     let buckets = client.buckets().await.unwrap();
-    assert_eq!(buckets.iter().map(|name| name.as_str()).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        buckets.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        expected
+    );
     for name in WELCOME {
         client.delete(name).await.unwrap();
-        client.delete_bucket(name, BucketDeleteMode::Delete).await.unwrap();
+        client
+            .delete_bucket(name, BucketDeleteMode::Delete)
+            .await
+            .unwrap();
     }
     assert!(client.list().all_buckets().send().await.unwrap().is_empty());
     server.stop().await;
@@ -77,12 +90,26 @@ async fn bad_names_are_refused_by_field_and_touch_nothing() {
     let before = files(server.folder().path());
     let long = "x".repeat(300);
     let kind = ErrorKind::InvalidRequestError;
-    for bad in ["", ".", "..", "../x", "a/b", "a\\b", "line\nbreak", "nul\0", &long] {
+    for bad in [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        "line\nbreak",
+        "nul\0",
+        &long,
+    ] {
         let frame = ("nyc", bad);
         let words: &[&str] = &["frame name"];
         assert_not_sent(client.put(frame).send_batch(rows(0..1)).await, kind, words);
         assert_not_sent(client.get(frame).collect_one().await, kind, words);
-        assert_not_sent(client.sql(frame, "select 1").collect_one().await, kind, words);
+        assert_not_sent(
+            client.sql(frame, "select 1").collect_one().await,
+            kind,
+            words,
+        );
         assert_not_sent(client.info(frame).await, kind, words);
         assert_not_sent(client.exists(frame).await, kind, words);
         assert_not_sent(client.delete(frame).await, kind, words);

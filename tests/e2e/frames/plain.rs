@@ -36,7 +36,10 @@ async fn a_segment_is_a_parquet_file_of_the_rows_and_can_be_put_in_a_bucket() {
         assert_eq!(batch.columns(), rows(0..50).columns());
         let summary = client.info(frame).await.unwrap().summary;
         assert_eq!((summary.version, summary.rows), (None, 50));
-        let counted = client.sql(frame, "select n from plain where n > 47").collect_one().await;
+        let counted = client
+            .sql(frame, "select n from plain where n > 47")
+            .collect_one()
+            .await;
         assert_eq!(crate::rows::numbers(&counted.unwrap()), [48, 49]);
     }
     let found = client.list().all_buckets().send().await.unwrap();
@@ -79,11 +82,22 @@ async fn a_plain_file_that_is_not_parquet_breaks_no_listing() {
         std::fs::write(folder.join(file), bytes).unwrap();
     }
     let found = client.list().all_buckets().send().await.unwrap();
-    assert_eq!(found.iter().map(|info| info.frame.to_string()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|info| info.frame.to_string())
+            .collect::<Vec<_>>(),
+        ["a"]
+    );
     assert!(client.get("text").collect_one().await.is_err());
     assert!(!client.exists("notes").await.unwrap());
     // A write would have to keep rows that cannot be read.
-    client.put("text").mode(PutMode::Append).send_batch(rows(0..1)).await.unwrap_err();
+    client
+        .put("text")
+        .mode(PutMode::Append)
+        .send_batch(rows(0..1))
+        .await
+        .unwrap_err();
     assert_eq!(get(&client, "a").await, rows(0..3));
     server.stop().await;
 }

@@ -53,7 +53,10 @@ async fn every_mode_does_what_it_says_with_every_source() {
         let again = source.put(&client, PutMode::Error, 50..60).await;
         assert_refused(again, ErrorKind::FileExistsError, &["a exists already"]);
         assert_eq!(get(&client, "a").await, rows(0..20));
-        let replaced = source.put(&client, PutMode::Replace, 100..103).await.unwrap();
+        let replaced = source
+            .put(&client, PutMode::Replace, 100..103)
+            .await
+            .unwrap();
         assert_eq!(get(&client, "a").await, rows(100..103));
 
         let results = [&results[0], &results[1], &replaced];
@@ -72,7 +75,10 @@ async fn every_mode_does_what_it_says_with_every_source() {
 async fn append_and_replace_make_a_frame_that_is_missing() {
     let server = Server::start().await;
     let client = server.client().await;
-    for (frame, mode) in [("made/appended", PutMode::Append), ("made/replaced", PutMode::Replace)] {
+    for (frame, mode) in [
+        ("made/appended", PutMode::Append),
+        ("made/replaced", PutMode::Replace),
+    ] {
         assert_eq!(put(&client, frame, mode, rows(0..4)).await.version, 1);
         assert_eq!(get(&client, frame).await, rows(0..4));
     }
@@ -85,7 +91,10 @@ async fn a_stream_that_fails_puts_nothing_and_its_error_is_the_source() {
     let client = server.client().await;
     put(&client, "a", PutMode::Error, rows(0..3)).await;
     for frame in ["a", "missing"] {
-        let broken = stream::iter([Ok(rows(3..1000)), Err(std::io::Error::other("the feed broke"))]);
+        let broken = stream::iter([
+            Ok(rows(3..1000)),
+            Err(std::io::Error::other("the feed broke")),
+        ]);
         let request = client.put(frame).mode(PutMode::Append);
         let error = request.send_stream(schema(), broken).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CancelledError);
@@ -97,7 +106,13 @@ async fn a_stream_that_fails_puts_nothing_and_its_error_is_the_source() {
     let store = look_into(&folder).await;
     let frame = store.frame(&"a".to_frame_id().unwrap());
     assert_eq!(frame.snapshot(None).await.unwrap().rows(), 3);
-    assert!(!store.frame(&"missing".to_frame_id().unwrap()).exists().await.unwrap());
+    assert!(
+        !store
+            .frame(&"missing".to_frame_id().unwrap())
+            .exists()
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -106,7 +121,9 @@ async fn a_put_that_its_caller_gives_up_changes_nothing() {
     let client = server.client().await;
     let batch = column("blob", StringArray::from(vec!["x".repeat(1 << 20)]));
     let (mut sender, receiver) = mpsc::channel(0);
-    let putting = client.put("a").send_stream(batch.schema(), receiver.map(Ok::<_, std::io::Error>));
+    let putting = client
+        .put("a")
+        .send_stream(batch.schema(), receiver.map(Ok::<_, std::io::Error>));
     // The way to the server holds about ten of them: once all are sent, it has taken some.
     let feeding = async {
         for _ in 0..24 {
@@ -122,7 +139,13 @@ async fn a_put_that_its_caller_gives_up_changes_nothing() {
     let folder = Arc::clone(server.folder());
     server.stop().await;
     let store = look_into(&folder).await;
-    assert!(!store.frame(&"a".to_frame_id().unwrap()).exists().await.unwrap());
+    assert!(
+        !store
+            .frame(&"a".to_frame_id().unwrap())
+            .exists()
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -171,22 +194,47 @@ async fn no_rows_are_a_frame_too() {
 async fn appended_rows_take_the_types_of_the_frame() {
     let server = Server::start().await;
     let client = server.client().await;
-    put(&client, "text", PutMode::Error, column("s", StringArray::from(vec!["a"]))).await;
-    put(&client, "text", PutMode::Append, column("s", LargeStringArray::from(vec!["b"]))).await;
+    put(
+        &client,
+        "text",
+        PutMode::Error,
+        column("s", StringArray::from(vec!["a"])),
+    )
+    .await;
+    put(
+        &client,
+        "text",
+        PutMode::Append,
+        column("s", LargeStringArray::from(vec!["b"])),
+    )
+    .await;
     let category: DictionaryArray<arrow_array::types::Int8Type> = ["c", "c"].into_iter().collect();
     put(&client, "text", PutMode::Append, column("s", category)).await;
     let nulls = column("s", arrow_array::NullArray::new(1));
     put(&client, "text", PutMode::Append, nulls).await;
     let got = get(&client, "text").await;
     let expected = [Some("a"), Some("b"), Some("c"), Some("c"), None];
-    assert_eq!(texts(&got, "s"), expected.map(|text| text.map(str::to_owned)));
+    assert_eq!(
+        texts(&got, "s"),
+        expected.map(|text| text.map(str::to_owned))
+    );
 
     put(&client, "n", PutMode::Error, rows(0..2)).await;
     let loss = client.put("n").mode(PutMode::Append);
-    let loss = loss.send_batch(column("n", StringArray::from(vec!["2"]))).await;
-    assert_refused(loss, ErrorKind::SchemaError, &["`n` is Utf8", "Int64", "`Text`"]);
+    let loss = loss
+        .send_batch(column("n", StringArray::from(vec!["2"])))
+        .await;
+    assert_refused(
+        loss,
+        ErrorKind::SchemaError,
+        &["`n` is Utf8", "Int64", "`Text`"],
+    );
     let narrow = column("n", Int32Array::from(vec![2]));
-    let narrow = client.put("n").mode(PutMode::Append).send_batch(narrow).await;
+    let narrow = client
+        .put("n")
+        .mode(PutMode::Append)
+        .send_batch(narrow)
+        .await;
     assert_refused(narrow, ErrorKind::SchemaError, &["`Text`", "missing"]);
     assert_eq!(get(&client, "n").await, rows(0..2));
     server.stop().await;
@@ -202,7 +250,13 @@ async fn clients_that_write_at_once_each_get_a_version_and_lose_nothing() {
             let mut versions = Vec::new();
             for put in 0..10 {
                 let stamp = Stamp(writer * 100 + put);
-                versions.push(stamp.put(&client, "a", PutMode::Append).await.unwrap().version);
+                versions.push(
+                    stamp
+                        .put(&client, "a", PutMode::Append)
+                        .await
+                        .unwrap()
+                        .version,
+                );
             }
             assert!(versions.is_sorted());
             versions

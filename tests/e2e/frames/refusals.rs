@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::types::IntervalMonthDayNanoType;
-use arrow_array::{Array, ArrayRef, IntervalMonthDayNanoArray, RecordBatch};
+use arrow_array::{ArrayRef, IntervalMonthDayNanoArray, RecordBatch};
 use arrow_schema::{DataType, Field, Fields, IntervalUnit, Schema, UnionFields, UnionMode};
 use futures::stream;
 use shoots_client::{Error, ErrorKind, PutMode, PutResult, ShootsClient};
@@ -20,7 +20,11 @@ async fn put_without_rows(
     schema: Schema,
 ) -> Result<PutResult, Error> {
     let rows = stream::pending::<Result<RecordBatch, std::io::Error>>();
-    client.put(frame).mode(mode).send_stream(Arc::new(schema), rows).await
+    client
+        .put(frame)
+        .mode(mode)
+        .send_stream(Arc::new(schema), rows)
+        .await
 }
 
 #[tokio::test]
@@ -32,7 +36,11 @@ async fn what_is_missing_is_said_by_name() {
     let kind = ErrorKind::FileNotFoundError;
     for frame in ["b", "nyc/b", "rome/a", "a"] {
         assert_refused(client.get(frame).collect_one().await, kind, &[frame]);
-        assert_refused(client.sql(frame, "select 1").collect_one().await, kind, &[frame]);
+        assert_refused(
+            client.sql(frame, "select 1").collect_one().await,
+            kind,
+            &[frame],
+        );
         assert_refused(client.get(frame).describe().await, kind, &[frame]);
         assert_refused(client.schema(frame).await, kind, &[frame]);
         assert_refused(client.info(frame).await, kind, &[frame]);
@@ -77,11 +85,21 @@ async fn what_cannot_be_stored_is_refused_before_any_row() {
         field("months", DataType::Interval(IntervalUnit::MonthDayNano)),
         field("union", DataType::Union(union, UnionMode::Dense)),
         field("hollow", DataType::Struct(Fields::empty())),
-        field("runs", DataType::RunEndEncoded(ends, Arc::new(field("values", DataType::Int8)))),
-        field("deep", DataType::new_list(DataType::Struct(Fields::empty()), true)),
+        field(
+            "runs",
+            DataType::RunEndEncoded(ends, Arc::new(field("values", DataType::Int8))),
+        ),
+        field(
+            "deep",
+            DataType::new_list(DataType::Struct(Fields::empty()), true),
+        ),
     ];
     let kind = ErrorKind::SchemaError;
-    for (frame, mode) in [("b", PutMode::Error), ("b", PutMode::Append), ("a", PutMode::Replace)] {
+    for (frame, mode) in [
+        ("b", PutMode::Error),
+        ("b", PutMode::Append),
+        ("a", PutMode::Replace),
+    ] {
         for column in &unsupported {
             let schema = Schema::new(vec![field("n", DataType::Int64), column.clone()]);
             let refused = put_without_rows(&client, frame, mode, schema).await;
@@ -89,7 +107,10 @@ async fn what_cannot_be_stored_is_refused_before_any_row() {
         }
         let all = put_without_rows(&client, frame, mode, Schema::new(unsupported.to_vec())).await;
         assert_refused(all, kind, &["months", "union", "hollow", "runs", "deep"]);
-        let double = Schema::new(vec![field("twin", DataType::Int8), field("twin", DataType::Int8)]);
+        let double = Schema::new(vec![
+            field("twin", DataType::Int8),
+            field("twin", DataType::Int8),
+        ]);
         let double = put_without_rows(&client, frame, mode, double).await;
         assert_refused(double, kind, &["twin", "more than once"]);
         let bare = put_without_rows(&client, frame, mode, Schema::empty()).await;
@@ -119,7 +140,11 @@ async fn a_put_that_does_not_suit_the_frame_is_refused_before_any_row() {
         Field::new("more", DataType::Int8, true),
     ]);
     let strange = put_without_rows(&client, "a", PutMode::Append, strange).await;
-    assert_refused(strange, ErrorKind::SchemaError, &["`n`", "`Text`", "`more`"]);
+    assert_refused(
+        strange,
+        ErrorKind::SchemaError,
+        &["`n`", "`Text`", "`more`"],
+    );
     assert_eq!(client.info("a").await.unwrap().summary.version, Some(1));
     server.stop().await;
 }
@@ -140,7 +165,11 @@ async fn a_read_only_server_refuses_every_change_and_answers_the_rest() {
     }
     assert_refused(client.delete("nyc/a").await, kind, &["read-only"]);
     let mode = shoots_client::BucketDeleteMode::Delete;
-    assert_refused(client.delete_bucket("nyc", mode).await, kind, &["read-only"]);
+    assert_refused(
+        client.delete_bucket("nyc", mode).await,
+        kind,
+        &["read-only"],
+    );
     assert_eq!(get(&client, "nyc/a").await, rows(0..3));
     assert_eq!(client.list().all_buckets().send().await.unwrap().len(), 1);
     server.stop().await;
@@ -199,6 +228,9 @@ async fn a_server_that_is_gone_is_unavailable() {
     let put = client.put("a").send_batch(rows(0..1)).await.unwrap_err();
     assert_eq!(put.kind(), ErrorKind::UnavailableError);
     let error = ShootsClient::connect(url.clone()).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::UnavailableError, None));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::UnavailableError, None)
+    );
     assert!(error.to_string().contains(&url), "{error}");
 }

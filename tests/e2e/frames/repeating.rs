@@ -29,7 +29,10 @@ async fn a_commit_keeps_the_message_and_metadata_of_its_put() {
     let [second, first] = history.as_slice() else {
         panic!("{history:?}");
     };
-    assert_eq!(first.message.as_deref(), Some("first of the month: “März” 𝄞"));
+    assert_eq!(
+        first.message.as_deref(),
+        Some("first of the month: “März” 𝄞")
+    );
     let metadata = json!({"source": "almanac", "pages": [1, 2.5, null, {"deep": true}]});
     assert_eq!(first.metadata.as_ref(), metadata.as_object());
     assert_eq!((first.version, &first.commit), (1, &described.commit));
@@ -48,18 +51,30 @@ async fn a_repeated_request_id_is_applied_once() {
     let first = append("monday").send_batch(rows(0..3)).await.unwrap();
     for _ in 0..3 {
         let again = append("monday").send_batch(rows(0..3)).await.unwrap();
-        assert_eq!((again.version, &again.commit), (first.version, &first.commit));
+        assert_eq!(
+            (again.version, &again.commit),
+            (first.version, &first.commit)
+        );
     }
     let other = append("tuesday").send_batch(rows(3..5)).await.unwrap();
     assert_eq!(other.version, 2);
     // The id belongs to the frame: elsewhere it is another put.
-    let elsewhere = client.put("b").request_id("monday").send_batch(rows(0..1)).await.unwrap();
+    let elsewhere = client
+        .put("b")
+        .request_id("monday")
+        .send_batch(rows(0..1))
+        .await
+        .unwrap();
     assert_eq!(elsewhere.rows, 1);
     // A put that made the frame is not told that the frame exists.
     let create = || client.put("c").request_id("create").send_batch(rows(0..2));
     let created = create().await.unwrap();
     assert_eq!(create().await.unwrap().commit, created.commit);
-    let stranger = client.put("c").request_id("another").send_batch(rows(0..2)).await;
+    let stranger = client
+        .put("c")
+        .request_id("another")
+        .send_batch(rows(0..2))
+        .await;
     assert_refused(stranger, ErrorKind::FileExistsError, &["c"]);
     assert_eq!(get(&client, "a").await, rows(0..5));
     server.stop().await;
@@ -69,13 +84,23 @@ async fn a_repeated_request_id_is_applied_once() {
 async fn a_request_id_outlives_the_server() {
     let server = Server::start().await;
     let client = server.client().await;
-    let first = client.put("a").request_id("once").send_batch(rows(0..3)).await.unwrap();
+    let first = client
+        .put("a")
+        .request_id("once")
+        .send_batch(rows(0..3))
+        .await
+        .unwrap();
     put(&client, "a", PutMode::Append, rows(3..4)).await;
     let folder = Arc::clone(server.folder());
     server.kill().await;
     let server = Server::on(&folder, &[]).await;
     let client = server.client().await;
-    let again = client.put("a").request_id("once").send_batch(rows(0..3)).await.unwrap();
+    let again = client
+        .put("a")
+        .request_id("once")
+        .send_batch(rows(0..3))
+        .await
+        .unwrap();
     assert_eq!((again.version, again.commit), (first.version, first.commit));
     assert_eq!(get(&client, "a").await, rows(0..4));
     server.stop().await;
@@ -91,10 +116,13 @@ async fn repetitions_that_arrive_together_are_applied_once() {
     for round in 0..5 {
         let id = format!("round {round}");
         let numbers = round * 10..round * 10 + 10;
-        let puts = clients.iter().flat_map(|client| [client, client]).map(|client| {
-            let put = client.put("a").mode(PutMode::Append).request_id(&id);
-            put.send_batch(rows(numbers.clone()))
-        });
+        let puts = clients
+            .iter()
+            .flat_map(|client| [client, client])
+            .map(|client| {
+                let put = client.put("a").mode(PutMode::Append).request_id(&id);
+                put.send_batch(rows(numbers.clone()))
+            });
         let results = future::try_join_all(puts).await.unwrap();
         for result in &results {
             assert_eq!(result.commit, results[0].commit);

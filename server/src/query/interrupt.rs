@@ -1,0 +1,143 @@
+//! Interrupting a query where DataFusion would not let go.
+//!
+//! A query ends when its stream is dropped, but only at a moment when it waits. Operators that make much out of
+//! little may not wait for hours: a nested-loop join whose filter lets nothing through compares all of one side
+//! with each batch of the other before it does anything else. [`interruptible`] adds the missing moments: joins
+//! and the like yield after some batches, and the filter of a nested-loop join looks whether the query is still
+//! wanted each time that it is asked about a batch.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{FieldRef, Schema};
+use datafusion::common::exec_err;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+/// Whether a query is not wanted any more. Clones are of the same query.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Says that the query is not wanted any more.
+    pub(super) fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The same plan, with more moments at which it can be interrupted.
+pub(super) fn interruptible(
+    plan: Arc<dyn ExecutionPlan>,
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let node = match node.downcast_ref::<NestedLoopJoinExec>() {
+            Some(join) => checked_join(join, interrupt)?.unwrap_or(node),
+            None => node,
+        };
+        let multiplies = node.children().len() > 1 || node.is::<UnnestExec>();
+        Ok(if multiplies {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    })
+    .data()
+}
+
+fn checked_join(
+    join: &NestedLoopJoinExec,
+    interrupt: &Interrupt,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(filter) = join.filter() else {
+        return Ok(None);
+    };
+    let checked = Checked {
+        condition: Arc::clone(filter.expression()),
+        interrupt: interrupt.clone(),
+    };
+    let filter = JoinFilter::new(
+        Arc::new(checked),
+        filter.column_indices().to_vec(),
+        Arc::clone(filter.schema()),
+    );
+    let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
+    let join = NestedLoopJoinExecBuilder::new(left, right, *join.join_type())
+        .with_projection_ref(join.projection().clone())
+        .with_filter(Some(filter))
+        .build()?;
+    Ok(Some(Arc::new(join)))
+}
+
+/// A condition that fails once its query is not wanted any more.
+#[derive(Debug)]
+struct Checked {
+    condition: Arc<dyn PhysicalExpr>,
+    interrupt: Interrupt,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl PartialEq for Checked {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.eq(&other.condition)
+    }
+}
+
+impl Eq for Checked {}
+
+impl Hash for Checked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.condition.hash(state);
+    }
+}
+
+impl PhysicalExpr for Checked {
+    fn return_field(&self, input_schema: &Schema) -> Result<FieldRef> {
+        self.condition.return_field(input_schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        if self.interrupt.requested() {
+            return exec_err!("the query was interrupted");
+        }
+        self.condition.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.condition]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let [condition] = <[_; 1]>::try_from(children)
+            .map_err(|_| DataFusionError::Internal("a check has one condition".into()))?;
+        Ok(Arc::new(Self {
+            condition,
+            interrupt: self.interrupt.clone(),
+        }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt_sql(f)
+    }
+}

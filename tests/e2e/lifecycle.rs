@@ -1,0 +1,176 @@
+//! From readiness to the exit code: signals, calls that are under way, and what keeps a server from starting.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use arrow_flight::FlightData;
+use futures::channel::mpsc;
+use futures::{SinkExt, StreamExt, TryStreamExt, stream};
+use serde_json::json;
+use shoots_client::{ErrorKind, PutMode};
+use tempfile::NamedTempFile;
+use tokio::net::TcpStream;
+
+use crate::peer::{Peer, assert_status, messages};
+use crate::rows::{get, put, rows, schema};
+use crate::server::{Server, binary, fresh_folder, run, until};
+
+/// The schema and two batches of a put into `a`, as messages.
+async fn put_messages() -> Vec<FlightData> {
+    messages(
+        &json!({"name": "a"}),
+        schema(),
+        vec![rows(0..100), rows(100..200)],
+    )
+    .await
+}
+
+async fn no_connection_is_accepted(server: &Server) {
+    let address = server.address();
+    until("the port is closed", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_put_under_way_finishes_after_sigterm() {
+    let mut server = Server::start().await;
+    let mut peer = Peer::of(&server).await;
+    let (mut sender, receiver) = mpsc::channel(0);
+    let mut messages = put_messages().await.into_iter();
+    // That it answers shows that the call has begun.
+    let feeding = sender.send(messages.next().unwrap());
+    let (answers, fed) = futures::join!(peer.flight.do_put(receiver), feeding);
+    let answers = answers.unwrap().into_inner();
+    fed.unwrap();
+
+    server.process().signal("TERM");
+    no_connection_is_accepted(&server).await;
+    assert!(server.process().is_running());
+    for message in messages {
+        sender.send(message).await.unwrap();
+    }
+    drop(sender);
+    let answers: Vec<_> = answers.try_collect().await.unwrap();
+    assert_eq!(answers.len(), 1);
+    let folder = Arc::clone(server.folder());
+    server.ended().await;
+    let server = Server::on(&folder, &[]).await;
+    assert_eq!(get(&server.client().await, "a").await, rows(0..200));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_put_that_outlasts_the_grace_period_is_ended_and_changes_nothing() {
+    let mut server = Server::with(&["--shutdown-grace-seconds", "0"]).await;
+    let mut peer = Peer::of(&server).await;
+    let endless = stream::iter(put_messages().await).chain(stream::pending());
+    let answers = peer.flight.do_put(endless).await.unwrap().into_inner();
+    server.process().signal("TERM");
+    let outcome = answers.try_collect::<Vec<_>>().await;
+    assert_status(outcome, ErrorKind::UnavailableError, &["stopping"]);
+    let folder = Arc::clone(server.folder());
+    server.ended().await;
+    let server = Server::on(&folder, &[]).await;
+    assert!(!server.client().await.exists("a").await.unwrap());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_wait() {
+    let mut server = Server::with(&["--shutdown-grace-seconds", "600"]).await;
+    let mut peer = Peer::of(&server).await;
+    let endless = stream::iter(put_messages().await).chain(stream::pending());
+    let _answers = peer.flight.do_put(endless).await.unwrap();
+    server.process().signal("TERM");
+    no_connection_is_accepted(&server).await;
+    server.process().signal("TERM");
+    let status = server.process().exit().await;
+    assert_eq!(status.code(), Some(1));
+    assert!(server.process().log().contains("SIGTERM again"));
+}
+
+#[tokio::test]
+async fn sigint_and_sigterm_end_an_idle_server_in_order() {
+    for signal in ["INT", "TERM"] {
+        let mut server = Server::start().await;
+        let client = server.client().await;
+        put(&client, "a", PutMode::Error, rows(0..3)).await;
+        server.process().signal(signal);
+        until("the signal is logged", async || {
+            server.process().log().contains(&format!("SIG{signal}"))
+        })
+        .await;
+        server.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn what_prevents_the_start_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = fresh_folder();
+    let file = NamedTempFile::new().unwrap();
+    let below_a_file = file.path().join("buckets");
+    let missing = folder.path().join("missing");
+    let folder = folder.path().to_str().unwrap();
+    let below_a_file = below_a_file.to_str().unwrap();
+    let missing = missing.to_str().unwrap();
+    for (arguments, code, words) in [
+        (
+            vec![
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port,
+                "--bucket-dir",
+                folder,
+            ],
+            1,
+            ["cannot listen on", &port],
+        ),
+        (
+            vec!["--host", "no.such.host.invalid", "--bucket-dir", folder],
+            1,
+            ["cannot listen on", "no.such.host"],
+        ),
+        (
+            vec!["--port", "0", "--bucket-dir", below_a_file],
+            1,
+            ["cannot use", below_a_file],
+        ),
+        (
+            vec!["--port", "0", "--bucket-dir", missing, "--read-only"],
+            1,
+            ["cannot use", missing],
+        ),
+        (
+            vec!["--port", "0", "--bucket-dir", "ftp://host/x"],
+            1,
+            ["cannot use", "ftp://"],
+        ),
+        (vec!["--port", "many"], 1, ["--port", "many"]),
+        (vec!["--log-format", "xml"], 1, ["--log-format", "xml"]),
+        (
+            vec!["--log-level", "shoots=loudly"],
+            1,
+            ["log_level", "loudly"],
+        ),
+        (vec!["--config", missing], 1, ["shoots-server", missing]),
+        (vec!["--prot", "1"], 2, ["--prot", "--help"]),
+    ] {
+        let (status, out, log) = run(binary().args(&arguments)).await;
+        assert_eq!(
+            (status, out.as_str()),
+            (Some(code), ""),
+            "{arguments:?}: {log}"
+        );
+        for word in words {
+            assert!(log.contains(word), "{arguments:?}: {log}");
+        }
+        if code == 1 {
+            assert_eq!(log.lines().count(), 1, "{arguments:?}: {log}");
+        }
+    }
+}
