@@ -8,6 +8,8 @@
 //! the run the time, bytes, object writes and fsyncs of one append. Then the same put to frames that are new, and
 //! the rows of the whole frame read back, against a frame that got the same rows in one put.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;

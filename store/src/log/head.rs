@@ -46,16 +46,16 @@ impl LogReader {
     pub(crate) async fn newest(&self, known: Option<Arc<Entry>>) -> Result<Option<Arc<Entry>>> {
         let start = match known {
             Some(known) => Some(known),
-            None => self.from_hint().await?,
+            None => self.hinted().await?,
         };
         match start {
             Some(entry) => Ok(Some(self.forward(entry).await?)),
-            None => self.from_listing().await,
+            None => self.listed().await,
         }
     }
 
     /// An entry near the newest, if there is a hint and it does not lie.
-    async fn from_hint(&self) -> Result<Option<Arc<Entry>>> {
+    async fn hinted(&self) -> Result<Option<Arc<Entry>>> {
         let Some(hint) = self.objects.read(&self.paths.hint()).await? else {
             return Ok(None);
         };
@@ -77,10 +77,10 @@ impl LogReader {
                 None => return Ok(entry),
             }
         }
-        self.from_listing().await.map(|listed| listed.unwrap_or(entry))
+        self.listed().await.map(|found| found.unwrap_or(entry))
     }
 
-    async fn from_listing(&self) -> Result<Option<Arc<Entry>>> {
+    async fn listed(&self) -> Result<Option<Arc<Entry>>> {
         let objects = self.objects.list_all(&self.paths.log()).await?;
         let sequences = objects
             .iter()

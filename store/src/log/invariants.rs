@@ -69,7 +69,7 @@ fn commit_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
-    let start = before.map_or((0, 0, 0), |entry| counts(entry));
+    let start = before.map_or((0, 0, 0), counts);
     let end = after.commits.iter().fold(start, |counts, (_, commit)| {
         let counts = if commit.operation.clears() { (0, 0, 0) } else { counts };
         commit.added.iter().fold(counts, |(rows, bytes, segments), added| {

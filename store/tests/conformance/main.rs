@@ -3,6 +3,9 @@
 //! A test is a function of a [`place::Place`]; `on_every_place!` runs it on a local folder and in memory. A new
 //! backend adds one line there.
 
+// Everything here is a test to the lints, functions without `#[test]` too.
+#![cfg(test)]
+
 mod buckets;
 mod faults;
 mod frames;
