@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
-    RecordBatch, StringArray, TimestampNanosecondArray,
+    Array, ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+    Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -121,8 +121,13 @@ fn columns() -> Result<Vec<Column>, Box<dyn Error>> {
             level
         })
         .collect();
-    let prices: Vec<f64> = walk.iter().map(|price| (price * 100.0).round() / 100.0).collect();
-    let ids: Vec<i64> = (0..ROWS as i64).map(|row| 1_000_000_000 + row * 3).collect();
+    let prices: Vec<f64> = walk
+        .iter()
+        .map(|price| (price * 100.0).round() / 100.0)
+        .collect();
+    let ids: Vec<i64> = (0..ROWS as i64)
+        .map(|row| 1_000_000_000 + row * 3)
+        .collect();
     let random: Vec<i64> = (0..ROWS).map(|_| dice.roll() as i64).collect();
     let small: Vec<i32> = (0..ROWS).map(|_| (dice.roll() % 1_000) as i32).collect();
     let second = 1_000_000_000;
@@ -136,7 +141,16 @@ fn columns() -> Result<Vec<Column>, Box<dyn Error>> {
     let symbols: Vec<&str> = (0..ROWS)
         .map(|_| names[(dice.roll() % 500) as usize].as_str())
         .collect();
-    let words = ["late", "early", "departure", "arrival", "wind", "gate", "north", "of"];
+    let words = [
+        "late",
+        "early",
+        "departure",
+        "arrival",
+        "wind",
+        "gate",
+        "north",
+        "of",
+    ];
     let text: Vec<String> = (0..ROWS)
         .map(|row| {
             let mut text = format!("{row}:");
@@ -151,19 +165,43 @@ fn columns() -> Result<Vec<Column>, Box<dyn Error>> {
         small.iter().map(|cents| i128::from(*cents) * 1_000_000_007),
     )
     .with_precision_and_scale(20, 2)?;
-    let flags: Vec<bool> = (0..ROWS).map(|_| dice.roll() % 3 == 0).collect();
+    let flags: Vec<bool> = (0..ROWS).map(|_| dice.roll().is_multiple_of(3)).collect();
     let category: DictionaryArray<Int32Type> = symbols.iter().copied().collect();
     let time = |values| Arc::new(TimestampNanosecondArray::from_iter_values(values)) as ArrayRef;
     Ok(vec![
-        ("float, random walk", Arc::new(Float64Array::from(walk)), floats()?),
-        ("float, prices of two digits", Arc::new(Float64Array::from(prices)), floats()?),
-        ("integer, rising ids", Arc::new(Int64Array::from(ids)), integers()?),
-        ("integer, random", Arc::new(Int64Array::from(random)), integers()?),
-        ("integer, below 1000", Arc::new(Int32Array::from(small)), integers()?),
+        (
+            "float, random walk",
+            Arc::new(Float64Array::from(walk)),
+            floats()?,
+        ),
+        (
+            "float, prices of two digits",
+            Arc::new(Float64Array::from(prices)),
+            floats()?,
+        ),
+        (
+            "integer, rising ids",
+            Arc::new(Int64Array::from(ids)),
+            integers()?,
+        ),
+        (
+            "integer, random",
+            Arc::new(Int64Array::from(random)),
+            integers()?,
+        ),
+        (
+            "integer, below 1000",
+            Arc::new(Int32Array::from(small)),
+            integers()?,
+        ),
         ("time, regular", time(regular), integers()?),
         ("time, jittered", time(jittered), integers()?),
         ("category, 500 symbols", Arc::new(category), texts()?),
-        ("string, 500 symbols", Arc::new(StringArray::from(symbols)), texts()?),
+        (
+            "string, 500 symbols",
+            Arc::new(StringArray::from(symbols)),
+            texts()?,
+        ),
         ("string, text", Arc::new(StringArray::from(text)), texts()?),
         ("decimal of 20 digits", Arc::new(decimals), fixed()?),
         ("boolean", Arc::new(BooleanArray::from(flags)), booleans()?),
@@ -189,10 +227,26 @@ fn floats() -> Result<Vec<Candidate>, Box<dyn Error>> {
         candidate("plain", Encoding::PLAIN, UNCOMPRESSED),
         candidate("plain, lz4", Encoding::PLAIN, LZ4_RAW),
         candidate("plain, zstd 1", Encoding::PLAIN, zstd()?),
-        candidate("byte stream split", Encoding::BYTE_STREAM_SPLIT, UNCOMPRESSED),
-        candidate("byte stream split, lz4", Encoding::BYTE_STREAM_SPLIT, LZ4_RAW),
-        candidate("byte stream split, snappy", Encoding::BYTE_STREAM_SPLIT, SNAPPY),
-        candidate("byte stream split, zstd 1", Encoding::BYTE_STREAM_SPLIT, zstd()?),
+        candidate(
+            "byte stream split",
+            Encoding::BYTE_STREAM_SPLIT,
+            UNCOMPRESSED,
+        ),
+        candidate(
+            "byte stream split, lz4",
+            Encoding::BYTE_STREAM_SPLIT,
+            LZ4_RAW,
+        ),
+        candidate(
+            "byte stream split, snappy",
+            Encoding::BYTE_STREAM_SPLIT,
+            SNAPPY,
+        ),
+        candidate(
+            "byte stream split, zstd 1",
+            Encoding::BYTE_STREAM_SPLIT,
+            zstd()?,
+        ),
         candidate("dictionary, snappy", Encoding::PLAIN, SNAPPY),
     ])
 }
@@ -203,7 +257,11 @@ fn integers() -> Result<Vec<Candidate>, Box<dyn Error>> {
         candidate("plain", Encoding::PLAIN, UNCOMPRESSED),
         candidate("plain, lz4", Encoding::PLAIN, LZ4_RAW),
         candidate("plain, zstd 1", Encoding::PLAIN, zstd()?),
-        candidate("byte stream split, lz4", Encoding::BYTE_STREAM_SPLIT, LZ4_RAW),
+        candidate(
+            "byte stream split, lz4",
+            Encoding::BYTE_STREAM_SPLIT,
+            LZ4_RAW,
+        ),
         candidate("delta", Encoding::DELTA_BINARY_PACKED, UNCOMPRESSED),
         candidate("delta, lz4", Encoding::DELTA_BINARY_PACKED, LZ4_RAW),
         candidate("delta, zstd 1", Encoding::DELTA_BINARY_PACKED, zstd()?),
@@ -218,14 +276,30 @@ fn texts() -> Result<Vec<Candidate>, Box<dyn Error>> {
         candidate("plain", Encoding::PLAIN, UNCOMPRESSED),
         candidate("plain, lz4", Encoding::PLAIN, LZ4_RAW),
         candidate("plain, zstd 1", Encoding::PLAIN, zstd()?),
-        candidate("delta length", Encoding::DELTA_LENGTH_BYTE_ARRAY, UNCOMPRESSED),
-        candidate("delta length, lz4", Encoding::DELTA_LENGTH_BYTE_ARRAY, LZ4_RAW),
-        candidate("delta length, zstd 1", Encoding::DELTA_LENGTH_BYTE_ARRAY, zstd()?),
+        candidate(
+            "delta length",
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            UNCOMPRESSED,
+        ),
+        candidate(
+            "delta length, lz4",
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            LZ4_RAW,
+        ),
+        candidate(
+            "delta length, zstd 1",
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            zstd()?,
+        ),
         candidate("dictionary, else plain", Encoding::PLAIN, UNCOMPRESSED),
         candidate("dictionary, else plain, lz4", Encoding::PLAIN, LZ4_RAW),
         candidate("dictionary, else plain, snappy", Encoding::PLAIN, SNAPPY),
         candidate("dictionary, else plain, zstd 1", Encoding::PLAIN, zstd()?),
-        candidate("dictionary, else delta length, lz4", Encoding::DELTA_LENGTH_BYTE_ARRAY, LZ4_RAW),
+        candidate(
+            "dictionary, else delta length, lz4",
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            LZ4_RAW,
+        ),
     ])
 }
 
@@ -234,8 +308,16 @@ fn fixed() -> Result<Vec<Candidate>, Box<dyn Error>> {
         candidate("plain", Encoding::PLAIN, Compression::UNCOMPRESSED),
         candidate("plain, lz4", Encoding::PLAIN, Compression::LZ4_RAW),
         candidate("plain, zstd 1", Encoding::PLAIN, zstd()?),
-        candidate("byte stream split, lz4", Encoding::BYTE_STREAM_SPLIT, Compression::LZ4_RAW),
-        candidate("delta byte array", Encoding::DELTA_BYTE_ARRAY, Compression::UNCOMPRESSED),
+        candidate(
+            "byte stream split, lz4",
+            Encoding::BYTE_STREAM_SPLIT,
+            Compression::LZ4_RAW,
+        ),
+        candidate(
+            "delta byte array",
+            Encoding::DELTA_BYTE_ARRAY,
+            Compression::UNCOMPRESSED,
+        ),
     ])
 }
 

@@ -525,3 +525,6 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     };
     cast_with_options(array, to, &exact)
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,95 @@ fn same_kind(described: &str, field: &Field) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// As pandas 3.1 and pyarrow 26 describe a frame with a text index and a categorical, shortened.
+    const DESCRIPTION: &str = r#"{"index_columns": ["__index_level_0__", {"kind": "range", "name": null, "start": 0,
+        "stop": 3, "step": 1}], "column_indexes": [{"name": null, "field_name": null}], "columns": [
+        {"name": "a", "field_name": "a", "pandas_type": "int64", "numpy_type": "Int64"},
+        {"name": "b", "pandas_type": "unicode", "numpy_type": "object"},
+        {"name": "c", "field_name": "c", "pandas_type": "categorical", "metadata": {"ordered": true}},
+        {"name": null, "field_name": "__index_level_0__", "pandas_type": "unicode"}],
+        "creator": {"library": "pyarrow"}, "pandas_version": "3.1.1"}"#;
+
+    fn reduced(description: &str, fields: Vec<Field>) -> Value {
+        let metadata = HashMap::from([(KEY.to_owned(), description.to_owned())]);
+        let schema = Schema::new_with_metadata(fields, metadata);
+        let reduced = reduce(&schema);
+        assert_eq!(reduced.fields(), schema.fields());
+        serde_json::from_str(&reduced.metadata()[KEY]).unwrap()
+    }
+
+    fn names(description: &Value) -> Vec<&str> {
+        let columns = description["columns"].as_array().unwrap();
+        columns
+            .iter()
+            .map(|column| column["name"].as_str().unwrap_or("-"))
+            .collect()
+    }
+
+    fn field(name: &str, data_type: DataType) -> Field {
+        Field::new(name, data_type, true)
+    }
+
+    fn category() -> DataType {
+        DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8))
+    }
+
+    #[test]
+    fn columns_and_index_that_are_left_out_are_no_longer_described() {
+        let description = reduced(
+            DESCRIPTION,
+            vec![field("b", DataType::Utf8), field("c", category())],
+        );
+        assert_eq!(names(&description), ["b", "c"]);
+        let index = description["index_columns"].as_array().unwrap();
+        assert_eq!(index.len(), 1);
+        assert_eq!(index[0]["kind"], "range");
+        assert_eq!(description["creator"]["library"], "pyarrow");
+        assert_eq!(description["columns"][1]["metadata"]["ordered"], true);
+    }
+
+    #[test]
+    fn a_whole_table_keeps_its_description_to_the_letter() {
+        let fields = vec![
+            field("a", DataType::Int64),
+            field("b", DataType::LargeUtf8),
+            field("c", category()),
+            field("__index_level_0__", DataType::Utf8View),
+        ];
+        let metadata = HashMap::from([(KEY.to_owned(), DESCRIPTION.to_owned())]);
+        let schema = Schema::new_with_metadata(fields, metadata);
+        assert_eq!(reduce(&schema), schema);
+    }
+
+    #[test]
+    fn a_column_that_a_query_made_anew_is_not_described_as_the_old_one() {
+        let fields = vec![
+            field("a", DataType::Float64),
+            field("b", DataType::Int64),
+            field("c", DataType::Utf8),
+        ];
+        assert!(names(&reduced(DESCRIPTION, fields)).is_empty());
+        let ints = vec![field("a", DataType::Int32)];
+        assert_eq!(names(&reduced(DESCRIPTION, ints)), ["a"]);
+    }
+
+    #[test]
+    fn descriptions_that_are_not_understood_stay() {
+        for strange in ["", "null", "[]", "{\"columns\": 3}", "not json"] {
+            let metadata = HashMap::from([(KEY.to_owned(), strange.to_owned())]);
+            let schema = Schema::new_with_metadata(vec![field("a", DataType::Int8)], metadata);
+            assert_eq!(reduce(&schema), schema);
+        }
+        let item = Arc::new(field("item", DataType::Int8));
+        let plain = Schema::new(vec![field("a", DataType::List(item))]);
+        assert_eq!(reduce(&plain), plain);
+    }
+}

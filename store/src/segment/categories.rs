@@ -182,13 +182,16 @@ fn capacity(key: &DataType) -> usize {
     }
 }
 
+/// Where each of some values is in a dictionary; nowhere, for a null.
+type Positions = Arc<[Option<usize>]>;
+
 /// A dictionary as a segment recorded it.
 pub(crate) struct Recorded {
     values: ArrayRef,
     index: Index,
     /// The last dictionary that was translated, and where its values are here: Parquet's reader gives all batches
     /// of a row group the same one.
-    last: Mutex<Option<(ArrayRef, Arc<[Option<usize>]>)>>,
+    last: Mutex<Option<(ArrayRef, Positions)>>,
 }
 
 impl Recorded {
@@ -217,7 +220,7 @@ impl Recorded {
         restore: impl Fn(&ArrayRef) -> Result<ArrayRef, ArrowError>,
     ) -> Result<ArrayRef, ArrowError> {
         if self.values.len() > capacity(key) {
-            return Err(ArrowError::DictionaryKeyOverflowError);
+            return Err(too_many(key));
         }
         let (positions, codes) = match array.as_dictionary_opt::<Int32Type>() {
             Some(dictionary) => (
@@ -233,14 +236,14 @@ impl Recorded {
         &self,
         values: &ArrayRef,
         restore: impl Fn(&ArrayRef) -> Result<ArrayRef, ArrowError>,
-    ) -> Result<Arc<[Option<usize>]>, ArrowError> {
+    ) -> Result<Positions, ArrowError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, positions)) = &*last
             && known.to_data().ptr_eq(&values.to_data())
         {
             return Ok(Arc::clone(positions));
         }
-        let positions: Arc<[Option<usize>]> = self.find(&restore(values)?)?.into();
+        let positions: Positions = self.find(&restore(values)?)?.into();
         *last = Some((Arc::clone(values), Arc::clone(&positions)));
         Ok(positions)
     }
@@ -275,7 +278,7 @@ pub(crate) fn encode(
     let mut firsts: Vec<u64> = index.positions.values().map(|at| *at as u64).collect();
     firsts.sort_unstable();
     if firsts.len() > capacity(key) {
-        return Err(ArrowError::DictionaryKeyOverflowError);
+        return Err(too_many(key));
     }
     let mut dense = vec![0; values.len()];
     for (place, first) in firsts.iter().enumerate() {
@@ -349,12 +352,7 @@ pub(crate) fn with_keys(array: &ArrayRef, key: &DataType) -> Result<ArrayRef, Ar
     let values = dictionary.values();
     if values.len() > capacity(key) {
         let plain = arrow_select::take::take(values, dictionary.keys(), None)?;
-        return encode(&plain, key, |values| Ok(Arc::clone(values))).map_err(
-            |problem| match problem {
-                ArrowError::DictionaryKeyOverflowError => too_many(key),
-                other => other,
-            },
-        );
+        return encode(&plain, key, |values| Ok(Arc::clone(values)));
     }
     let to = DataType::Dictionary(Box::new(key.clone()), Box::new(values.data_type().clone()));
     arrow_cast::cast(array, &to)

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 use super::categories::{Growth, Union};
 use super::encoding;
-use super::reader::DictionaryRecord;
+use super::record;
 use super::size::plain_size;
 use super::storage;
 use crate::error::{Error, Result};
@@ -364,7 +364,7 @@ impl OpenSegment {
             chunk.append_to_row_group(&mut group).map_err(unencodable)?;
         }
         group.close().map_err(unencodable)?;
-        record_dictionaries(&mut file, &unions)?;
+        record::write(&mut file, &unions)?;
         let bytes: Bytes = file.into_inner().map_err(unencodable)?.into();
         let hash = blake3::hash(&bytes).to_hex().to_string();
         Ok(EncodedSegment {
@@ -402,32 +402,6 @@ impl OpenColumn {
     }
 }
 
-/// Writes the dictionaries behind the pages and says in the footer where they are.
-fn record_dictionaries(
-    file: &mut SerializedFileWriter<Vec<u8>>,
-    unions: &[(&String, Vec<Union>)],
-) -> Result<()> {
-    let mut records = Vec::new();
-    for (column, unions) in unions {
-        for (number, union) in unions.iter().enumerate() {
-            let record = union.record().map_err(invalid_rows)?;
-            let offset = file.bytes_written() as u64;
-            file.write_all(&record)
-                .map_err(|problem| Error::io("encoding a segment", problem))?;
-            records.push(DictionaryRecord {
-                column: (*column).clone(),
-                number,
-                offset,
-                length: record.len() as u64,
-            });
-        }
-    }
-    if !records.is_empty() {
-        file.append_key_value_metadata(DictionaryRecord::to_metadata(&records)?);
-    }
-    Ok(())
-}
-
 fn batch_dictionaries(batch: &RecordBatch) -> Vec<Vec<ArrayRef>> {
     batch
         .columns()
@@ -449,3 +423,6 @@ fn invalid_rows(problem: ArrowError) -> Error {
 fn unencodable(problem: ParquetError) -> Error {
     Error::io("encoding a segment", problem)
 }
+
+#[cfg(test)]
+mod tests;

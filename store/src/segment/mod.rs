@@ -8,7 +8,8 @@
 //!
 //! - [`storage`] turns columns into the form that Parquet holds exactly, and back: the only place that knows where
 //!   the two differ;
-//! - [`categories`] keeps dictionaries: their values, the values' order, and what no row uses;
+//! - [`categories`] keeps dictionaries (their values, the values' order, and what no row uses), and [`record`] says
+//!   where in the file;
 //! - [`encoding`] chooses how each column is encoded, by measurement;
 //! - [`SegmentEncoder`] turns record batches into segments of bounded size, without any I/O;
 //! - [`ObjectReader`] fetches byte ranges of a stored object, and [`read`] turns them into record batches again:
@@ -21,11 +22,11 @@ mod encoder;
 mod encoding;
 #[cfg(test)]
 mod fidelity;
-#[cfg(test)]
-mod samples;
-
 mod object;
 mod reader;
+mod record;
+#[cfg(test)]
+mod samples;
 mod size;
 mod storage;
 

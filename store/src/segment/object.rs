@@ -43,12 +43,18 @@ impl ObjectReader {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
     /// Where the object is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many bytes were fetched so far, by this reader and its clones.
+    #[cfg(test)]
     pub(crate) fn bytes_fetched(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.fetched)
     }
@@ -67,6 +73,14 @@ impl ObjectReader {
             Ok(parts) => parts,
             Err(problem) => return Err(self.explain(problem).await),
         };
+        let whole =
+            |(range, part): (&Range<u64>, &Bytes)| range.end - range.start == part.len() as u64;
+        if parts.len() != ranges.len() || !ranges.iter().zip(&parts).all(whole) {
+            return Err(ParquetError::EOF(format!(
+                "it ends before its {} bytes",
+                self.size
+            )));
+        }
         let bytes: usize = parts.iter().map(Bytes::len).sum();
         self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(parts)
@@ -84,7 +98,7 @@ impl ObjectReader {
     }
 
     /// The part of the tail that is `range`, if the tail was read and has all of it.
-    fn from_tail(&self, range: &Range<u64>) -> Option<Bytes> {
+    fn tail_part(&self, range: &Range<u64>) -> Option<Bytes> {
         let tail = self.tail.as_ref()?;
         let start = self.size - tail.len() as u64;
         if range.start < start || range.end > self.size || range.start > range.end {
@@ -97,7 +111,8 @@ impl ObjectReader {
     async fn read_tail(&mut self) -> Result<(), ParquetError> {
         if self.tail.is_none() && self.size > 0 {
             let start = self.size.saturating_sub(TAIL_BYTES);
-            self.tail = self.fetch(&[start..self.size]).await?.pop();
+            let range = start..self.size;
+            self.tail = self.fetch(std::slice::from_ref(&range)).await?.pop();
         }
         Ok(())
     }
@@ -106,7 +121,7 @@ impl ObjectReader {
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         async move {
-            if let Some(bytes) = self.from_tail(&range) {
+            if let Some(bytes) = self.tail_part(&range) {
                 return Ok(bytes);
             }
             let mut parts = self.fetch(std::slice::from_ref(&range)).await?;
@@ -123,7 +138,7 @@ impl AsyncFileReader for ObjectReader {
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         async move {
             let known: Option<Vec<Bytes>> =
-                ranges.iter().map(|range| self.from_tail(range)).collect();
+                ranges.iter().map(|range| self.tail_part(range)).collect();
             match known {
                 Some(parts) => Ok(parts),
                 None => self.fetch(&ranges).await,

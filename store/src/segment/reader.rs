@@ -14,60 +14,24 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use futures::future::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData};
-use serde::{Deserialize, Serialize};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::categories::Recorded;
 use super::object::ObjectReader;
+use super::record::{self, DictionaryRecord};
 use super::storage;
 use crate::error::{Error, Result};
-use crate::schema::nested::dictionary_count;
 
 /// Record batches of one file, in the order of its rows.
 pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
-
-/// The footer entry that says where a segment's dictionaries are recorded.
-const DICTIONARIES_KEY: &str = "shoots.dictionaries";
-
-/// Where one dictionary of a segment is recorded: the `number`th (from 0, depth first) of a column.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct DictionaryRecord {
-    pub(crate) column: String,
-    pub(crate) number: usize,
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
-}
-
-impl DictionaryRecord {
-    /// The footer entry for `records`.
-    pub(crate) fn to_metadata(records: &[Self]) -> Result<KeyValue> {
-        let json = serde_json::to_string(records)
-            .map_err(|problem| Error::io("encoding a segment", problem))?;
-        Ok(KeyValue::new(DICTIONARIES_KEY.to_owned(), json))
-    }
-
-    fn from_metadata(metadata: &ParquetMetaData, object: &ObjectReader) -> Result<Vec<Self>> {
-        let entry = metadata
-            .file_metadata()
-            .key_value_metadata()
-            .and_then(|entries| entries.iter().find(|entry| entry.key == DICTIONARIES_KEY))
-            .and_then(|entry| entry.value.as_deref());
-        match entry {
-            Some(json) => {
-                serde_json::from_str(json).map_err(|problem| Error::damaged(object.path(), problem))
-            }
-            None => Ok(Vec::new()),
-        }
-    }
-}
 
 /// Who wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +66,12 @@ pub(crate) struct PlainFile {
 ///
 /// A dictionary with keys of 8 or 16 bits gets keys of 32: in such a file dictionaries are not recorded, and the
 /// union that a reader sees of them may have more values than small keys can tell apart.
-pub(crate) async fn plain_schema(mut file: ObjectReader) -> Result<PlainFile> {
+pub(crate) async fn plain_schema(file: ObjectReader) -> Result<PlainFile> {
+    let object = file.clone();
+    guarded(&object, describe(file)).await
+}
+
+async fn describe(mut file: ObjectReader) -> Result<PlainFile> {
     let metadata = load(&mut file).await?;
     let file_metadata = metadata.file_metadata();
     let inferred = parquet_to_arrow_schema(
@@ -116,7 +85,7 @@ pub(crate) async fn plain_schema(mut file: ObjectReader) -> Result<PlainFile> {
         .map(|field| storage::with_wide_keys(field))
         .collect();
     let mut schema_metadata = inferred.metadata().clone();
-    schema_metadata.remove(DICTIONARIES_KEY);
+    schema_metadata.remove(DictionaryRecord::KEY);
     let schema = Schema::new_with_metadata(fields, schema_metadata);
     Ok(PlainFile {
         schema: Arc::new(schema),
@@ -126,6 +95,16 @@ pub(crate) async fn plain_schema(mut file: ObjectReader) -> Result<PlainFile> {
 
 /// Reads `rows` of a file whose rows are of `schema`. The batches' schema is `schema`, projected.
 pub(crate) async fn read(
+    file: ObjectReader,
+    origin: Origin,
+    schema: &SchemaRef,
+    rows: Rows,
+) -> Result<BatchStream> {
+    let object = file.clone();
+    guarded(&object, start(file, origin, schema, rows)).await
+}
+
+async fn start(
     mut file: ObjectReader,
     origin: Origin,
     schema: &SchemaRef,
@@ -149,7 +128,7 @@ pub(crate) async fn read(
         return Ok(unread(output, count, batch_rows, file.path().to_string()));
     }
     let dictionaries = match origin {
-        Origin::Segment => layout.dictionaries(&metadata, &output, &mut file).await?,
+        Origin::Segment => record::load(&metadata, &output, &mut file).await?,
         Origin::Plain => output.fields().iter().map(|_| Vec::new()).collect(),
     };
     let mask = ProjectionMask::roots(
@@ -173,15 +152,15 @@ pub(crate) async fn read(
         .build()
         .map_err(|problem| failed(&object, problem))?;
     let places = layout.places;
+    let decoded_from = object.clone();
+    let batches = batches.map(move |batch| {
+        let batch = batch.map_err(|problem| failed(&decoded_from, problem))?;
+        restore(&batch, &output, &places, &dictionaries)
+            .map_err(|problem| Error::damaged(decoded_from.path(), problem))
+    });
     Ok(AssertUnwindSafe(batches)
         .catch_unwind()
-        .map(move |batch| {
-            let batch = batch
-                .map_err(|panic| gave_up(&object, panic.as_ref()))?
-                .map_err(|problem| failed(&object, problem))?;
-            restore(&batch, &output, &places, &dictionaries)
-                .map_err(|problem| Error::damaged(object.path(), problem))
-        })
+        .map(move |batch| batch.unwrap_or_else(|panic| Err(gave_up(&object, panic.as_ref()))))
         .boxed())
 }
 
@@ -234,47 +213,6 @@ impl Layout {
             places,
         })
     }
-
-    /// The recorded dictionaries of the wanted columns.
-    async fn dictionaries(
-        &self,
-        metadata: &ParquetMetaData,
-        output: &Schema,
-        file: &mut ObjectReader,
-    ) -> Result<Vec<Vec<Option<Recorded>>>> {
-        let records = DictionaryRecord::from_metadata(metadata, file)?;
-        let mut slots: Vec<Vec<Option<Recorded>>> = output
-            .fields()
-            .iter()
-            .map(|field| {
-                let count = dictionary_count(field.data_type());
-                std::iter::repeat_with(|| None).take(count).collect()
-            })
-            .collect();
-        let mut wanted = Vec::new();
-        let mut ranges = Vec::new();
-        for record in &records {
-            for (column, field) in output.fields().iter().enumerate() {
-                if *field.name() == record.column && record.number < slots[column].len() {
-                    wanted.push((column, record.number));
-                    ranges.push(record.offset..record.offset.saturating_add(record.length));
-                }
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(slots);
-        }
-        let parts = file
-            .get_byte_ranges(ranges)
-            .await
-            .map_err(|problem| failed(file, problem))?;
-        for ((column, number), bytes) in wanted.into_iter().zip(parts) {
-            let recorded =
-                Recorded::parse(&bytes).map_err(|problem| Error::damaged(file.path(), problem))?;
-            slots[column][number] = Some(recorded);
-        }
-        Ok(slots)
-    }
 }
 
 fn restore(
@@ -319,13 +257,8 @@ fn unread(output: SchemaRef, count: u64, batch_rows: usize, object: String) -> B
 
 async fn load(file: &mut ObjectReader) -> Result<Arc<ParquetMetaData>> {
     let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-    let object = file.clone();
-    let metadata = AssertUnwindSafe(file.get_metadata(Some(&options)))
-        .catch_unwind()
-        .await;
-    metadata
-        .map_err(|panic| gave_up(&object, panic.as_ref()))?
-        .map_err(|problem| failed(&object, problem))
+    let metadata = file.get_metadata(Some(&options)).await;
+    metadata.map_err(|problem| failed(file, problem))
 }
 
 fn row_count(metadata: &ParquetMetaData, file: &ObjectReader) -> Result<u64> {
@@ -346,8 +279,14 @@ fn as_usize(rows: u64) -> usize {
     usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
+/// Awaits `work` on a file, and turns a panic into an error.
+async fn guarded<T>(file: &ObjectReader, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Err(gave_up(file, panic.as_ref())))
+}
+
 /// Reading failed: because of the storage, or because of what the file holds.
-fn failed(file: &ObjectReader, problem: ParquetError) -> Error {
+pub(crate) fn failed(file: &ObjectReader, problem: ParquetError) -> Error {
     match problem {
         ParquetError::External(source) => match source.downcast::<object_store::Error>() {
             Ok(missing) if matches!(*missing, object_store::Error::NotFound { .. }) => {
@@ -369,3 +308,6 @@ fn gave_up(file: &ObjectReader, panic: &(dyn Any + Send)) -> Error {
         .unwrap_or("for no reason it tells");
     Error::damaged(file.path(), format!("decoding gave up: {told}"))
 }
+
+#[cfg(test)]
+mod tests;

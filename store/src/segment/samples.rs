@@ -1,4 +1,5 @@
-//! Arrays of every type for tests: awkward values, any mix of nulls, always the same for the same seed.
+//! Arrays of every type for tests (awkward values, any mix of nulls, always the same for the same seed), and segments
+//! of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,15 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_data::ArrayData;
-use arrow_schema::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::executor::block_on;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::{EncodedSegment, Limits, ObjectReader, Origin, Rows, SegmentEncoder, read};
 
 /// Which rows are null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -469,4 +478,46 @@ fn blob(dice: &mut Dice) -> Vec<u8> {
 /// A batch with one column.
 pub(super) fn one_column(field: Field, array: ArrayRef) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap()
+}
+
+/// The segments that batches become.
+pub(super) fn encode(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    limits: Limits,
+) -> Vec<EncodedSegment> {
+    let mut encoder = SegmentEncoder::new(Arc::clone(schema), limits).unwrap();
+    let mut segments = Vec::new();
+    for batch in batches {
+        segments.extend(encoder.push(batch).unwrap());
+    }
+    segments.extend(encoder.finish().unwrap());
+    segments
+}
+
+/// A reader of a file with these bytes.
+pub(super) fn open(bytes: &Bytes) -> ObjectReader {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let path = Path::from("frame/segments/one.parquet");
+    block_on(store.put(&path, bytes.clone().into())).unwrap();
+    ObjectReader::new(store, path, bytes.len() as u64)
+}
+
+/// All of a file.
+pub(super) fn everything(batch_rows: usize) -> Rows {
+    Rows {
+        columns: None,
+        offset: 0,
+        limit: None,
+        batch_rows,
+    }
+}
+
+/// Rows of a segment.
+pub(super) fn read_part(bytes: &Bytes, schema: &SchemaRef, rows: Rows) -> Vec<RecordBatch> {
+    let file = open(bytes);
+    block_on(async {
+        let stream = read(file, Origin::Segment, schema, rows).await.unwrap();
+        stream.map(Result::unwrap).collect().await
+    })
 }

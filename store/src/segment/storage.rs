@@ -262,10 +262,10 @@ pub(crate) fn store(array: &ArrayRef, stored: &Field) -> Result<ArrayRef, ArrowE
 
 /// A stored `array` as the `logical` type again. `records` are the dictionaries recorded for the column, one for
 /// each that [`dictionaries`] finds, in its order.
-pub(crate) fn restore<'a>(
+pub(crate) fn restore(
     array: &ArrayRef,
     logical: &DataType,
-    records: &mut dyn Iterator<Item = Option<&'a Recorded>>,
+    records: &mut dyn Iterator<Item = Option<&Recorded>>,
 ) -> Result<ArrayRef, ArrowError> {
     match (array.data_type(), logical) {
         (_, DataType::Dictionary(key, values)) => match records.next().flatten() {

@@ -1,0 +1,423 @@
+//! Parts of files, files of others, and files that are not what they should be.
+
+use std::sync::atomic::Ordering;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
+use arrow_schema::{DataType, TimeUnit};
+use arrow_select::concat::concat_batches;
+use bytes::Bytes;
+use futures::executor::block_on;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use super::super::Limits;
+use super::super::samples::{
+    Dice, Nulls, dictionary, encode, everything, leaf_types, open, read_part, sample,
+};
+use super::*;
+use crate::error::ErrorKind;
+
+/// A segment with a column of numbers, one of text, one of lists, one of categories and one of floats.
+fn segment(rows: usize) -> (RecordBatch, Bytes) {
+    let mut dice = Dice::new(11);
+    let list = DataType::List(Arc::new(Field::new("item", DataType::Int64, true)));
+    let fields = [
+        ("text", DataType::Utf8View),
+        ("list", list),
+        ("category", dictionary(DataType::Int8, DataType::Utf8)),
+        ("float", DataType::Float64),
+    ];
+    let mut schema = vec![Field::new("row", DataType::Int64, false)];
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(0..rows as i64))];
+    for (name, data_type) in fields {
+        let field = Field::new(name, data_type, true);
+        columns.push(sample(&field, rows, Nulls::Some, &mut dice));
+        schema.push(field);
+    }
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(schema)), columns).unwrap();
+    let segments = encode(
+        &batch.schema(),
+        std::slice::from_ref(&batch),
+        Limits::default(),
+    );
+    (batch, segments[0].bytes.clone())
+}
+
+fn part(columns: Option<Vec<usize>>, offset: u64, limit: Option<u64>) -> Rows {
+    Rows {
+        columns,
+        offset,
+        limit,
+        batch_rows: 1_000,
+    }
+}
+
+fn whole(batches: &[RecordBatch]) -> RecordBatch {
+    concat_batches(&batches[0].schema(), batches).unwrap()
+}
+
+#[test]
+fn any_range_of_rows_is_that_slice() {
+    let (batch, bytes) = segment(50_000);
+    let schema = batch.schema();
+    for (offset, limit) in [
+        (0, 1),
+        (0, 20_000),
+        (19_999, 2),
+        (20_000, 20_000),
+        (33_333, 9),
+        (49_999, 5),
+    ] {
+        let back = read_part(&bytes, &schema, part(None, offset, Some(limit)));
+        let rows = limit.min(50_000 - offset);
+        assert_eq!(whole(&back), batch.slice(offset as usize, rows as usize));
+        assert!(back.iter().all(|batch| batch.num_rows() <= 1_000));
+    }
+    for (offset, limit) in [
+        (50_000, None),
+        (90_000, Some(1)),
+        (0, Some(0)),
+        (u64::MAX, Some(u64::MAX)),
+    ] {
+        assert!(read_part(&bytes, &schema, part(None, offset, limit)).is_empty());
+    }
+    let rest = read_part(&bytes, &schema, part(None, 41_000, None));
+    assert_eq!(whole(&rest), batch.slice(41_000, 9_000));
+}
+
+#[test]
+fn columns_come_in_the_order_asked_for() {
+    let (batch, bytes) = segment(3_000);
+    for columns in [vec![4, 0], vec![3], vec![2, 1, 3], vec![0, 1, 2, 3, 4]] {
+        let back = read_part(
+            &bytes,
+            &batch.schema(),
+            part(Some(columns.clone()), 0, None),
+        );
+        assert_eq!(whole(&back), batch.project(&columns).unwrap());
+    }
+}
+
+#[test]
+fn no_columns_are_still_rows() {
+    let (batch, bytes) = segment(3_000);
+    let back = read_part(
+        &bytes,
+        &batch.schema(),
+        part(Some(Vec::new()), 100, Some(2_500)),
+    );
+    let rows: Vec<usize> = back.iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows, [1_000, 1_000, 500]);
+    assert_eq!(back[0].num_columns(), 0);
+}
+
+fn fetched(bytes: &Bytes, schema: &SchemaRef, rows: Rows) -> u64 {
+    let file = open(bytes);
+    let counter = file.bytes_fetched();
+    block_on(async {
+        let batches = read(file, Origin::Segment, schema, rows).await.unwrap();
+        batches
+            .for_each(|batch| async { drop(batch.unwrap()) })
+            .await;
+    });
+    counter.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_part_costs_its_pages_and_a_count_the_footer() {
+    let mut dice = Dice::new(4);
+    let noise = |dice: &mut Dice| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(
+            (0..400_000).map(|_| f64::from_bits(dice.roll())),
+        ))
+    };
+    let columns = [("a", noise(&mut dice)), ("b", noise(&mut dice))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let schema = batch.schema();
+    let bytes = encode(&schema, &[batch], Limits::default()).remove(0).bytes;
+    let size = bytes.len() as u64;
+    assert!(size > 6_000_000);
+    let page = 20_000 * 8;
+    let tail = 64 << 10;
+    assert!(fetched(&bytes, &schema, part(Some(vec![]), 0, None)) <= tail);
+    let one_row = fetched(&bytes, &schema, part(None, 210_000, Some(1)));
+    assert!(one_row <= tail + 3 * page, "{one_row}");
+    let last_row = fetched(&bytes, &schema, part(None, 399_999, Some(1)));
+    assert!(last_row <= tail + 3 * page, "{last_row}");
+    let one_column = fetched(&bytes, &schema, part(Some(vec![1]), 0, None));
+    assert!(one_column <= size * 6 / 10, "{one_column}");
+    assert!(fetched(&bytes, &schema, part(None, 0, None)) <= size + tail);
+}
+
+#[test]
+fn a_small_segment_is_one_read() {
+    let (batch, bytes) = segment(100);
+    assert_eq!(
+        fetched(&bytes, &batch.schema(), everything(100)),
+        bytes.len() as u64
+    );
+}
+
+#[test]
+fn what_a_frame_learned_later_is_null_in_older_segments() {
+    let (batch, bytes) = segment(10);
+    let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+    fields[0] = Arc::new(Field::new("row", DataType::Int64, true));
+    fields.insert(
+        1,
+        Arc::new(Field::new(
+            "later",
+            dictionary(DataType::Int8, DataType::Utf8),
+            true,
+        )),
+    );
+    let schema = Arc::new(Schema::new(fields.clone()));
+    let back = read_part(&bytes, &schema, everything(100));
+    assert_eq!(back[0].schema(), schema);
+    assert_eq!(back[0].column(0), batch.column(0));
+    assert_eq!(back[0].column(1).null_count(), 10);
+    assert_eq!(back[0].column(2), batch.column(1));
+    let only_later = read_part(&bytes, &schema, part(Some(vec![1]), 3, None));
+    assert_eq!(only_later[0].num_rows(), 7);
+
+    fields.push(Arc::new(Field::new("needed", DataType::Int8, false)));
+    let schema = Arc::new(Schema::new(fields));
+    let file = open(&bytes);
+    let error = block_on(read(file, Origin::Segment, &schema, everything(10)))
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("needed"), "{error}");
+}
+
+#[test]
+fn another_type_than_the_frame_has_is_damage() {
+    let (batch, bytes) = segment(10);
+    for data_type in leaf_types() {
+        for column in 0..5 {
+            if batch.column(column).data_type() == &data_type {
+                continue;
+            }
+            let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+            fields[column] = Arc::new(Field::new(fields[column].name(), data_type.clone(), true));
+            let schema = Arc::new(Schema::new(fields));
+            let outcome = outcome(&bytes, &schema);
+            // Some types differ in nothing that a file shows, so they are read as what they are said to be.
+            if let Err(error) = outcome {
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{data_type}: {error}");
+                assert!(error.to_string().contains("one.parquet"), "{error}");
+            }
+        }
+    }
+}
+
+/// Reads a file that may be damaged, as a caller would: until the end or the first error.
+fn outcome(bytes: &Bytes, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let file = open(bytes);
+    block_on(async {
+        let mut batches = read(file, Origin::Segment, schema, everything(64)).await?;
+        let mut good = Vec::new();
+        while let Some(batch) = batches.next().await {
+            good.push(batch?);
+        }
+        Ok(good)
+    })
+}
+
+#[test]
+fn damaged_files_are_errors_that_name_them() {
+    let (batch, bytes) = segment(300);
+    let schema = batch.schema();
+    let mut dice = Dice::new(9);
+    let mut found = 0;
+    for round in 0..600 {
+        let mut broken = bytes.to_vec();
+        match round % 3 {
+            0 => broken.truncate(dice.below(bytes.len() as u64) as usize),
+            1 => {
+                let at = dice.below(bytes.len() as u64) as usize;
+                broken[at] = dice.roll() as u8;
+            }
+            _ => {
+                for _ in 0..20 {
+                    let at = dice.below(bytes.len() as u64) as usize;
+                    broken[at] ^= 1 << dice.below(8);
+                }
+            }
+        }
+        if let Err(error) = outcome(&broken.into(), &schema) {
+            found += 1;
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+            assert!(
+                error.to_string().contains("frame/segments/one.parquet"),
+                "{error}"
+            );
+        }
+    }
+    assert!(found > 300, "{found}");
+    for nonsense in [
+        &b""[..],
+        b"PAR1",
+        b"PAR1PAR1",
+        b"not a Parquet file at all, but long enough for one",
+    ] {
+        let error = outcome(&Bytes::from_static(nonsense), &schema).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+    }
+}
+
+#[test]
+fn a_missing_file_is_damage_and_a_shorter_one_too() {
+    let (batch, bytes) = segment(10);
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(InMemory::new());
+    let file = ObjectReader::new(store, Path::from("gone.parquet"), 4_000);
+    let error = block_on(read(file, Origin::Segment, &batch.schema(), everything(10)))
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("gone.parquet"), "{error}");
+    let mut file = open(&bytes.slice(..bytes.len() / 2));
+    file = ObjectReader::new(file.store(), file.path().clone(), bytes.len() as u64);
+    let error = block_on(read(file, Origin::Segment, &batch.schema(), everything(10)))
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("it ends before"), "{error}");
+}
+
+/// A file as another program writes it.
+fn foreign(batches: &[RecordBatch]) -> Bytes {
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(100))
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.into_inner().unwrap().into()
+}
+
+#[test]
+fn files_of_others_are_read_as_they_describe_themselves() {
+    let mut dice = Dice::new(21);
+    let item = Arc::new(Field::new("array", DataType::Utf8, true));
+    let fields = vec![
+        Field::new("number", DataType::UInt16, false),
+        Field::new(
+            "time",
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into())),
+            true,
+        ),
+        Field::new("list", DataType::LargeList(item), true),
+        Field::new(
+            "category",
+            dictionary(DataType::UInt32, DataType::Utf8),
+            true,
+        ),
+        Field::new("text", DataType::LargeUtf8, true),
+    ];
+    let metadata = [("pandas".to_owned(), "{}".to_owned())].into();
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| sample(field, 350, Nulls::Some, &mut dice))
+        .collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let bytes = foreign(std::slice::from_ref(&batch));
+    let plain = block_on(plain_schema(open(&bytes))).unwrap();
+    assert_eq!(plain.rows, 350);
+    assert_eq!(plain.schema, schema);
+    for (offset, limit) in [(0, None), (95, Some(110)), (300, None)] {
+        let file = open(&bytes);
+        let back: Vec<RecordBatch> = block_on(async {
+            let rows = part(None, offset, limit);
+            let batches = read(file, Origin::Plain, &plain.schema, rows)
+                .await
+                .unwrap();
+            batches.map(Result::unwrap).collect().await
+        });
+        let rows = limit.unwrap_or(350 - offset);
+        assert_eq!(whole(&back), batch.slice(offset as usize, rows as usize));
+    }
+}
+
+#[test]
+fn small_keys_in_files_of_others_are_widened() {
+    let field = Field::new("c", dictionary(DataType::Int8, DataType::Utf8), false);
+    let schema = Arc::new(Schema::new(vec![field]));
+    let batches: Vec<RecordBatch> = (0..3)
+        .map(|batch| {
+            let names = (0..100).map(|name| format!("{batch} {name}"));
+            let values = StringArray::from_iter_values(names);
+            let array = DictionaryArray::<arrow_array::types::Int8Type>::new(
+                (0..100).collect(),
+                Arc::new(values),
+            );
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(array)]).unwrap()
+        })
+        .collect();
+    let bytes = foreign(&batches);
+    let plain = block_on(plain_schema(open(&bytes))).unwrap();
+    assert_eq!(
+        plain.schema.field(0).data_type(),
+        &dictionary(DataType::Int32, DataType::Utf8)
+    );
+    let back: Vec<RecordBatch> = block_on(async {
+        let rows = everything(1_000);
+        let batches = read(open_later(&bytes).await, Origin::Plain, &plain.schema, rows)
+            .await
+            .unwrap();
+        batches.map(Result::unwrap).collect().await
+    });
+    let names: Vec<String> = back
+        .iter()
+        .flat_map(|batch| {
+            let column = batch.column(0).as_dictionary::<Int32Type>();
+            let names = column.downcast_dict::<StringArray>().unwrap();
+            names
+                .into_iter()
+                .map(|name| name.unwrap().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(names.len(), 300);
+    assert_eq!(names[299], "2 99");
+}
+
+async fn open_later(bytes: &Bytes) -> ObjectReader {
+    use object_store::ObjectStoreExt;
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(InMemory::new());
+    let path = Path::from("plain.parquet");
+    store.put(&path, bytes.clone().into()).await.unwrap();
+    ObjectReader::new(store, path, bytes.len() as u64)
+}
+
+#[test]
+fn dictionaries_of_numbers_in_files_of_others_are_dictionaries() {
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![30, 10, 20]));
+    let keys = Int32Array::from(vec![Some(2), Some(2), None, Some(0)]);
+    let array: ArrayRef = Arc::new(DictionaryArray::new(keys, values));
+    let batch = RecordBatch::try_from_iter_with_nullable([("n", array, true)]).unwrap();
+    let bytes = foreign(std::slice::from_ref(&batch));
+    let plain = block_on(plain_schema(open(&bytes))).unwrap();
+    assert_eq!(
+        plain.schema.field(0).data_type(),
+        &dictionary(DataType::Int32, DataType::Int64)
+    );
+    let file = open(&bytes);
+    let back: Vec<RecordBatch> = block_on(async {
+        let batches = read(file, Origin::Plain, &plain.schema, everything(10))
+            .await
+            .unwrap();
+        batches.map(Result::unwrap).collect().await
+    });
+    let plain = arrow_cast::cast(back[0].column(0), &DataType::Int64).unwrap();
+    let expected = Int64Array::from(vec![Some(20), Some(20), None, Some(30)]);
+    assert_eq!(plain.as_primitive::<Int64Type>(), &expected);
+}
