@@ -40,7 +40,9 @@ fn frame(store: &Store, name: &str) -> Result<Frame, Box<dyn Error>> {
 }
 
 async fn append(frame: &Frame, batch: RecordBatch) -> Result<(), Box<dyn Error>> {
-    let mut writer = frame.put(batch.schema(), PutOptions::mode(PutMode::Append)).await?;
+    let mut writer = frame
+        .put(batch.schema(), PutOptions::mode(PutMode::Append))
+        .await?;
     writer.write(batch).await?;
     writer.commit().await?;
     Ok(())
@@ -48,7 +50,11 @@ async fn append(frame: &Frame, batch: RecordBatch) -> Result<(), Box<dyn Error>>
 
 async fn read(frame: &Frame) -> Result<(u64, f64), Box<dyn Error>> {
     let start = Instant::now();
-    let mut rows = frame.snapshot(None).await?.read(ReadOptions::default()).await?;
+    let mut rows = frame
+        .snapshot(None)
+        .await?
+        .read(ReadOptions::default())
+        .await?;
     let mut count = 0;
     while let Some(batch) = rows.try_next().await? {
         count += batch.num_rows() as u64;
@@ -104,7 +110,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let grown = frame(&store, "grown")?;
 
     println!("appends of {ROWS} rows; per append:");
-    println!("{:>14} {:>10} {:>12} {:>8} {:>8} {:>12}", "", "ms", "bytes", "writes", "fsyncs", "most bytes");
+    println!(
+        "{:>14} {:>10} {:>12} {:>8} {:>8} {:>12}",
+        "", "ms", "bytes", "writes", "fsyncs", "most bytes"
+    );
     for start in (0..appends).step_by(usize::try_from(tenth)?) {
         let count = tenth.min(appends - start);
         let meter = Meter::start(&store);

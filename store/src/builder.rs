@@ -147,7 +147,12 @@ async fn open_disk(
     read_only: bool,
     environment: &Arc<dyn Environment>,
 ) -> Result<Arc<Disk>> {
-    let unusable = |error| Error::io(format!("the folder {} cannot be used", folder.display()), error);
+    let unusable = |error| {
+        Error::io(
+            format!("the folder {} cannot be used", folder.display()),
+            error,
+        )
+    };
     let folder = std::path::absolute(folder).map_err(unusable)?;
     if read_only {
         drop(tokio::fs::read_dir(&folder).await.map_err(unusable)?);

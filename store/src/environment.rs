@@ -21,7 +21,10 @@ pub trait Environment: fmt::Debug + Send + Sync {
 pub struct SystemEnvironment;
 
 impl Environment for SystemEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     fn now(&self) -> Timestamp {
         chrono::Utc::now().into()
     }

@@ -61,7 +61,10 @@ pub(crate) enum Cause {
         example: String,
     },
     #[error("{field}: {problem}")]
-    InvalidRequest { field: &'static str, problem: String },
+    InvalidRequest {
+        field: &'static str,
+        problem: String,
+    },
     #[error("cannot store these columns: {0}")]
     Unsupported(String),
     #[error("the rows do not fit frame {frame}: {columns}")]
@@ -83,7 +86,9 @@ pub(crate) enum Cause {
     ReadOnly,
     #[error("{object} needs {needs}, which this version of Shoots does not know: upgrade Shoots")]
     Newer { object: String, needs: String },
-    #[error("nothing was written to {frame}, because it would have broken a rule of the log: {rule}; please report this")]
+    #[error(
+        "nothing was written to {frame}, because it would have broken a rule of the log: {rule}; please report this"
+    )]
     Invariant { frame: String, rule: String },
     #[error("a task of the store ended without an answer: {0}")]
     Task(String),

@@ -7,9 +7,9 @@ use shoots_proto::name::FrameId;
 use crate::error::{Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
+use crate::log::commit::Published;
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
-use crate::log::commit::Published;
 use crate::log::plan::{NamedSchema, Proposal};
 use crate::objects::Objects;
 use crate::schema;
@@ -20,21 +20,17 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub(crate) struct FrameLog {
     shared: Arc<Shared>,
-    frame: Arc<FrameId>,
     reader: LogReader,
 }
 
 impl FrameLog {
     pub(crate) fn new(shared: Arc<Shared>, frame: &FrameId) -> Self {
         let reader = LogReader {
+            frame: Arc::new(frame.clone()),
             objects: shared.objects.clone(),
             paths: FramePaths::new(frame),
         };
-        Self {
-            shared,
-            frame: Arc::new(frame.clone()),
-            reader,
-        }
+        Self { shared, reader }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -42,7 +38,7 @@ impl FrameLog {
     }
 
     pub(crate) fn frame(&self) -> &FrameId {
-        &self.frame
+        &self.reader.frame
     }
 
     pub(crate) fn reader(&self) -> &LogReader {
@@ -73,7 +69,7 @@ impl FrameLog {
 
     /// The newest entry that this process has seen, without looking.
     pub(crate) fn remembered_head(&self) -> Option<Head> {
-        self.shared.heads.get(&*self.frame)
+        self.shared.heads.get(self.frame())
     }
 
     /// The newest entry there is at the time of the call.
@@ -103,10 +99,10 @@ impl FrameLog {
         let heads = &self.shared.heads;
         let sequence = head.entry.header.sequence;
         let newer_known = heads
-            .get(&*self.frame)
+            .get(self.frame())
             .is_some_and(|known| known.entry.header.sequence > sequence);
         if !newer_known {
-            heads.insert((*self.frame).clone(), head.clone());
+            heads.insert(self.frame().clone(), head.clone());
         }
         head
     }
@@ -116,7 +112,7 @@ impl FrameLog {
         let path = self.paths().hint();
         let bytes = sequence.to_string().into();
         if let Err(error) = self.objects().overwrite_hint(&path, bytes).await {
-            tracing::debug!(%error, "the hint of frame {} was not written", self.frame);
+            tracing::debug!(%error, "the hint of frame {} was not written", self.frame());
         }
     }
 
@@ -133,7 +129,9 @@ impl FrameLog {
         let bytes = self.objects().read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
         let schema = Arc::new(schema::decode(hash, &bytes)?);
-        self.shared.schemas.insert(hash.to_owned(), Arc::clone(&schema));
+        self.shared
+            .schemas
+            .insert(hash.to_owned(), Arc::clone(&schema));
         Ok(named(schema))
     }
 

@@ -104,7 +104,11 @@ impl Objects {
         self.requests.creates.fetch_add(1, Ordering::Relaxed);
         self.count_written(&bytes);
         let payload = PutPayload::from_bytes(bytes);
-        match self.store.put_opts(path, payload, PutMode::Create.into()).await {
+        match self
+            .store
+            .put_opts(path, payload, PutMode::Create.into())
+            .await
+        {
             Ok(_) => Ok(Created::Yes),
             Err(ObjectError::AlreadyExists { .. }) => Ok(Created::Exists),
             Err(error) => {
@@ -130,7 +134,10 @@ impl Objects {
         self.requests.overwrites.fetch_add(1, Ordering::Relaxed);
         self.count_written(&bytes);
         let payload = PutPayload::from_bytes(bytes);
-        let written = self.store.put_opts(path, payload, PutMode::Overwrite.into()).await;
+        let written = self
+            .store
+            .put_opts(path, payload, PutMode::Overwrite.into())
+            .await;
         written.map_err(|error| Error::io(format!("writing {path}"), error))?;
         Ok(())
     }
@@ -176,7 +183,9 @@ impl Objects {
 
     fn count_written(&self, bytes: &Bytes) {
         let written = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.requests.bytes_written.fetch_add(written, Ordering::Relaxed);
+        self.requests
+            .bytes_written
+            .fetch_add(written, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -74,7 +74,11 @@ struct Writing {
 }
 
 impl FrameWriter {
-    pub(crate) async fn start(log: FrameLog, schema: SchemaRef, options: PutOptions) -> Result<Self> {
+    pub(crate) async fn start(
+        log: FrameLog,
+        schema: SchemaRef,
+        options: PutOptions,
+    ) -> Result<Self> {
         log.shared().check_writable()?;
         schema::check(&schema)?;
         let head = log.newest().await?.map(|head| head.entry);
@@ -82,20 +86,30 @@ impl FrameWriter {
         let remembered = head.as_ref().zip(key.as_ref());
         if let Some(first) = remembered.and_then(|(entry, key)| entry.state.answered(key)) {
             let state = State::Repeated(first);
-            return Ok(Self { log, options, state });
+            return Ok(Self {
+                log,
+                options,
+                state,
+            });
         }
         let plain = match head {
             Some(_) => None,
             None => plain::find(&log).await?,
         };
         let present = match (&head, &plain) {
-            (Some(entry), _) if !entry.state.deleted => Some(log.schema(&entry.state.schema).await?),
+            (Some(entry), _) if !entry.state.deleted => {
+                Some(log.schema(&entry.state.schema).await?)
+            }
             (None, Some(plain)) => Some(named(plain.schema.clone())?.0),
             _ => None,
         };
         let writing = Writing::new(&log, schema, options.mode, present, plain)?;
         let state = State::Writing(Box::new(writing));
-        Ok(Self { log, options, state })
+        Ok(Self {
+            log,
+            options,
+            state,
+        })
     }
 
     /// Takes rows. They are cast to the frame's types where that loses nothing.
@@ -106,7 +120,7 @@ impl FrameWriter {
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         match &mut self.state {
             State::Repeated(_) => Ok(()),
-            State::Writing(writing) => writing.write(&self.log, batch).await,
+            State::Writing(writing) => writing.write(batch).await,
         }
     }
 
@@ -117,7 +131,11 @@ impl FrameWriter {
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another writer changed the frame's columns meanwhile.
     /// With any other error nothing has changed.
     pub async fn commit(self) -> Result<Published> {
-        let Self { log, options, state } = self;
+        let Self {
+            log,
+            options,
+            state,
+        } = self;
         let writing = match state {
             State::Repeated(published) => return Ok(published),
             State::Writing(writing) => *writing,
@@ -139,7 +157,11 @@ impl FrameWriter {
             metadata: options.metadata,
         };
         let write_id = log.unique_id();
-        let proposal = Proposal { wish, write_id, note };
+        let proposal = Proposal {
+            wish,
+            write_id,
+            note,
+        };
         log.submit(proposal).await
     }
 }
@@ -159,9 +181,11 @@ impl Writing {
             return Err(Cause::AlreadyExists { what, name }.into());
         }
         let conform = match &present {
-            Some(present) if mode == PutMode::Append => {
-                Some(Conform::plan(&log.frame().to_string(), &schema, &present.schema)?)
-            }
+            Some(present) if mode == PutMode::Append => Some(Conform::plan(
+                &log.frame().to_string(),
+                &schema,
+                &present.schema,
+            )?),
             _ => None,
         };
         let target = conform.as_ref().map_or(schema, Conform::frame_schema);
@@ -183,13 +207,15 @@ impl Writing {
         })
     }
 
-    async fn write(&mut self, log: &FrameLog, batch: RecordBatch) -> Result<()> {
+    async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         let batch = match &self.conform {
             Some(conform) => conform.apply(&batch)?,
             None => {
+                let (_, columns, rows) = batch.into_parts();
+                let options = RecordBatchOptions::new().with_row_count(Some(rows));
                 let schema = Arc::clone(&self.schema.schema);
-                let misfit = |error| Error::io(format!("writing frame {}", log.frame()), error);
-                batch.with_schema(schema).map_err(misfit)?
+                RecordBatch::try_new_with_options(schema, columns, &options)
+                    .map_err(|error| Error::invalid("rows", error.to_string()))?
             }
         };
         self.sink.write(batch).await
@@ -212,7 +238,9 @@ async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
         return Ok(());
     };
     let marker = layout::bucket_marker(bucket);
-    log.objects().create_immutable(&marker, Bytes::from_static(b"{}\n")).await
+    log.objects()
+        .create_immutable(&marker, Bytes::from_static(b"{}\n"))
+        .await
 }
 
 /// Makes a schema durable, if it has to be.

@@ -226,12 +226,23 @@ impl Snapshot {
         let mut indices = Vec::with_capacity(columns.len());
         for name in columns {
             let index = self.schema.index_of(name).map_err(|_| {
-                let known: Vec<&str> = self.schema.fields().iter().map(|f| f.name().as_str()).collect();
-                let problem = format!("there is no column `{name}`; the columns are {}", known.join(", "));
+                let known: Vec<&str> = self
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|f| f.name().as_str())
+                    .collect();
+                let problem = format!(
+                    "there is no column `{name}`; the columns are {}",
+                    known.join(", ")
+                );
                 Error::invalid("columns", problem)
             })?;
             if indices.contains(&index) {
-                return Err(Error::invalid("columns", format!("`{name}` is given twice")));
+                return Err(Error::invalid(
+                    "columns",
+                    format!("`{name}` is given twice"),
+                ));
             }
             indices.push(index);
         }
@@ -388,7 +399,9 @@ impl Rows {
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("Rows")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 

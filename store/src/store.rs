@@ -62,8 +62,13 @@ impl Store {
     pub async fn buckets(&self) -> Result<Vec<BucketName>> {
         let root = object_store::path::Path::ROOT;
         let listed = self.shared.objects.list_folder(&root).await?;
-        let names = listed.common_prefixes.iter().filter_map(layout::folder_name);
-        let names: Vec<BucketName> = names.filter_map(|name| BucketName::parse(&name).ok()).collect();
+        let names = listed
+            .common_prefixes
+            .iter()
+            .filter_map(layout::folder_name);
+        let names: Vec<BucketName> = names
+            .filter_map(|name| BucketName::parse(&name).ok())
+            .collect();
         let existing = stream::iter(names)
             .map(|name| async move {
                 let exists = self.bucket_exists(&name).await?;
@@ -84,7 +89,12 @@ impl Store {
     pub async fn create_bucket(&self, bucket: &BucketName) -> Result<()> {
         self.shared.check_writable()?;
         let marker = layout::bucket_marker(bucket);
-        match self.shared.objects.create(&marker, Bytes::from_static(b"{}\n")).await? {
+        match self
+            .shared
+            .objects
+            .create(&marker, Bytes::from_static(b"{}\n"))
+            .await?
+        {
             Created::Yes | Created::Exists => Ok(()),
         }
     }
@@ -126,8 +136,13 @@ impl Store {
                 }
             })
             .buffer_unordered(PARALLEL_FRAMES);
-        let deleted = deleted.try_fold(0, |sum, one| std::future::ready(Ok(sum + one))).await?;
-        self.shared.objects.remove(&layout::bucket_marker(bucket)).await?;
+        let deleted = deleted
+            .try_fold(0, |sum, one| std::future::ready(Ok(sum + one)))
+            .await?;
+        self.shared
+            .objects
+            .remove(&layout::bucket_marker(bucket))
+            .await?;
         Ok(deleted)
     }
 
@@ -216,7 +231,9 @@ impl Store {
         let now = self.shared.environment.now().nanoseconds();
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now).unwrap_or(0));
         let cutoff = now.checked_sub(Duration::from_secs(TEMPORARY_SECONDS));
-        let swept = disk.sweep_temporaries(cutoff.unwrap_or(SystemTime::UNIX_EPOCH)).await;
+        let swept = disk
+            .sweep_temporaries(cutoff.unwrap_or(SystemTime::UNIX_EPOCH))
+            .await;
         swept.map_err(|error| Error::io("sweeping temporary files", error))
     }
 }

@@ -36,7 +36,11 @@ impl Timestamp {
 impl From<DateTime<Utc>> for Timestamp {
     /// Times beyond what nanoseconds can count become the nearest one that they can.
     fn from(time: DateTime<Utc>) -> Self {
-        let out_of_range = if time.timestamp() < 0 { i64::MIN } else { i64::MAX };
+        let out_of_range = if time.timestamp() < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        };
         Self(time.timestamp_nanos_opt().unwrap_or(out_of_range))
     }
 }

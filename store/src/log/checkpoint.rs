@@ -69,7 +69,10 @@ impl Checkpoint {
 
     fn levels_with_itself(&self, hash: &str) -> Vec<Vec<String>> {
         let mut levels = self.levels.clone();
-        let full = levels.iter().take_while(|level| level.len() == FANOUT).count();
+        let full = levels
+            .iter()
+            .take_while(|level| level.len() == FANOUT)
+            .count();
         levels[..full].iter_mut().for_each(Vec::clear);
         if full == levels.len() {
             levels.push(Vec::new());
@@ -86,10 +89,13 @@ impl Checkpoint {
 
     pub(crate) fn decode(object: &Path, hash: &str, bytes: &[u8]) -> Result<Self> {
         if blake3::hash(bytes).to_hex().as_str() != hash {
-            return Err(Error::damaged(object, "its hash is not the one in its name"));
+            return Err(Error::damaged(
+                object,
+                "its hash is not the one in its name",
+            ));
         }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| Error::damaged(object, "it is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Error::damaged(object, "it is not UTF-8"))?;
         let checkpoint: Self = decode_json(object, "content", text)?;
         if checkpoint.shoots != MAGIC {
             return Err(Error::damaged(object, "it is not a checkpoint"));
@@ -252,7 +258,11 @@ mod tests {
         Checkpoints::new(
             Objects::new(Arc::new(object_store::memory::InMemory::new())),
             FramePaths::new(&frame),
-            Arc::new(quick_cache::sync::Cache::with_weighter(100, 1 << 20, CheckpointWeight)),
+            Arc::new(quick_cache::sync::Cache::with_weighter(
+                100,
+                1 << 20,
+                CheckpointWeight,
+            )),
         )
     }
 
@@ -290,7 +300,10 @@ mod tests {
         cleared.clears = true;
         let second = Checkpoint::after(Some((&hash, &first)), vec![change(5), cleared.clone()]);
         assert_eq!(second, Checkpoint::after(None, vec![cleared.clone()]));
-        let segments = checkpoints.segments(Some(&hash), vec![cleared]).await.unwrap();
+        let segments = checkpoints
+            .segments(Some(&hash), vec![cleared])
+            .await
+            .unwrap();
         assert_eq!(segments.len(), 1);
     }
 
@@ -298,7 +311,11 @@ mod tests {
     async fn a_damaged_checkpoint_is_named() {
         let checkpoints = checkpoints();
         let path = checkpoints.paths.checkpoint("ab");
-        checkpoints.objects.create(&path, "{}".into()).await.unwrap();
+        checkpoints
+            .objects
+            .create(&path, "{}".into())
+            .await
+            .unwrap();
         let error = checkpoints.read("ab").await.unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Damaged);
         assert!(error.to_string().contains("checkpoints/ab"), "{error}");

@@ -183,7 +183,10 @@ fn decode_state(object: &Path, before: &[u8], line: &str) -> Result<State> {
         return Err(Error::damaged(object, "its last line is not a state"));
     };
     if digest(before, state.as_bytes()) != expected {
-        return Err(Error::damaged(object, "its digest does not match its bytes"));
+        return Err(Error::damaged(
+            object,
+            "its digest does not match its bytes",
+        ));
     }
     decode_json(object, "state", state)
 }

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use shoots_proto::name::FrameId;
+
 use super::entry::{self, Entry};
 use crate::error::{Error, Result};
 use crate::layout::FramePaths;
@@ -27,6 +29,8 @@ pub(crate) struct Head {
 /// Reads one frame's log.
 #[derive(Debug, Clone)]
 pub(crate) struct LogReader {
+    /// Whose log it is, for people who read errors.
+    pub(crate) frame: Arc<FrameId>,
     pub(crate) objects: Objects,
     pub(crate) paths: FramePaths,
 }

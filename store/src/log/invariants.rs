@@ -14,24 +14,47 @@ type Rule = fn(Option<&Entry>, &Entry) -> bool;
 /// Each rule and what it says.
 pub(crate) const RULES: &[(&str, Rule)] = &[
     ("sequence numbers have no gap", sequences_have_no_gap),
-    ("versions have no gap and none is used twice", versions_have_no_gap),
+    (
+        "versions have no gap and none is used twice",
+        versions_have_no_gap,
+    ),
     ("an entry publishes something", entries_publish_something),
     ("publish times rise", publish_times_rise),
-    ("each commit follows the one before it", commits_follow_each_other),
+    (
+        "each commit follows the one before it",
+        commits_follow_each_other,
+    ),
     ("commit times rise from parent to child", commit_times_rise),
     ("counts of rows, bytes and segments add up", counts_add_up),
-    ("a frame is deleted exactly after a delete", deleted_after_delete),
-    ("the state has the schema of the last commit", schema_of_last_commit),
+    (
+        "a frame is deleted exactly after a delete",
+        deleted_after_delete,
+    ),
+    (
+        "the state has the schema of the last commit",
+        schema_of_last_commit,
+    ),
     ("no segment is listed twice", segments_are_listed_once),
-    ("no change is left out of the list of segments", no_change_is_left_out),
-    ("an entry holds a bounded number of changes", changes_are_bounded),
-    ("a bounded number of requests is remembered", requests_are_bounded),
+    (
+        "no change is left out of the list of segments",
+        no_change_is_left_out,
+    ),
+    (
+        "an entry holds a bounded number of changes",
+        changes_are_bounded,
+    ),
+    (
+        "a bounded number of requests is remembered",
+        requests_are_bounded,
+    ),
 ];
 
 /// The first rule that does not hold, if any.
 pub(crate) fn broken(before: Option<&Entry>, after: &Entry) -> Option<&'static str> {
     let mut rules = RULES.iter();
-    rules.find(|(_, holds)| !holds(before, after)).map(|(name, _)| *name)
+    rules
+        .find(|(_, holds)| !holds(before, after))
+        .map(|(name, _)| *name)
 }
 
 fn sequences_have_no_gap(before: Option<&Entry>, after: &Entry) -> bool {
@@ -60,7 +83,9 @@ fn commits_follow_each_other(before: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn commit_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
-    let mut last = before.and_then(Entry::last_commit).map(|(_, commit)| commit.time);
+    let mut last = before
+        .and_then(Entry::last_commit)
+        .map(|(_, commit)| commit.time);
     after.commits.iter().all(|(_, commit)| {
         let rises = last.is_none_or(|last| last < commit.time);
         last = Some(commit.time);
@@ -71,10 +96,17 @@ fn commit_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
 fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
     let start = before.map_or((0, 0, 0), counts);
     let end = after.commits.iter().fold(start, |counts, (_, commit)| {
-        let counts = if commit.operation.clears() { (0, 0, 0) } else { counts };
-        commit.added.iter().fold(counts, |(rows, bytes, segments), added| {
-            (rows + added.rows, bytes + added.bytes, segments + 1)
-        })
+        let counts = if commit.operation.clears() {
+            (0, 0, 0)
+        } else {
+            counts
+        };
+        commit
+            .added
+            .iter()
+            .fold(counts, |(rows, bytes, segments), added| {
+                (rows + added.rows, bytes + added.bytes, segments + 1)
+            })
     });
     end == counts(after)
 }

@@ -349,7 +349,11 @@ fn state_after(before: Option<State>, commit: &Commit) -> State {
     state.schema.clone_from(&commit.schema);
     state.deleted = commit.operation == Operation::Delete;
     state.rows += commit.added.iter().map(|segment| segment.rows).sum::<u64>();
-    state.bytes += commit.added.iter().map(|segment| segment.bytes).sum::<u64>();
+    state.bytes += commit
+        .added
+        .iter()
+        .map(|segment| segment.bytes)
+        .sum::<u64>();
     state.segments += commit.added.len() as u64;
     state
 }

@@ -11,10 +11,10 @@ use shoots_proto::name::FrameId;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoint;
+use super::commit::Published;
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::commit::Published;
 use super::plan::{self, Next, Plan, Proposal};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
@@ -140,9 +140,7 @@ async fn try_publish(
     proposals: &[Proposal],
 ) -> Result<(Vec<Result<Published>>, Option<u64>)> {
     let mut head = log.remembered_head();
-    let stale = |head: &Head| {
-        log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS
-    };
+    let stale = |head: &Head| log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS;
     let mut fresh = false;
     if head.as_ref().is_none_or(stale) {
         head = log.newest().await?;
@@ -176,15 +174,14 @@ async fn try_publish(
             }
         }
     }
-    let problem = format!("other writers of frame {} came first again and again", log.frame());
+    let problem = format!(
+        "other writers of frame {} came first again and again",
+        log.frame()
+    );
     Err(Cause::Conflict(problem).into())
 }
 
-async fn plan_next(
-    log: &FrameLog,
-    before: Option<&Entry>,
-    proposals: &[Proposal],
-) -> Result<Plan> {
+async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal]) -> Result<Plan> {
     let schema = match before {
         Some(entry) => {
             entry.check_writable(&log.paths().entry(entry.header.sequence))?;
@@ -193,7 +190,13 @@ async fn plan_next(
         None => None,
     };
     let frame = log.frame().to_string();
-    Ok(plan::plan(&frame, before, schema.as_ref(), proposals, log.now()))
+    Ok(plan::plan(
+        &frame,
+        before,
+        schema.as_ref(),
+        proposals,
+        log.now(),
+    ))
 }
 
 /// An entry that is ready to be created, with its bytes.

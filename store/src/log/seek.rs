@@ -62,7 +62,10 @@ impl LogReader {
                 let entry = self.entry_of_version(head, version).await?;
                 Ok(Found { entry, version })
             }
-            _ => Err(no_version(format!("{number} (the versions are 1 to {last})"))),
+            _ => {
+                let why = format!("; the versions are 1 to {last}");
+                Err(self.no_version(&number.to_string(), &why))
+            }
         }
     }
 
@@ -86,7 +89,10 @@ impl LogReader {
                 return Ok(entry);
             }
         }
-        Err(Error::damaged(self.paths.log(), format!("version {version} is missing")))
+        Err(Error::damaged(
+            self.paths.log(),
+            format!("version {version} is missing"),
+        ))
     }
 
     /// The newest version that was published at or before a time.
@@ -107,12 +113,12 @@ impl LogReader {
             }
         }
         best.map(Found::newest)
-            .ok_or_else(|| no_version(format!("at {time}: the frame is younger")))
+            .ok_or_else(|| self.no_version(&format!("at {time}"), "; the frame is younger"))
     }
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
         let Some(version) = head.state.tags.get(tag).copied() else {
-            return Err(no_version(format!("with the tag `{tag}`")));
+            return Err(self.no_version(&format!("with the tag `{tag}`"), ""));
         };
         let entry = self.entry_of_version(head, version).await?;
         Ok(Found { entry, version })
@@ -130,7 +136,10 @@ impl LogReader {
         let mut found: Option<(Found, CommitId)> = None;
         let mut entries = self.walk_back(head);
         while let Some(entry) = entries.try_next().await? {
-            for (version, id, _) in entry.versions().filter(|(_, id, _)| id.starts_with(&prefix)) {
+            for (version, id, _) in entry
+                .versions()
+                .filter(|(_, id, _)| id.starts_with(&prefix))
+            {
                 if let Some((_, other)) = &found {
                     let problem = format!("`{prefix}` could be {other} or {id}: give more digits");
                     return Err(Error::invalid("as_of", problem));
@@ -140,7 +149,7 @@ impl LogReader {
             }
         }
         let found = found.map(|(found, _)| found);
-        found.ok_or_else(|| no_version(format!("with the commit `{prefix}`")))
+        found.ok_or_else(|| self.no_version(&format!("with the commit `{prefix}`"), ""))
     }
 
     /// The entries from the newest to the oldest that is still kept.
@@ -154,16 +163,18 @@ impl LogReader {
             .buffered(PARALLEL_READS)
             .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))
             .try_filter_map(|entry| std::future::ready(Ok(entry)));
-        stream::once(std::future::ready(Ok(head))).chain(older).boxed()
+        stream::once(std::future::ready(Ok(head)))
+            .chain(older)
+            .boxed()
+    }
+
+    fn no_version(&self, which: &str, why: &str) -> Error {
+        let (what, name) = ("version", format!("{which} of frame {}{why}", self.frame));
+        Cause::NotFound { what, name }.into()
     }
 
     async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
         let entry = self.entry(sequence).await?;
-        entry.ok_or_else(|| no_version("that old: it is no longer kept".to_owned()))
+        entry.ok_or_else(|| self.no_version("that old", "; it is no longer kept"))
     }
-}
-
-fn no_version(name: String) -> Error {
-    let what = "version";
-    Cause::NotFound { what, name }.into()
 }

@@ -69,16 +69,30 @@ fn decode(sequence: u64, bytes: &[u8]) -> crate::Result<Entry> {
 
 fn two_entries() -> (Entry, Entry) {
     let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
-    let (second, _) = next(Some(&first), &[put(PutMode::Append, 2), put(PutMode::Append, 3)], 1);
+    let (second, _) = next(
+        Some(&first),
+        &[put(PutMode::Append, 2), put(PutMode::Append, 3)],
+        1,
+    );
     (first, second)
 }
 
 #[test]
 fn entries_are_written_as_they_always_were() {
     let (first, first_bytes) = next(None, &[put(PutMode::Append, 1)], 0);
-    let (_, second_bytes) = next(Some(&first), &[put(PutMode::Append, 2), put(PutMode::Replace, 3)], 1);
-    assert_eq!(String::from_utf8_lossy(&first_bytes), String::from_utf8_lossy(FIRST));
-    assert_eq!(String::from_utf8_lossy(&second_bytes), String::from_utf8_lossy(SECOND));
+    let (_, second_bytes) = next(
+        Some(&first),
+        &[put(PutMode::Append, 2), put(PutMode::Replace, 3)],
+        1,
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&first_bytes),
+        String::from_utf8_lossy(FIRST)
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&second_bytes),
+        String::from_utf8_lossy(SECOND)
+    );
 }
 
 #[test]
@@ -95,7 +109,11 @@ fn an_entry_of_a_newer_program_is_refused_by_name() {
     let text = String::from_utf8(FIRST.to_vec()).unwrap();
     for (known, newer, said) in [
         (r#""format":1"#, r#""format":2"#, "format 2"),
-        (r#""format":1"#, r#""format":1,"reader_features":["zigzag"]"#, "the feature `zigzag`"),
+        (
+            r#""format":1"#,
+            r#""format":1,"reader_features":["zigzag"]"#,
+            "the feature `zigzag`",
+        ),
     ] {
         let error = decode(1, text.replacen(known, newer, 1).as_bytes()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Newer);
@@ -107,7 +125,11 @@ fn an_entry_of_a_newer_program_is_refused_by_name() {
 fn a_writer_feature_forbids_writing_but_not_reading() {
     let text = String::from_utf8(FIRST.to_vec()).unwrap();
     let (header, rest) = text.split_once('\n').unwrap();
-    let header = header.replacen(r#""format":1"#, r#""format":1,"writer_features":["zigzag"]"#, 1);
+    let header = header.replacen(
+        r#""format":1"#,
+        r#""format":1,"writer_features":["zigzag"]"#,
+        1,
+    );
     let (commit, state) = rest.split_once('\n').unwrap();
     let before = format!("{header}\n{commit}\n");
     let state = &state[state.find(r#""state":"#).unwrap() + 8..state.len() - 2];
@@ -134,7 +156,9 @@ fn every_flipped_or_missing_byte_is_found() {
 #[test]
 fn a_stored_id_cannot_lead_out_of_the_frame() {
     let mut proposal = put(PutMode::Append, 1);
-    let Wish::Put(wish) = &mut proposal.wish else { unreachable!() };
+    let Wish::Put(wish) = &mut proposal.wish else {
+        unreachable!()
+    };
     wish.rows.segments[0].id = "../../x".into();
     let now = Timestamp::from_nanoseconds(0);
     let next = plan("f", None, None, &[proposal], now).next.unwrap();
@@ -146,9 +170,17 @@ fn a_stored_id_cannot_lead_out_of_the_frame() {
 fn proper_entries_break_no_rule() {
     let mut last: Option<Entry> = None;
     for number in 1..200 {
-        let mode = if number % 70 == 0 { PutMode::Replace } else { PutMode::Append };
+        let mode = if number % 70 == 0 {
+            PutMode::Replace
+        } else {
+            PutMode::Append
+        };
         let (entry, _) = next(last.as_ref(), &[put(mode, number)], 0);
-        assert_eq!(invariants::broken(last.as_ref(), &entry), None, "entry {number}");
+        assert_eq!(
+            invariants::broken(last.as_ref(), &entry),
+            None,
+            "entry {number}"
+        );
         assert!(entry.state.tail.len() < MAX_CHANGES);
         last = Some(entry);
     }
@@ -164,17 +196,23 @@ fn breaks(rule: &str, spoil: impl FnOnce(&mut Entry)) {
 
 #[test]
 fn sequences_have_no_gap() {
-    breaks("sequence numbers have no gap", |entry| entry.header.sequence = 3);
+    breaks("sequence numbers have no gap", |entry| {
+        entry.header.sequence = 3
+    });
 }
 
 #[test]
 fn versions_have_no_gap() {
-    breaks("versions have no gap and none is used twice", |entry| entry.header.first_version = 1);
+    breaks("versions have no gap and none is used twice", |entry| {
+        entry.header.first_version = 1
+    });
 }
 
 #[test]
 fn entries_publish_something() {
-    breaks("an entry publishes something", |entry| entry.commits.clear());
+    breaks("an entry publishes something", |entry| {
+        entry.commits.clear()
+    });
 }
 
 #[test]
@@ -185,7 +223,9 @@ fn publish_times_rise() {
 
 #[test]
 fn commits_follow_each_other() {
-    breaks("each commit follows the one before it", |entry| entry.commits[1].1.parents.clear());
+    breaks("each commit follows the one before it", |entry| {
+        entry.commits[1].1.parents.clear()
+    });
 }
 
 #[test]
@@ -208,12 +248,16 @@ fn counts_add_up() {
 
 #[test]
 fn deleted_exactly_after_a_delete() {
-    breaks("a frame is deleted exactly after a delete", |entry| entry.state.deleted = true);
+    breaks("a frame is deleted exactly after a delete", |entry| {
+        entry.state.deleted = true
+    });
 }
 
 #[test]
 fn the_state_has_the_last_schema() {
-    breaks("the state has the schema of the last commit", |entry| entry.state.schema = "ee".into());
+    breaks("the state has the schema of the last commit", |entry| {
+        entry.state.schema = "ee".into()
+    });
 }
 
 #[test]
@@ -258,7 +302,10 @@ fn requests_are_bounded() {
 fn every_rule_has_a_test_above() {
     let source = include_str!("tests.rs");
     for (rule, _) in invariants::RULES {
-        assert!(source.contains(&format!("\"{rule}\"")), "no test breaks: {rule}");
+        assert!(
+            source.contains(&format!("\"{rule}\"")),
+            "no test breaks: {rule}"
+        );
     }
 }
 
@@ -281,8 +328,17 @@ fn a_commit_is_later_than_its_parent_even_when_the_clock_jumps_back() {
 #[test]
 fn changes_of_deletes_do_not_take_room() {
     let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
-    let delete = Proposal { wish: Wish::Delete { adopt: None }, ..put(PutMode::Append, 2) };
+    let delete = Proposal {
+        wish: Wish::Delete { adopt: None },
+        ..put(PutMode::Append, 2)
+    };
     let (second, _) = next(Some(&first), &[delete], 1);
     let changes: Vec<Change> = second.changes_through(2);
-    assert_eq!(changes.iter().map(|change| change.version).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        changes
+            .iter()
+            .map(|change| change.version)
+            .collect::<Vec<_>>(),
+        [1]
+    );
 }

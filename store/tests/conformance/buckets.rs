@@ -29,10 +29,16 @@ async fn an_empty_bucket_exists_until_it_is_deleted(place: &Place) {
     store.create_bucket(&empty).await.unwrap();
     assert_eq!(names(&place.open().await).await, ["_ (empty) %41"]);
     assert!(store.frames(Some(&empty)).await.unwrap().is_empty());
-    let deleted = store.delete_bucket(&empty, BucketDeleteMode::Error).await.unwrap();
+    let deleted = store
+        .delete_bucket(&empty, BucketDeleteMode::Error)
+        .await
+        .unwrap();
     assert_eq!(deleted, 0);
     assert!(names(&store).await.is_empty());
-    let again = store.delete_bucket(&empty, BucketDeleteMode::Error).await.unwrap_err();
+    let again = store
+        .delete_bucket(&empty, BucketDeleteMode::Error)
+        .await
+        .unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotFound);
 }
 
@@ -51,10 +57,19 @@ async fn deleting_a_bucket_with_frames_must_be_meant(place: &Place) {
     for name in ["x", "y", "z"] {
         put(&store.frame(&id_in("b", name)), Error, rows([1])).await;
     }
-    let refused = store.delete_bucket(&bucket("b"), BucketDeleteMode::Error).await.unwrap_err();
+    let refused = store
+        .delete_bucket(&bucket("b"), BucketDeleteMode::Error)
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::BucketNotEmpty);
-    assert!(refused.to_string().contains("3 frame(s), x among them"), "{refused}");
-    let deleted = store.delete_bucket(&bucket("b"), BucketDeleteMode::Delete).await.unwrap();
+    assert!(
+        refused.to_string().contains("3 frame(s), x among them"),
+        "{refused}"
+    );
+    let deleted = store
+        .delete_bucket(&bucket("b"), BucketDeleteMode::Delete)
+        .await
+        .unwrap();
     assert_eq!(deleted, 3);
     assert!(names(&store).await.is_empty());
     let x = store.frame(&id_in("b", "x"));
@@ -72,7 +87,10 @@ async fn frames_are_listed_by_name_and_bucket(place: &Place) {
     }
     for (of, count) in [(None, 2), (Some(bucket("other")), 1)] {
         let listed = store.frames(of.as_ref()).await.unwrap();
-        let told: Vec<_> = listed.iter().map(|s| (s.frame().to_string(), s.rows())).collect();
+        let told: Vec<_> = listed
+            .iter()
+            .map(|s| (s.frame().to_string(), s.rows()))
+            .collect();
         let prefix = of.map(|bucket| format!("{bucket}/")).unwrap_or_default();
         let expected = ["a", "b", "c"].map(|name| (format!("{prefix}{name}"), count));
         assert_eq!(told, expected);
@@ -84,6 +102,9 @@ async fn a_bucket_that_never_was_is_not_found(place: &Place) {
     let store = place.open().await;
     assert!(store.frames(None).await.unwrap().is_empty());
     let missing = store.frames(Some(&bucket("b"))).await.unwrap_err();
-    assert_eq!((missing.kind(), missing.to_string().as_str()), (ErrorKind::NotFound, "no such bucket: b"));
+    assert_eq!(
+        (missing.kind(), missing.to_string().as_str()),
+        (ErrorKind::NotFound, "no such bucket: b")
+    );
     assert!(!store.bucket_exists(&bucket("b")).await.unwrap());
 }

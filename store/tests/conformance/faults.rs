@@ -61,7 +61,11 @@ enum Fault {
 impl Faulty {
     fn fault(&self, location: &Path, write: bool) -> Fault {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        let entry = |sequence: u64| location.as_ref().ends_with(&format!("log/{sequence:020}.jsonl"));
+        let entry = |sequence: u64| {
+            location
+                .as_ref()
+                .ends_with(&format!("log/{sequence:020}.jsonl"))
+        };
         let first = || self.calls.fetch_or(1 << 63, Ordering::SeqCst) >> 63 == 0;
         match self.plan {
             Plan::LoseReply(sequence) if write && entry(sequence) && first() => Fault::After,
@@ -102,13 +106,22 @@ impl fmt::Display for Faulty {
 
 #[async_trait]
 impl ObjectStore for Faulty {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         let fault = self.fault(location, true);
         if fault == Fault::Before {
             return Err(failure());
         }
         let result = self.inner.put_opts(location, payload, options).await;
-        if fault == Fault::After { Err(failure()) } else { result }
+        if fault == Fault::After {
+            Err(failure())
+        } else {
+            result
+        }
     }
 
     async fn put_multipart_opts(
@@ -130,7 +143,10 @@ impl ObjectStore for Faulty {
         self.inner.get_ranges(location, ranges).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(locations)
     }
 
@@ -151,14 +167,21 @@ async fn faulty(place: &Place, plan: Plan) -> Store {
     let inner = place.objects();
     let calls = AtomicU64::new(0);
     let objects = Arc::new(Faulty { inner, plan, calls });
-    Store::builder("memory://").object_store(objects).open().await.unwrap()
+    Store::builder("memory://")
+        .object_store(objects)
+        .open()
+        .await
+        .unwrap()
 }
 
 async fn a_lost_reply_is_settled_by_reading_back(place: &Place) {
     let store = faulty(place, Plan::LoseReply(2)).await;
     let frame = frame(&store, "f");
     for n in 0..4 {
-        assert_eq!(put(&frame, Append, rows([n])).await.version, n.unsigned_abs() + 1);
+        assert_eq!(
+            put(&frame, Append, rows([n])).await.version,
+            n.unsigned_abs() + 1
+        );
     }
     assert_eq!(numbers(&frame).await, [0, 1, 2, 3]);
 }
@@ -167,7 +190,10 @@ async fn a_request_that_never_arrived_is_sent_again(place: &Place) {
     let store = faulty(place, Plan::LoseRequest(2)).await;
     let frame = frame(&store, "f");
     for n in 0..4 {
-        assert_eq!(put(&frame, Append, rows([n])).await.version, n.unsigned_abs() + 1);
+        assert_eq!(
+            put(&frame, Append, rows([n])).await.version,
+            n.unsigned_abs() + 1
+        );
     }
     assert_eq!(numbers(&frame).await, [0, 1, 2, 3]);
 }
@@ -175,7 +201,9 @@ async fn a_request_that_never_arrived_is_sent_again(place: &Place) {
 async fn a_lost_reply_and_an_unreadable_entry_are_an_unknown_outcome(place: &Place) {
     put(&frame(&place.open().await, "f"), Error, rows([0])).await;
     let store = faulty(place, Plan::GoDark(2)).await;
-    let unknown = try_put(&frame(&store, "f"), Append, rows([1])).await.unwrap_err();
+    let unknown = try_put(&frame(&store, "f"), Append, rows([1]))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::OutcomeUnknown, "{unknown}");
     assert_eq!(numbers(&frame(&place.open().await, "f")).await, [0, 1]);
 }
@@ -183,7 +211,9 @@ async fn a_lost_reply_and_an_unreadable_entry_are_an_unknown_outcome(place: &Pla
 async fn a_failed_segment_fails_the_put_and_changes_nothing(place: &Place) {
     put(&frame(&place.open().await, "f"), Error, rows([0])).await;
     let store = faulty(place, Plan::NoSegments).await;
-    let failed = try_put(&frame(&store, "f"), Append, rows([1])).await.unwrap_err();
+    let failed = try_put(&frame(&store, "f"), Append, rows([1]))
+        .await
+        .unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Io);
     assert!(failed.to_string().contains("the wire was cut"), "{failed}");
     assert_eq!(numbers(&frame(&store, "f")).await, [0]);
@@ -193,7 +223,10 @@ async fn under_random_faults_what_was_acknowledged_is_there(place: &Place) {
     for seed in 0..12_u64 {
         println!("seed {seed}");
         let name = format!("f{seed}");
-        let stores = [faulty(place, Plan::Random { seed }).await, faulty(place, Plan::Random { seed: !seed }).await];
+        let stores = [
+            faulty(place, Plan::Random { seed }).await,
+            faulty(place, Plan::Random { seed: !seed }).await,
+        ];
         let writers = (0..4_i64).map(|writer| {
             let frame = frame(&stores[usize::try_from(writer).unwrap() % 2], &name);
             tokio::spawn(async move {

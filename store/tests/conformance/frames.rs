@@ -69,7 +69,10 @@ async fn a_put_that_fails_midway_changes_nothing(place: &Place) {
     put(&frame, Error, rows(0..3)).await;
     let other: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
     let other = RecordBatch::try_from_iter([("x", other)]).unwrap();
-    let mut writer = frame.put(rows([]).schema(), PutOptions::mode(Append)).await.unwrap();
+    let mut writer = frame
+        .put(rows([]).schema(), PutOptions::mode(Append))
+        .await
+        .unwrap();
     writer.write(rows(3..6)).await.unwrap();
     assert!(writer.write(other).await.is_err());
     drop(writer);
@@ -82,7 +85,10 @@ async fn rows_of_other_types_are_refused_by_append_and_taken_by_replace(place: &
     let frame = frame(&store, "f");
     put(&frame, Error, rows(0..3)).await;
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Boolean, true)]));
-    let refused = frame.put(schema.clone(), PutOptions::mode(Append)).await.unwrap_err();
+    let refused = frame
+        .put(schema.clone(), PutOptions::mode(Append))
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Schema);
     for column in ["n", "s", "x"] {
         assert!(refused.to_string().contains(column), "{refused}");
@@ -94,13 +100,25 @@ async fn rows_of_other_types_are_refused_by_append_and_taken_by_replace(place: &
 async fn a_deleted_frame_is_gone_until_it_is_undeleted(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
-    assert_eq!(frame.delete().await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(frame.undelete().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        frame.delete().await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        frame.undelete().await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
     put(&frame, Error, rows(0..3)).await;
-    assert_eq!(frame.undelete().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(
+        frame.undelete().await.unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
     assert_eq!(frame.delete().await.unwrap().version, 2);
     assert!(!frame.exists().await.unwrap());
-    assert_eq!(frame.delete().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        frame.delete().await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
     assert!(store.frames(None).await.unwrap().is_empty());
     assert_eq!(frame.undelete().await.unwrap().version, 3);
     assert_eq!(numbers(&frame).await, [0, 1, 2]);
@@ -119,8 +137,29 @@ async fn a_deleted_frame_can_begin_again(place: &Place) {
 
 async fn odd_names_are_kept_apart(place: &Place) {
     let names = [
-        "a b", "a%20b", "größe", "日本", "_f", ".f", "f.parquet", "F", "f", "\"q\"", "a*b?", "log",
-        "segments", "_bucket.json", "_default", "x#y", "100%", "a:b", "tmp~", "[1]", "^", "`", "|",
+        "a b",
+        "a%20b",
+        "größe",
+        "日本",
+        "_f",
+        ".f",
+        "f.parquet",
+        "F",
+        "f",
+        "\"q\"",
+        "a*b?",
+        "log",
+        "segments",
+        "_bucket.json",
+        "_default",
+        "x#y",
+        "100%",
+        "a:b",
+        "tmp~",
+        "[1]",
+        "^",
+        "`",
+        "|",
     ];
     let store = place.open().await;
     for (number, name) in (0..).zip(names) {
@@ -129,11 +168,22 @@ async fn odd_names_are_kept_apart(place: &Place) {
     }
     let store = place.open().await;
     for (number, name) in (0..).zip(names) {
-        assert_eq!(numbers(&store.frame(&id_in("b ü", name))).await, [number], "{name}");
-        assert_eq!(numbers(&frame(&store, name)).await, [100 + number], "{name}");
+        assert_eq!(
+            numbers(&store.frame(&id_in("b ü", name))).await,
+            [number],
+            "{name}"
+        );
+        assert_eq!(
+            numbers(&frame(&store, name)).await,
+            [100 + number],
+            "{name}"
+        );
     }
     let listed = store.frames(None).await.unwrap();
-    let listed: Vec<&str> = listed.iter().map(|snapshot| snapshot.frame().name.as_str()).collect();
+    let listed: Vec<&str> = listed
+        .iter()
+        .map(|snapshot| snapshot.frame().name.as_str())
+        .collect();
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
     assert_eq!(listed, sorted);
@@ -155,7 +205,10 @@ async fn what_was_put_is_there_after_reopening(place: &Place) {
 async fn many_small_batches_become_one_segment(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
-    let mut writer = frame.put(rows([]).schema(), PutOptions::mode(Append)).await.unwrap();
+    let mut writer = frame
+        .put(rows([]).schema(), PutOptions::mode(Append))
+        .await
+        .unwrap();
     for n in 0..500 {
         writer.write(rows([n])).await.unwrap();
         writer.write(rows([])).await.unwrap();
@@ -166,7 +219,10 @@ async fn many_small_batches_become_one_segment(place: &Place) {
 }
 
 async fn large_puts_are_cut_into_segments(place: &Place) {
-    let limits = shoots_store::SegmentLimits { max_rows: 1000, ..Default::default() };
+    let limits = shoots_store::SegmentLimits {
+        max_rows: 1000,
+        ..Default::default()
+    };
     let store = place.builder().segment_limits(limits).open().await.unwrap();
     let frame = frame(&store, "f");
     put(&frame, Error, rows(0..10_500)).await;
@@ -175,13 +231,24 @@ async fn large_puts_are_cut_into_segments(place: &Place) {
 }
 
 async fn little_memory_for_puts_is_enough(place: &Place) {
-    let store = place.builder().put_memory_bytes(64 << 10).open().await.unwrap();
+    let store = place
+        .builder()
+        .put_memory_bytes(64 << 10)
+        .open()
+        .await
+        .unwrap();
     let puts = (0..4).map(|put_number| {
         let frame = frame(&store, &format!("f{put_number}"));
         tokio::spawn(async move {
-            let mut writer = frame.put(rows([]).schema(), PutOptions::default()).await.unwrap();
+            let mut writer = frame
+                .put(rows([]).schema(), PutOptions::default())
+                .await
+                .unwrap();
             for chunk in 0..10 {
-                writer.write(rows(chunk * 2000..(chunk + 1) * 2000)).await.unwrap();
+                writer
+                    .write(rows(chunk * 2000..(chunk + 1) * 2000))
+                    .await
+                    .unwrap();
             }
             writer.commit().await.unwrap();
             assert_eq!(numbers(&frame).await, (0..20_000).collect::<Vec<_>>());
@@ -201,7 +268,10 @@ async fn a_store_opened_for_reading_refuses_writes(place: &Place) {
         try_put(&frame, Append, rows([2])).await.unwrap_err(),
         frame.delete().await.unwrap_err(),
         frame.undelete().await.unwrap_err(),
-        store.create_bucket(&crate::rows::bucket("b")).await.unwrap_err(),
+        store
+            .create_bucket(&crate::rows::bucket("b"))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(refused.kind(), ErrorKind::ReadOnly);
     }

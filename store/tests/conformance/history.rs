@@ -27,14 +27,25 @@ async fn any_version_can_be_read_again(place: &Place) {
     put(&frame, Replace, rows(9..10)).await;
     frame.delete().await.unwrap();
     put(&frame, Append, rows(5..6)).await;
-    for (version, expected) in [(1, vec![0, 1]), (2, vec![0, 1, 2]), (3, vec![9]), (5, vec![5])] {
-        assert_eq!(numbers_as_of(&frame, &AsOf::Version(version)).await, expected);
+    for (version, expected) in [
+        (1, vec![0, 1]),
+        (2, vec![0, 1, 2]),
+        (3, vec![9]),
+        (5, vec![5]),
+    ] {
+        assert_eq!(
+            numbers_as_of(&frame, &AsOf::Version(version)).await,
+            expected
+        );
         let from_the_end = AsOf::Version(version - 6);
         assert_eq!(numbers_as_of(&frame, &from_the_end).await, expected);
     }
     let deleted = frame.snapshot(Some(&AsOf::Version(4))).await.unwrap_err();
     assert_eq!(deleted.kind(), ErrorKind::NotFound);
-    assert!(deleted.to_string().contains("deleted in version 4"), "{deleted}");
+    assert!(
+        deleted.to_string().contains("deleted in version 4"),
+        "{deleted}"
+    );
 }
 
 /// Long enough for checkpoints of checkpoints would take hours; this many passes several checkpoints, with
@@ -81,19 +92,41 @@ async fn versions_that_are_not_there_are_named(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
     let missing = frame.snapshot(None).await.unwrap_err();
-    assert_eq!((missing.kind(), missing.to_string().as_str()), (ErrorKind::NotFound, "no such frame: f"));
+    assert_eq!(
+        (missing.kind(), missing.to_string().as_str()),
+        (ErrorKind::NotFound, "no such frame: f")
+    );
     put(&frame, Error, rows(0..2)).await;
     for number in [0, 2, -2, i64::MIN, i64::MAX] {
-        let error = frame.snapshot(Some(&AsOf::Version(number))).await.unwrap_err();
+        let error = frame
+            .snapshot(Some(&AsOf::Version(number)))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().contains("the versions are 1 to 1"), "{error}");
+        assert!(
+            error.to_string().contains("the versions are 1 to 1"),
+            "{error}"
+        );
     }
-    let tag = frame.snapshot(Some(&AsOf::Tag("end of day".into()))).await.unwrap_err();
+    let tag = frame
+        .snapshot(Some(&AsOf::Tag("end of day".into())))
+        .await
+        .unwrap_err();
     assert_eq!(tag.kind(), ErrorKind::NotFound);
-    let unclear = frame.snapshot(Some(&AsOf::Short("end of day".into()))).await.unwrap_err();
+    let unclear = frame
+        .snapshot(Some(&AsOf::Short("end of day".into())))
+        .await
+        .unwrap_err();
     assert_eq!(unclear.kind(), ErrorKind::InvalidRequest);
     let past = shoots_proto::as_of::parse_time("1999-01-01").unwrap();
-    assert_eq!(frame.snapshot(Some(&AsOf::Time(past))).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        frame
+            .snapshot(Some(&AsOf::Time(past)))
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotFound
+    );
 }
 
 async fn times_and_commits_lead_to_versions(place: &Place) {
@@ -118,7 +151,10 @@ async fn times_and_commits_lead_to_versions(place: &Place) {
             assert_eq!(numbers_as_of(&frame, &as_of).await, expected, "{as_of:?}");
         }
     }
-    let unknown = frame.snapshot(Some(&AsOf::Commit("0".repeat(64)))).await.unwrap_err();
+    let unknown = frame
+        .snapshot(Some(&AsOf::Commit("0".repeat(64))))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
 }
 
@@ -146,7 +182,10 @@ async fn history_tells_what_was_done(place: &Place) {
     put(&frame, Append, rows(3..5)).await;
     frame.delete().await.unwrap();
     let history = frame.history(10).await.unwrap();
-    let told: Vec<_> = history.iter().map(|r| (r.version, r.operation, r.rows_added)).collect();
+    let told: Vec<_> = history
+        .iter()
+        .map(|r| (r.version, r.operation, r.rows_added))
+        .collect();
     assert_eq!(told, [(3, "delete", 0), (2, "append", 2), (1, "create", 3)]);
     let first = &history[2];
     assert_eq!(first.author.as_deref(), Some("ada"));

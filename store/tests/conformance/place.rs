@@ -40,13 +40,18 @@ impl Place {
     /// What lies there, past any store.
     pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
         match self {
-            Self::Disk(folder) => Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap()),
+            Self::Disk(folder) => {
+                Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())
+            }
             Self::Memory(objects) => objects.clone(),
         }
     }
 
     pub(crate) async fn write(&self, path: &str, bytes: impl Into<Bytes>) {
         let path = Path::parse(path).unwrap();
-        self.objects().put(&path, bytes.into().into()).await.unwrap();
+        self.objects()
+            .put(&path, bytes.into().into())
+            .await
+            .unwrap();
     }
 }

@@ -40,9 +40,14 @@ async fn plain_files_are_frames_where_they_lie(place: &Place) {
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].rows(), listed[0].version()), (3, None));
     assert_eq!(listed[0].schema(), rows([]).schema());
-    let as_of = frame(&store, "my frame").snapshot(Some(&AsOf::Version(1))).await.unwrap_err();
+    let as_of = frame(&store, "my frame")
+        .snapshot(Some(&AsOf::Version(1)))
+        .await
+        .unwrap_err();
     assert_eq!(as_of.kind(), ErrorKind::InvalidRequest);
-    let refused = try_put(&frame(&store, "my frame"), Error, rows([1])).await.unwrap_err();
+    let refused = try_put(&frame(&store, "my frame"), Error, rows([1]))
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
 }
 
@@ -69,7 +74,10 @@ async fn a_replaced_plain_file_can_be_had_back(place: &Place) {
 async fn a_deleted_plain_file_stays_deleted_and_can_be_undeleted(place: &Place) {
     place.write("b/f.parquet", parquet(0..3)).await;
     let store = place.open().await;
-    let deleted = store.delete_bucket(&bucket("b"), BucketDeleteMode::Delete).await.unwrap();
+    let deleted = store
+        .delete_bucket(&bucket("b"), BucketDeleteMode::Delete)
+        .await
+        .unwrap();
     assert_eq!(deleted, 1);
     let frame = store.frame(&id_in("b", "f"));
     assert!(!frame.exists().await.unwrap());
@@ -83,23 +91,35 @@ async fn a_file_that_is_not_parquet_breaks_no_listing(place: &Place) {
     place.write("empty.parquet", "").await;
     place.write(".hidden.parquet", "half written").await;
     let whole = parquet(0..3);
-    place.write("cut.parquet", whole.slice(..whole.len() / 2)).await;
-    place.write("b/also.parquet", "PAR1 and more and PAR1").await;
+    place
+        .write("cut.parquet", whole.slice(..whole.len() / 2))
+        .await;
+    place
+        .write("b/also.parquet", "PAR1 and more and PAR1")
+        .await;
     place.write("good.parquet", whole).await;
     let store = place.open().await;
     let listed = store.frames(None).await.unwrap();
-    let listed: Vec<String> = listed.iter().map(|snapshot| snapshot.frame().to_string()).collect();
+    let listed: Vec<String> = listed
+        .iter()
+        .map(|snapshot| snapshot.frame().to_string())
+        .collect();
     assert_eq!(listed, ["good"]);
     for name in ["notes", "empty", "cut"] {
         let error = frame(&store, name).snapshot(None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
-        assert!(error.to_string().contains(&format!("{name}.parquet")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("{name}.parquet")),
+            "{error}"
+        );
     }
     store.buckets().await.unwrap();
 }
 
 async fn folders_of_an_older_program_are_buckets(place: &Place) {
-    place.write("zürich/kurse 100%.parquet", parquet(0..2)).await;
+    place
+        .write("zürich/kurse 100%.parquet", parquet(0..2))
+        .await;
     let store = place.open().await;
     assert_eq!(store.buckets().await.unwrap(), [bucket("zürich")]);
     let frame = store.frame(&id_in("zürich", "kurse 100%"));
@@ -107,5 +127,8 @@ async fn folders_of_an_older_program_are_buckets(place: &Place) {
     put(&frame, Append, rows(2..3)).await;
     assert_eq!(numbers(&frame).await, [0, 1, 2]);
     assert_eq!(store.buckets().await.unwrap(), [bucket("zürich")]);
-    assert_eq!(store.frames(Some(&bucket("zürich"))).await.unwrap().len(), 1);
+    assert_eq!(
+        store.frames(Some(&bucket("zürich"))).await.unwrap().len(),
+        1
+    );
 }

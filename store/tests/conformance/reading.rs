@@ -19,7 +19,10 @@ on_every_place!(
 
 /// 4 segments of 10, 10, 10 and 7 rows.
 async fn snapshot(place: &Place) -> Snapshot {
-    let limits = SegmentLimits { max_rows: 10, ..SegmentLimits::default() };
+    let limits = SegmentLimits {
+        max_rows: 10,
+        ..SegmentLimits::default()
+    };
     let store = place.builder().segment_limits(limits).open().await.unwrap();
     let frame = frame(&store, "f");
     put(&frame, Append, rows(0..20)).await;
@@ -30,20 +33,44 @@ async fn snapshot(place: &Place) -> Snapshot {
 }
 
 async fn numbers(snapshot: &Snapshot, options: ReadOptions) -> Vec<i64> {
-    let batches = snapshot.read(options).await.unwrap().collect().await.unwrap();
-    let numbers = batches.iter().map(|batch| batch["n"].as_primitive::<Int64Type>().values().to_vec());
+    let batches = snapshot
+        .read(options)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let numbers = batches
+        .iter()
+        .map(|batch| batch["n"].as_primitive::<Int64Type>().values().to_vec());
     numbers.flatten().collect()
 }
 
 async fn offset_and_limit_cut_rows_anywhere(place: &Place) {
     let snapshot = snapshot(place).await;
     for offset in [0, 1, 9, 10, 11, 19, 25, 36, 37, 40, u64::MAX] {
-        for limit in [None, Some(0), Some(1), Some(5), Some(10), Some(21), Some(u64::MAX)] {
-            let options = ReadOptions { offset, limit, ..ReadOptions::default() };
+        for limit in [
+            None,
+            Some(0),
+            Some(1),
+            Some(5),
+            Some(10),
+            Some(21),
+            Some(u64::MAX),
+        ] {
+            let options = ReadOptions {
+                offset,
+                limit,
+                ..ReadOptions::default()
+            };
             let start = i64::try_from(offset.min(37)).unwrap();
             let count = limit.unwrap_or(37).min(37);
             let expected: Vec<i64> = (start..37).take(usize::try_from(count).unwrap()).collect();
-            assert_eq!(numbers(&snapshot, options).await, expected, "{offset} {limit:?}");
+            assert_eq!(
+                numbers(&snapshot, options).await,
+                expected,
+                "{offset} {limit:?}"
+            );
         }
     }
 }
@@ -53,10 +80,17 @@ async fn columns_come_in_the_order_asked_for(place: &Place) {
     let all = rows(0..37);
     for columns in [vec!["s", "n"], vec!["s"], vec!["n"], vec![]] {
         let wanted = columns.iter().map(ToString::to_string).collect();
-        let options = ReadOptions { columns: Some(wanted), ..ReadOptions::default() };
+        let options = ReadOptions {
+            columns: Some(wanted),
+            ..ReadOptions::default()
+        };
         let read = snapshot.read(options).await.unwrap();
         let schema = read.schema();
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         assert_eq!(names, columns);
         let batches = read.collect().await.unwrap();
         let total: usize = batches.iter().map(|batch| batch.num_rows()).sum();
@@ -74,9 +108,15 @@ async fn columns_come_in_the_order_asked_for(place: &Place) {
 
 async fn columns_that_are_not_there_are_named(place: &Place) {
     let snapshot = snapshot(place).await;
-    for (columns, said) in [(["n", "N"], "no column `N`; the columns are n, s"), (["s", "s"], "`s` is given twice")] {
+    for (columns, said) in [
+        (["n", "N"], "no column `N`; the columns are n, s"),
+        (["s", "s"], "`s` is given twice"),
+    ] {
         let columns = Some(columns.map(String::from).to_vec());
-        let options = ReadOptions { columns, ..ReadOptions::default() };
+        let options = ReadOptions {
+            columns,
+            ..ReadOptions::default()
+        };
         let error = snapshot.read(options).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert!(error.to_string().contains(said), "{error}");
@@ -88,7 +128,10 @@ async fn parts_together_are_the_whole(place: &Place) {
     for count in 1..7 {
         let mut together = Vec::new();
         for index in 0..count {
-            let options = ReadOptions { part: Some((index, count)), ..ReadOptions::default() };
+            let options = ReadOptions {
+                part: Some((index, count)),
+                ..ReadOptions::default()
+            };
             together.extend(numbers(&snapshot, options).await);
         }
         assert_eq!(together, (0..37).collect::<Vec<_>>(), "{count} parts");
@@ -97,8 +140,17 @@ async fn parts_together_are_the_whole(place: &Place) {
 
 async fn batches_have_the_size_asked_for(place: &Place) {
     let snapshot = snapshot(place).await;
-    let options = ReadOptions { batch_rows: Some(4), ..ReadOptions::default() };
-    let batches = snapshot.read(options).await.unwrap().collect().await.unwrap();
+    let options = ReadOptions {
+        batch_rows: Some(4),
+        ..ReadOptions::default()
+    };
+    let batches = snapshot
+        .read(options)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.num_rows()).collect();
     assert_eq!(sizes, [4, 4, 2, 4, 4, 2, 4, 4, 2, 4, 3]);
 }

@@ -66,7 +66,10 @@ async fn a_frame_without_a_hint_is_found_by_listing(place: &Place) {
     settle().await;
     place.write("_default/f/log/latest", "garbage").await;
     let store = place.open().await;
-    assert_eq!(numbers(&frame(&store, "f")).await, (0..30).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&frame(&store, "f")).await,
+        (0..30).collect::<Vec<_>>()
+    );
     assert_eq!(store.requests().lists, 1);
 }
 
@@ -79,7 +82,11 @@ async fn a_hint_that_lies_does_no_harm(place: &Place) {
     for lie in ["1", "29", "3000", "18446744073709551615", "-1", "", "0"] {
         place.write("_default/f/log/latest", lie.to_owned()).await;
         let store = place.open().await;
-        assert_eq!(numbers(&frame(&store, "f")).await, (0..30).collect::<Vec<_>>(), "{lie}");
+        assert_eq!(
+            numbers(&frame(&store, "f")).await,
+            (0..30).collect::<Vec<_>>(),
+            "{lie}"
+        );
     }
 }
 
@@ -89,17 +96,24 @@ async fn settle() {
 }
 
 fn with_request_id(id: &str) -> PutOptions {
-    PutOptions { request_id: Some(id.to_owned()), ..PutOptions::mode(Append) }
+    PutOptions {
+        request_id: Some(id.to_owned()),
+        ..PutOptions::mode(Append)
+    }
 }
 
 async fn a_retried_put_is_applied_once(place: &Place) {
     let store = place.open().await;
     let here = frame(&store, "f");
-    let first = try_put_with(&here, with_request_id("a"), rows(0..3)).await.unwrap();
+    let first = try_put_with(&here, with_request_id("a"), rows(0..3))
+        .await
+        .unwrap();
     put(&here, Append, rows(3..4)).await;
     let elsewhere = frame(&place.open().await, "f");
     for frame in [&here, &elsewhere] {
-        let again = try_put_with(frame, with_request_id("a"), rows(0..3)).await.unwrap();
+        let again = try_put_with(frame, with_request_id("a"), rows(0..3))
+            .await
+            .unwrap();
         assert_eq!(again, first);
     }
     assert_eq!(numbers(&here).await, [0, 1, 2, 3]);
@@ -112,20 +126,36 @@ async fn a_retried_put_is_applied_once(place: &Place) {
     for attempt in attempts {
         outcomes.push(attempt.await.unwrap().unwrap());
     }
-    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == outcomes[0]),
+        "{outcomes:?}"
+    );
     assert_eq!(numbers(&here).await, [0, 1, 2, 3, 4, 5]);
 }
 
 async fn a_request_id_is_remembered_across_many_puts(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
-    let first = try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap();
+    let first = try_put_with(&frame, with_request_id("0"), rows([0]))
+        .await
+        .unwrap();
     for n in 1..128_i64 {
         put(&frame, Append, rows([])).await;
-        try_put_with(&frame, with_request_id(&n.to_string()), rows([n])).await.unwrap();
+        try_put_with(&frame, with_request_id(&n.to_string()), rows([n]))
+            .await
+            .unwrap();
     }
-    assert_eq!(try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap(), first);
-    try_put_with(&frame, with_request_id("128"), rows([128])).await.unwrap();
-    let forgotten = try_put_with(&frame, with_request_id("0"), rows([0])).await.unwrap();
+    assert_eq!(
+        try_put_with(&frame, with_request_id("0"), rows([0]))
+            .await
+            .unwrap(),
+        first
+    );
+    try_put_with(&frame, with_request_id("128"), rows([128]))
+        .await
+        .unwrap();
+    let forgotten = try_put_with(&frame, with_request_id("0"), rows([0]))
+        .await
+        .unwrap();
     assert!(forgotten.version > first.version);
 }

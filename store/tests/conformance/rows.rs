@@ -47,7 +47,11 @@ pub(crate) async fn try_put_with(
     writer.commit().await
 }
 
-pub(crate) async fn try_put(frame: &Frame, mode: PutMode, batch: RecordBatch) -> Result<Published, Error> {
+pub(crate) async fn try_put(
+    frame: &Frame,
+    mode: PutMode,
+    batch: RecordBatch,
+) -> Result<Published, Error> {
     try_put_with(frame, PutOptions::mode(mode), batch).await
 }
 
@@ -57,7 +61,13 @@ pub(crate) async fn put(frame: &Frame, mode: PutMode, batch: RecordBatch) -> Pub
 
 /// The numbers of a snapshot, in order; each batch is checked against what [`rows`] makes of them.
 pub(crate) async fn numbers_of(snapshot: &Snapshot) -> Vec<i64> {
-    let batches = snapshot.read(ReadOptions::default()).await.unwrap().collect().await.unwrap();
+    let batches = snapshot
+        .read(ReadOptions::default())
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     let mut numbers = Vec::new();
     for batch in batches {
         let own = batch["n"].as_primitive::<Int64Type>().values().to_vec();

@@ -32,14 +32,18 @@ async fn check(frame: &Frame, mut versions: Vec<(u64, i64)>) {
     versions.sort_unstable();
     let distinct: BTreeSet<u64> = versions.iter().map(|(version, _)| *version).collect();
     assert_eq!(distinct.len(), versions.len());
-    assert_eq!(distinct.into_iter().collect::<Vec<_>>(), (1..=versions.len() as u64).collect::<Vec<_>>());
+    assert_eq!(
+        distinct.into_iter().collect::<Vec<_>>(),
+        (1..=versions.len() as u64).collect::<Vec<_>>()
+    );
     let in_order: Vec<i64> = versions.iter().map(|(_, n)| *n).collect();
     assert_eq!(numbers(frame).await, in_order);
 }
 
 async fn writers_in_one_process_lose_nothing(place: &Place) {
     let store = place.open().await;
-    let writers = (0..16).map(|w| tokio::spawn(append_each(frame(&store, "f"), w * 100..w * 100 + 12)));
+    let writers =
+        (0..16).map(|w| tokio::spawn(append_each(frame(&store, "f"), w * 100..w * 100 + 12)));
     let mut versions = Vec::new();
     for writer in writers.collect::<Vec<_>>() {
         versions.extend(writer.await.unwrap());
@@ -52,7 +56,10 @@ async fn writers_in_one_process_lose_nothing(place: &Place) {
 async fn check_puts_were_grouped(frame: &Frame) {
     let history = frame.history(usize::MAX).await.unwrap();
     let published: BTreeSet<_> = history.iter().map(|record| record.published).collect();
-    assert!(published.len() < history.len(), "no two puts were published together");
+    assert!(
+        published.len() < history.len(),
+        "no two puts were published together"
+    );
 }
 
 async fn writers_in_two_processes_lose_nothing(place: &Place) {
@@ -88,7 +95,10 @@ async fn grouped_puts_keep_their_own_versions(place: &Place) {
         assert_eq!(published.rows, n.unsigned_abs() % 4);
         expected.extend(n * 10..n * 10 + n % 4);
         let version = i64::try_from(published.version).unwrap();
-        assert_eq!(numbers_as_of(&frame, &AsOf::Version(version)).await, expected);
+        assert_eq!(
+            numbers_as_of(&frame, &AsOf::Version(version)).await,
+            expected
+        );
     }
 }
 
