@@ -5,6 +5,8 @@
 //!
 //! - Some functions of DataFusion make string views out of strings. A column of views is turned into plain
 //!   strings, unless a frame of the query has a column of that name and type.
+//! - Projections drop whether a dictionary is ordered, which is no part of its type. A column takes it from the
+//!   frame's column of that name and type.
 //! - The schema's own metadata is that of the ticket's frame, or else of the only frame that the query reads.
 //!   Its `pandas` entry is reduced to the columns that the query passed through unchanged.
 
@@ -42,13 +44,13 @@ impl ResultShape {
         let fields: Fields = planned
             .fields()
             .iter()
-            .map(|field| without_view(field, frames))
+            .map(|field| ordered(without_view(field, frames), frames))
             .collect();
         let metadata = match source {
             Some(source) => {
                 let unchanged: Fields = fields
                     .iter()
-                    .filter(|field| is_column(source, field.name(), field.data_type()))
+                    .filter(|field| column(source, field).is_some())
                     .cloned()
                     .collect();
                 let reduced = Schema::new_with_metadata(unchanged, source.metadata().clone());
@@ -96,20 +98,30 @@ fn without_view(field: &FieldRef, frames: &[SchemaRef]) -> FieldRef {
         DataType::BinaryView => DataType::Binary,
         _ => return Arc::clone(field),
     };
-    let kept = frames
-        .iter()
-        .any(|frame| is_column(frame, field.name(), field.data_type()));
+    let kept = frames.iter().any(|frame| column(frame, field).is_some());
     if kept {
         return Arc::clone(field);
     }
     Arc::new(Field::clone(field).with_data_type(plain))
 }
 
-fn is_column(schema: &Schema, name: &str, data_type: &DataType) -> bool {
-    schema
-        .fields()
-        .iter()
-        .any(|field| field.name() == name && field.data_type() == data_type)
+fn ordered(field: FieldRef, frames: &[SchemaRef]) -> FieldRef {
+    let mut known = frames.iter().filter_map(|frame| column(frame, &field));
+    let flag = known.find_map(|known| known.dict_is_ordered());
+    match flag {
+        Some(flag) if field.dict_is_ordered() != Some(flag) => {
+            Arc::new(Field::clone(&field).with_dict_is_ordered(flag))
+        }
+        _ => field,
+    }
+}
+
+/// The column of this name and type.
+fn column<'a>(schema: &'a Schema, field: &Field) -> Option<&'a FieldRef> {
+    let same = |column: &&FieldRef| {
+        column.name() == field.name() && column.data_type() == field.data_type()
+    };
+    schema.fields().iter().find(same)
 }
 
 #[cfg(test)]
@@ -187,6 +199,21 @@ mod tests {
         let shape = ResultShape::of_schemas(&planned, None, &[frame(), frame()]);
         assert!(!shape.schema().metadata().contains_key(PANDAS));
         assert_eq!(shape.schema().metadata()["owner"], "me");
+    }
+
+    #[test]
+    fn ordered_dictionaries_stay_ordered() {
+        let kind = |of: DataType| {
+            let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(of));
+            Field::new("kind", dictionary, true)
+        };
+        let frame = Schema::new(vec![kind(DataType::Utf8).with_dict_is_ordered(true)]);
+        let frames = [Arc::new(frame)];
+        for (of, flag) in [(DataType::Utf8, true), (DataType::LargeUtf8, false)] {
+            let planned = Schema::new(vec![kind(of)]);
+            let shape = ResultShape::of_schemas(&planned, None, &frames);
+            assert_eq!(shape.schema().field(0).dict_is_ordered(), Some(flag));
+        }
     }
 
     #[test]

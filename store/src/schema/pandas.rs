@@ -2,8 +2,8 @@
 //!
 //! Under the key `pandas` a schema says how the table was a `DataFrame`: which columns were its index, and how each
 //! column was typed. When only some columns are read, or a query makes new ones, that description would name columns
-//! that are not there, and pyarrow's `to_pandas` fails on some of those (an index column that is missing, an
-//! extension type whose column has become something else). So [`reduce`] keeps what is still true:
+//! that are not there, and pyarrow's `to_pandas` fails when a column described as one of pandas' own
+//! types (a nullable `Int64`, say) has become something else. So [`reduce`] keeps what is still true:
 //!
 //! - of `columns` those that the schema still has, under a type of the same kind;
 //! - of `index_columns` those that the schema still has. A range index is described by its start, stop and step and

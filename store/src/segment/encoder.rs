@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 use super::categories::{Growth, Union};
 use super::encoding;
-use super::record;
+use super::record::{self, DictionaryRecord};
 use super::size::plain_size;
 use super::storage;
 use crate::error::{Error, Result};
@@ -180,7 +180,9 @@ impl Shape {
         let mut metadata: Vec<KeyValue> = logical
             .metadata()
             .iter()
-            .filter(|(key, _)| key.as_str() != ARROW_SCHEMA_META_KEY)
+            .filter(|(key, _)| {
+                ![ARROW_SCHEMA_META_KEY, DictionaryRecord::KEY].contains(&key.as_str())
+            })
             .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
             .collect();
         metadata.sort_by(|one, other| one.key.cmp(&other.key));

@@ -280,16 +280,20 @@ fn metadata_of_schema_fields_and_children_survives() {
     let metadata = HashMap::from([
         ("pandas".to_owned(), "{\"columns\": []}".to_owned()),
         ("ARROW:schema".to_owned(), "not ours".to_owned()),
+        (
+            "shoots.dictionaries".to_owned(),
+            "of another file".to_owned(),
+        ),
         (String::new(), "no key".to_owned()),
     ]);
-    let schema = Arc::new(Schema::new_with_metadata(
-        vec![ids.clone(), json.clone()],
-        metadata,
-    ));
+    let category = Field::new("category", dictionary(DataType::Int8, DataType::Utf8), true);
+    let fields = vec![ids.clone(), json.clone(), category.clone()];
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     let mut dice = Dice::new(3);
     let columns = vec![
         sample(&ids, 20, Nulls::Some, &mut dice),
         sample(&json, 20, Nulls::None, &mut dice),
+        sample(&category, 20, Nulls::Some, &mut dice),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
     assert_same(

@@ -29,6 +29,7 @@ use super::object::ObjectReader;
 use super::record::{self, DictionaryRecord};
 use super::storage;
 use crate::error::{Error, Result};
+use crate::schema::check;
 
 /// Record batches of one file, in the order of its rows.
 pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -62,7 +63,7 @@ pub(crate) struct PlainFile {
     pub(crate) rows: u64,
 }
 
-/// The schema and the number of rows of a Parquet file that others wrote.
+/// The schema and the number of rows of a Parquet file that others wrote, if its rows can be those of a frame.
 ///
 /// A dictionary with keys of 8 or 16 bits gets keys of 32: in such a file dictionaries are not recorded, and the
 /// union that a reader sees of them may have more values than small keys can tell apart.
@@ -87,6 +88,7 @@ async fn describe(mut file: ObjectReader) -> Result<PlainFile> {
     let mut schema_metadata = inferred.metadata().clone();
     schema_metadata.remove(DictionaryRecord::KEY);
     let schema = Schema::new_with_metadata(fields, schema_metadata);
+    check(&schema)?;
     Ok(PlainFile {
         schema: Arc::new(schema),
         rows: row_count(&metadata, &file)?,
@@ -122,7 +124,8 @@ async fn start(
         ),
         None => Arc::clone(schema),
     };
-    let batch_rows = rows.batch_rows.max(1);
+    // Parquet's reader reserves memory for as many rows as a batch may have.
+    let batch_rows = rows.batch_rows.clamp(1, as_usize(count.max(1)));
     let layout = Layout::new(&metadata, &output, &file)?;
     if count == 0 || layout.roots.is_empty() {
         return Ok(unread(output, count, batch_rows, file.path().to_string()));

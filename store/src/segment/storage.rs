@@ -6,11 +6,13 @@
 //! |---|---|
 //! | names of list items, map entries, keys and values | the names the Parquet specification gives them |
 //! | field metadata | nothing: the frame's schema has it |
-//! | dictionary of strings or binary | the values, which Parquet encodes as a dictionary; see [`categories`](super::categories) |
+//! | dictionary of strings or binary | the values, which Parquet encodes as a dictionary; see [`categories`] |
 //! | any other dictionary | the values |
 //! | `Date64` | a timestamp in milliseconds, which other readers understand |
 //! | decimal with a scale below zero or above its precision, or of one digit in 32 bits | the same numbers as a decimal that Parquet allows |
 //! | a non-nullable column of type `Null` | a nullable one |
+//!
+//! Parquet has no seconds and no durations: those are integers to readers that do not look at the embedded schema.
 //!
 //! [`form`] says what a type is stored as, [`store`] takes an array there and [`restore`] brings it back. Neither
 //! copies rows where only names or nullability change.

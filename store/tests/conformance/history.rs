@@ -191,7 +191,7 @@ async fn history_tells_what_was_done(place: &Place) {
     assert_eq!(first.author.as_deref(), Some("ada"));
     assert_eq!(first.message.as_deref(), Some("first"));
     assert_eq!(first.metadata.as_ref(), metadata.as_object());
-    assert_eq!(history[1].parents, [first.commit.clone()]);
+    assert_eq!(history[1].parents, std::slice::from_ref(&first.commit));
     assert!(history[1].time > first.time && history[1].published > first.published);
     assert_eq!(frame.history(1).await.unwrap().len(), 1);
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::{Array, ArrayRef, StructArray, new_null_array};
 use arrow_array::{
     BinaryArray, BinaryViewArray, Date32Array, Date64Array, Decimal32Array, Decimal128Array,
     Decimal256Array, DictionaryArray, DurationNanosecondArray, DurationSecondArray,
@@ -13,7 +15,9 @@ use arrow_array::{
     UInt64Array,
 };
 use arrow_buffer::i256;
+use arrow_schema::{Fields, TimeUnit};
 
+use super::fit::cast;
 use super::*;
 use crate::error::ErrorKind;
 

@@ -421,3 +421,18 @@ fn dictionaries_of_numbers_in_files_of_others_are_dictionaries() {
     let expected = Int64Array::from(vec![Some(20), Some(20), None, Some(30)]);
     assert_eq!(plain.as_primitive::<Int64Type>(), &expected);
 }
+
+#[test]
+fn files_of_others_that_cannot_be_frames_are_refused() {
+    let number: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let twice = vec![
+        Field::new("n", DataType::Int32, false),
+        Field::new("n", DataType::Int32, false),
+    ];
+    let columns = vec![Arc::clone(&number), number];
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(twice)), columns).unwrap();
+    let error = block_on(plain_schema(open(&foreign(&[batch])))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Schema);
+    let error = block_on(plain_schema(open(&Bytes::from_static(b"not Parquet")))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+}
