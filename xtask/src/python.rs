@@ -80,12 +80,15 @@ fn environment(workspace: &Workspace, requirements: &str) -> Result<PathBuf, Str
 }
 
 /// Builds the server and gives the path of its binary.
+/// The server binary, built as for the Rust tests: a build of the binary alone would select other features of the
+/// dependencies, and compile them all once more.
 fn server(workspace: &Workspace) -> Result<String, String> {
-    println!("$ cargo build --workspace --bins");
+    println!("$ cargo test --workspace --tests --no-run");
     let messages = output(workspace.cargo().args([
-        "build",
+        "test",
         "--workspace",
-        "--bins",
+        "--tests",
+        "--no-run",
         "--locked",
         "--message-format=json-render-diagnostics",
     ]))?;
@@ -100,6 +103,7 @@ fn executable(messages: &str, name: &str) -> Option<String> {
         .filter(|message| {
             let kinds = message["target"]["kind"].as_array();
             message["target"]["name"] == name
+                && message["profile"]["test"] == false
                 && kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
         })
         .find_map(|message| message["executable"].as_str().map(str::to_owned))
@@ -129,7 +133,9 @@ mod tests {
         let messages = concat!(
             r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"srv"},"executable":null}"#,
             "\nnot json\n",
-            r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"srv"},"executable":"/t/srv"}"#,
+            r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"srv"},"profile":{"test":true},"executable":"/t/srv-1"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"srv"},"profile":{"test":false},"executable":"/t/srv"}"#,
             "\n",
         );
         assert_eq!(executable(messages, "srv").as_deref(), Some("/t/srv"));
