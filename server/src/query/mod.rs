@@ -3,7 +3,7 @@
 //! A query is a [`Question`]: SQL, the frame that the ticket names, and what else the ticket asks for. It
 //! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
 //!
-//! 1. parse, and refuse whatever is not a query ([`session`]);
+//! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]);
 //! 2. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
 //! 3. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
@@ -11,10 +11,11 @@
 //! 4. settle types and metadata of the result ([`result`]).
 //!
 //! What bounds a query: memory and spill space, shared by all queries; time; how many run at once; and its own
-//! threads ([`threads`]). Dropping the rows ends it ([`interrupt`]). There is no file system, no URL and no other table to be reached: frames are all
-//! there is.
+//! threads ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`]). There is no file
+//! system, no URL and no other table to be reached: frames are all there is.
 
 mod catalog;
+mod depth;
 mod interrupt;
 mod names;
 mod order;
@@ -41,7 +42,7 @@ use futures::{Stream, stream};
 use shoots_proto::{AsOf, ErrorKind};
 use shoots_store::{Snapshot, Store};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
@@ -61,14 +62,14 @@ pub(crate) struct Queries {
 
 /// What a ticket asks of a frame in SQL.
 #[derive(Debug)]
-pub(crate) struct Question<'a> {
-    pub(crate) sql: &'a str,
+pub(crate) struct Question {
+    pub(crate) sql: String,
     /// The frame that the ticket names, at the version that it asks for.
-    pub(crate) frame: &'a Snapshot,
+    pub(crate) frame: Snapshot,
     /// A point in time applies to every frame of the query; another version only to the ticket's own.
-    pub(crate) as_of: Option<&'a AsOf>,
+    pub(crate) as_of: Option<AsOf>,
     /// Columns of the query's result to keep, in this order.
-    pub(crate) columns: Option<&'a [String]>,
+    pub(crate) columns: Option<Vec<String>>,
     /// Rows of the query's result to leave out, and then to keep.
     pub(crate) offset: Option<u64>,
     pub(crate) limit: Option<u64>,
@@ -86,49 +87,73 @@ impl Queries {
     }
 
     /// Plans a query. No row is read so far.
-    pub(crate) async fn plan(
-        &self,
-        store: &Store,
-        question: Question<'_>,
-    ) -> Result<Plan, Failure> {
-        let frame = question.frame;
-        let bucket = frame.frame().bucket.as_ref();
-        let state = session::state(Arc::clone(&self.runtime), bucket);
-        let mut statement = session::parse(&state, question.sql)?;
-        let query = session::query(&mut statement)?;
-        let mentions = Mentions::of(query);
-        let found = catalog::find(store, frame, question.as_of, &mentions).await?;
-        let tables = found.iter().map(|table| {
-            let schema = table.snapshot.schema();
-            (&table.relation, table.path.as_slice(), schema)
-        });
-        Spelling::new(&mentions, tables).apply(query);
-        catalog::register(&state, &found)?;
-
-        let logical = session::read_only_plan(&state, statement).await?;
-        let mut rows = DataFrame::new(state.clone(), logical);
-        if let Some(columns) = question.columns {
-            rows = rows.select(columns.iter().map(ident))?;
-        }
-        if question.offset.is_some() || question.limit.is_some() {
-            let skip = clamp(question.offset.unwrap_or(0));
-            rows = rows.limit(skip, question.limit.map(clamp))?;
-        }
-        let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
-        let interrupt = Interrupt::default();
-        let physical = interrupt::interruptible(physical, &interrupt)?;
-        let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
-        let shape = ResultShape::new(&physical.schema(), frame, &frames);
+    pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
+        depth::check(&question.sql)?;
+        let planning = make_plan(Arc::clone(&self.runtime), store.clone(), question);
+        let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
+        let planned = planned.map_err(|_| too_long(self.time_limit))??;
+        let (shape, physical, interrupt, context) = planned?;
         Ok(Plan {
             shape,
             physical,
             interrupt,
-            context: state.task_ctx(),
+            context,
             threads: Arc::clone(&self.threads),
             permits: Arc::clone(&self.permits),
             time_limit: self.time_limit,
         })
     }
+}
+
+/// What is left of a query when it is planned.
+type Planned = (
+    ResultShape,
+    Arc<dyn ExecutionPlan>,
+    Interrupt,
+    Arc<TaskContext>,
+);
+
+async fn make_plan(
+    runtime: Arc<RuntimeEnv>,
+    store: Store,
+    question: Question,
+) -> Result<Planned, Failure> {
+    let frame = &question.frame;
+    let bucket = frame.frame().bucket.as_ref();
+    let state = session::state(runtime, bucket);
+    let mut statement = session::parse(&state, &question.sql)?;
+    let query = session::query(&mut statement)?;
+    let mentions = Mentions::of(query);
+    let found = catalog::find(&store, frame, question.as_of.as_ref(), &mentions).await?;
+    let tables = found.iter().map(|table| {
+        let schema = table.snapshot.schema();
+        (&table.relation, table.path.as_slice(), schema)
+    });
+    Spelling::new(&mentions, tables).apply(query);
+    catalog::register(&state, &found)?;
+
+    let logical = session::read_only_plan(&state, statement).await?;
+    let mut rows = DataFrame::new(state.clone(), logical);
+    if let Some(columns) = &question.columns {
+        rows = rows.select(columns.iter().map(ident))?;
+    }
+    if question.offset.is_some() || question.limit.is_some() {
+        let skip = clamp(question.offset.unwrap_or(0));
+        rows = rows.limit(skip, question.limit.map(clamp))?;
+    }
+    let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
+    let interrupt = Interrupt::default();
+    let physical = interrupt::interruptible(physical, &interrupt)?;
+    let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
+    let shape = ResultShape::new(&physical.schema(), frame, &frames);
+    Ok((shape, physical, interrupt, state.task_ctx()))
+}
+
+fn too_long(limit: Duration) -> Failure {
+    let seconds = limit.as_secs();
+    let problem =
+        format!("the query took longer than the server allows ({seconds} s); ask for less");
+    Failure::new(ErrorKind::LimitError, problem)
 }
 
 fn clamp(count: u64) -> usize {
@@ -189,13 +214,7 @@ struct Running {
 impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         let next = timeout_at(self.deadline, self.batches.next()).await;
-        let Ok(next) = next else {
-            let seconds = self.time_limit.as_secs();
-            return Err(Failure::new(
-                ErrorKind::LimitError,
-                format!("the query took longer than the server allows ({seconds} s); ask for less"),
-            ));
-        };
+        let next = next.map_err(|_| too_long(self.time_limit))?;
         let batch = next?.map(|batch| self.shape.apply(batch)).transpose()?;
         Ok(batch)
     }

@@ -58,9 +58,9 @@ impl Lake {
         let frame = self.store.frame(&id(frame));
         let snapshot = frame.snapshot(as_of.as_ref()).await.unwrap();
         let question = Question {
-            sql,
-            frame: &snapshot,
-            as_of: as_of.as_ref(),
+            sql: sql.to_owned(),
+            frame: snapshot,
+            as_of,
             columns: None,
             offset: None,
             limit: None,
@@ -347,12 +347,12 @@ async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
         .snapshot(None)
         .await
         .unwrap();
-    let columns = ["Twice".to_owned(), "n".to_owned()];
+    let columns = vec!["Twice".to_owned(), "n".to_owned()];
     let question = Question {
-        sql: "SELECT n, n * 2 AS Twice FROM numbers",
-        frame: &snapshot,
+        sql: "SELECT n, n * 2 AS Twice FROM numbers".to_owned(),
+        frame: snapshot,
         as_of: None,
-        columns: Some(&columns),
+        columns: Some(columns),
         offset: Some(3),
         limit: Some(2),
     };
@@ -560,4 +560,34 @@ async fn a_join_without_matches_ends_when_its_rows_are_dropped() {
             .await
             .is_ok()
     );
+}
+
+/// Just within the bound, the deepest trees there are must fit on the stack.
+#[tokio::test]
+async fn deep_statements_are_planned_or_refused_but_end_nothing() {
+    let lake = Lake::new(Config::default()).await;
+    lake.numbers("f", 0..3).await;
+    let links = 900;
+    let tables: String = (0..200)
+        .map(|t| format!(", (select {t} as c{t}) t{t}"))
+        .collect();
+    for sql in [
+        format!("select n from f where n=0{}", " or n=1".repeat(links / 2)),
+        format!("select n{} from f", "+n".repeat(links)),
+        format!("select n{} from f", "::bigint".repeat(links)),
+        format!(
+            "select n from f{}",
+            " union all select n from f".repeat(300)
+        ),
+        format!("select count(*) from f{tables}"),
+    ] {
+        lake.ask("f", &sql).await.unwrap();
+    }
+    for sql in [
+        format!("select n{} from f", "+n".repeat(100_000)),
+        format!("select n from f{}", " union select n from f".repeat(20_000)),
+    ] {
+        let refused = lake.refused("f", &sql).await;
+        assert_eq!(refused.kind, ErrorKind::InvalidRequestError);
+    }
 }

@@ -3,11 +3,15 @@
 //! A query computes for as long as it likes between two moments at which it waits for something. On threads of
 //! their own such queries slow down other queries, but not puts, gets and pings, and a caller is told about the
 //! time limit when it is reached.
+//!
+//! Planning happens there too: it can take long, and it recurses as deeply as the statement nests, for which these
+//! threads have the stack ([`super::depth`] bounds it).
 
 use std::io;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -21,6 +25,9 @@ use super::interrupt::Interrupt;
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
 
+/// Stack of a thread. Only what is used takes memory.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Threads for queries, as many as there are cores.
 #[derive(Debug)]
 pub(super) struct QueryThreads(Option<Runtime>);
@@ -29,9 +36,26 @@ impl QueryThreads {
     pub(super) fn new() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("shoots-query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))
+    }
+
+    /// Computes something, unless the result is not waited for.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let mut task = JoinSet::new();
+        if let Some(runtime) = &self.0 {
+            task.spawn_on(work, runtime.handle());
+        }
+        match task.join_next().await {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) => Err(DataFusionError::ExecutionJoin(Box::new(error))),
+            None => internal_err!("the threads for queries have ended"),
+        }
     }
 
     /// Starts a plan. The permit is given back when the query has really ended.

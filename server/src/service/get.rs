@@ -65,10 +65,10 @@ impl Selection {
         let source = match &ticket.sql {
             Some(sql) => {
                 let question = Question {
-                    sql,
-                    frame: &snapshot,
-                    as_of: ticket.as_of.as_ref(),
-                    columns: ticket.columns.as_deref(),
+                    sql: sql.clone(),
+                    frame: snapshot.clone(),
+                    as_of: ticket.as_of.clone(),
+                    columns: ticket.columns.clone(),
                     offset: ticket.offset,
                     limit: ticket.limit,
                 };
