@@ -114,6 +114,11 @@ impl Error {
         }
     }
 
+    /// Whether decoding failed because more was to become one array than an array can hold.
+    pub(crate) fn is_overflow(&self) -> bool {
+        matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))
+    }
+
     pub(crate) fn io(
         doing: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

@@ -162,7 +162,11 @@ impl FrameWriter {
             write_id,
             note,
         };
-        log.submit(proposal).await
+        let mut published = log.submit(proposal).await?;
+        if std::mem::take(&mut published.began) {
+            keep_bucket(&log).await;
+        }
+        Ok(published)
     }
 }
 
@@ -241,6 +245,23 @@ async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
     log.objects()
         .create_immutable(&marker, Bytes::from_static(b"{}\n"))
         .await
+}
+
+/// Puts the bucket's marker back if the bucket was deleted while a put to it was under way: it would end with its
+/// last frame otherwise. The put itself has taken effect, so failing to do so is no reason to fail it.
+async fn keep_bucket(log: &FrameLog) {
+    let Some(bucket) = log.frame().bucket.as_ref() else {
+        return;
+    };
+    let marker = layout::bucket_marker(bucket);
+    let kept = match log.objects().size(&marker).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => create_bucket(log, true).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(%error, "the marker of bucket {bucket} was not looked after");
+    }
 }
 
 /// Makes a schema durable, if it has to be.

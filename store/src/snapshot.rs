@@ -30,9 +30,8 @@ use crate::time::Timestamp;
 const SEGMENTS_AHEAD: usize = 1;
 /// Batches of a segment that wait to be taken.
 const BATCHES_AHEAD: usize = 2;
-/// A batch has about this many bytes, if the caller does not say how many rows it should have.
-const BATCH_BYTES: u64 = 2 << 20;
-const BATCH_ROWS: std::ops::RangeInclusive<u64> = 1024..=65_536;
+/// Rows in a batch at most, if the caller does not say.
+const BATCH_ROWS: usize = 65_536;
 
 /// One state of a frame. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,7 +67,7 @@ pub struct ReadOptions {
     /// `(i, n)`: only the i-th of n runs of segments, counted from 0; `offset` and `limit` count its rows. The n
     /// parts together are the snapshot, in order.
     pub part: Option<(usize, usize)>,
-    /// Rows in a batch at most; none: about 2 MiB.
+    /// Rows in a batch at most; none: 65,536. Where rows are large, a batch has fewer: about 2 MiB.
     pub batch_rows: Option<usize>,
 }
 
@@ -199,7 +198,7 @@ impl Snapshot {
             None => Arc::clone(&self.schema),
         };
         let files = part(self.files().await?, options.part);
-        let batch_rows = options.batch_rows.unwrap_or_else(|| self.batch_rows());
+        let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS);
         let work = cut(files, options.offset, options.limit, batch_rows);
 
         let store = Arc::clone(self.log.objects().inner());
@@ -247,12 +246,6 @@ impl Snapshot {
             indices.push(index);
         }
         Ok(Some(indices))
-    }
-
-    fn batch_rows(&self) -> usize {
-        let row_bytes = (self.size.bytes / self.size.rows.max(1)).max(1);
-        let rows = (BATCH_BYTES / row_bytes).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
-        usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
     async fn files(&self) -> Result<Vec<File>> {

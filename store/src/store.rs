@@ -22,6 +22,14 @@ const PARALLEL_FRAMES: usize = 16;
 /// Temporary files that are older belong to no put that is still under way.
 const TEMPORARY_SECONDS: u64 = 24 * 3600;
 
+/// What a look into a bucket finds.
+#[derive(Debug, Default)]
+struct Found {
+    live: Vec<Snapshot>,
+    /// Why frames with a log cannot be read.
+    damaged: Vec<Error>,
+}
+
 /// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -108,17 +116,23 @@ impl Store {
         if self.shared.objects.size(&marker).await?.is_some() {
             return Ok(true);
         }
-        Ok(!self.live_frames(Some(bucket)).await?.is_empty())
+        let found = self.look(Some(bucket)).await?;
+        Ok(!found.live.is_empty() || !found.damaged.is_empty())
     }
 
     /// Deletes a bucket, and says how many frames were deleted with it. Those can be undeleted.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
-    /// mode is `error`.
+    /// mode is `error`, [`ErrorKind::Damaged`] if the log of one of them cannot be read.
     pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
         self.shared.check_writable()?;
-        let frames = self.frames(Some(bucket)).await?;
+        let found = self.look(Some(bucket)).await?;
+        if let Some(damaged) = found.damaged.into_iter().next() {
+            return Err(damaged);
+        }
+        let frames = found.live;
+        self.expect_bucket(bucket, &frames).await?;
         if let (BucketDeleteMode::Error, [first, ..]) = (mode, frames.as_slice()) {
             let cause = Cause::BucketNotEmpty {
                 bucket: bucket.to_string(),
@@ -148,41 +162,56 @@ impl Store {
 
     /// The newest states of the frames in a bucket (none: the one without a name), by name.
     ///
-    /// A plain file that cannot be read as Parquet is left out, with a warning in the log.
+    /// What cannot be read, a plain file that is not Parquet or a damaged log, is left out with a warning in the
+    /// program's log: it must not hide the others.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket.
     pub async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
-        let frames = self.live_frames(bucket).await?;
-        if let (true, Some(bucket)) = (frames.is_empty(), bucket) {
-            let marker = layout::bucket_marker(bucket);
-            if self.shared.objects.size(&marker).await?.is_none() {
-                let (what, name) = ("bucket", bucket.to_string());
-                return Err(Cause::NotFound { what, name }.into());
-            }
+        let found = self.look(bucket).await?;
+        for error in &found.damaged {
+            tracing::warn!(%error, "a frame is left out of the listing");
         }
-        Ok(frames)
+        if let Some(bucket) = bucket.filter(|_| found.damaged.is_empty()) {
+            self.expect_bucket(bucket, &found.live).await?;
+        }
+        Ok(found.live)
     }
 
-    async fn live_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
+    /// An error if a bucket has neither frames nor a marker.
+    async fn expect_bucket(&self, bucket: &BucketName, frames: &[Snapshot]) -> Result<()> {
+        let marker = layout::bucket_marker(bucket);
+        if frames.is_empty() && self.shared.objects.size(&marker).await?.is_none() {
+            let (what, name) = ("bucket", bucket.to_string());
+            return Err(Cause::NotFound { what, name }.into());
+        }
+        Ok(())
+    }
+
+    async fn look(&self, bucket: Option<&BucketName>) -> Result<Found> {
         let candidates = self.candidates(bucket).await?;
-        let live = stream::iter(candidates)
+        let mut looks = stream::iter(candidates)
             .map(|(name, plain)| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                match frame.snapshot(None).await {
-                    Ok(snapshot) => Ok(Some(snapshot)),
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                    Err(error) if plain => {
-                        tracing::warn!(%error, "frame {} is left out of the listing", frame.id());
-                        Ok(None)
-                    }
-                    Err(error) => Err(error),
-                }
+                (frame.snapshot(None).await, plain)
             })
-            .buffered(PARALLEL_FRAMES)
-            .try_filter_map(|snapshot| std::future::ready(Ok(snapshot)));
-        live.try_collect().await
+            .buffered(PARALLEL_FRAMES);
+        let mut found = Found::default();
+        while let Some((snapshot, plain)) = looks.next().await {
+            match snapshot {
+                Ok(snapshot) => found.live.push(snapshot),
+                Err(error) => match error.kind() {
+                    ErrorKind::NotFound => {}
+                    ErrorKind::Damaged | ErrorKind::Newer if !plain => found.damaged.push(error),
+                    _ if plain => {
+                        tracing::warn!(%error, "a plain file is left out of the listing");
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(found)
     }
 
     /// Names that may be frames of a bucket, and whether a plain file is all that stands for them.

@@ -149,6 +149,7 @@ impl State {
             commit: request.commit.clone(),
             rows: request.rows,
             bytes: request.bytes,
+            began: false,
         })
     }
 }
@@ -164,6 +165,8 @@ pub struct Published {
     pub rows: u64,
     /// Bytes of the segments that it added.
     pub bytes: u64,
+    /// Whether there was no such frame before; for the put alone, which passes it on as `false`.
+    pub(crate) began: bool,
 }
 
 /// A put that carried a request id, and what became of it.

@@ -273,6 +273,7 @@ impl<'a> Draft<'a> {
             commit: id.clone(),
             rows: added.map(Rows::count).unwrap_or_default(),
             bytes: added.map(Rows::bytes).unwrap_or_default(),
+            began: matches!(operation, Operation::Create | Operation::Undelete),
         };
         self.state = Some(state_after(self.state.take(), &commit));
         self.last = Some((id.clone(), commit.time));

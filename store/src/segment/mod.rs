@@ -20,6 +20,7 @@
 pub(crate) mod categories;
 mod encoder;
 mod encoding;
+mod extent;
 #[cfg(test)]
 mod fidelity;
 mod object;

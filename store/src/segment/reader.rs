@@ -25,6 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::categories::Recorded;
+use super::extent;
 use super::object::ObjectReader;
 use super::record::{self, DictionaryRecord};
 use super::storage;
@@ -52,7 +53,7 @@ pub(crate) struct Rows {
     pub(crate) offset: u64,
     /// The most rows to read.
     pub(crate) limit: Option<u64>,
-    /// The most rows in a batch.
+    /// The most rows in a batch; there are fewer where rows are large.
     pub(crate) batch_rows: usize,
 }
 
@@ -96,14 +97,71 @@ async fn describe(mut file: ObjectReader) -> Result<PlainFile> {
 }
 
 /// Reads `rows` of a file whose rows are of `schema`. The batches' schema is `schema`, projected.
+///
+/// Batches have the size that [`extent`] finds right for rows of average size. Where many large ones follow each
+/// other, more than an array can hold would become a batch: those rows are read again in smaller ones.
 pub(crate) async fn read(
     file: ObjectReader,
     origin: Origin,
     schema: &SchemaRef,
     rows: Rows,
 ) -> Result<BatchStream> {
-    let object = file.clone();
-    guarded(&object, start(file, origin, schema, rows)).await
+    let reading = Reading {
+        file,
+        origin,
+        schema: Arc::clone(schema),
+    };
+    let (batches, batch_rows) = reading.open(rows.clone()).await?;
+    let progress = Progress {
+        reading,
+        batches,
+        left: Rows { batch_rows, ..rows },
+    };
+    Ok(stream::try_unfold(progress, Progress::next).boxed())
+}
+
+/// What is read.
+struct Reading {
+    file: ObjectReader,
+    origin: Origin,
+    schema: SchemaRef,
+}
+
+impl Reading {
+    /// The batches, and how many rows each may have.
+    async fn open(&self, rows: Rows) -> Result<(BatchStream, usize)> {
+        let started = start(self.file.clone(), self.origin, &self.schema, rows);
+        guarded(&self.file, started).await
+    }
+}
+
+/// How far a file has been read.
+struct Progress {
+    reading: Reading,
+    batches: BatchStream,
+    left: Rows,
+}
+
+impl Progress {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        loop {
+            match self.batches.next().await {
+                None => return Ok(None),
+                Some(Ok(batch)) => {
+                    let taken = batch.num_rows() as u64;
+                    self.left.offset += taken;
+                    self.left.limit = self.left.limit.map(|limit| limit.saturating_sub(taken));
+                    return Ok(Some((batch, self)));
+                }
+                Some(Err(error)) if self.left.batch_rows > 1 && error.is_overflow() => {
+                    self.left.batch_rows /= 2;
+                    let (batches, _) = self.reading.open(self.left.clone()).await?;
+                    self.batches = batches;
+                }
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
 }
 
 async fn start(
@@ -111,7 +169,7 @@ async fn start(
     origin: Origin,
     schema: &SchemaRef,
     rows: Rows,
-) -> Result<BatchStream> {
+) -> Result<(BatchStream, usize)> {
     let metadata = load(&mut file).await?;
     let total = row_count(&metadata, &file)?;
     let offset = rows.offset.min(total);
@@ -124,11 +182,13 @@ async fn start(
         ),
         None => Arc::clone(schema),
     };
-    // Parquet's reader reserves memory for as many rows as a batch may have.
-    let batch_rows = rows.batch_rows.clamp(1, as_usize(count.max(1)));
     let layout = Layout::new(&metadata, &output, &file)?;
+    // Parquet's reader reserves memory for as many rows as a batch may have.
+    let most = extent::batch_rows(&metadata, &layout.roots).min(count.max(1));
+    let batch_rows = rows.batch_rows.clamp(1, as_usize(most));
     if count == 0 || layout.roots.is_empty() {
-        return Ok(unread(output, count, batch_rows, file.path().to_string()));
+        let batches = unread(output, count, batch_rows, file.path().to_string());
+        return Ok((batches, batch_rows));
     }
     let dictionaries = match origin {
         Origin::Segment => record::load(&metadata, &output, &mut file).await?,
@@ -161,10 +221,11 @@ async fn start(
         restore(&batch, &output, &places, &dictionaries)
             .map_err(|problem| Error::damaged(decoded_from.path(), problem))
     });
-    Ok(AssertUnwindSafe(batches)
+    let batches = AssertUnwindSafe(batches)
         .catch_unwind()
         .map(move |batch| batch.unwrap_or_else(|panic| Err(gave_up(&object, panic.as_ref()))))
-        .boxed())
+        .boxed();
+    Ok((batches, batch_rows))
 }
 
 /// How the columns that are wanted lie in the file.

@@ -14,6 +14,8 @@ on_every_place!(
     deleting_a_bucket_with_frames_must_be_meant,
     frames_are_listed_by_name_and_bucket,
     a_bucket_that_never_was_is_not_found,
+    a_bucket_outlives_a_put_that_races_with_its_deletion,
+    a_damaged_log_hides_no_other_frame,
 );
 
 async fn names(store: &Store) -> Vec<String> {
@@ -107,4 +109,51 @@ async fn a_bucket_that_never_was_is_not_found(place: &Place) {
         (ErrorKind::NotFound, "no such bucket: b")
     );
     assert!(!store.bucket_exists(&bucket("b")).await.unwrap());
+}
+
+async fn a_bucket_outlives_a_put_that_races_with_its_deletion(place: &Place) {
+    let store = place.open().await;
+    for round in 0..20 {
+        let name = format!("b{round}");
+        let frame = store.frame(&id_in(&name, "f"));
+        put(&frame, Append, rows([1])).await;
+        let (in_bucket, deleter) = (bucket(&name), store.clone());
+        let deletion = tokio::spawn(async move {
+            deleter
+                .delete_bucket(&in_bucket, BucketDeleteMode::Delete)
+                .await
+        });
+        put(&frame, Append, rows([2])).await;
+        deletion.await.unwrap().unwrap();
+        if frame.exists().await.unwrap() {
+            frame.delete().await.unwrap();
+            assert!(
+                store.bucket_exists(&bucket(&name)).await.unwrap(),
+                "round {round}"
+            );
+        }
+    }
+}
+
+async fn a_damaged_log_hides_no_other_frame(place: &Place) {
+    let store = place.open().await;
+    for name in ["good", "torn"] {
+        put(&store.frame(&id_in("b", name)), Append, rows([1])).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    place
+        .write("b/torn/log/00000000000000000001.jsonl", "{}")
+        .await;
+    let store = place.open().await;
+    let listed = store.frames(Some(&bucket("b"))).await.unwrap();
+    let listed: Vec<String> = listed.iter().map(|s| s.frame().to_string()).collect();
+    assert_eq!(listed, ["b/good"]);
+    assert_eq!(names(&store).await, ["b"]);
+    let refused = store
+        .delete_bucket(&bucket("b"), BucketDeleteMode::Delete)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Damaged);
+    assert!(refused.to_string().contains("b/torn/log/"), "{refused}");
+    assert_eq!(numbers(&store.frame(&id_in("b", "good"))).await, [1]);
 }

@@ -8,6 +8,7 @@ use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, StringA
 use arrow_schema::{DataType, TimeUnit};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::executor::block_on;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -435,4 +436,46 @@ fn files_of_others_that_cannot_be_frames_are_refused() {
     assert_eq!(error.kind(), ErrorKind::Schema);
     let error = block_on(plain_schema(open(&Bytes::from_static(b"not Parquet")))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn a_text_that_stands_in_every_row_makes_small_batches() {
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["long ".repeat(12_000); 600]));
+    let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..600));
+    let batch = RecordBatch::try_from_iter([("text", text), ("number", number)]).unwrap();
+    let schema = batch.schema();
+    let segment = encode(&schema, std::slice::from_ref(&batch), Limits::default()).remove(0);
+    assert!(segment.bytes.len() < 100_000);
+    let batches = read_part(&segment.bytes, &schema, everything(65_536));
+    assert!(
+        batches.iter().all(|batch| batch.num_rows() <= 34),
+        "{} batches",
+        batches.len()
+    );
+    assert_eq!(whole(&batches), batch);
+    let numbers = part(Some(vec![1]), 0, None);
+    assert_eq!(read_part(&segment.bytes, &schema, numbers).len(), 1);
+}
+
+#[test]
+fn rows_that_are_too_much_for_one_array_are_read_in_smaller_batches() {
+    let (batch, bytes) = segment(100);
+    let overflow = Error::damaged("a segment", "index overflow decoding byte array");
+    let progress = Progress {
+        reading: Reading {
+            file: super::super::samples::open(&bytes),
+            origin: Origin::Segment,
+            schema: batch.schema(),
+        },
+        batches: stream::iter([Ok(batch.slice(0, 10)), Err(overflow)]).boxed(),
+        left: Rows {
+            batch_rows: 64,
+            ..part(None, 0, Some(90))
+        },
+    };
+    let rest: Vec<RecordBatch> =
+        block_on(stream::try_unfold(progress, Progress::next).try_collect()).unwrap();
+    let sizes: Vec<usize> = rest.iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(sizes, [10, 32, 32, 16]);
+    assert_eq!(whole(&rest), batch.slice(0, 90));
 }
