@@ -216,6 +216,10 @@ mod tests {
             "{error}"
         );
         assert!(refuse(&[], &[("SHOOTS_PORT", "")]).starts_with("SHOOTS_PORT: "));
+        let error = refuse(&["--query-seconds", "0"], &[]);
+        assert!(error.starts_with("--query-seconds: "), "{error}");
+        let error = refuse(&[], &[("SHOOTS_QUERIES_AT_ONCE", "0")]);
+        assert!(error.starts_with("SHOOTS_QUERIES_AT_ONCE: "), "{error}");
         let error = refuse(&["--log-format", "xml"], &[]);
         assert!(error.contains("xml") && error.contains("json"), "{error}");
         assert!(

@@ -7,6 +7,7 @@
 //! of the source in the message.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -186,12 +187,49 @@ impl ConfigError {
     }
 }
 
+/// As good as for ever, and short enough to be added to any moment.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+fn time(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST)
+}
+
 impl Config {
+    /// How long one query may run.
+    pub(crate) fn query_time(&self) -> Duration {
+        time(self.query_seconds)
+    }
+
+    /// How long running calls may go on once the server was asked to stop.
+    pub(crate) fn shutdown_grace(&self) -> Duration {
+        time(self.shutdown_grace_seconds)
+    }
+
+    /// Refuses settings with which no call, or no query, could ever be answered.
+    pub(crate) fn check(&self, origin: &str) -> Result<(), ConfigError> {
+        let bounds = [
+            ("max_message_bytes", self.max_message_bytes),
+            ("put_memory_bytes", self.put_memory_bytes),
+            ("query_memory_bytes", self.query_memory_bytes),
+            ("query_seconds", self.query_seconds),
+            ("queries_at_once", self.queries_at_once),
+        ];
+        match bounds.iter().find(|(_, bound)| *bound == 0) {
+            Some((name, _)) => {
+                let problem = format!("{name} is 0; it must be at least 1");
+                Err(ConfigError::new(origin, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Reads the settings of a TOML text; what it does not name keeps its default.
     ///
     /// `origin` is what error messages call the text, such as its path.
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|e| ConfigError::new(origin, e))
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
+        config.check(origin)?;
+        Ok(config)
     }
 
     /// The settings as TOML, each under a comment that says what it means.
@@ -262,9 +300,9 @@ impl Layers {
             _ => Value::String(text.to_owned()),
         };
         self.values.insert(setting.name.to_owned(), value);
-        Config::deserialize(self.values.clone())
+        let config = Config::deserialize(self.values.clone())
             .map_err(|e| ConfigError::new(origin, e.message()))?;
-        Ok(())
+        config.check(origin)
     }
 
     /// What came out on top.
@@ -315,6 +353,43 @@ mod tests {
         let error = Config::from_toml("shoots.toml", "port = 70000\n").unwrap_err();
         assert!(error.to_string().contains("70000"), "{error}");
         assert!(Config::from_toml("shoots.toml", "max_message_bytes = -1\n").is_err());
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_refused_by_name_whatever_its_origin() {
+        for name in [
+            "max_message_bytes",
+            "put_memory_bytes",
+            "query_memory_bytes",
+            "query_seconds",
+            "queries_at_once",
+        ] {
+            let told = format!("here: {name} is 0; it must be at least 1");
+            let text = format!("{name} = 0");
+            let error = Config::from_toml("here", &text).unwrap_err();
+            assert_eq!(error.to_string(), told);
+            let mut layers = Layers::new().unwrap();
+            let error = layers.lay_toml("here", &text).unwrap_err();
+            assert_eq!(error.to_string(), told);
+            let setting = SETTINGS.iter().find(|s| s.name == name).unwrap();
+            let error = layers.lay_text("here", setting, "0").unwrap_err();
+            assert_eq!(error.to_string(), told);
+        }
+        let none = "query_spill_bytes = 0\nshutdown_grace_seconds = 0";
+        assert!(Config::from_toml("here", none).is_ok());
+    }
+
+    #[test]
+    fn any_time_can_be_added_to_the_present() {
+        let config = Config {
+            query_seconds: u64::MAX,
+            shutdown_grace_seconds: i64::MAX as u64,
+            ..Config::default()
+        };
+        let now = std::time::Instant::now();
+        assert!(now.checked_add(config.query_time()).is_some());
+        assert!(now.checked_add(config.shutdown_grace()).is_some());
+        assert_eq!(Config::default().query_time().as_secs(), 3600);
     }
 
     #[test]

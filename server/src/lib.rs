@@ -21,7 +21,7 @@
 //!
 //! | where | what it does |
 //! |---|---|
-//! | `server` | listens, and stops in an orderly way (`stop`) |
+//! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
@@ -36,6 +36,7 @@ mod call;
 pub mod cli;
 mod config;
 mod query;
+mod running;
 mod server;
 mod service;
 mod status;

@@ -2,8 +2,9 @@
 //!
 //! Stopping has two steps. When the server is asked to stop (by [`Server::shutdown`], or by a caller's
 //! `shutdown` action) it closes its port and tells its connections to bring no more calls; calls that run go
-//! on. Those that still run when the grace period is over are ended with an error. Nothing is lost either way:
-//! what was acknowledged is durable, and what was not changes nothing.
+//! on. Those that still run when the grace period is over are ended with an error. Connections that carry no
+//! call are not waited for, but for a moment in which they may close. Nothing is lost either way: what was
+//! acknowledged is durable, and what was not changes nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,8 +20,9 @@ use tokio::time::{interval, sleep, timeout};
 use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::query::Queries;
+use crate::running::{Counted, RunningCalls};
 use crate::service::{Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
@@ -31,7 +33,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 const FRAME_BYTES: u32 = 1 << 20;
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// How long connections may take to close once their calls were ended.
+/// How long connections may take to deliver what is left and to close, once no call runs.
 const CLOSING: Duration = Duration::from_secs(2);
 /// How often files that writers left unfinished are looked for.
 const SWEEPING: Duration = Duration::from_secs(3600);
@@ -48,6 +50,9 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// A setting has a value with which the server would be of no use.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
     /// The store cannot be opened: another place, or other permissions, are needed.
     #[error("cannot use {bucket_dir} to keep frames in: {source}")]
     Store {
@@ -82,6 +87,7 @@ impl Server {
     /// # Errors
     /// If the store, the address or the settings cannot be used; nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        config.check("settings")?;
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
             host: config.host.clone(),
@@ -197,6 +203,11 @@ async fn serve(
     let flight = FlightServiceServer::new(service)
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(usize::MAX);
+    let calls = RunningCalls::default();
+    let counted = Counted {
+        service: TellsCancelled(flight),
+        calls: calls.clone(),
+    };
     let mut asked = stop.watch();
     let serving = tonic::transport::Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -204,26 +215,33 @@ async fn serve(
         .max_frame_size(FRAME_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .add_service(TellsCancelled(flight))
+        .add_service(counted)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async move { reached(&mut asked, Phase::Draining).await },
         );
     let mut serving = std::pin::pin!(serving);
     let mut phases = stop.watch();
-    let grace_is_over = async {
+    // How long connections may still take.
+    let closing = async {
         reached(&mut phases, Phase::Draining).await;
         info!("stopping: running calls may finish");
-        let grace = sleep(Duration::from_secs(config.shutdown_grace_seconds));
+        let grace = sleep(config.shutdown_grace());
         tokio::select! {
-            () = grace => warn!("the grace period is over: calls that still run are ended"),
-            () = reached(&mut phases, Phase::Stopped) => {}
+            () = calls.none_for(CLOSING) => Duration::ZERO,
+            () = grace => {
+                warn!("the grace period is over: calls that still run are ended");
+                CLOSING
+            }
+            () = reached(&mut phases, Phase::Stopped) => CLOSING,
         }
-        stop.finish();
     };
     let ended = tokio::select! {
         ended = &mut serving => ended,
-        () = grace_is_over => timeout(CLOSING, serving).await.unwrap_or(Ok(())),
+        time = closing => {
+            stop.finish();
+            timeout(time, serving).await.unwrap_or(Ok(()))
+        }
     };
     stop.finish();
     info!("stopped");

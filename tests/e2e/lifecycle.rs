@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::FlightData;
 use futures::channel::mpsc;
@@ -75,6 +76,19 @@ async fn a_put_that_outlasts_the_grace_period_is_ended_and_changes_nothing() {
     let server = Server::on(&folder, &[]).await;
     assert!(!server.client().await.exists("a").await.unwrap());
     server.stop().await;
+}
+
+/// Neither a connection that has said nothing nor one whose calls are answered holds up the end.
+#[tokio::test]
+async fn connections_without_a_call_are_not_waited_for() {
+    let mut server = Server::with(&["--shutdown-grace-seconds", "600"]).await;
+    let silent = TcpStream::connect(server.address()).await.unwrap();
+    let client = server.client().await;
+    put(&client, "a", PutMode::Error, rows(0..3)).await;
+    server.process().signal("TERM");
+    let ended = tokio::time::timeout(Duration::from_secs(30), server.ended());
+    ended.await.unwrap();
+    drop((silent, client));
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, Schema};
@@ -22,19 +22,32 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use tokio::time::Instant;
 
 /// Whether a query is not wanted any more. Clones are of the same query.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(super) struct Interrupt(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    made: AtomicBool,
+    deadline: OnceLock<Instant>,
+}
 
 impl Interrupt {
     /// Says that the query is not wanted any more.
     pub(super) fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.made.store(true, Ordering::Relaxed);
+    }
+
+    /// Says from when on the query will not be wanted any more. Only the first such moment counts.
+    pub(super) fn request_at(&self, deadline: Instant) {
+        self.0.deadline.get_or_init(|| deadline);
     }
 
     fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let deadline = self.0.deadline.get();
+        self.0.made.load(Ordering::Relaxed) || deadline.is_some_and(|at| Instant::now() >= *at)
     }
 }
 

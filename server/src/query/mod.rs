@@ -10,7 +10,7 @@
 //!    query leaves the order open ([`order`]);
 //! 4. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory and spill space, shared by all queries; time; how many run at once; and its own
+//! What bounds a query: memory and spill space, shared by all queries; time; how many compute at once; and its own
 //! threads ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`]). There is no file
 //! system, no URL and no other table to be reached: frames are all there is.
 
@@ -47,7 +47,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
 use self::result::ResultShape;
-use self::threads::{Batches, QueryThreads};
+use self::threads::{Batches, QueryThreads, Taken, Turn};
 use crate::config::Config;
 use crate::status::Failure;
 
@@ -82,7 +82,7 @@ impl Queries {
             runtime: session::runtime(config)?,
             threads: Arc::new(QueryThreads::new()?),
             permits: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
-            time_limit: Duration::from_secs(config.query_seconds),
+            time_limit: config.query_time(),
         })
     }
 
@@ -182,12 +182,14 @@ impl Plan {
     pub(crate) async fn run(
         self,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Failure>> + Send + 'static, Failure> {
-        let permit = self.permits.acquire_owned().await;
-        let permit = permit.map_err(|_| Failure::stopping())?;
+        let turn = Turn::begin(self.permits).await;
+        let turn = turn.map_err(|_| Failure::stopping())?;
         let deadline = Instant::now() + self.time_limit;
         let time_limit = self.time_limit;
         let (plan, context) = (self.physical, self.context);
-        let batches = self.threads.run(plan, context, self.interrupt, permit);
+        let batches = self
+            .threads
+            .run(plan, context, self.interrupt, turn, deadline);
         let running = Running {
             batches,
             shape: self.shape,
@@ -214,8 +216,10 @@ struct Running {
 impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         let next = timeout_at(self.deadline, self.batches.next()).await;
-        let next = next.map_err(|_| too_long(self.time_limit))?;
-        let batch = next?.map(|batch| self.shape.apply(batch)).transpose()?;
-        Ok(batch)
+        match next.map_err(|_| too_long(self.time_limit))?? {
+            Taken::Batch(batch) => Ok(Some(self.shape.apply(batch)?)),
+            Taken::End => Ok(None),
+            Taken::OutOfTime => Err(too_long(self.time_limit)),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Queries over a store in memory: what they may do, what they find, and what comes out.
 
+mod limits;
+
 use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
@@ -489,77 +491,6 @@ async fn counting_reads_nothing() {
         .indent(false)
         .to_string();
     assert!(shown.contains("limit=3"), "{shown}");
-}
-
-#[tokio::test]
-async fn memory_and_time_are_limited() {
-    let lake = Lake::new(Config {
-        query_memory_bytes: 1 << 20,
-        query_seconds: 1,
-        ..Config::default()
-    })
-    .await;
-    lake.numbers("numbers", 0..1000).await;
-    let greedy = "SELECT array_agg(a.n + b.n) FROM numbers a CROSS JOIN numbers b";
-    let error = lake.refused("numbers", greedy).await;
-    assert_eq!(error.kind, ErrorKind::LimitError, "{error}");
-    let endless = "SELECT count(*) FROM numbers a, numbers b, numbers c, numbers d WHERE a.n + b.n + c.n + d.n = 1";
-    let error = lake.refused("numbers", endless).await;
-    assert_eq!(error.kind, ErrorKind::LimitError, "{error}");
-    assert!(error.message.contains("1 s"), "{error}");
-}
-
-#[tokio::test]
-async fn a_query_waits_for_its_turn_and_gives_it_up_when_dropped() {
-    let lake = Lake::new(Config {
-        queries_at_once: 1,
-        ..Config::default()
-    })
-    .await;
-    lake.numbers("numbers", 0..10).await;
-    let long = "SELECT value FROM range(0, 1000000000)";
-    let first = lake
-        .plan("numbers", long)
-        .await
-        .unwrap()
-        .run()
-        .await
-        .unwrap();
-    let second = lake
-        .plan("numbers", "SELECT n FROM numbers")
-        .await
-        .unwrap()
-        .run();
-    let second = tokio::spawn(second);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!second.is_finished());
-    drop(first);
-    assert!(second.await.unwrap().is_ok());
-}
-
-#[tokio::test]
-async fn a_join_without_matches_ends_when_its_rows_are_dropped() {
-    let lake = Lake::new(Config {
-        queries_at_once: 1,
-        ..Config::default()
-    })
-    .await;
-    lake.numbers("numbers", 0..1_000_000).await;
-    let sql = "SELECT a.n FROM numbers a JOIN numbers b ON a.n + b.n < 0";
-    let plan = lake.plan("numbers", sql).await.unwrap();
-    let shown = displayable(plan.physical.as_ref())
-        .indent(false)
-        .to_string();
-    assert!(shown.contains("NestedLoopJoinExec"), "{shown}");
-    let rows = plan.run().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    drop(rows);
-    let next = lake.plan("numbers", "SELECT 1").await.unwrap().run();
-    assert!(
-        tokio::time::timeout(Duration::from_secs(20), next)
-            .await
-            .is_ok()
-    );
 }
 
 /// Just within the bound, the deepest trees there are must fit on the stack.

@@ -6,6 +6,10 @@
 //!
 //! Planning happens there too: it can take long, and it recurses as deeply as the statement nests, for which these
 //! threads have the stack ([`super::depth`] bounds it).
+//!
+//! Running takes a [`Turn`], and only computing does: a query whose rows are not taken gives its turn back until
+//! they are. At its deadline a query ends whether its rows are taken or not, so that nobody can hold memory by
+//! not reading; that its rows are not all there is then told apart from their end ([`Taken::OutOfTime`]).
 
 use std::io;
 use std::sync::Arc;
@@ -17,8 +21,10 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::interrupt::Interrupt;
 
@@ -27,6 +33,36 @@ const BATCHES_AHEAD: usize = 2;
 
 /// Stack of a thread. Only what is used takes memory.
 const STACK_BYTES: usize = 64 << 20;
+
+/// One of the places for queries that compute at the same time.
+#[derive(Debug)]
+pub(super) struct Turn {
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// Waits for a place.
+    pub(super) async fn begin(places: Arc<Semaphore>) -> Result<Self, AcquireError> {
+        let mut turn = Self {
+            places,
+            place: None,
+        };
+        turn.resume().await?;
+        Ok(turn)
+    }
+
+    /// Leaves the place to others.
+    fn pause(&mut self) {
+        self.place = None;
+    }
+
+    /// Waits for a place again.
+    async fn resume(&mut self) -> Result<(), AcquireError> {
+        self.place = Some(Arc::clone(&self.places).acquire_owned().await?);
+        Ok(())
+    }
+}
 
 /// Threads for queries, as many as there are cores.
 #[derive(Debug)]
@@ -58,20 +94,23 @@ impl QueryThreads {
         }
     }
 
-    /// Starts a plan. The permit is given back when the query has really ended.
+    /// Starts a plan, which may run until the deadline. Its turn is over when the query has really ended.
     pub(super) fn run(
         &self,
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
         interrupt: Interrupt,
-        permit: OwnedSemaphorePermit,
+        turn: Turn,
+        deadline: Instant,
     ) -> Batches {
+        interrupt.request_at(deadline);
         let (sender, made) = mpsc::channel(BATCHES_AHEAD);
         let mut task = JoinSet::new();
         if let Some(runtime) = &self.0 {
+            let making = make(plan, context, sender, turn, deadline);
             let work = async move {
-                let _permit = permit;
-                make(plan, context, sender).await;
+                let made = timeout_at(deadline, making).await;
+                made.unwrap_or(Made::Part)
             };
             task.spawn_on(work, runtime.handle());
         }
@@ -92,31 +131,64 @@ impl Drop for QueryThreads {
     }
 }
 
+/// How much of its result a query has made when it ends.
+#[derive(Debug)]
+enum Made {
+    /// The taker finds everything in the channel, be it an error.
+    All,
+    /// The time is over, or nobody takes the rows.
+    Part,
+}
+
 async fn make(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     taker: mpsc::Sender<Result<RecordBatch>>,
-) {
+    mut turn: Turn,
+    deadline: Instant,
+) -> Made {
     let mut batches = match execute_stream(plan, context) {
         Ok(batches) => batches,
         Err(error) => {
             // Nobody to tell means nobody wants to know.
             let _ = taker.send(Err(error)).await;
-            return;
+            return Made::All;
         }
     };
     while let Some(batch) = batches.next().await {
-        if taker.send(batch).await.is_err() {
-            return;
+        // From then on the query is interrupted, which is not the error that its caller should see.
+        if batch.is_err() && Instant::now() >= deadline {
+            return Made::Part;
+        }
+        match taker.try_send(batch) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Made::Part,
+            Err(TrySendError::Full(batch)) => {
+                turn.pause();
+                if taker.send(batch).await.is_err() || turn.resume().await.is_err() {
+                    return Made::Part;
+                }
+            }
         }
     }
+    Made::All
+}
+
+/// What a query gives when it is asked for more.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Batch(RecordBatch),
+    /// Every row was taken.
+    End,
+    /// There would be more rows, but the query was ended at its deadline.
+    OutOfTime,
 }
 
 /// The batches of a running query. Dropping them ends it.
 #[derive(Debug)]
 pub(super) struct Batches {
     made: mpsc::Receiver<Result<RecordBatch>>,
-    task: JoinSet<()>,
+    task: JoinSet<Made>,
     interrupt: Interrupt,
 }
 
@@ -127,14 +199,16 @@ impl Drop for Batches {
 }
 
 impl Batches {
-    /// The next batch; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    /// The next batch, or how it ended. Not to be asked again after that.
+    pub(super) async fn next(&mut self) -> Result<Taken> {
         if let Some(batch) = self.made.recv().await {
-            return batch.map(Some);
+            return batch.map(Taken::Batch);
         }
         match self.task.join_next().await {
-            None | Some(Ok(())) => Ok(None),
+            Some(Ok(Made::All)) => Ok(Taken::End),
+            Some(Ok(Made::Part)) => Ok(Taken::OutOfTime),
             Some(Err(error)) => Err(DataFusionError::ExecutionJoin(Box::new(error))),
+            None => internal_err!("the query has ended already"),
         }
     }
 }
@@ -142,11 +216,11 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use std::fmt;
+    use std::time::Duration;
 
     use arrow_schema::Schema;
     use datafusion::execution::SendableRecordBatchStream;
     use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -177,13 +251,14 @@ mod tests {
         let plan =
             StreamingTableExec::try_new(schema, vec![Arc::new(Defect)], None, [], false, None);
         let permits = Arc::new(Semaphore::new(1));
-        let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
+        let turn = Turn::begin(Arc::clone(&permits)).await.unwrap();
         let context = Arc::new(TaskContext::default());
         let mut batches = threads.run(
             Arc::new(plan.unwrap()),
             context,
             Interrupt::default(),
-            permit,
+            turn,
+            Instant::now() + Duration::from_secs(600),
         );
         let error = batches.next().await.unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");

@@ -70,6 +70,14 @@ async fn a_server_that_cannot_start_says_why() {
     };
     let error = Server::start(taken).await.unwrap_err().to_string();
     assert!(error.contains("cannot listen on 127.0.0.1:"), "{error}");
+    let useless = Config {
+        port: 0,
+        bucket_dir: "memory://".into(),
+        query_seconds: 0,
+        ..Config::default()
+    };
+    let error = Server::start(useless).await.unwrap_err().to_string();
+    assert!(error.contains("query_seconds is 0"), "{error}");
     let file = tempfile::NamedTempFile::new().unwrap();
     let unusable = Config {
         port: 0,
