@@ -1,7 +1,8 @@
 //! Record batches in, segments out: the part of a put that costs processor time.
 //!
-//! A [`SegmentEncoder`] holds at most one unfinished segment, encoded: pages are encoded as rows arrive, so memory
-//! follows the encoded size, not the rows. A segment is cut when the next rows might take it over its limits, and
+//! A [`SegmentEncoder`] holds at most one unfinished segment. Pages are encoded as rows arrive, once a column has
+//! enough of them, so memory follows the encoded size and not the rows, nor the number of columns: see [`column`].
+//! A segment is cut when the next rows might take it over its limits, and
 //! when a batch brings more dictionary values than the dictionary's keys can tell apart. Batches are cut as needed:
 //! a batch may span segments, and a segment usually holds many batches. Only a single row may make a segment larger
 //! than its limit.
@@ -11,11 +12,9 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, Field, FieldRef, Schema, SchemaRef};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -24,12 +23,15 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
 use rayon::prelude::*;
 
+use self::column::{ColumnShape, OpenColumn};
 use super::categories::{Growth, Union};
 use super::encoding;
 use super::record::{self, DictionaryRecord};
 use super::size::plain_size;
 use super::storage;
 use crate::error::{Error, Result};
+
+mod column;
 
 /// The most rows that are encoded at once. The limits are checked between.
 const STEP_ROWS: usize = 65_536;
@@ -74,22 +76,15 @@ pub(crate) struct SegmentEncoder {
 /// What all segments of a put have in common.
 struct Shape {
     logical: SchemaRef,
-    stored: SchemaRef,
+    columns: Vec<ColumnShape>,
     parquet: TypePtr,
     properties: WriterPropertiesPtr,
 }
 
 /// The segment that rows go to.
 struct OpenSegment {
-    file: SerializedFileWriter<Vec<u8>>,
     columns: Vec<OpenColumn>,
     rows: usize,
-}
-
-/// One column of the schema: a writer for each leaf below it, and a union for each dictionary.
-struct OpenColumn {
-    leaves: Vec<ArrowColumnWriter>,
-    unions: Vec<Union>,
 }
 
 impl SegmentEncoder {
@@ -124,7 +119,7 @@ impl SegmentEncoder {
         while from < batch.num_rows() {
             let open = match &mut self.open {
                 Some(open) => open,
-                none => none.insert(OpenSegment::new(&self.shape)?),
+                none => none.insert(OpenSegment::new(&self.shape)),
             };
             let rest = batch.slice(from, batch.num_rows() - from);
             let rows = if open.takes_dictionaries(&dictionaries, self.limits)? {
@@ -145,7 +140,9 @@ impl SegmentEncoder {
 
     /// Memory that the unfinished segment takes, in bytes.
     pub(crate) fn buffered_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, OpenSegment::memory)
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.memory(&self.shape))
     }
 
     /// Finishes the segment that is under way, if it has rows. The encoder goes on with a new one.
@@ -191,11 +188,20 @@ impl Shape {
             encode_arrow_schema(&logical),
         ));
         let categories = storage::leaf_categories(stored.fields());
+        let properties = Arc::new(encoding::properties(&parquet, &categories, metadata));
+        let parquet = parquet.root_schema_ptr();
+        let columns = stored
+            .fields()
+            .iter()
+            .zip(parquet.get_fields())
+            .map(|(field, column)| ColumnShape::new(field, column, &properties))
+            .collect::<Result<_, _>>()
+            .map_err(unencodable)?;
         Ok(Self {
-            properties: Arc::new(encoding::properties(&parquet, &categories, metadata)),
-            parquet: parquet.root_schema_ptr(),
-            stored: Arc::new(stored),
             logical,
+            columns,
+            parquet,
+            properties,
         })
     }
 
@@ -223,35 +229,11 @@ impl Shape {
 }
 
 impl OpenSegment {
-    fn new(shape: &Shape) -> Result<Self> {
-        let file = SerializedFileWriter::new(
-            Vec::new(),
-            Arc::clone(&shape.parquet),
-            Arc::clone(&shape.properties),
-        )
-        .map_err(unencodable)?;
-        let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&shape.stored));
-        let mut leaves = factory
-            .create_column_writers(0)
-            .map_err(unencodable)?
-            .into_iter();
-        let columns = shape
-            .stored
-            .fields()
-            .iter()
-            .map(|field| OpenColumn {
-                leaves: leaves
-                    .by_ref()
-                    .take(storage::leaf_count(field.data_type()))
-                    .collect(),
-                unions: Vec::new(),
-            })
-            .collect();
-        Ok(Self {
-            file,
-            columns,
+    fn new(shape: &Shape) -> Self {
+        Self {
+            columns: shape.columns.iter().map(|_| OpenColumn::new()).collect(),
             rows: 0,
-        })
+        }
     }
 
     /// Takes the values of a batch's dictionaries in, unless their keys could not tell all values apart or the
@@ -313,20 +295,20 @@ impl OpenSegment {
     }
 
     fn write(&mut self, batch: &RecordBatch, shape: &Shape) -> Result<()> {
-        let write = |((column, array), field): ((&mut OpenColumn, &ArrayRef), &Arc<_>)| {
-            column.write(array, field)
+        let write = |((column, array), shape): ((&mut OpenColumn, &ArrayRef), &ColumnShape)| {
+            column.write(array, shape)
         };
-        let columns = self.columns.iter_mut();
         if batch.num_rows() * batch.num_columns() < PARALLEL_VALUES {
-            columns
+            self.columns
+                .iter_mut()
                 .zip(batch.columns())
-                .zip(shape.stored.fields())
+                .zip(&shape.columns)
                 .try_for_each(write)?;
         } else {
             self.columns
                 .par_iter_mut()
                 .zip(batch.columns())
-                .zip(shape.stored.fields().par_iter())
+                .zip(&shape.columns)
                 .try_for_each(write)?;
         }
         self.rows += batch.num_rows();
@@ -338,31 +320,35 @@ impl OpenSegment {
         self.columns.iter().map(OpenColumn::encoded_bytes).sum()
     }
 
-    fn memory(&self) -> usize {
-        self.columns.iter().map(OpenColumn::memory).sum()
+    fn memory(&self, shape: &Shape) -> usize {
+        self.columns
+            .iter()
+            .zip(&shape.columns)
+            .map(|(column, shape)| column.memory(shape))
+            .sum()
     }
 
     fn finish(self, shape: &Shape) -> Result<EncodedSegment> {
-        let Self {
-            mut file,
-            columns,
-            rows,
-        } = self;
-        let expected: usize = columns.iter().map(OpenColumn::encoded_bytes).sum();
-        file.inner_mut().reserve(expected + expected / 64 + 4096);
-        let mut unions = Vec::new();
-        let mut writers = Vec::new();
-        for (column, field) in columns.into_iter().zip(shape.logical.fields()) {
-            unions.push((field.name(), column.unions));
-            writers.extend(column.leaves);
-        }
-        let chunks: Vec<ArrowColumnChunk> = writers
+        let expected = self.encoded_bytes();
+        let Self { mut columns, rows } = self;
+        let unions: Vec<(&String, Vec<Union>)> = columns
+            .iter_mut()
+            .zip(shape.logical.fields())
+            .map(|(column, field)| (field.name(), std::mem::take(&mut column.unions)))
+            .collect();
+        let chunks: Vec<Vec<ArrowColumnChunk>> = columns
             .into_par_iter()
-            .map(ArrowColumnWriter::close)
-            .collect::<Result<_, _>>()
-            .map_err(unencodable)?;
+            .zip(&shape.columns)
+            .map(|(column, shape)| column.close(shape))
+            .collect::<Result<_>>()?;
+        let mut file = SerializedFileWriter::new(
+            Vec::with_capacity(expected + expected / 64 + 4096),
+            Arc::clone(&shape.parquet),
+            Arc::clone(&shape.properties),
+        )
+        .map_err(unencodable)?;
         let mut group = file.next_row_group().map_err(unencodable)?;
-        for chunk in chunks {
+        for chunk in chunks.into_iter().flatten() {
             chunk.append_to_row_group(&mut group).map_err(unencodable)?;
         }
         group.close().map_err(unencodable)?;
@@ -374,33 +360,6 @@ impl OpenSegment {
             hash,
             bytes,
         })
-    }
-}
-
-impl OpenColumn {
-    fn write(&mut self, array: &ArrayRef, stored: &FieldRef) -> Result<()> {
-        let array = storage::store(array, stored).map_err(|problem| {
-            Error::invalid("rows", format!("column {}: {problem}", stored.name()))
-        })?;
-        let levels = compute_leaves(stored, &array).map_err(unencodable)?;
-        for (writer, leaf) in self.leaves.iter_mut().zip(&levels) {
-            writer.write(leaf).map_err(unencodable)?;
-        }
-        Ok(())
-    }
-
-    fn encoded_bytes(&self) -> usize {
-        let pages: usize = self
-            .leaves
-            .iter()
-            .map(ArrowColumnWriter::get_estimated_total_bytes)
-            .sum();
-        pages + self.unions.iter().map(Union::bytes).sum::<usize>()
-    }
-
-    fn memory(&self) -> usize {
-        let pages: usize = self.leaves.iter().map(ArrowColumnWriter::memory_size).sum();
-        pages + self.unions.iter().map(Union::bytes).sum::<usize>()
     }
 }
 

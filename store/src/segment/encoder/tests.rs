@@ -270,3 +270,132 @@ fn rows_of_another_schema_are_refused() {
     let error = encoder.push(&category(&["a".to_owned()])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
 }
+
+/// Rows of many columns of three types.
+fn wide(columns: usize, rows: std::ops::Range<i64>) -> RecordBatch {
+    let columns = (0..columns).map(|at| {
+        let values = rows.clone().map(|row| row * 1_000 + at as i64);
+        let array: ArrayRef = match at % 3 {
+            0 => Arc::new(Int64Array::from_iter_values(values)),
+            1 => Arc::new(Float64Array::from_iter_values(
+                values.map(|value| value as f64),
+            )),
+            _ => Arc::new(StringArray::from_iter_values(
+                values.map(|value| value.to_string()),
+            )),
+        };
+        (format!("c{at}"), array)
+    });
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn open_writers(encoder: &SegmentEncoder) -> usize {
+    let open = encoder.open.as_ref().unwrap();
+    open.columns.iter().map(OpenColumn::writers).sum()
+}
+
+#[test]
+fn few_rows_of_many_columns_wait_without_writers() {
+    let batch = wide(2_000, 0..1);
+    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    encoder.push(&batch).unwrap();
+    assert_eq!(open_writers(&encoder), 0);
+    assert!(encoder.buffered_bytes() < 2 << 20);
+    let segment = encoder.finish().unwrap().unwrap();
+    assert_eq!(
+        read_part(&segment.bytes, &batch.schema(), everything(10)),
+        [batch]
+    );
+}
+
+#[test]
+fn rows_that_come_one_by_one_stay_in_order_and_in_few_pieces() {
+    let batch = wide(6, 0..2_000);
+    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    for row in 0..batch.num_rows() {
+        encoder.push(&batch.slice(row, 1)).unwrap();
+    }
+    assert_eq!(open_writers(&encoder), 0);
+    assert!(encoder.buffered_bytes() < 400 << 10);
+    let segment = encoder.finish().unwrap().unwrap();
+    let at_once = encode(
+        &batch.schema(),
+        std::slice::from_ref(&batch),
+        Limits::default(),
+    );
+    assert!(segment.bytes.len() <= at_once[0].bytes.len() + 1_000);
+    assert_eq!(
+        read_part(&segment.bytes, &batch.schema(), everything(10_000)),
+        [batch]
+    );
+}
+
+#[test]
+fn writers_open_when_rows_are_worth_them_and_are_counted() {
+    let batch = wide(3, 0..200_000);
+    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    encoder.push(&batch.slice(0, 1_000)).unwrap();
+    assert_eq!(open_writers(&encoder), 0);
+    encoder.push(&batch.slice(1_000, 199_000)).unwrap();
+    assert_eq!(open_writers(&encoder), 3);
+    // An integer and a string: each has a delta encoder.
+    assert!(encoder.buffered_bytes() > 2 << 20);
+    let segment = encoder.finish().unwrap().unwrap();
+    assert_eq!(
+        arrow_select::concat::concat_batches(
+            &batch.schema(),
+            &read_part(&segment.bytes, &batch.schema(), everything(200_000))
+        )
+        .unwrap(),
+        batch
+    );
+}
+
+#[test]
+fn held_rows_do_not_keep_the_batch_that_they_came_with() {
+    let batch = integers(0..1_010);
+    let limits = Limits {
+        max_rows: 1_000,
+        ..Limits::default()
+    };
+    let values = batch.column(0).to_data().buffers()[0].clone();
+    let mut encoder = SegmentEncoder::new(batch.schema(), limits).unwrap();
+    assert_eq!(rows(&encoder.push(&batch).unwrap()), [1_000]);
+    drop(batch);
+    assert_eq!(values.strong_count(), 1);
+    assert_eq!(encoder.finish().unwrap().unwrap().rows, 10);
+}
+
+#[test]
+fn dictionaries_as_large_as_their_keys_allow_are_held_and_written() {
+    let names: Vec<String> = (0..128).map(|name| format!("name {name}")).collect();
+    let batches: Vec<RecordBatch> = (0..40)
+        .map(|at| {
+            let column = Arc::clone(category(&names).slice(at, 2).column(0));
+            let item = Arc::new(Field::new_list_field(column.data_type().clone(), true));
+            let offsets = arrow_buffer::OffsetBuffer::from_lengths([1, 1]);
+            let list =
+                arrow_array::ListArray::try_new(item, offsets, Arc::clone(&column), None).unwrap();
+            RecordBatch::try_from_iter([("c", column), ("l", Arc::new(list) as ArrayRef)]).unwrap()
+        })
+        .collect();
+    let mut encoder = SegmentEncoder::new(batches[0].schema(), Limits::default()).unwrap();
+    let (first, rest) = batches.split_at(20);
+    for batch in first {
+        assert!(encoder.push(batch).unwrap().is_empty());
+    }
+    assert_eq!(open_writers(&encoder), 0);
+    for batch in rest {
+        assert!(encoder.push(batch).unwrap().is_empty());
+    }
+    assert_eq!(open_writers(&encoder), 2);
+    let segment = encoder.finish().unwrap().unwrap();
+    let back = read_part(&segment.bytes, &batches[0].schema(), everything(100));
+    let found = arrow_cast::cast(back[0].column(0), &DataType::Utf8).unwrap();
+    let expected = (0..40).flat_map(|at| [names[at].clone(), names[at + 1].clone()]);
+    let expected = StringArray::from_iter_values(expected);
+    assert_eq!(found.as_string::<i32>(), &expected);
+    let items = back[0].column(1).as_list::<i32>().values();
+    let items = arrow_cast::cast(items, &DataType::Utf8).unwrap();
+    assert_eq!(items.as_string::<i32>(), &expected);
+}
