@@ -49,7 +49,7 @@ pub struct Config {
     pub query_spill_bytes: u64,
     /// How long one query may run, in seconds.
     pub query_seconds: u64,
-    /// How many queries may run at the same time; further ones wait.
+    /// How many queries may compute at the same time; further ones wait.
     pub queries_at_once: u64,
     /// How long running calls may go on once the server was asked to stop, in seconds.
     pub shutdown_grace_seconds: u64,
@@ -161,7 +161,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "queries_at_once",
         flag: "queries-at-once",
-        help: "How many queries may run at the same time; further ones wait",
+        help: "How many queries may compute at the same time; further ones wait",
     },
     Setting {
         name: "shutdown_grace_seconds",
