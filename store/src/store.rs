@@ -153,10 +153,12 @@ impl Store {
         let deleted = deleted
             .try_fold(0, |sum, one| std::future::ready(Ok(sum + one)))
             .await?;
-        self.shared
-            .objects
-            .remove(&layout::bucket_marker(bucket))
-            .await?;
+        let marker = layout::bucket_marker(bucket);
+        self.shared.objects.remove(&marker).await?;
+        if !self.look(Some(bucket)).await?.live.is_empty() {
+            // A frame was put meanwhile, and its bucket must outlive it.
+            self.create_bucket(bucket).await?;
+        }
         Ok(deleted)
     }
 
