@@ -14,7 +14,7 @@ use crate::log::commit::Published;
 use crate::log::plan::{CommitNote, Proposal, Wish};
 use crate::log::seek::Found;
 use crate::plain;
-use crate::put::{FrameWriter, PutOptions};
+use crate::put::{self, FrameWriter, PutOptions};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -138,7 +138,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             note: CommitNote::default(),
         };
-        self.log.submit(proposal).await
+        put::submit(&self.log, proposal).await
     }
 
     fn not_found(&self) -> Error {

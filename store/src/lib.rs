@@ -2,8 +2,8 @@
 //!
 //! A [`Store`] keeps named tables, **frames**, in **buckets**. Every change of a frame is a commit with a version,
 //! and any of them can be read again. Rows are Arrow record batches on the way in and out, and Parquet files at
-//! rest; what makes them visible is a log of immutable entries, one per frame (`log/mod.rs` teaches how it works and what it
-//! promises).
+//! rest; what makes them visible is a log of immutable entries, one per frame (`log/mod.rs` teaches how it works and
+//! what it promises).
 //!
 //! ```
 //! use std::sync::Arc;

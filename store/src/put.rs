@@ -162,11 +162,7 @@ impl FrameWriter {
             write_id,
             note,
         };
-        let mut published = log.submit(proposal).await?;
-        if std::mem::take(&mut published.began) {
-            keep_bucket(&log).await;
-        }
-        Ok(published)
+        submit(&log, proposal).await
     }
 }
 
@@ -247,8 +243,17 @@ async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
         .await
 }
 
-/// Puts the bucket's marker back if the bucket was deleted while a put to it was under way: it would end with its
-/// last frame otherwise. The put itself has taken effect, so failing to do so is no reason to fail it.
+/// Publishes a change of a frame, and looks after its bucket if the frame began with it.
+pub(crate) async fn submit(log: &FrameLog, proposal: Proposal) -> Result<Published> {
+    let mut published = log.submit(proposal).await?;
+    if std::mem::take(&mut published.began) {
+        keep_bucket(log).await;
+    }
+    Ok(published)
+}
+
+/// Puts the bucket's marker back if the bucket was deleted before or meanwhile: it would end with its last
+/// frame otherwise. The change itself has taken effect, so failing to do so is no reason to fail it.
 async fn keep_bucket(log: &FrameLog) {
     let Some(bucket) = log.frame().bucket.as_ref() else {
         return;

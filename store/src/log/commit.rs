@@ -165,7 +165,7 @@ pub struct Published {
     pub rows: u64,
     /// Bytes of the segments that it added.
     pub bytes: u64,
-    /// Whether there was no such frame before; for the put alone, which passes it on as `false`.
+    /// Whether there was no such frame before; settled, and reset, by `put::submit`.
     pub(crate) began: bool,
 }
 

@@ -79,6 +79,8 @@ async fn deleting_a_bucket_with_frames_must_be_meant(place: &Place) {
     x.undelete().await.unwrap();
     assert_eq!(numbers(&x).await, [1]);
     assert_eq!(names(&store).await, ["b"]);
+    x.delete().await.unwrap();
+    assert_eq!(names(&store).await, ["b"]);
 }
 
 async fn frames_are_listed_by_name_and_bucket(place: &Place) {
