@@ -90,6 +90,8 @@ pub(crate) enum Cause {
         "nothing was written to {frame}, because it would have broken a rule of the log: {rule}; please report this"
     )]
     Invariant { frame: String, rule: String },
+    #[error("there was nothing to change")]
+    NothingToChange,
     #[error("a task of the store ended without an answer: {0}")]
     Task(String),
 }
@@ -102,7 +104,7 @@ impl Error {
             Cause::NotFound { .. } => ErrorKind::NotFound,
             Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
-            Cause::InvalidRequest { .. } => ErrorKind::InvalidRequest,
+            Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,
             Cause::Unsupported(_) | Cause::SchemaMismatch { .. } => ErrorKind::Schema,
             Cause::Conflict(_) => ErrorKind::Conflict,
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,

@@ -136,6 +136,7 @@ impl Frame {
         let proposal = Proposal {
             wish,
             write_id: self.log.unique_id(),
+            request: None,
             note: CommitNote::default(),
         };
         put::submit(&self.log, proposal).await

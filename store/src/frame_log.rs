@@ -135,8 +135,8 @@ impl FrameLog {
         Ok(named(schema))
     }
 
-    /// Publishes a change and waits until it is durable.
-    pub(crate) async fn submit(&self, proposal: Proposal) -> Result<Published> {
+    /// Publishes a change and waits until it is durable; `None` if there was nothing to change.
+    pub(crate) async fn submit(&self, proposal: Proposal) -> Result<Option<Published>> {
         self.shared.publisher.submit(self, proposal).await
     }
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::log::commit::Operation;
 use crate::log::entry::Entry;
 use crate::time::Timestamp;
 
@@ -40,23 +39,12 @@ impl LogRecord {
             parents: commit.parents.clone(),
             published: entry.header.published,
             time: commit.time,
-            operation: name(commit.operation),
+            operation: commit.operation.name(),
             rows_added: commit.added.iter().map(|segment| segment.rows).sum(),
             author: commit.author.clone(),
             message: commit.message.clone(),
             metadata: commit.metadata.clone(),
         };
         entry.versions().map(record).collect()
-    }
-}
-
-fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "create",
-        Operation::Adopt => "adopt",
-        Operation::Append => "append",
-        Operation::Replace => "replace",
-        Operation::Delete => "delete",
-        Operation::Undelete => "undelete",
     }
 }

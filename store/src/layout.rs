@@ -7,6 +7,8 @@
 //! <bucket>/<frame>/segments/<id>.parquet    rows
 //! <bucket>/<frame>/schemas/<hash>.arrow     schemas
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
+//! <bucket>/<frame>/vectors/<hash>.roaring   which rows of a segment are invisible
+//! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
 //! _default/…, <name>.parquet                the same for the bucket without a name
 //! _tmp/                                     files that are being written (local disk)
@@ -116,6 +118,19 @@ impl FramePaths {
 
     pub(crate) fn checkpoint(&self, hash: &str) -> Path {
         path(&format!("{}/checkpoints/{hash}.json", self.folder))
+    }
+
+    pub(crate) fn vector(&self, hash: &str) -> Path {
+        path(&format!("{}/vectors/{hash}.roaring", self.folder))
+    }
+
+    pub(crate) fn condemned(&self, hash: &str) -> Path {
+        path(&format!("{}/condemned/{hash}.json", self.folder))
+    }
+
+    /// The folder of all its objects.
+    pub(crate) fn folder(&self) -> Path {
+        path(&self.folder)
     }
 
     /// The sequence number in the name of a log object, if it is an entry.

@@ -38,6 +38,7 @@ mod error;
 mod frame;
 mod frame_log;
 mod history;
+mod index;
 mod layout;
 mod log;
 mod objects;

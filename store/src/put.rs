@@ -147,7 +147,7 @@ impl FrameWriter {
         let rows = writing.finish(&log).await?;
         let wish = Wish::Put(Box::new(PutWish {
             mode: options.mode,
-            request: options.request_id.as_deref().map(Request::key),
+            index: Vec::new(),
             rows,
             adopt,
         }));
@@ -160,6 +160,7 @@ impl FrameWriter {
         let proposal = Proposal {
             wish,
             write_id,
+            request: options.request_id.as_deref().map(Request::key),
             note,
         };
         submit(&log, proposal).await
@@ -245,7 +246,8 @@ async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
 
 /// Publishes a change of a frame, and looks after its bucket if the frame began with it.
 pub(crate) async fn submit(log: &FrameLog, proposal: Proposal) -> Result<Published> {
-    let mut published = log.submit(proposal).await?;
+    let published = log.submit(proposal).await?;
+    let mut published = published.ok_or_else(|| Error::from(Cause::NothingToChange))?;
     if std::mem::take(&mut published.began) {
         keep_bucket(log).await;
     }

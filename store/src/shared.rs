@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use roaring::RoaringBitmap;
 use shoots_proto::name::FrameId;
 
 use crate::budget::Budget;
@@ -19,6 +20,8 @@ use crate::segment::Limits;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
+/// Memory for deletion vectors.
+const VECTOR_CACHE_BYTES: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -26,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) heads: Cache<FrameId, Head, HeadWeight>,
     pub(crate) checkpoints: CheckpointCache,
+    /// Deletion vectors by hash.
+    pub(crate) vectors: Cache<String, Arc<RoaringBitmap>, VectorWeight>,
     /// By hash.
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
@@ -68,6 +73,7 @@ impl Shared {
                 checkpoint_cache_bytes,
                 CheckpointWeight,
             )),
+            vectors: Cache::with_weighter(1_000, VECTOR_CACHE_BYTES, VectorWeight),
             schemas: Cache::new(CACHED_SCHEMAS),
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),
@@ -92,5 +98,15 @@ pub(crate) struct HeadWeight;
 impl Weighter<FrameId, Head> for HeadWeight {
     fn weight(&self, _: &FrameId, head: &Head) -> u64 {
         2 * head.entry.encoded_bytes as u64 + 256
+    }
+}
+
+/// Weighs deletion vectors by their serialized size, which is close.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VectorWeight;
+
+impl Weighter<String, Arc<RoaringBitmap>> for VectorWeight {
+    fn weight(&self, _: &String, rows: &Arc<RoaringBitmap>) -> u64 {
+        rows.serialized_size() as u64 + 256
     }
 }

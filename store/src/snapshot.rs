@@ -18,7 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::log::commit::Operation;
+use crate::log::change;
+use crate::log::commit::{Operation, Totals};
 use crate::log::entry::Entry;
 use crate::log::seek::Found;
 use crate::pandas;
@@ -39,20 +40,13 @@ pub struct Snapshot {
     log: FrameLog,
     source: Source,
     schema: SchemaRef,
-    size: Size,
+    size: Totals,
 }
 
 #[derive(Debug, Clone)]
 enum Source {
     Log(Found),
     Plain(PlainFile),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    rows: u64,
-    bytes: u64,
-    segments: u64,
 }
 
 /// What part of a snapshot is read, and how.
@@ -88,10 +82,11 @@ struct File {
 
 impl Snapshot {
     pub(crate) fn of_plain(log: FrameLog, plain: PlainFile) -> Self {
-        let size = Size {
+        let size = Totals {
             rows: plain.rows,
             bytes: plain.bytes,
             segments: 1,
+            hidden: 0,
         };
         Self {
             log,
@@ -260,9 +255,8 @@ impl Snapshot {
                 }]);
             }
         };
-        let changes = found.entry.changes_through(found.version);
-        let checkpoint = found.entry.state.checkpoint.as_deref();
-        let segments = self.log.checkpoints().segments(checkpoint, changes).await?;
+        let list = found.entry.list_through(found.version);
+        let segments = self.log.checkpoints().segments(list).await?;
         let paths = self.log.paths();
         Ok(segments
             .into_iter()
@@ -277,23 +271,12 @@ impl Snapshot {
 }
 
 /// The state line counts for the entry's last version; for one within the entry, its segments are counted.
-async fn size_at(log: &FrameLog, entry: &Arc<Entry>, version: u64) -> Result<Size> {
-    if version == entry.last_version() {
-        let state = &entry.state;
-        return Ok(Size {
-            rows: state.rows,
-            bytes: state.bytes,
-            segments: state.segments,
-        });
+async fn size_at(log: &FrameLog, entry: &Arc<Entry>, version: u64) -> Result<Totals> {
+    if let Some(totals) = entry.totals_at(version) {
+        return Ok(totals);
     }
-    let changes = entry.changes_through(version);
-    let checkpoint = entry.state.checkpoint.as_deref();
-    let segments = log.checkpoints().segments(checkpoint, changes).await?;
-    Ok(Size {
-        rows: segments.iter().map(|segment| segment.record.rows).sum(),
-        bytes: segments.iter().map(|segment| segment.record.bytes).sum(),
-        segments: segments.len() as u64,
-    })
+    let segments = log.checkpoints().segments(entry.list_through(version)).await?;
+    Ok(change::totals(&segments))
 }
 
 fn part(mut files: Vec<File>, part: Option<(usize, usize)>) -> Vec<File> {

@@ -20,8 +20,11 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Change, SegmentRecord};
-use super::entry::{decode_json, encode_json};
+use super::change::{Change, Segment, SegmentList, changes_of, mentions};
+use super::commit::Base;
+#[cfg(test)]
+use super::commit::SegmentRecord;
+use super::entry::{check_changes, decode_json, encode_json};
 use crate::error::{Cause, Error, Result};
 use crate::layout::{self, FramePaths};
 use crate::objects::Objects;
@@ -32,13 +35,11 @@ const MAGIC: &str = "checkpoint";
 const FORMAT: u32 = 1;
 /// Objects of one list that are read at the same time.
 const PARALLEL_READS: usize = 16;
-
-/// A segment and the schema that it was written with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) record: SegmentRecord,
-    pub(crate) schema: Arc<str>,
-}
+/// A tree is rebuilt when it speaks of more than so many segments for each live one, beyond what is free.
+const STALE_FACTOR: u64 = 4;
+const STALE_FREE: u64 = 1024;
+/// Segments in one object of a tree that is rebuilt.
+const REBUILT_SEGMENTS: usize = 256;
 
 /// One object of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,21 +50,26 @@ pub(crate) struct Checkpoint {
     levels: Vec<Vec<String>>,
     /// What changed since the last of those.
     changes: Vec<Change>,
+    /// How many segments the changes of the whole tree speak of.
+    #[serde(default)]
+    mentions: u64,
 }
 
 impl Checkpoint {
     /// The checkpoint after `previous` (its hash and itself) and the changes since.
     pub(crate) fn after(previous: Option<(&str, &Self)>, changes: Vec<Change>) -> Self {
         let start = changes.iter().rposition(|change| change.clears);
-        let levels = match (start, previous) {
-            (None, Some((hash, previous))) => previous.levels_with_itself(hash),
-            _ => Vec::new(),
-        };
+        let previous = previous.filter(|_| start.is_none());
+        let changes = changes[start.unwrap_or(0)..].to_vec();
+        let earlier = previous.map_or(0, |(_, previous)| previous.mentions);
         Self {
             shoots: MAGIC.to_owned(),
             format: FORMAT,
-            levels,
-            changes: changes[start.unwrap_or(0)..].to_vec(),
+            levels: previous
+                .map(|(hash, previous)| previous.levels_with_itself(hash))
+                .unwrap_or_default(),
+            mentions: earlier + mentions(&changes) as u64,
+            changes,
         }
     }
 
@@ -105,10 +111,8 @@ impl Checkpoint {
             let object = object.to_string();
             return Err(Cause::Newer { object, needs }.into());
         }
-        let refs = checkpoint.levels.iter().flatten();
-        let added = checkpoint.changes.iter().flat_map(|change| &change.added);
-        let schemas = checkpoint.changes.iter().map(|change| &change.schema);
-        for name in refs.chain(schemas).chain(added.map(|segment| &segment.id)) {
+        check_changes(object, &checkpoint.changes)?;
+        for name in checkpoint.levels.iter().flatten() {
             layout::check_hex(object, name)?;
         }
         Ok(checkpoint)
@@ -116,9 +120,9 @@ impl Checkpoint {
 
     /// How many bytes it takes in memory, roughly.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let segments: usize = self.changes.iter().map(|change| change.added.len()).sum();
+        let segments = mentions(&self.changes);
         let refs: usize = self.levels.iter().map(Vec::len).sum();
-        256 + refs * 96 + self.changes.len() * 160 + segments * 200
+        256 + refs * 96 + self.changes.len() * 200 + segments * 400
     }
 }
 
@@ -174,30 +178,71 @@ impl Checkpoints {
         Ok(hash)
     }
 
-    /// The live segments in order: those of the checkpoint, changed by the changes since.
-    pub(crate) async fn segments(
-        &self,
-        checkpoint: Option<&str>,
-        since: Vec<Change>,
-    ) -> Result<Vec<Segment>> {
-        let start = since.iter().rposition(|change| change.clears);
-        let mut segments = match (start, checkpoint) {
-            (None, Some(hash)) => {
-                let top = self.read(hash).await?;
-                let level = top.levels.len();
-                self.read_through(top, level).await?
-            }
-            _ => Vec::new(),
+    /// The checkpoint that follows `list`: its changes, on top of the checkpoint it begins with; or, where most of
+    /// what that tree speaks of is gone, a tree of just the live segments, so that reading a list costs what is in it.
+    pub(crate) async fn write_after(&self, list: Base, live: u64) -> Result<String> {
+        let Some(hash) = &list.checkpoint else {
+            return self.write(Checkpoint::after(None, list.changes)).await;
         };
-        collect(since[start.unwrap_or(0)..].iter(), &mut segments);
-        Ok(segments)
+        let previous = self.read(hash).await?;
+        let spoken_of = previous.mentions + mentions(&list.changes) as u64;
+        if spoken_of <= STALE_FACTOR * live + STALE_FREE {
+            let next = Checkpoint::after(Some((hash, &previous)), list.changes);
+            return self.write(next).await;
+        }
+        let segments = self.segments(list).await?;
+        let mut last: Option<(String, Arc<Checkpoint>)> = None;
+        for chunk in segments.chunks(REBUILT_SEGMENTS) {
+            let previous = last.as_ref().map(|(hash, node)| (hash.as_str(), &**node));
+            let next = Checkpoint::after(previous, changes_of(chunk));
+            let hash = self.write(next).await?;
+            let node = self.read(&hash).await?;
+            last = Some((hash, node));
+        }
+        match last {
+            Some((hash, _)) => Ok(hash),
+            None => self.write(Checkpoint::after(None, Vec::new())).await,
+        }
     }
 
-    fn read_through(
-        &self,
+    /// The segments of a list, in order.
+    pub(crate) async fn segments(&self, list: Base) -> Result<Vec<Segment>> {
+        let list = list.normal();
+        let cleared = list.changes.first().is_some_and(|change| change.clears);
+        let mut segments = SegmentList::default();
+        if let Some(hash) = list.checkpoint.filter(|_| !cleared) {
+            let mut nodes = Vec::new();
+            let top = self.read(&hash).await?;
+            let level = top.levels.len();
+            self.collect_nodes(top, level, &mut nodes).await?;
+            for (_, node) in nodes {
+                node.changes.iter().for_each(|change| segments.apply(change));
+            }
+        }
+        list.changes.iter().for_each(|change| segments.apply(change));
+        Ok(segments.into_segments())
+    }
+
+    /// The hashes of all objects of a tree.
+    pub(crate) async fn tree(&self, hash: &str) -> Result<Vec<String>> {
+        let top = self.read(hash).await?;
+        let level = top.levels.len();
+        let mut nodes = Vec::new();
+        self.collect_nodes(top, level, &mut nodes).await?;
+        let own = hash.to_owned();
+        Ok(nodes
+            .into_iter()
+            .map(|(hash, _)| hash.unwrap_or_else(|| own.clone()))
+            .collect())
+    }
+
+    /// Appends the nodes of a tree in the order of their changes; the top one without its hash.
+    fn collect_nodes<'a>(
+        &'a self,
         node: Arc<Checkpoint>,
         level: usize,
-    ) -> BoxFuture<'_, Result<Vec<Segment>>> {
+        nodes: &'a mut Vec<(Option<String>, Arc<Checkpoint>)>,
+    ) -> BoxFuture<'a, Result<()>> {
         async move {
             let older = node.levels.iter().enumerate().take(level).rev();
             let older: Vec<(usize, String)> = older
@@ -205,30 +250,23 @@ impl Checkpoints {
                 .collect();
             let mut lists = stream::iter(older)
                 .map(|(level, hash)| async move {
-                    self.read_through(self.read(&hash).await?, level).await
+                    let mut below = Vec::new();
+                    let child = self.read(&hash).await?;
+                    self.collect_nodes(child, level, &mut below).await?;
+                    if let Some(last) = below.last_mut() {
+                        last.0 = Some(hash);
+                    }
+                    Ok::<_, Error>(below)
                 })
                 .buffered(PARALLEL_READS);
-            let mut segments = Vec::new();
             while let Some(list) = lists.try_next().await? {
-                segments.extend(list);
+                nodes.extend(list);
             }
-            collect(node.changes.iter(), &mut segments);
-            Ok(segments)
+            drop(lists);
+            nodes.push((None, node));
+            Ok(())
         }
         .boxed()
-    }
-}
-
-fn collect<'a>(changes: impl Iterator<Item = &'a Change>, segments: &mut Vec<Segment>) {
-    for change in changes {
-        if change.clears {
-            segments.clear();
-        }
-        let schema: Arc<str> = change.schema.as_str().into();
-        segments.extend(change.added.iter().map(|record| Segment {
-            record: record.clone(),
-            schema: schema.clone(),
-        }));
     }
 }
 
@@ -241,12 +279,24 @@ mod tests {
             version,
             schema: "ab".into(),
             clears: version == 1,
+            base: None,
+            removed: vec![],
+            in_place: false,
+            hidden: vec![],
             added: vec![SegmentRecord {
                 id: format!("{version:x}"),
                 rows: 1,
                 bytes: 1,
                 hash: "cd".into(),
+                range: None,
             }],
+        }
+    }
+
+    fn list(checkpoint: Option<String>, changes: Vec<Change>) -> Base {
+        Base {
+            checkpoint,
+            changes,
         }
     }
 
@@ -282,7 +332,7 @@ mod tests {
             largest = largest.max(next.encode().unwrap().1.len());
             last = Some(checkpoints.write(next).await.unwrap());
         }
-        let segments = checkpoints.segments(last.as_deref(), vec![]).await.unwrap();
+        let segments = checkpoints.segments(list(last, vec![])).await.unwrap();
         let read: Vec<u64> = segments
             .iter()
             .map(|segment| u64::from_str_radix(&segment.record.id, 16).unwrap())
@@ -301,10 +351,28 @@ mod tests {
         let second = Checkpoint::after(Some((&hash, &first)), vec![change(5), cleared.clone()]);
         assert_eq!(second, Checkpoint::after(None, vec![cleared.clone()]));
         let segments = checkpoints
-            .segments(Some(&hash), vec![cleared])
+            .segments(list(Some(hash), vec![cleared]))
             .await
             .unwrap();
         assert_eq!(segments.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_tree_of_segments_that_are_gone_is_rebuilt_from_those_that_are_not() {
+        let checkpoints = checkpoints();
+        let mut last: Option<String> = None;
+        for version in 1..=3_000 {
+            let mut next = change(version);
+            if version > 5 {
+                next.removed = vec![format!("{:x}", version - 1)];
+            }
+            last = Some(checkpoints.write_after(list(last, vec![next]), 5).await.unwrap());
+        }
+        let top = checkpoints.read(last.as_deref().unwrap()).await.unwrap();
+        assert!(top.mentions < 2 * STALE_FREE, "{}", top.mentions);
+        let segments = checkpoints.segments(list(last, vec![])).await.unwrap();
+        let read: Vec<&str> = segments.iter().map(|segment| segment.record.id.as_str()).collect();
+        assert_eq!(read, ["1", "2", "3", "4", "bb8"]);
     }
 
     #[tokio::test]

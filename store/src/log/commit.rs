@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::change::Change;
+use super::details::Details;
+use super::hidden::HiddenRecord;
+use crate::index::KeyRange;
 use crate::time::Timestamp;
 
 /// How many puts with a request id a frame remembers, the newest ones.
@@ -30,8 +34,22 @@ pub(crate) struct Commit {
     pub(crate) operation: Operation,
     /// Hash of the schema of the frame after this commit.
     pub(crate) schema: String,
+    /// Columns that the rows are sorted by after this commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) index: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) added: Vec<SegmentRecord>,
+    /// Segments that are no part of the frame after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) removed: Vec<String>,
+    /// Which rows of segments are invisible after it, in place of what was said about those segments before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hidden: Vec<HiddenRecord>,
+    /// Rows that were visible before it and are not after it, unless it takes the place of all rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rows_removed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) details: Option<Details>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) author: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +58,11 @@ pub(crate) struct Commit {
     pub(crate) metadata: Option<Map<String, Value>>,
 }
 
-/// What a commit does to the frame's rows.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What a commit does to the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operation {
@@ -52,6 +74,26 @@ pub(crate) enum Operation {
     Append,
     /// The added rows take the place of all present ones.
     Replace,
+    /// The added rows take the place of those in a range of the index, or of those with the same keys.
+    Update,
+    /// The added rows take the place of those with the same keys.
+    Upsert,
+    /// Rows in a range of the index, or that fulfil a condition, are gone.
+    DeleteRows,
+    /// Columns were added, dropped, renamed or widened.
+    Alter,
+    /// A name was given to a version, or taken back.
+    Tag,
+    /// The frame has other settings.
+    Configure,
+    /// The frame is as it was at an older version.
+    Restore,
+    /// The frame begins with the rows of another frame.
+    Copy,
+    /// The same rows in the same order lie in other segments.
+    Compact,
+    /// Older versions cannot be read any more.
+    Expire,
     /// The frame is gone until it is created again or undeleted.
     Delete,
     /// The frame is back as it was before it was deleted.
@@ -62,8 +104,48 @@ impl Operation {
     /// Whether the rows before this operation are no part of the frame after it.
     pub(crate) fn clears(self) -> bool {
         match self {
-            Self::Create | Self::Adopt | Self::Replace => true,
-            Self::Append | Self::Delete | Self::Undelete => false,
+            Self::Create | Self::Adopt | Self::Replace | Self::Restore | Self::Copy => true,
+            Self::Append
+            | Self::Update
+            | Self::Upsert
+            | Self::DeleteRows
+            | Self::Alter
+            | Self::Tag
+            | Self::Configure
+            | Self::Compact
+            | Self::Expire
+            | Self::Delete
+            | Self::Undelete => false,
+        }
+    }
+
+    /// Whether a deleted frame stays deleted after it.
+    pub(crate) fn keeps_deleted(self) -> bool {
+        matches!(
+            self,
+            Self::Tag | Self::Configure | Self::Expire | Self::Compact
+        )
+    }
+
+    /// Its name, as it is recorded.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Adopt => "adopt",
+            Self::Append => "append",
+            Self::Replace => "replace",
+            Self::Update => "update",
+            Self::Upsert => "upsert",
+            Self::DeleteRows => "delete_rows",
+            Self::Alter => "alter",
+            Self::Tag => "tag",
+            Self::Configure => "configure",
+            Self::Restore => "restore",
+            Self::Copy => "copy",
+            Self::Compact => "compact",
+            Self::Expire => "expire",
+            Self::Delete => "delete",
+            Self::Undelete => "undelete",
         }
     }
 }
@@ -79,39 +161,13 @@ pub(crate) struct SegmentRecord {
     pub(crate) bytes: u64,
     /// BLAKE3 hash of the file in lower-case hexadecimal.
     pub(crate) hash: String,
-}
-
-/// A commit's effect on the list of segments, under the version it got here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Change {
-    pub(crate) version: u64,
-    /// The schema that the added segments were written with.
-    pub(crate) schema: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) clears: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) added: Vec<SegmentRecord>,
-}
-
-impl Change {
-    pub(crate) fn of(version: u64, commit: &Commit) -> Self {
-        Self {
-            version,
-            schema: commit.schema.clone(),
-            clears: commit.operation.clears(),
-            added: commit.added.clone(),
-        }
-    }
-
-    /// Whether the list of segments is another after it.
-    pub(crate) fn matters(&self) -> bool {
-        self.clears || !self.added.is_empty()
-    }
+    /// Between which keys its rows lie, if the frame has an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) range: Option<KeyRange>,
 }
 
 /// All that a reader must know after an entry, but for the segments of its own commits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
     /// Hash of the frame's schema: `schemas/<hash>.arrow`.
@@ -121,13 +177,22 @@ pub(crate) struct State {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) segments: u64,
+    /// Rows of those segments that are invisible.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) hidden: u64,
     /// Columns that the rows are sorted by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) index: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) properties: BTreeMap<String, Value>,
+    /// Versions with a name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) tags: BTreeMap<String, u64>,
+    pub(crate) tags: BTreeMap<String, Mark>,
+    /// Versions that snapshots of many frames hold on to, by the snapshot's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) pins: BTreeMap<String, Mark>,
+    #[serde(default, skip_serializing_if = "Retained::is_all")]
+    pub(crate) retained: Retained,
     /// The latest puts that carried a request id, oldest first.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) requests: VecDeque<Request>,
@@ -137,6 +202,89 @@ pub(crate) struct State {
     /// The changes after the checkpoint and before this entry's own commits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tail: Vec<Change>,
+    /// What is true after each of this entry's own commits, unless it has just one that says all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) own: Vec<Own>,
+}
+
+/// A version of this frame that has a name, or that something holds on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mark {
+    pub(crate) version: u64,
+    /// The entry that published it.
+    pub(crate) sequence: u64,
+}
+
+/// Which older versions can still be read, and what is to be removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retained {
+    /// The oldest version that is kept, with all later ones; 0: nothing was expired so far. Of older ones only
+    /// those that have a tag or a pin are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) oldest: u64,
+    /// Versions after the oldest that were given up one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forgotten: Vec<u64>,
+    /// Versions before the oldest that a mark has kept so far; what they need is looked at again when it is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<Mark>,
+    /// Lists of objects that no version needs, with the time from which the sweep may remove them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) condemned: Vec<Condemned>,
+    /// Entries before this one were removed, but for those that a mark needs; 0: none was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) first_entry: u64,
+}
+
+impl Retained {
+    fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A list of objects that the sweep removes: `condemned/<hash>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Condemned {
+    pub(crate) list: String,
+    /// When they were condemned.
+    pub(crate) at: Timestamp,
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+/// How much a frame holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Totals {
+    /// Visible ones.
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) segments: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) hidden: u64,
+}
+
+/// What this store knows of one of an entry's own commits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Own {
+    pub(crate) totals: Totals,
+    /// For a restore: the list of segments that it brings back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<Base>,
+}
+
+/// A list of segments: those of a checkpoint, and the changes since.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Base {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checkpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) changes: Vec<Change>,
 }
 
 impl State {
@@ -149,8 +297,37 @@ impl State {
             commit: request.commit.clone(),
             rows: request.rows,
             bytes: request.bytes,
+            rows_removed: request.rows_removed,
             began: false,
         })
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            rows: self.rows,
+            bytes: self.bytes,
+            segments: self.segments,
+            hidden: self.hidden,
+        }
+    }
+
+    pub(crate) fn set_totals(&mut self, totals: Totals) {
+        self.rows = totals.rows;
+        self.bytes = totals.bytes;
+        self.segments = totals.segments;
+        self.hidden = totals.hidden;
+    }
+
+    /// The marks of a version, whatever made them.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = Mark> {
+        self.tags.values().chain(self.pins.values()).copied()
+    }
+
+    /// Whether a version can be read: it was neither expired nor forgotten.
+    pub(crate) fn keeps(&self, version: u64) -> bool {
+        let retained = &self.retained;
+        let given_up = version < retained.oldest || retained.forgotten.contains(&version);
+        !given_up || self.marks().any(|mark| mark.version == version)
     }
 }
 
@@ -165,6 +342,8 @@ pub struct Published {
     pub rows: u64,
     /// Bytes of the segments that it added.
     pub bytes: u64,
+    /// Rows that were there before and are not after it, unless it took the place of all rows.
+    pub rows_removed: u64,
     /// Whether there was no such frame before; settled, and reset, by `put::submit`.
     pub(crate) began: bool,
 }
@@ -179,6 +358,8 @@ pub(crate) struct Request {
     pub(crate) commit: CommitId,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rows_removed: u64,
 }
 
 impl Request {

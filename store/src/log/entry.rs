@@ -14,7 +14,9 @@
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Change, Commit, CommitId, State};
+use super::change::Change;
+use super::commit::{Base, Commit, CommitId, Own, SegmentRecord, State, Totals};
+use super::hidden::HiddenRecord;
 use crate::error::{Cause, Error, Result};
 use crate::layout;
 use crate::time::Timestamp;
@@ -24,6 +26,9 @@ const FORMAT: u32 = 1;
 const DIGEST_PREFIX: &str = r#"{"digest":""#;
 const STATE_PREFIX: &str = r#"","state":"#;
 const DIGEST_LENGTH: usize = 64;
+/// The feature of all entries that this program writes: indexes, hidden rows and removed segments, marks, expiry.
+/// Entries without it are older and need nothing special.
+const HISTORY: &str = "history";
 
 /// The first line of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +52,8 @@ impl Header {
         Self {
             shoots: MAGIC.to_owned(),
             format: FORMAT,
-            reader_features: Vec::new(),
-            writer_features: Vec::new(),
+            reader_features: vec![HISTORY.to_owned()],
+            writer_features: vec![HISTORY.to_owned()],
             sequence,
             first_version,
             published,
@@ -84,14 +89,32 @@ impl Entry {
             .map(|(version, (id, commit))| (version, id, commit))
     }
 
-    /// Everything that changed the list of segments since the checkpoint, up to a version of this entry.
-    pub(crate) fn changes_through(&self, version: u64) -> Vec<Change> {
+    /// The list of segments at a version of this entry: the first change may clear, and none has a base.
+    pub(crate) fn list_through(&self, version: u64) -> Base {
         let own = self
             .versions()
-            .filter(|(of, ..)| *of <= version)
-            .map(|(version, _, commit)| Change::of(version, commit))
+            .enumerate()
+            .filter(|(_, (of, ..))| *of <= version)
+            .map(|(place, (version, _, commit))| {
+                Change::of(version, commit, self.state.own.get(place))
+            })
             .filter(Change::matters);
-        self.state.tail.iter().cloned().chain(own).collect()
+        let changes = self.state.tail.iter().cloned().chain(own).collect();
+        let checkpoint = self.state.checkpoint.clone();
+        Base {
+            checkpoint,
+            changes,
+        }
+        .normal()
+    }
+
+    /// How much the frame holds at a version of this entry, if the entry says so.
+    pub(crate) fn totals_at(&self, version: u64) -> Option<Totals> {
+        if version == self.last_version() {
+            return Some(self.state.totals());
+        }
+        let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
+        self.state.own.get(place).map(|own: &Own| own.totals)
     }
 
     /// Whether this program may write the entry after this one.
@@ -199,24 +222,62 @@ fn digest(before: &[u8], state: &[u8]) -> String {
 
 /// No stored id may lead out of the frame's folder, whoever wrote the entry.
 fn check_names(object: &Path, entry: &Entry) -> Result<()> {
-    let own = entry.commits.iter().map(|(_, commit)| commit);
-    let added = own.clone().flat_map(|commit| &commit.added);
-    let tail = entry.state.tail.iter();
-    let segments = added.chain(tail.clone().flat_map(|change| &change.added));
-    let names = segments
-        .map(|segment| segment.id.as_str())
-        .chain(own.map(|commit| commit.schema.as_str()))
-        .chain(tail.map(|change| change.schema.as_str()))
-        .chain([entry.state.schema.as_str()])
-        .chain(entry.state.checkpoint.as_deref());
-    for name in names {
+    let state = &entry.state;
+    for (_, commit) in &entry.commits {
+        check_segments(object, &commit.added, &commit.removed, &commit.hidden)?;
+        layout::check_hex(object, &commit.schema)?;
+    }
+    check_changes(object, &state.tail)?;
+    for base in state.own.iter().filter_map(|own| own.base.as_ref()) {
+        check_changes(object, &base.changes)?;
+        for hash in &base.checkpoint {
+            layout::check_hex(object, hash)?;
+        }
+    }
+    let condemned = state.retained.condemned.iter().map(|list| &list.list);
+    for name in condemned.chain([&state.schema]).chain(&state.checkpoint) {
         layout::check_hex(object, name)?;
     }
     Ok(())
 }
 
+/// The same for the changes of a list of segments.
+pub(crate) fn check_changes(object: &Path, changes: &[Change]) -> Result<()> {
+    for change in changes {
+        layout::check_hex(object, &change.schema)?;
+        check_segments(object, &change.added, &change.removed, &change.hidden)?;
+        if let Some(base) = &change.base {
+            check_changes(object, &base.changes)?;
+            for hash in &base.checkpoint {
+                layout::check_hex(object, hash)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_segments(
+    object: &Path,
+    added: &[SegmentRecord],
+    removed: &[String],
+    hidden: &[HiddenRecord],
+) -> Result<()> {
+    let added = added.iter().map(|segment| &segment.id);
+    let vectors = hidden.iter().filter_map(|hidden| hidden.vector.as_ref());
+    for name in added.chain(removed).chain(vectors) {
+        layout::check_hex(object, name)?;
+    }
+    match hidden.iter().find(|hidden| !hidden.is_sound()) {
+        Some(hidden) => {
+            let problem = format!("its count of hidden rows of {} is wrong", hidden.segment);
+            Err(Error::damaged(object, problem))
+        }
+        None => Ok(()),
+    }
+}
+
 fn check_features(object: &Path, features: &[String]) -> Result<()> {
-    match features.first() {
+    match features.iter().find(|feature| *feature != HISTORY) {
         None => Ok(()),
         Some(feature) => Err(newer(object, format!("the feature `{feature}`"))),
     }

@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::commit::{Change, Operation, REMEMBERED_REQUESTS};
+use super::commit::{Commit, Operation, REMEMBERED_REQUESTS, SegmentRecord, Totals};
 use super::entry::Entry;
+use super::hidden::HiddenRecord;
 use super::plan::MAX_CHANGES;
 
 type Rule = fn(Option<&Entry>, &Entry) -> bool;
@@ -34,7 +35,19 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "the state has the schema of the last commit",
         schema_of_last_commit,
     ),
+    (
+        "the state has the index of the last commit",
+        index_of_last_commit,
+    ),
     ("no segment is listed twice", segments_are_listed_once),
+    (
+        "compaction makes no more segments than it takes",
+        compaction_makes_fewer,
+    ),
+    (
+        "only versions that can be read are marked, and none comes back",
+        marks_are_kept,
+    ),
     (
         "no change is left out of the list of segments",
         no_change_is_left_out,
@@ -94,35 +107,63 @@ fn commit_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
-    let start = before.map_or((0, 0, 0), counts);
-    let end = after.commits.iter().fold(start, |counts, (_, commit)| {
-        let counts = if commit.operation.clears() {
-            (0, 0, 0)
-        } else {
-            counts
+    let mut last = before.map_or(Totals::default(), |before| before.state.totals());
+    let each = after.versions().all(|(version, _, commit)| {
+        let Some(totals) = after.totals_at(version) else {
+            return false;
         };
-        commit
-            .added
-            .iter()
-            .fold(counts, |(rows, bytes, segments), added| {
-                (rows + added.rows, bytes + added.bytes, segments + 1)
-            })
+        let start = if commit.operation.clears() {
+            Totals::default()
+        } else {
+            last
+        };
+        last = totals;
+        // What these two bring is in no record of the commit.
+        matches!(commit.operation, Operation::Restore | Operation::Copy)
+            || follows(start, commit, totals)
     });
-    end == counts(after)
+    each && last == after.state.totals()
 }
 
-fn counts(entry: &Entry) -> (u64, u64, u64) {
-    (entry.state.rows, entry.state.bytes, entry.state.segments)
+fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
+    let added = |count: fn(&SegmentRecord) -> u64| commit.added.iter().map(count).sum::<u64>();
+    let rows = added(|segment| segment.rows);
+    let own = |hidden: &&HiddenRecord| {
+        let mut added = commit.added.iter();
+        added.any(|segment| segment.id == hidden.segment)
+    };
+    let own_hidden: u64 = commit.hidden.iter().filter(own).map(|own| own.rows).sum();
+    let rows_follow = match commit.operation {
+        Operation::Compact => end.rows == start.rows,
+        _ => end.rows + commit.rows_removed + own_hidden == start.rows + rows,
+    };
+    let removed = commit.removed.len() as u64;
+    let segments_follow = end.segments + removed == start.segments + commit.added.len() as u64;
+    let untouched = commit.removed.is_empty() && commit.hidden.is_empty();
+    let bytes = start.bytes + added(|segment| segment.bytes);
+    rows_follow && segments_follow && (!untouched || (end.bytes, end.hidden) == (bytes, start.hidden))
 }
 
-fn deleted_after_delete(_: Option<&Entry>, after: &Entry) -> bool {
-    let last = after.last_commit();
-    last.is_none_or(|(_, commit)| after.state.deleted == (commit.operation == Operation::Delete))
+fn deleted_after_delete(before: Option<&Entry>, after: &Entry) -> bool {
+    let start = before.is_some_and(|before| before.state.deleted);
+    let end = after
+        .commits
+        .iter()
+        .fold(start, |deleted, (_, commit)| match commit.operation {
+            Operation::Delete => true,
+            operation => deleted && operation.keeps_deleted(),
+        });
+    end == after.state.deleted
 }
 
 fn schema_of_last_commit(_: Option<&Entry>, after: &Entry) -> bool {
     let last = after.last_commit();
     last.is_none_or(|(_, commit)| after.state.schema == commit.schema)
+}
+
+fn index_of_last_commit(_: Option<&Entry>, after: &Entry) -> bool {
+    let last = after.last_commit();
+    last.is_none_or(|(_, commit)| after.state.index == commit.index)
 }
 
 fn segments_are_listed_once(_: Option<&Entry>, after: &Entry) -> bool {
@@ -132,23 +173,39 @@ fn segments_are_listed_once(_: Option<&Entry>, after: &Entry) -> bool {
     tail.chain(own).all(|segment| seen.insert(&segment.id))
 }
 
-/// The tail repeats what the entry before listed, unless a checkpoint took it over or a change cleared it.
+fn compaction_makes_fewer(_: Option<&Entry>, after: &Entry) -> bool {
+    after
+        .commits
+        .iter()
+        .filter(|(_, commit)| commit.operation == Operation::Compact)
+        .all(|(_, commit)| commit.added.len() <= commit.removed.len() && commit.hidden.is_empty())
+}
+
+/// The tail repeats what the entry before listed, unless a checkpoint took it over.
 fn no_change_is_left_out(before: Option<&Entry>, after: &Entry) -> bool {
     let Some(before) = before else {
         return after.state.tail.is_empty() && after.state.checkpoint.is_none();
     };
-    let listed = before.changes_through(before.last_version());
-    let live: &[Change] = match listed.iter().rposition(|change| change.clears) {
-        Some(start) => &listed[start..],
-        None => &listed,
-    };
-    let cleared = live.first().is_some_and(|change| change.clears);
+    let list = before.list_through(before.last_version());
     let checkpoint = &after.state.checkpoint;
-    if after.state.tail == live {
-        let kept = *checkpoint == before.state.checkpoint;
-        return if cleared { checkpoint.is_none() } else { kept };
+    if after.state.tail == list.changes {
+        return *checkpoint == list.checkpoint;
     }
-    after.state.tail.is_empty() && checkpoint.is_some() && *checkpoint != before.state.checkpoint
+    after.state.tail.is_empty() && checkpoint.is_some() && *checkpoint != list.checkpoint
+}
+
+/// Nothing that a version needs which can still be read may be given up with an entry.
+fn marks_are_kept(before: Option<&Entry>, after: &Entry) -> bool {
+    let Some(before) = before else {
+        return true;
+    };
+    let (old, new) = (&before.state.retained, &after.state.retained);
+    let last = after.last_version();
+    let marked = after.state.marks().all(|mark| {
+        let known = before.state.marks().any(|old| old == mark);
+        mark.version <= last && (known || before.state.keeps(mark.version) || mark.version > before.last_version())
+    });
+    marked && old.oldest <= new.oldest && new.oldest <= last && old.first_entry <= new.first_entry
 }
 
 fn changes_are_bounded(_: Option<&Entry>, after: &Entry) -> bool {

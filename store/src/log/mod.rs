@@ -9,9 +9,10 @@
 //!
 //! An entry ([`entry`]) publishes one or more **commits** ([`commit`]): puts that waited for each other in one
 //! process are published together, each with a **version** of its own. Its last line is the **state** after
-//! them: what a reader needs to know without looking at older entries. The list of segments is kept as a
-//! **checkpoint** ([`checkpoint`]) plus the changes since (the *tail*), so an entry stays small however many
-//! segments the frame has and however long its history is.
+//! them: what a reader needs to know without looking at older entries. The list of segments ([`change`]) is kept as
+//! a **checkpoint** ([`checkpoint`]) plus the changes since (the *tail*), so an entry stays small however many
+//! segments the frame has and however long its history is. Which rows of a segment are visible is a matter of the
+//! list, too ([`hidden`]).
 //!
 //! ## Writing
 //!
@@ -25,6 +26,9 @@
 //!      recognised. If it is ours, done; if it is another's, as above; if there is none, create it again. When it cannot be
 //!      read either, or a disk did not confirm, the outcome is *unknown*, and that is what the caller hears.
 //! 3. The **hint** (`log/latest`) is rewritten to say where the newest entry is. It is never trusted.
+//!
+//! A change that depends on what is in the frame (an upsert must know which rows it hides) is worked out from the
+//! newest entry, and once more when another writer came first: [`derive`].
 //!
 //! A caller's **request id** is kept in the state for the last [`commit::REMEMBERED_REQUESTS`] puts that had one:
 //! a retried put whose first attempt took effect is answered with the version it got then.
@@ -47,10 +51,14 @@
 //! A header says which features a reader and a writer must know. A program that meets one that it does not know
 //! refuses and says so; it never guesses.
 
+pub(crate) mod change;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
+pub(crate) mod derive;
+pub(crate) mod details;
 pub(crate) mod entry;
 pub(crate) mod head;
+pub(crate) mod hidden;
 pub(crate) mod invariants;
 pub(crate) mod plan;
 pub(crate) mod publish;

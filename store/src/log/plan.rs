@@ -2,6 +2,9 @@
 //!
 //! A pure function of the newest entry, the proposals and the time, so that a lost race costs no more than
 //! calling it again with a newer entry. Each proposal is judged against the state that those before it leave.
+//!
+//! Most changes of a frame depend on what is in it, and what they come to is worked out from the newest entry
+//! before this: see [`super::derive`]. Here such a change is just a [`Step`], and always the first of its entry.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +13,13 @@ use arrow_schema::{Schema, SchemaRef};
 use serde_json::{Map, Value};
 use shoots_proto::put::PutMode;
 
+use super::change::{Change, mentions};
 use super::commit::{
-    Change, Commit, CommitId, Operation, Published, REMEMBERED_REQUESTS, Request, SegmentRecord,
-    State,
+    Base, Commit, CommitId, Operation, Own, Published, REMEMBERED_REQUESTS, Request, SegmentRecord,
+    State, Totals,
 };
+use super::derive::{Derive, Step};
+use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
@@ -28,6 +34,8 @@ const MAX_TAIL_SEGMENTS: usize = 256;
 pub(crate) struct Proposal {
     pub(crate) wish: Wish,
     pub(crate) write_id: String,
+    /// [`Request::key`] of the caller's request id.
+    pub(crate) request: Option<String>,
     pub(crate) note: CommitNote,
 }
 
@@ -47,13 +55,16 @@ pub(crate) enum Wish {
         adopt: Option<Rows>,
     },
     Undelete,
+    /// A change that is worked out from the newest state.
+    Derived(Arc<dyn Derive>),
 }
 
+/// Rows to be put in mode `error`, `append` or `replace`.
 #[derive(Debug, Clone)]
 pub(crate) struct PutWish {
     pub(crate) mode: PutMode,
-    /// [`Request::key`] of the caller's request id.
-    pub(crate) request: Option<String>,
+    /// Columns that the rows are sorted by.
+    pub(crate) index: Vec<String>,
     pub(crate) rows: Rows,
     /// The plain file's rows, if the frame is one that was never written.
     pub(crate) adopt: Option<Rows>,
@@ -66,15 +77,6 @@ pub(crate) struct Rows {
     pub(crate) segments: Vec<SegmentRecord>,
 }
 
-impl Rows {
-    fn count(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.rows).sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
-    }
-}
 
 /// A schema and the hash that names its object.
 #[derive(Debug, Clone)]
@@ -87,7 +89,8 @@ pub(crate) struct NamedSchema {
 pub(crate) struct Plan {
     /// None if no proposal applies.
     pub(crate) next: Option<Next>,
-    pub(crate) outcomes: Vec<Result<Published>>,
+    /// None: there was nothing to change.
+    pub(crate) outcomes: Vec<Result<Option<Published>>>,
 }
 
 pub(crate) struct Next {
@@ -99,18 +102,19 @@ pub(crate) struct Next {
     pub(crate) checkpoint: Option<Vec<Change>>,
 }
 
-/// Judges the proposals against the newest entry.
+/// Judges the proposals against the newest entry. `step` is what the first one comes to, if it is derived.
 pub(crate) fn plan(
     frame: &str,
     before: Option<&Entry>,
     head_schema: Option<&NamedSchema>,
     proposals: &[Proposal],
+    mut step: Option<Result<Option<Step>>>,
     now: Timestamp,
 ) -> Plan {
     let mut draft = Draft::after(frame, before, head_schema, now);
     let outcomes = proposals
         .iter()
-        .map(|proposal| draft.apply(proposal))
+        .map(|proposal| draft.apply(proposal, step.take()))
         .collect();
     Plan {
         next: draft.finish(before, now),
@@ -126,6 +130,7 @@ struct Draft<'a> {
     last: Option<(CommitId, Timestamp)>,
     commits: Vec<(CommitId, Commit)>,
     lines: Vec<Vec<u8>>,
+    own: Vec<Own>,
     schemas: HashMap<Arc<str>, SchemaRef>,
     /// None: the frame has never been.
     state: Option<State>,
@@ -147,6 +152,7 @@ impl<'a> Draft<'a> {
             last: last.map(|(id, commit)| (id.clone(), commit.time)),
             commits: Vec::new(),
             lines: Vec::new(),
+            own: Vec::new(),
             schemas: named.into_iter().collect(),
             state: before.map(|entry| entry.state.clone()),
         }
@@ -156,46 +162,56 @@ impl<'a> Draft<'a> {
         self.state.as_ref().is_some_and(|state| !state.deleted)
     }
 
-    fn apply(&mut self, proposal: &Proposal) -> Result<Published> {
-        match &proposal.wish {
-            Wish::Put(put) => self.apply_put(proposal, put),
+    fn apply(
+        &mut self,
+        proposal: &Proposal,
+        step: Option<Result<Option<Step>>>,
+    ) -> Result<Option<Published>> {
+        let remembered = self.state.as_ref().zip(proposal.request.as_ref());
+        if let Some(first) = remembered.and_then(|(state, key)| state.answered(key)) {
+            return Ok(Some(first));
+        }
+        let published = match &proposal.wish {
+            Wish::Put(put) => self.apply_put(proposal, put)?,
             Wish::Delete { adopt } => {
                 self.adopt(proposal, adopt.as_ref())?;
                 self.expect_live()?;
-                self.commit(proposal, Operation::Delete, None)
+                self.commit(proposal, self.bare_step(Operation::Delete)?)?
             }
             Wish::Undelete => match &self.state {
-                Some(state) if state.deleted => self.commit(proposal, Operation::Undelete, None),
-                Some(_) => Err(self.exists_already()),
-                None => Err(self.not_found()),
+                Some(state) if state.deleted => {
+                    self.commit(proposal, self.bare_step(Operation::Undelete)?)?
+                }
+                Some(_) => return Err(self.exists_already()),
+                None => return Err(self.not_found()),
             },
-        }
+            Wish::Derived(_) => match step.transpose()?.flatten() {
+                Some(step) => self.commit(proposal, step)?,
+                None => return Ok(None),
+            },
+        };
+        self.remember(proposal, &published);
+        Ok(Some(published))
     }
 
     fn apply_put(&mut self, proposal: &Proposal, put: &PutWish) -> Result<Published> {
-        let remembered = self.state.as_ref().zip(put.request.as_ref());
-        if let Some(first) = remembered.and_then(|(state, key)| state.answered(key)) {
-            return Ok(first);
-        }
         self.adopt(proposal, put.adopt.as_ref())?;
         let rows = &put.rows;
-        let name = |schema: &NamedSchema| (schema.hash.clone(), schema.schema.clone());
-        self.schemas.extend([name(&rows.schema)]);
+        let exists = self.exists();
         let (operation, schema) = match put.mode {
-            PutMode::Error if self.exists() => return Err(self.exists_already()),
-            PutMode::Append if self.exists() => (Operation::Append, self.appended_schema(rows)?),
-            PutMode::Replace if self.exists() => (Operation::Replace, rows.schema.hash.clone()),
-            PutMode::Error | PutMode::Append | PutMode::Replace => {
-                (Operation::Create, rows.schema.hash.clone())
-            }
+            PutMode::Error if exists => return Err(self.exists_already()),
+            PutMode::Append if exists => (Operation::Append, self.appended_schema(put)?),
+            PutMode::Replace if exists => (Operation::Replace, rows.schema.clone()),
+            _ => (Operation::Create, rows.schema.clone()),
         };
-        let published = self.commit(proposal, operation, Some((schema, rows)))?;
-        self.remember(put, &published);
-        Ok(published)
+        let index = put.index.clone();
+        let segments = rows.segments.clone();
+        let step = self.rows_step(operation, schema, index, segments);
+        self.commit(proposal, step)
     }
 
-    fn remember(&mut self, put: &PutWish, published: &Published) {
-        let (Some(key), Some(state)) = (&put.request, &mut self.state) else {
+    fn remember(&mut self, proposal: &Proposal, published: &Published) {
+        let (Some(key), Some(state)) = (&proposal.request, &mut self.state) else {
             return;
         };
         state.requests.push_back(Request {
@@ -204,6 +220,7 @@ impl<'a> Draft<'a> {
             commit: published.commit.clone(),
             rows: published.rows,
             bytes: published.bytes,
+            rows_removed: published.rows_removed,
         });
         if state.requests.len() > REMEMBERED_REQUESTS {
             state.requests.pop_front();
@@ -215,67 +232,117 @@ impl<'a> Draft<'a> {
         let Some(rows) = rows.filter(|_| self.state.is_none()) else {
             return Ok(());
         };
-        let schema = rows.schema.hash.clone();
-        self.schemas
-            .insert(schema.clone(), rows.schema.schema.clone());
         let adoption = Proposal {
             note: CommitNote::default(),
             ..proposal.clone()
         };
-        self.commit(&adoption, Operation::Adopt, Some((schema, rows)))?;
+        let (schema, segments) = (rows.schema.clone(), rows.segments.clone());
+        let step = self.rows_step(Operation::Adopt, schema, Vec::new(), segments);
+        self.commit(&adoption, step)?;
         Ok(())
     }
 
     /// The schema of the frame when rows are appended that were fitted to an earlier state of it.
-    fn appended_schema(&self, rows: &Rows) -> Result<Arc<str>> {
-        let present = self.state.as_ref().map(|state| state.schema.as_str());
+    fn appended_schema(&self, put: &PutWish) -> Result<NamedSchema> {
+        let state = self.state.as_ref().filter(|state| state.index == put.index);
+        let present = state.map(|state| state.schema.as_str());
         let present = present.and_then(|hash| self.schemas.get_key_value(hash));
         let Some((present_hash, present)) = present else {
             return Err(self.changed());
         };
-        let wanted = &rows.schema;
+        let wanted = &put.rows.schema;
         if wanted.hash == *present_hash || holds(present, &wanted.schema) {
-            Ok(present_hash.clone())
+            Ok(NamedSchema {
+                hash: present_hash.clone(),
+                schema: present.clone(),
+            })
         } else if holds(&wanted.schema, present) {
-            Ok(wanted.hash.clone())
+            Ok(wanted.clone())
         } else {
             Err(self.changed())
         }
     }
 
-    fn commit(
-        &mut self,
-        proposal: &Proposal,
+    /// Rows that follow the present ones, or take the place of all.
+    fn rows_step(
+        &self,
         operation: Operation,
-        rows: Option<(Arc<str>, &Rows)>,
-    ) -> Result<Published> {
-        let schema = match (&rows, &self.state) {
-            (Some((schema, _)), _) => schema.to_string(),
-            (None, Some(state)) => state.schema.clone(),
-            (None, None) => return Err(self.not_found()),
+        schema: NamedSchema,
+        index: Vec<String>,
+        added: Vec<SegmentRecord>,
+    ) -> Step {
+        let present = self.state.as_ref().filter(|_| !operation.clears());
+        let totals = present.map(State::totals).unwrap_or_default();
+        let totals = added.iter().fold(totals, |sum, segment| Totals {
+            rows: sum.rows + segment.rows,
+            bytes: sum.bytes + segment.bytes,
+            segments: sum.segments + 1,
+            hidden: sum.hidden,
+        });
+        Step {
+            added,
+            index,
+            ..Step::new(operation, schema, totals)
+        }
+    }
+
+    /// A change that leaves rows and columns as they are.
+    fn bare_step(&self, operation: Operation) -> Result<Step> {
+        let state = self.state.as_ref().ok_or_else(|| self.not_found())?;
+        let hash = state.schema.as_str();
+        let known = self.schemas.get_key_value(hash);
+        let (hash, schema) = known.ok_or_else(|| self.changed())?;
+        let schema = NamedSchema {
+            hash: hash.clone(),
+            schema: schema.clone(),
         };
-        let added = rows.map(|(_, rows)| rows);
+        Ok(Step {
+            index: state.index.clone(),
+            ..Step::new(operation, schema, state.totals())
+        })
+    }
+
+    fn commit(&mut self, proposal: &Proposal, step: Step) -> Result<Published> {
         let earliest = self.last.as_ref().map(|(_, time)| time.next());
+        let details = Some(step.details).filter(|details| *details != Details::default());
         let commit = Commit {
             parents: self.last.iter().map(|(id, _)| id.clone()).collect(),
             time: earliest.map_or(self.now, |earliest| self.now.max(earliest)),
             write_id: proposal.write_id.clone(),
-            operation,
-            schema,
-            added: added.map(|rows| rows.segments.clone()).unwrap_or_default(),
+            operation: step.operation,
+            schema: step.schema.hash.to_string(),
+            index: step.index,
+            added: step.added,
+            removed: step.removed,
+            hidden: step.hidden,
+            rows_removed: step.rows_removed,
+            details,
             author: proposal.note.author.clone(),
             message: proposal.note.message.clone(),
             metadata: proposal.note.metadata.clone(),
         };
         let (id, line) = encode_commit(&commit)?;
+        let added = commit.added.iter();
         let published = Published {
             version: self.first_version + self.commits.len() as u64,
             commit: id.clone(),
-            rows: added.map(Rows::count).unwrap_or_default(),
-            bytes: added.map(Rows::bytes).unwrap_or_default(),
-            began: matches!(operation, Operation::Create | Operation::Undelete),
+            rows: added.clone().map(|segment| segment.rows).sum(),
+            bytes: added.map(|segment| segment.bytes).sum(),
+            rows_removed: commit.rows_removed,
+            began: !self.exists() && !step.operation.keeps_deleted(),
         };
-        self.state = Some(state_after(self.state.take(), &commit));
+        self.schemas
+            .insert(step.schema.hash.clone(), step.schema.schema.clone());
+        let mut state = self.state.take().unwrap_or_default();
+        follow(&mut state, &commit, step.totals);
+        for edit in step.edits {
+            edit.apply(&mut state);
+        }
+        self.state = Some(state);
+        self.own.push(Own {
+            totals: step.totals,
+            base: step.base,
+        });
         self.last = Some((id.clone(), commit.time));
         self.commits.push((id, commit));
         self.lines.push(line);
@@ -284,16 +351,22 @@ impl<'a> Draft<'a> {
 
     fn finish(self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
         let mut state = self.state.filter(|_| !self.commits.is_empty())?;
-        let earlier = before.map(|entry| entry.changes_through(entry.last_version()));
-        let mut tail = earlier.unwrap_or_default();
-        if let Some(start) = tail.iter().rposition(|change| change.clears) {
-            tail.drain(..start);
-            state.checkpoint = None;
-        }
-        let segments: usize = tail.iter().map(|change| change.added.len()).sum();
-        let full = tail.len() + self.commits.len() > MAX_CHANGES || segments > MAX_TAIL_SEGMENTS;
+        let earlier = before.map(|entry| entry.list_through(entry.last_version()));
+        let Base {
+            checkpoint,
+            changes: mut tail,
+        } = earlier.unwrap_or_default();
+        state.checkpoint = checkpoint;
+        let full = tail.len() + self.commits.len() > MAX_CHANGES
+            || mentions(&tail) > MAX_TAIL_SEGMENTS;
         let checkpoint = full.then(|| std::mem::take(&mut tail));
         state.tail = tail;
+        let plain = |own: &Own| own.base.is_none();
+        state.own = if self.own.len() == 1 && self.own.iter().all(plain) {
+            Vec::new()
+        } else {
+            self.own
+        };
         let published = before.map_or(now, |entry| now.max(entry.header.published.next()));
         let sequence = before.map_or(1, |entry| entry.header.sequence + 1);
         Some(Next {
@@ -329,34 +402,15 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The state after a commit, but for its place in the list of segments, which is the entry's matter.
-fn state_after(before: Option<State>, commit: &Commit) -> State {
-    let mut state = before.unwrap_or_else(|| State {
-        schema: String::new(),
-        deleted: false,
-        rows: 0,
-        bytes: 0,
-        segments: 0,
-        index: Vec::new(),
-        properties: std::collections::BTreeMap::new(),
-        tags: std::collections::BTreeMap::new(),
-        requests: std::collections::VecDeque::new(),
-        checkpoint: None,
-        tail: Vec::new(),
-    });
-    if commit.operation.clears() {
-        (state.rows, state.bytes, state.segments) = (0, 0, 0);
-    }
+/// Makes a state the one after a commit, but for its place in the list of segments, which is the entry's matter.
+fn follow(state: &mut State, commit: &Commit, totals: Totals) {
     state.schema.clone_from(&commit.schema);
-    state.deleted = commit.operation == Operation::Delete;
-    state.rows += commit.added.iter().map(|segment| segment.rows).sum::<u64>();
-    state.bytes += commit
-        .added
-        .iter()
-        .map(|segment| segment.bytes)
-        .sum::<u64>();
-    state.segments += commit.added.len() as u64;
-    state
+    state.index.clone_from(&commit.index);
+    state.deleted = match commit.operation {
+        Operation::Delete => true,
+        operation => state.deleted && operation.keeps_deleted(),
+    };
+    state.set_totals(totals);
 }
 
 /// Whether rows of schema `other` are rows of `schema` as they stand: the same but for metadata and for columns

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use shoots_proto::name::FrameId;
 use tokio::sync::oneshot;
 
-use super::checkpoint::Checkpoint;
-use super::commit::Published;
+use super::commit::{Base, Published};
+use super::derive::Step;
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::plan::{self, Next, Plan, Proposal};
+use super::plan::{self, Next, Plan, Proposal, Wish};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::objects::{CreateError, Created};
@@ -39,12 +39,17 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 struct Waiting {
     proposal: Proposal,
-    answer: oneshot::Sender<Result<Published>>,
+    answer: oneshot::Sender<Result<Option<Published>>>,
 }
 
 impl Publisher {
-    /// Publishes one change. It is carried through even when the caller stops waiting.
-    pub(crate) async fn submit(&self, log: &FrameLog, proposal: Proposal) -> Result<Published> {
+    /// Publishes one change, unless there is nothing to change. It is carried through even when the caller stops
+    /// waiting.
+    pub(crate) async fn submit(
+        &self,
+        log: &FrameLog,
+        proposal: Proposal,
+    ) -> Result<Option<Published>> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { proposal, answer };
         if self.enqueue(log.frame(), waiting) {
@@ -74,7 +79,10 @@ impl Publisher {
             queues.remove(frame);
             return None;
         }
-        let count = queue.len().min(GROUP);
+        // A derived change is worked out from an entry, so it is the first of the next one.
+        let derived = |waiting: &Waiting| matches!(waiting.proposal.wish, Wish::Derived(_));
+        let alike = queue.iter().skip(1).position(derived);
+        let count = alike.map_or(queue.len(), |at| at + 1).min(GROUP);
         Some(queue.drain(..count).collect())
     }
 
@@ -125,7 +133,7 @@ impl Drop for AbandonOnPanic<'_> {
 async fn publish_group(
     log: &FrameLog,
     proposals: &[Proposal],
-) -> (Vec<Result<Published>>, Option<u64>) {
+) -> (Vec<Result<Option<Published>>>, Option<u64>) {
     match try_publish(log, proposals).await {
         Ok((outcomes, hint)) => (outcomes, hint),
         Err(error) => {
@@ -138,7 +146,7 @@ async fn publish_group(
 async fn try_publish(
     log: &FrameLog,
     proposals: &[Proposal],
-) -> Result<(Vec<Result<Published>>, Option<u64>)> {
+) -> Result<(Vec<Result<Option<Published>>>, Option<u64>)> {
     let mut head = log.remembered_head();
     let stale = |head: &Head| log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS;
     let mut fresh = false;
@@ -189,14 +197,29 @@ async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal
         }
         None => None,
     };
+    let step = match proposals.first() {
+        Some(first) => derive(log, before, first).await,
+        None => None,
+    };
     let frame = log.frame().to_string();
-    Ok(plan::plan(
-        &frame,
-        before,
-        schema.as_ref(),
-        proposals,
-        log.now(),
-    ))
+    let (schema, now) = (schema.as_ref(), log.now());
+    Ok(plan::plan(&frame, before, schema, proposals, step, now))
+}
+
+/// What a derived change comes to, unless an earlier attempt of it took effect.
+async fn derive(
+    log: &FrameLog,
+    before: Option<&Entry>,
+    proposal: &Proposal,
+) -> Option<Result<Option<Step>>> {
+    let Wish::Derived(change) = &proposal.wish else {
+        return None;
+    };
+    let remembered = before.zip(proposal.request.as_ref());
+    if remembered.is_some_and(|(entry, key)| entry.state.answered(key).is_some()) {
+        return None;
+    }
+    Some(change.derive(log, before).await)
 }
 
 /// An entry that is ready to be created, with its bytes.
@@ -209,15 +232,12 @@ struct Prepared {
 async fn prepare(log: &FrameLog, before: Option<&Entry>, next: Next) -> Result<Prepared> {
     let mut state = next.state;
     if let Some(changes) = next.checkpoint {
-        let checkpoints = log.checkpoints();
-        let checkpoint = match state.checkpoint.as_deref() {
-            Some(hash) => {
-                let previous = checkpoints.read(hash).await?;
-                Checkpoint::after(Some((hash, &previous)), changes)
-            }
-            None => Checkpoint::after(None, changes),
+        let live = before.map_or(0, |entry| entry.state.segments);
+        let list = Base {
+            checkpoint: state.checkpoint.take(),
+            changes,
         };
-        state.checkpoint = Some(checkpoints.write(checkpoint).await?);
+        state.checkpoint = Some(log.checkpoints().write_after(list, live).await?);
     }
     let bytes = entry::encode(&next.header, &next.lines, &state)?;
     let entry = Entry {

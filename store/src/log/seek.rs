@@ -1,12 +1,13 @@
 //! From "as of" to an entry and a version, by reading few entries.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::as_of::{self, AsOf};
 
-use super::commit::CommitId;
+use super::commit::{CommitId, Mark};
 use super::entry::Entry;
 use super::head::LogReader;
 use crate::error::{Cause, Error, Result};
@@ -75,8 +76,15 @@ impl LogReader {
         if version >= head.header.first_version {
             return Ok(head);
         }
+        if let Some(mark) = head.state.marks().find(|mark| mark.version == version) {
+            return self.kept(mark.sequence).await;
+        }
+        if !head.state.keeps(version) {
+            return Err(self.expired(&version.to_string()));
+        }
         let newest = head.header.sequence;
-        let mut low = newest.saturating_sub(head.last_version() - version).max(1);
+        let first = head.state.retained.first_entry.max(1);
+        let mut low = newest.saturating_sub(head.last_version() - version).max(first);
         let mut high = newest.min(version);
         while low <= high {
             let middle = low + (high - low) / 2;
@@ -100,7 +108,8 @@ impl LogReader {
         if head.header.published <= time {
             return Ok(Found::newest(head));
         }
-        let (mut low, mut high) = (1, head.header.sequence - 1);
+        let first = head.state.retained.first_entry.max(1);
+        let (mut low, mut high) = (first, head.header.sequence - 1);
         let mut best = None;
         while low <= high {
             let middle = low + (high - low) / 2;
@@ -112,14 +121,25 @@ impl LogReader {
                 high = middle - 1;
             }
         }
-        best.map(Found::newest)
-            .ok_or_else(|| self.no_version(&format!("at {time}"), "; the frame is younger"))
+        match best.map(Found::newest) {
+            Some(found) if head.state.keeps(found.version) => Ok(found),
+            None if first == 1 => {
+                Err(self.no_version(&format!("at {time}"), "; the frame is younger"))
+            }
+            _ => Err(self.expired(&format!("at {time}"))),
+        }
     }
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
-        let Some(version) = head.state.tags.get(tag).copied() else {
+        let Some(mark) = head.state.tags.get(tag).copied() else {
             return Err(self.no_version(&format!("with the tag `{tag}`"), ""));
         };
+        self.marked(head, mark).await
+    }
+
+    /// The version that a mark stands for.
+    pub(crate) async fn marked(&self, head: Arc<Entry>, mark: Mark) -> Result<Found> {
+        let version = mark.version;
         let entry = self.entry_of_version(head, version).await?;
         Ok(Found { entry, version })
     }
@@ -134,7 +154,11 @@ impl LogReader {
         }
         let prefix = prefix.to_ascii_lowercase();
         let mut found: Option<(Found, CommitId)> = None;
-        let mut entries = self.walk_back(head);
+        let state = head.state.clone();
+        let marked = state.marks().filter(|mark| mark.sequence < state.retained.first_entry);
+        let marked: BTreeSet<u64> = marked.map(|mark| mark.sequence).collect();
+        let marked = stream::iter(marked).then(|sequence| self.kept(sequence));
+        let mut entries = self.walk_back(head).chain(marked).boxed();
         while let Some(entry) = entries.try_next().await? {
             for (version, id, _) in entry
                 .versions()
@@ -148,8 +172,11 @@ impl LogReader {
                 found = Some((Found { entry, version }, id.clone()));
             }
         }
-        let found = found.map(|(found, _)| found);
-        found.ok_or_else(|| self.no_version(&format!("with the commit `{prefix}`"), ""))
+        match found {
+            Some((found, _)) if state.keeps(found.version) => Ok(found),
+            Some((found, _)) => Err(self.expired(&found.version.to_string())),
+            None => Err(self.no_version(&format!("with the commit `{prefix}`"), "")),
+        }
     }
 
     /// The entries from the newest to the oldest that is still kept.
@@ -157,7 +184,8 @@ impl LogReader {
         &self,
         head: Arc<Entry>,
     ) -> impl futures::Stream<Item = Result<Arc<Entry>>> + Unpin + '_ {
-        let older = (1..head.header.sequence).rev();
+        let first = head.state.retained.first_entry.max(1);
+        let older = (first..head.header.sequence).rev();
         let older = stream::iter(older)
             .map(|sequence| self.entry(sequence))
             .buffered(PARALLEL_READS)
@@ -173,8 +201,12 @@ impl LogReader {
         Cause::NotFound { what, name }.into()
     }
 
+    fn expired(&self, which: &str) -> Error {
+        self.no_version(which, "; it has expired and is no longer kept")
+    }
+
     async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
         let entry = self.entry(sequence).await?;
-        entry.ok_or_else(|| self.no_version("that old", "; it is no longer kept"))
+        entry.ok_or_else(|| self.expired("that old"))
     }
 }

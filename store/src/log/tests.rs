@@ -6,7 +6,8 @@ use arrow_schema::{DataType, Field, Schema};
 use object_store::path::Path;
 use shoots_proto::put::PutMode;
 
-use super::commit::{Change, Operation, REMEMBERED_REQUESTS, Request, SegmentRecord};
+use super::change::Change;
+use super::commit::{Mark, Operation, Own, REMEMBERED_REQUESTS, Request, SegmentRecord, Totals};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
 use super::plan::{CommitNote, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
@@ -15,6 +16,9 @@ use crate::time::Timestamp;
 
 const FIRST: &[u8] = include_bytes!("golden/00000000000000000001.jsonl");
 const SECOND: &[u8] = include_bytes!("golden/00000000000000000002.jsonl");
+/// The same entries as written since the feature `history`.
+const THIRD: &[u8] = include_bytes!("golden/history/00000000000000000001.jsonl");
+const FOURTH: &[u8] = include_bytes!("golden/history/00000000000000000002.jsonl");
 
 fn schema(hash: &str) -> NamedSchema {
     let fields = vec![Field::new("n", DataType::Int64, false)];
@@ -30,11 +34,12 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         rows: 10 * number,
         bytes: 1000 * number,
         hash: format!("{number:064x}"),
+        range: None,
     };
     Proposal {
         wish: Wish::Put(Box::new(PutWish {
             mode,
-            request: Some(Request::key(&format!("request {number}"))),
+            index: Vec::new(),
             rows: Rows {
                 schema: schema("5c"),
                 segments: vec![segment],
@@ -42,6 +47,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
             adopt: None,
         })),
         write_id: format!("{:032x}", number + 0xabc),
+        request: Some(Request::key(&format!("request {number}"))),
         note: CommitNote {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),
@@ -53,7 +59,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
 /// The entry after `before`, through its bytes.
 fn next(before: Option<&Entry>, proposals: &[Proposal], seconds: i64) -> (Entry, Vec<u8>) {
     let now = Timestamp::from_nanoseconds(1_790_000_000_000_000_000 + seconds * 1_000_000_000);
-    let plan = plan("f", before, Some(&schema("5c")), proposals, now);
+    let plan = plan("f", before, Some(&schema("5c")), proposals, None, now);
     assert!(plan.outcomes.iter().all(Result::is_ok));
     let mut next = plan.next.unwrap();
     if next.checkpoint.is_some() {
@@ -87,11 +93,11 @@ fn entries_are_written_as_they_always_were() {
     );
     assert_eq!(
         String::from_utf8_lossy(&first_bytes),
-        String::from_utf8_lossy(FIRST)
+        String::from_utf8_lossy(THIRD)
     );
     assert_eq!(
         String::from_utf8_lossy(&second_bytes),
-        String::from_utf8_lossy(SECOND)
+        String::from_utf8_lossy(FOURTH)
     );
 }
 
@@ -161,7 +167,7 @@ fn a_stored_id_cannot_lead_out_of_the_frame() {
     };
     wish.rows.segments[0].id = "../../x".into();
     let now = Timestamp::from_nanoseconds(0);
-    let next = plan("f", None, None, &[proposal], now).next.unwrap();
+    let next = plan("f", None, None, &[proposal], None, now).next.unwrap();
     let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
     assert_eq!(decode(1, &bytes).unwrap_err().kind(), ErrorKind::Damaged);
 }
@@ -238,6 +244,7 @@ fn commit_times_rise() {
 #[test]
 fn counts_add_up() {
     for spoil in [
+        |entry: &mut Entry| entry.state.own[0].totals.rows += 1,
         |entry: &mut Entry| entry.state.rows += 1,
         |entry: &mut Entry| entry.state.bytes -= 1,
         |entry: &mut Entry| entry.state.segments += 1,
@@ -251,6 +258,49 @@ fn deleted_exactly_after_a_delete() {
     breaks("a frame is deleted exactly after a delete", |entry| {
         entry.state.deleted = true
     });
+}
+
+#[test]
+fn the_state_has_the_last_index() {
+    breaks("the state has the index of the last commit", |entry| {
+        entry.state.index = vec!["n".into()];
+    });
+}
+
+#[test]
+fn compaction_makes_no_more_segments() {
+    breaks(
+        "compaction makes no more segments than it takes",
+        |entry| {
+            let (_, commit) = &mut entry.commits[0];
+            commit.operation = Operation::Compact;
+            let kept = Totals {
+                rows: 10,
+                bytes: 3000,
+                segments: 2,
+                hidden: 0,
+            };
+            entry.state.own[0] = Own {
+                totals: kept,
+                base: None,
+            };
+            entry.state.rows = 40;
+            entry.state.own[1].totals.rows = 40;
+        },
+    );
+}
+
+#[test]
+fn only_what_can_be_read_is_marked() {
+    let rule = "only versions that can be read are marked, and none comes back";
+    breaks(rule, |entry| {
+        let mark = Mark {
+            version: 9,
+            sequence: 9,
+        };
+        entry.state.tags.insert("future".into(), mark);
+    });
+    breaks(rule, |entry| entry.state.retained.oldest = 9);
 }
 
 #[test]
@@ -284,7 +334,7 @@ fn changes_are_bounded() {
     let two = [put(PutMode::Append, 900), put(PutMode::Append, 901)];
     let (mut after, _) = next(Some(&before), &two, 1);
     assert_eq!(invariants::broken(Some(&before), &after), None);
-    after.state.tail = before.changes_through(before.last_version());
+    after.state.tail = before.list_through(before.last_version()).changes;
     after.state.checkpoint = None;
     let rule = "an entry holds a bounded number of changes";
     assert_eq!(invariants::broken(Some(&before), &after), Some(rule));
@@ -333,7 +383,7 @@ fn changes_of_deletes_do_not_take_room() {
         ..put(PutMode::Append, 2)
     };
     let (second, _) = next(Some(&first), &[delete], 1);
-    let changes: Vec<Change> = second.changes_through(2);
+    let changes: Vec<Change> = second.list_through(2).changes;
     assert_eq!(
         changes
             .iter()
