@@ -15,7 +15,7 @@ use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
 use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
-use crate::segment::Limits;
+use crate::segment::{FooterCache, Limits, footer_cache};
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) heads: Cache<FrameId, Head, HeadWeight>,
     pub(crate) checkpoints: CheckpointCache,
+    pub(crate) footers: FooterCache,
     /// By hash.
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
 pub(crate) struct Sizes {
     pub(crate) head_cache_bytes: u64,
     pub(crate) checkpoint_cache_bytes: u64,
+    pub(crate) footer_cache_bytes: u64,
     pub(crate) put_memory_bytes: u64,
     pub(crate) limits: Limits,
 }
@@ -56,6 +58,7 @@ impl Shared {
         let Sizes {
             head_cache_bytes,
             checkpoint_cache_bytes,
+            footer_cache_bytes,
             put_memory_bytes,
             limits,
         } = sizes;
@@ -68,6 +71,7 @@ impl Shared {
                 checkpoint_cache_bytes,
                 CheckpointWeight,
             )),
+            footers: footer_cache(footer_cache_bytes),
             schemas: Cache::new(CACHED_SCHEMAS),
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),

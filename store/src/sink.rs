@@ -172,6 +172,7 @@ impl SegmentSink {
             rows: segment.rows,
             bytes: segment.bytes.len() as u64,
             hash: segment.hash,
+            footer: Some(segment.footer),
         };
         let place = self.segments.len();
         self.segments.push(None);

@@ -11,7 +11,6 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
-use object_store::path::Path;
 use shoots_proto::name::FrameId;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -80,8 +79,7 @@ pub struct Rows {
 /// A file whose rows follow those of the one before it.
 #[derive(Debug, Clone)]
 struct File {
-    path: Path,
-    bytes: u64,
+    object: ObjectReader,
     rows: u64,
     origin: Origin,
 }
@@ -201,14 +199,12 @@ impl Snapshot {
         let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS);
         let work = cut(files, options.offset, options.limit, batch_rows);
 
-        let store = Arc::clone(self.log.objects().inner());
         let whole = Arc::clone(&self.schema);
         let output = Arc::clone(&schema);
         let batches = stream::iter(work)
             .map(move |(file, mut rows)| {
                 rows.columns.clone_from(&projection);
-                let object = ObjectReader::new(Arc::clone(&store), file.path, file.bytes);
-                let batches = decode(object, file.origin, Arc::clone(&whole), rows);
+                let batches = decode(file.object, file.origin, Arc::clone(&whole), rows);
                 std::future::ready(batches)
             })
             .buffered(1 + SEGMENTS_AHEAD)
@@ -253,8 +249,7 @@ impl Snapshot {
             Source::Log(found) => found,
             Source::Plain(plain) => {
                 return Ok(vec![File {
-                    path: plain.path.clone(),
-                    bytes: plain.bytes,
+                    object: self.log.file(plain.path.clone(), plain.bytes),
                     rows: plain.rows,
                     origin: Origin::Plain,
                 }]);
@@ -263,12 +258,10 @@ impl Snapshot {
         let changes = found.entry.changes_through(found.version);
         let checkpoint = found.entry.state.checkpoint.as_deref();
         let segments = self.log.checkpoints().segments(checkpoint, changes).await?;
-        let paths = self.log.paths();
         Ok(segments
             .into_iter()
             .map(|segment| File {
-                path: paths.segment(&segment.record.id),
-                bytes: segment.record.bytes,
+                object: self.log.segment(&segment.record),
                 rows: segment.record.rows,
                 origin: Origin::Segment,
             })
@@ -328,6 +321,7 @@ fn cut(
                 columns: None,
                 offset: skipped,
                 limit: partly.then_some(taken),
+                hidden: None,
                 batch_rows,
             };
             work.push((file, rows));

@@ -246,6 +246,7 @@ mod tests {
                 rows: 1,
                 bytes: 1,
                 hash: "cd".into(),
+                footer: None,
             }],
         }
     }

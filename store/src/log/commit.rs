@@ -79,6 +79,19 @@ pub(crate) struct SegmentRecord {
     pub(crate) bytes: u64,
     /// BLAKE3 hash of the file in lower-case hexadecimal.
     pub(crate) hash: String,
+    /// What the end of the file must be; `None`: a file without checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) footer: Option<FooterRecord>,
+}
+
+/// The end of a segment's file: the checksums of all blocks before it, and Parquet's footer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FooterRecord {
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    /// BLAKE3 hash of these bytes in lower-case hexadecimal.
+    pub(crate) hash: String,
 }
 
 /// A commit's effect on the list of segments, under the version it got here.

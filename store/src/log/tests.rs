@@ -30,6 +30,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         rows: 10 * number,
         bytes: 1000 * number,
         hash: format!("{number:064x}"),
+        footer: None,
     };
     Proposal {
         wish: Wish::Put(Box::new(PutWish {
