@@ -42,6 +42,7 @@ impl StoreBuilder {
             sizes: Sizes {
                 head_cache_bytes: 64 << 20,
                 checkpoint_cache_bytes: 32 << 20,
+                footer_cache_bytes: 64 << 20,
                 put_memory_bytes: 256 << 20,
                 limits: Limits::default(),
             },
@@ -66,6 +67,14 @@ impl StoreBuilder {
     #[must_use]
     pub fn checkpoint_cache_bytes(mut self, bytes: u64) -> Self {
         self.sizes.checkpoint_cache_bytes = bytes;
+        self
+    }
+
+    /// Memory for what is known of segments before their rows are read (schemas, places of pages, checksums), in
+    /// bytes. Default: 64 MiB.
+    #[must_use]
+    pub fn footer_cache_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.footer_cache_bytes = bytes;
         self
     }
 

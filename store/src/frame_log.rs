@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use object_store::path::Path;
 use shoots_proto::name::FrameId;
 
 use crate::error::{Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
-use crate::log::commit::Published;
+use crate::log::commit::{Published, SegmentRecord};
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
 use crate::objects::Objects;
 use crate::schema;
+use crate::segment::ObjectReader;
 use crate::shared::Shared;
 use crate::time::Timestamp;
 
@@ -51,6 +53,20 @@ impl FrameLog {
 
     pub(crate) fn objects(&self) -> &Objects {
         &self.reader.objects
+    }
+
+    /// A reader of one of the frame's segments.
+    pub(crate) fn segment(&self, record: &SegmentRecord) -> ObjectReader {
+        self.file(self.paths().segment(&record.id), record.bytes)
+            .checked(record.footer.as_ref())
+            .remembering(&self.shared.footers)
+    }
+
+    /// A reader of a file that anybody may have written, and may replace.
+    pub(crate) fn file(&self, path: Path, bytes: u64) -> ObjectReader {
+        let objects = self.objects();
+        ObjectReader::new(Arc::clone(objects.inner()), path, bytes)
+            .counting(objects.segment_traffic())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

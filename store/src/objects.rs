@@ -33,9 +33,35 @@ struct RequestCounters {
     reads: AtomicU64,
     lists: AtomicU64,
     bytes_written: AtomicU64,
+    segments: Arc<SegmentTraffic>,
 }
 
-/// How often a store has asked for something since it was opened, and how many bytes it has written.
+/// What readers fetch of segments, and of plain files, which are segments too in this.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentTraffic {
+    reads: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl SegmentTraffic {
+    /// Notes bytes that came from a segment, and whether they are the first that this reader of it has got.
+    pub(crate) fn count(&self, first: bool, bytes: u64) {
+        self.reads.fetch_add(u64::from(first), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Readers that fetched something.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that they fetched.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// How often a store has asked for something since it was opened, and how many bytes it has written and fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Requests {
     /// Objects that were created (or tried to be).
@@ -48,6 +74,10 @@ pub struct Requests {
     pub lists: u64,
     /// Bytes of all objects that were created or replaced.
     pub bytes_written: u64,
+    /// Segments, and plain files, of which bytes were fetched: one for each reader of each of them.
+    pub segment_reads: u64,
+    /// Bytes that were fetched of them: pages and footers.
+    pub segment_bytes: u64,
 }
 
 /// What became of an attempt to create an object that must not exist yet.
@@ -88,6 +118,11 @@ impl Objects {
         &self.store
     }
 
+    /// Where readers of segments note what they fetch.
+    pub(crate) fn segment_traffic(&self) -> &Arc<SegmentTraffic> {
+        &self.requests.segments
+    }
+
     pub(crate) fn requests(&self) -> Requests {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Requests {
@@ -96,6 +131,8 @@ impl Objects {
             reads: read(&self.requests.reads),
             lists: read(&self.requests.lists),
             bytes_written: read(&self.requests.bytes_written),
+            segment_reads: self.requests.segments.reads(),
+            segment_bytes: self.requests.segments.bytes(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::layout;
 use crate::log::plan::Rows;
 use crate::put::{named, write_schema};
 use crate::schema;
-use crate::segment::{self, ObjectReader, Origin};
+use crate::segment::{self, Origin};
 use crate::sink::SegmentSink;
 
 /// Rows that are copied at a time.
@@ -41,8 +41,7 @@ pub(crate) async fn find(log: &FrameLog) -> Result<Option<PlainFile>> {
 }
 
 async fn open(log: &FrameLog, path: Path, bytes: u64) -> Result<PlainFile> {
-    let file = ObjectReader::new(Arc::clone(log.objects().inner()), path.clone(), bytes);
-    let found = segment::plain_schema(file).await?;
+    let found = segment::plain_schema(log.file(path.clone(), bytes)).await?;
     Ok(PlainFile {
         path,
         bytes,
@@ -57,13 +56,13 @@ impl PlainFile {
         schema::check(&self.schema)?;
         let (schema, bytes) = named(Arc::clone(&self.schema))?;
         write_schema(log, &schema, Some(bytes)).await?;
-        let mut sink = SegmentSink::new(log.clone(), Arc::clone(&self.schema))?;
-        let store = Arc::clone(log.objects().inner());
-        let file = ObjectReader::new(store, self.path.clone(), self.bytes);
+        let mut sink = SegmentSink::new(log.clone(), Arc::clone(&self.schema), None)?;
+        let file = log.file(self.path.clone(), self.bytes);
         let everything = segment::Rows {
             columns: None,
             offset: 0,
             limit: None,
+            hidden: None,
             batch_rows: ADOPTED_BATCH_ROWS,
         };
         let mut batches = segment::read(file, Origin::Plain, &self.schema, everything).await?;

@@ -16,7 +16,7 @@ use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
 use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
-use crate::segment::Limits;
+use crate::segment::{FooterCache, Limits, footer_cache};
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) checkpoints: CheckpointCache,
     /// Deletion vectors by hash.
     pub(crate) vectors: Cache<String, Arc<RoaringBitmap>, VectorWeight>,
+    pub(crate) footers: FooterCache,
     /// By hash.
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
 pub(crate) struct Sizes {
     pub(crate) head_cache_bytes: u64,
     pub(crate) checkpoint_cache_bytes: u64,
+    pub(crate) footer_cache_bytes: u64,
     pub(crate) put_memory_bytes: u64,
     pub(crate) limits: Limits,
 }
@@ -61,6 +63,7 @@ impl Shared {
         let Sizes {
             head_cache_bytes,
             checkpoint_cache_bytes,
+            footer_cache_bytes,
             put_memory_bytes,
             limits,
         } = sizes;
@@ -74,6 +77,7 @@ impl Shared {
                 CheckpointWeight,
             )),
             vectors: Cache::with_weighter(1_000, VECTOR_CACHE_BYTES, VectorWeight),
+            footers: footer_cache(footer_cache_bytes),
             schemas: Cache::new(CACHED_SCHEMAS),
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),

@@ -3,19 +3,26 @@
 //! A sink holds its share of the store's memory for puts ([`crate::budget`]). It works on one group of batches at
 //! a time in a blocking task, so that receiving, encoding and writing overlap and each waits for the others.
 
+mod order;
+
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub(crate) use self::order::Order;
+use self::order::{KeyTrail, Sorting};
 use crate::budget::Share;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
+use crate::index::KeyRange;
 use crate::log::commit::SegmentRecord;
 use crate::segment::{EncodedSegment, SegmentEncoder};
 use crate::time::Timestamp;
 
 /// Batches are gathered until they are this large, and larger ones are cut, before they are encoded.
 const WORK_BYTES: u64 = 8 << 20;
+/// Rows that do not come in the order of the index are sorted in runs of this size. Sorting takes as much again.
+const RUN_BYTES: u64 = 32 << 20;
 /// Segments that one put writes at the same time.
 const PARALLEL_WRITES: usize = 2;
 /// Objects that no entry refers to are swept after a day; a put that takes longer than this might lose some.
@@ -26,6 +33,8 @@ const LONGEST_PUT_SECONDS: u64 = 12 * 3600;
 pub(crate) struct SegmentSink {
     log: FrameLog,
     stage: Stage,
+    /// If the frame has an index.
+    sorting: Option<Sorting>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: u64,
     writes: JoinSet<Result<Written>>,
@@ -37,10 +46,42 @@ pub(crate) struct SegmentSink {
 }
 
 enum Stage {
-    Idle(Box<SegmentEncoder>),
-    Encoding(JoinHandle<Result<(Box<SegmentEncoder>, Vec<EncodedSegment>)>>),
+    Idle(Box<Encoding>),
+    Encoding(JoinHandle<Result<(Box<Encoding>, Vec<Finished>)>>),
     /// The encoder is gone, because something failed.
     Failed,
+}
+
+/// The encoder, and the keys of the rows in it.
+struct Encoding {
+    encoder: SegmentEncoder,
+    trail: Option<KeyTrail>,
+}
+
+/// A segment, and between which keys its rows lie.
+type Finished = (EncodedSegment, Option<KeyRange>);
+
+impl Encoding {
+    fn push(&mut self, batch: &RecordBatch) -> Result<Vec<Finished>> {
+        if let Some(trail) = &mut self.trail {
+            trail.note(batch)?;
+        }
+        let segments = self.encoder.push(batch)?;
+        segments.into_iter().map(|segment| self.with_range(segment)).collect()
+    }
+
+    fn finish(&mut self) -> Result<Option<Finished>> {
+        let segment = self.encoder.finish()?;
+        segment.map(|segment| self.with_range(segment)).transpose()
+    }
+
+    fn with_range(&mut self, segment: EncodedSegment) -> Result<Finished> {
+        let range = match &mut self.trail {
+            Some(trail) => trail.take(segment.rows)?,
+            None => None,
+        };
+        Ok((segment, range))
+    }
 }
 
 impl std::fmt::Debug for Stage {
@@ -60,11 +101,17 @@ struct Written {
 }
 
 impl SegmentSink {
-    pub(crate) fn new(log: FrameLog, schema: SchemaRef) -> Result<Self> {
+    /// A sink for rows of `schema`, sorted if an order is given.
+    pub(crate) fn new(log: FrameLog, schema: SchemaRef, order: Option<Order>) -> Result<Self> {
+        let trail = match &order {
+            Some(order) => Some(KeyTrail::new(&schema, &order.index)?),
+            None => None,
+        };
         let encoder = SegmentEncoder::new(schema, log.shared().limits)?;
         Ok(Self {
             log,
-            stage: Stage::Idle(Box::new(encoder)),
+            stage: Stage::Idle(Box::new(Encoding { encoder, trail })),
+            sorting: order.map(Sorting::new),
             waiting: Vec::new(),
             waiting_bytes: 0,
             writes: JoinSet::new(),
@@ -78,13 +125,19 @@ impl SegmentSink {
     /// Takes rows, and waits when there is no memory for them.
     pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         for piece in cut(&batch)? {
+            if let Some(sorting) = &mut self.sorting
+                && sorting.note(&piece)?
+            {
+                self.flush_encoder(false).await?;
+            }
+            let gathers = self.sorting.as_ref().is_some_and(Sorting::gathers);
             let bytes = memory_bytes(&piece)?;
-            self.reserve(bytes).await?;
+            self.reserve(if gathers { 2 * bytes } else { bytes }).await?;
             self.waiting.push(piece);
             self.waiting_bytes += bytes;
-            if self.waiting_bytes >= WORK_BYTES {
-                let encoder = self.idle().await?;
-                self.encode(encoder, false);
+            if self.waiting_bytes >= if gathers { RUN_BYTES } else { WORK_BYTES } {
+                let encoding = self.idle().await?;
+                self.encode(encoding, gathers, gathers);
             }
         }
         Ok(())
@@ -117,51 +170,68 @@ impl SegmentSink {
 
     /// Writes out everything that was taken so far.
     async fn flush(&mut self) -> Result<()> {
-        let encoder = self.idle().await?;
-        self.encode(encoder, true);
-        let encoder = self.idle().await?;
-        self.stage = Stage::Idle(encoder);
+        let gathers = self.sorting.as_ref().is_some_and(Sorting::gathers);
+        self.flush_encoder(gathers).await?;
         while !self.writes.is_empty() {
             self.join_write().await?;
         }
         Ok(())
     }
 
+    /// Finishes the segment that is under way with what waits.
+    async fn flush_encoder(&mut self, sort: bool) -> Result<()> {
+        let encoding = self.idle().await?;
+        self.encode(encoding, true, sort);
+        let encoding = self.idle().await?;
+        self.stage = Stage::Idle(encoding);
+        Ok(())
+    }
+
     /// Waits for the encoder, and sends off the segments that it has finished.
-    async fn idle(&mut self) -> Result<Box<SegmentEncoder>> {
-        let encoder = match std::mem::replace(&mut self.stage, Stage::Failed) {
-            Stage::Idle(encoder) => encoder,
+    async fn idle(&mut self) -> Result<Box<Encoding>> {
+        let encoding = match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Idle(encoding) => encoding,
             Stage::Encoding(task) => {
-                let (encoder, finished) = task.await.map_err(ended)??;
-                for segment in finished {
-                    self.send_off(segment).await?;
+                let (encoding, finished) = task.await.map_err(ended)??;
+                for (segment, range) in finished {
+                    self.send_off(segment, range).await?;
                 }
-                encoder
+                encoding
             }
             Stage::Failed => return Err(Cause::Task("this put has failed before".into()).into()),
         };
-        let held = encoder.buffered_bytes() as u64 + self.waiting_bytes + self.writing_bytes;
+        let waiting = match &self.sorting {
+            Some(sorting) if sorting.gathers() => 2 * self.waiting_bytes,
+            _ => self.waiting_bytes,
+        };
+        let held = encoding.encoder.buffered_bytes() as u64 + waiting + self.writing_bytes;
         self.share.shrink_to(held);
-        Ok(encoder)
+        Ok(encoding)
     }
 
-    fn encode(&mut self, mut encoder: Box<SegmentEncoder>, to_the_end: bool) {
+    fn encode(&mut self, mut encoding: Box<Encoding>, to_the_end: bool, sort: bool) {
+        let order = self.sorting.as_ref().map(|sorting| sorting.order.clone());
+        let order = order.filter(|_| sort);
         let batches = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         let task = tokio::task::spawn_blocking(move || {
+            let batches = match order {
+                Some(order) => order::sort(&order, batches)?,
+                None => batches,
+            };
             let mut finished = Vec::new();
             for batch in batches {
-                finished.extend(encoder.push(&batch)?);
+                finished.extend(encoding.push(&batch)?);
             }
             if to_the_end {
-                finished.extend(encoder.finish()?);
+                finished.extend(encoding.finish()?);
             }
-            Ok((encoder, finished))
+            Ok((encoding, finished))
         });
         self.stage = Stage::Encoding(task);
     }
 
-    async fn send_off(&mut self, segment: EncodedSegment) -> Result<()> {
+    async fn send_off(&mut self, segment: EncodedSegment, range: Option<KeyRange>) -> Result<()> {
         while self.writes.len() >= PARALLEL_WRITES {
             self.join_write().await?;
         }
@@ -172,7 +242,8 @@ impl SegmentSink {
             rows: segment.rows,
             bytes: segment.bytes.len() as u64,
             hash: segment.hash,
-            range: None,
+            range,
+            footer: Some(segment.footer),
         };
         let place = self.segments.len();
         self.segments.push(None);

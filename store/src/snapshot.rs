@@ -1,83 +1,49 @@
-//! One state of a frame, and reading it.
+//! One state of a frame.
 //!
 //! A snapshot holds one entry of the log: it never changes, and what it names is immutable, so a reader sees one
 //! state from the first row to the last, whatever is written meanwhile.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
-use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt, TryStreamExt};
-use object_store::path::Path;
+use arrow_schema::SchemaRef;
+use serde_json::{Map, Value};
 use shoots_proto::name::FrameId;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::log::change;
-use crate::log::commit::{Operation, Totals};
+use crate::log::change::{self, Segment};
+use crate::log::commit::{Commit, CommitId, Totals};
 use crate::log::entry::Entry;
 use crate::log::seek::Found;
-use crate::pandas;
 use crate::plain::PlainFile;
-use crate::segment::{self, ObjectReader, Origin};
+use crate::read::{self, Files, ReadOptions, Rows, Source};
+use crate::schema::identity;
 use crate::time::Timestamp;
-
-/// Segments that one reader decodes ahead of the one whose rows it hands out.
-const SEGMENTS_AHEAD: usize = 1;
-/// Batches of a segment that wait to be taken.
-const BATCHES_AHEAD: usize = 2;
-/// Rows in a batch at most, if the caller does not say.
-const BATCH_ROWS: usize = 65_536;
 
 /// One state of a frame. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     log: FrameLog,
-    source: Source,
+    origin: Origin,
+    /// As users see it.
     schema: SchemaRef,
     size: Totals,
 }
 
 #[derive(Debug, Clone)]
-enum Source {
-    Log(Found),
+enum Origin {
+    Log(Arc<State>),
     Plain(PlainFile),
 }
 
-/// What part of a snapshot is read, and how.
-#[derive(Debug, Clone, Default)]
-pub struct ReadOptions {
-    /// These columns in this order; none: all of them.
-    pub columns: Option<Vec<String>>,
-    /// So many rows are passed over.
-    pub offset: u64,
-    /// No more rows than this.
-    pub limit: Option<u64>,
-    /// `(i, n)`: only the i-th of n runs of segments, counted from 0; `offset` and `limit` count its rows. The n
-    /// parts together are the snapshot, in order.
-    pub part: Option<(usize, usize)>,
-    /// Rows in a batch at most; none: 65,536. Where rows are large, a batch has fewer: about 2 MiB.
-    pub batch_rows: Option<usize>,
-}
-
-/// Rows of a snapshot, in order, as they are decoded. Dropping them stops the work.
-pub struct Rows {
-    schema: SchemaRef,
-    batches: BoxStream<'static, Result<RecordBatch>>,
-}
-
-/// A file whose rows follow those of the one before it.
+/// A version of the log.
 #[derive(Debug, Clone)]
-struct File {
-    path: Path,
-    bytes: u64,
-    rows: u64,
-    origin: Origin,
+struct State {
+    entry: Arc<Entry>,
+    version: u64,
+    commit: (CommitId, Commit),
+    /// As it is stored.
+    schema: SchemaRef,
 }
 
 impl Snapshot {
@@ -91,33 +57,47 @@ impl Snapshot {
         Self {
             log,
             schema: Arc::clone(&plain.schema),
-            source: Source::Plain(plain),
+            origin: Origin::Plain(plain),
             size,
         }
     }
 
     /// The state at a version; an error if the frame was deleted then.
     pub(crate) async fn at(log: FrameLog, found: Found) -> Result<Self> {
-        let Found { entry, version } = &found;
-        let commit = entry.versions().find(|(of, ..)| of == version);
-        let Some((_, _, commit)) = commit else {
+        let Found { entry, version } = found;
+        let commit = entry.versions().find(|(of, ..)| *of == version);
+        let Some((_, id, commit)) = commit else {
             let problem = format!("it does not hold version {version}");
             let path = log.paths().entry(entry.header.sequence);
             return Err(Error::damaged(path, problem));
         };
-        if commit.operation == Operation::Delete {
+        if entry.deleted_at(version) {
             let name = format!("{} (deleted in version {version})", log.frame());
             let what = "frame";
             return Err(Cause::NotFound { what, name }.into());
         }
         let schema = log.schema(&commit.schema).await?.schema;
-        let size = size_at(&log, entry, *version).await?;
+        let size = size_at(&log, &entry, version).await?;
+        let public = identity::public(&schema);
+        let state = State {
+            version,
+            commit: (id.clone(), commit.clone()),
+            schema,
+            entry,
+        };
         Ok(Self {
             log,
-            source: Source::Log(found),
-            schema,
+            origin: Origin::Log(Arc::new(state)),
+            schema: public,
             size,
         })
+    }
+
+    fn state(&self) -> Option<&State> {
+        match &self.origin {
+            Origin::Log(state) => Some(state),
+            Origin::Plain(_) => None,
+        }
     }
 
     /// The frame that this is a state of.
@@ -130,6 +110,12 @@ impl Snapshot {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// The columns that the rows are sorted by; none if the frame has no index.
+    #[must_use]
+    pub fn index(&self) -> &[String] {
+        self.state().map_or(&[], |state| &state.commit.1.index)
     }
 
     /// How many rows there are.
@@ -150,241 +136,94 @@ impl Snapshot {
         self.size.segments
     }
 
+    /// How many rows of the segments are invisible, because they were deleted or replaced.
+    #[must_use]
+    pub fn hidden_rows(&self) -> u64 {
+        self.size.hidden
+    }
+
     /// The version; a plain file has none.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
-        match &self.source {
-            Source::Log(found) => Some(found.version),
-            Source::Plain(_) => None,
-        }
+        self.state().map(|state| state.version)
     }
 
     /// The id of the commit that led here; a plain file has none.
     #[must_use]
     pub fn commit(&self) -> Option<String> {
-        match &self.source {
-            Source::Log(found) => {
-                let mut versions = found.entry.versions();
-                let own = versions.find(|(version, ..)| *version == found.version);
-                own.map(|(_, id, _)| id.clone())
-            }
-            Source::Plain(_) => None,
-        }
+        self.state().map(|state| state.commit.0.clone())
     }
 
     /// When this store published it; a plain file never was.
     #[must_use]
     pub fn published(&self) -> Option<Timestamp> {
-        match &self.source {
-            Source::Log(found) => Some(found.entry.header.published),
-            Source::Plain(_) => None,
-        }
+        self.state().map(|state| state.entry.header.published)
+    }
+
+    /// What the commit that led here says about itself.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.state()?.commit.1.message.as_deref()
+    }
+
+    /// Who made the commit that led here.
+    #[must_use]
+    pub fn author(&self) -> Option<&str> {
+        self.state()?.commit.1.author.as_deref()
+    }
+
+    /// What else was kept with the commit that led here.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Map<String, Value>> {
+        self.state()?.commit.1.metadata.as_ref()
     }
 
     /// Starts to read rows.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a column that there is not, or that is
-    /// asked for twice.
+    /// asked for twice, for a range of a frame without an index, and for bounds that are no values of its first
+    /// column.
     pub async fn read(&self, options: ReadOptions) -> Result<Rows> {
-        let projection = self.projection(options.columns.as_deref())?;
-        let schema = match &projection {
-            Some(columns) => Arc::new(project(&self.schema, columns)?),
-            None => Arc::clone(&self.schema),
-        };
-        let files = part(self.files().await?, options.part);
-        let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS);
-        let work = cut(files, options.offset, options.limit, batch_rows);
-
-        let store = Arc::clone(self.log.objects().inner());
-        let whole = Arc::clone(&self.schema);
-        let output = Arc::clone(&schema);
-        let batches = stream::iter(work)
-            .map(move |(file, mut rows)| {
-                rows.columns.clone_from(&projection);
-                let object = ObjectReader::new(Arc::clone(&store), file.path, file.bytes);
-                let batches = decode(object, file.origin, Arc::clone(&whole), rows);
-                std::future::ready(batches)
-            })
-            .buffered(1 + SEGMENTS_AHEAD)
-            .flatten()
-            .map(move |batch| with_schema(batch?, &output))
-            .boxed();
-        Ok(Rows { schema, batches })
+        read::read(self.source().await?, options).await
     }
 
-    fn projection(&self, columns: Option<&[String]>) -> Result<Option<Vec<usize>>> {
-        let Some(columns) = columns else {
-            return Ok(None);
+    /// All that reading needs to know.
+    pub(crate) async fn source(&self) -> Result<Source> {
+        let (schema, files) = match &self.origin {
+            Origin::Plain(plain) => (&plain.schema, Files::Plain(plain.clone())),
+            Origin::Log(state) => (&state.schema, Files::Segments(self.segments().await?)),
         };
-        let mut indices = Vec::with_capacity(columns.len());
-        for name in columns {
-            let index = self.schema.index_of(name).map_err(|_| {
-                let known: Vec<&str> = self
-                    .schema
-                    .fields()
-                    .iter()
-                    .map(|f| f.name().as_str())
-                    .collect();
-                let problem = format!(
-                    "there is no column `{name}`; the columns are {}",
-                    known.join(", ")
-                );
-                Error::invalid("columns", problem)
-            })?;
-            if indices.contains(&index) {
-                return Err(Error::invalid(
-                    "columns",
-                    format!("`{name}` is given twice"),
-                ));
+        Ok(Source {
+            log: self.log.clone(),
+            schema: Arc::clone(schema),
+            index: self.index().to_vec(),
+            files,
+        })
+    }
+
+    /// The segments that the rows lie in; a plain file has none.
+    pub(crate) async fn segments(&self) -> Result<Vec<Segment>> {
+        match self.state() {
+            Some(state) => {
+                let list = state.entry.list_through(state.version);
+                self.log.checkpoints().segments(list).await
             }
-            indices.push(index);
+            None => Ok(Vec::new()),
         }
-        Ok(Some(indices))
     }
 
-    async fn files(&self) -> Result<Vec<File>> {
-        let found = match &self.source {
-            Source::Log(found) => found,
-            Source::Plain(plain) => {
-                return Ok(vec![File {
-                    path: plain.path.clone(),
-                    bytes: plain.bytes,
-                    rows: plain.rows,
-                    origin: Origin::Plain,
-                }]);
-            }
-        };
-        let list = found.entry.list_through(found.version);
-        let segments = self.log.checkpoints().segments(list).await?;
-        let paths = self.log.paths();
-        Ok(segments
-            .into_iter()
-            .map(|segment| File {
-                path: paths.segment(&segment.record.id),
-                bytes: segment.record.bytes,
-                rows: segment.record.rows,
-                origin: Origin::Segment,
-            })
-            .collect())
+    /// The entry and the commit of this version; a plain file has none.
+    pub(crate) fn place(&self) -> Option<(&Arc<Entry>, &Commit)> {
+        self.state().map(|state| (&state.entry, &state.commit.1))
     }
 }
 
-/// The state line counts for the entry's last version; for one within the entry, its segments are counted.
-async fn size_at(log: &FrameLog, entry: &Arc<Entry>, version: u64) -> Result<Totals> {
+/// What the frame held. An older entry says it of its last version only; for the others, segments are counted.
+async fn size_at(log: &FrameLog, entry: &Entry, version: u64) -> Result<Totals> {
     if let Some(totals) = entry.totals_at(version) {
         return Ok(totals);
     }
-    let segments = log.checkpoints().segments(entry.list_through(version)).await?;
-    Ok(change::totals(&segments))
-}
-
-fn part(mut files: Vec<File>, part: Option<(usize, usize)>) -> Vec<File> {
-    let Some((index, count)) = part else {
-        return files;
-    };
-    let count = count.max(1);
-    let total = files.len();
-    let (start, end) = (total * index / count, total * (index + 1) / count);
-    files.truncate(end);
-    files.drain(..start.min(end));
-    files
-}
-
-/// Which rows of which files lie in a range.
-fn cut(
-    files: Vec<File>,
-    offset: u64,
-    limit: Option<u64>,
-    batch_rows: usize,
-) -> Vec<(File, segment::Rows)> {
-    let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
-    let mut work = Vec::new();
-    for file in files {
-        let skipped = skip.min(file.rows);
-        let taken = left.min(file.rows - skipped);
-        skip -= skipped;
-        left -= taken;
-        if taken > 0 {
-            let partly = taken < file.rows;
-            let rows = segment::Rows {
-                columns: None,
-                offset: skipped,
-                limit: partly.then_some(taken),
-                batch_rows,
-            };
-            work.push((file, rows));
-        }
-    }
-    work
-}
-
-/// Decodes a file in a task of its own, a few batches ahead of whoever takes them.
-fn decode(
-    file: ObjectReader,
-    origin: Origin,
-    schema: SchemaRef,
-    rows: segment::Rows,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    tokio::spawn(async move {
-        let mut batches = match segment::read(file, origin, &schema, rows).await {
-            Ok(batches) => batches.boxed(),
-            Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
-        };
-        while let Some(batch) = batches.next().await {
-            let failed = batch.is_err();
-            if sender.send(batch).await.is_err() || failed {
-                return;
-            }
-        }
-    });
-    ReceiverStream::new(receiver).boxed()
-}
-
-fn project(schema: &Schema, columns: &[usize]) -> Result<Schema> {
-    let projected = schema
-        .project(columns)
-        .map_err(|error| Error::io("choosing columns", error))?;
-    Ok(pandas::reduce(&projected))
-}
-
-/// The batch with the metadata of `schema`, which may say less than its own: pandas' description is reduced.
-fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let (_, columns, rows) = batch.into_parts();
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|error| Error::io("reading a batch", error))
-}
-
-impl Rows {
-    /// The columns of every batch.
-    #[must_use]
-    pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    /// All rows at once.
-    ///
-    /// # Errors
-    /// The first error of the stream.
-    pub async fn collect(self) -> Result<Vec<RecordBatch>> {
-        self.batches.try_collect().await
-    }
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows")
-            .field("schema", &self.schema)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Stream for Rows {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_next_unpin(cx)
-    }
+    let list = entry.list_through(version);
+    Ok(change::totals(&log.checkpoints().segments(list).await?))
 }

@@ -289,6 +289,7 @@ mod tests {
                 bytes: 1,
                 hash: "cd".into(),
                 range: None,
+                footer: None,
             }],
         }
     }

@@ -164,6 +164,19 @@ pub(crate) struct SegmentRecord {
     /// Between which keys its rows lie, if the frame has an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) range: Option<KeyRange>,
+    /// What the end of the file must be; `None`: a file without checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) footer: Option<FooterRecord>,
+}
+
+/// The end of a segment's file: the checksums of all blocks before it, and Parquet's footer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FooterRecord {
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    /// BLAKE3 hash of these bytes in lower-case hexadecimal.
+    pub(crate) hash: String,
 }
 
 /// All that a reader must know after an entry, but for the segments of its own commits.
@@ -272,6 +285,8 @@ pub(crate) struct Totals {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Own {
     pub(crate) totals: Totals,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleted: bool,
     /// For a restore: the list of segments that it brings back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<Base>,

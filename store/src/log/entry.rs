@@ -15,7 +15,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::commit::{Base, Commit, CommitId, Own, SegmentRecord, State, Totals};
+use super::commit::{Base, Commit, CommitId, Operation, Own, SegmentRecord, State, Totals};
 use super::hidden::HiddenRecord;
 use crate::error::{Cause, Error, Result};
 use crate::layout;
@@ -108,13 +108,31 @@ impl Entry {
         .normal()
     }
 
+    /// Whether the frame was deleted at a version of this entry.
+    pub(crate) fn deleted_at(&self, version: u64) -> bool {
+        if version == self.last_version() {
+            return self.state.deleted;
+        }
+        match self.own_at(version) {
+            Some(own) => own.deleted,
+            None => {
+                let commit = self.versions().find(|(of, ..)| *of == version);
+                commit.is_some_and(|(_, _, commit)| commit.operation == Operation::Delete)
+            }
+        }
+    }
+
+    fn own_at(&self, version: u64) -> Option<&Own> {
+        let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
+        self.state.own.get(place)
+    }
+
     /// How much the frame holds at a version of this entry, if the entry says so.
     pub(crate) fn totals_at(&self, version: u64) -> Option<Totals> {
         if version == self.last_version() {
             return Some(self.state.totals());
         }
-        let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
-        self.state.own.get(place).map(|own: &Own| own.totals)
+        self.own_at(version).map(|own| own.totals)
     }
 
     /// Whether this program may write the entry after this one.

@@ -338,11 +338,12 @@ impl<'a> Draft<'a> {
         for edit in step.edits {
             edit.apply(&mut state);
         }
-        self.state = Some(state);
         self.own.push(Own {
             totals: step.totals,
+            deleted: state.deleted,
             base: step.base,
         });
+        self.state = Some(state);
         self.last = Some((id.clone(), commit.time));
         self.commits.push((id, commit));
         self.lines.push(line);

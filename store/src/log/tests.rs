@@ -35,6 +35,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         bytes: 1000 * number,
         hash: format!("{number:064x}"),
         range: None,
+        footer: None,
     };
     Proposal {
         wish: Wish::Put(Box::new(PutWish {
@@ -282,6 +283,7 @@ fn compaction_makes_no_more_segments() {
             };
             entry.state.own[0] = Own {
                 totals: kept,
+                deleted: false,
                 base: None,
             };
             entry.state.rows = 40;

@@ -7,6 +7,7 @@
 
 mod conform;
 mod file;
+pub(crate) mod identity;
 pub(crate) mod nested;
 pub mod pandas;
 mod supported;

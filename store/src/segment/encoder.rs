@@ -24,12 +24,14 @@ use parquet::schema::types::TypePtr;
 use rayon::prelude::*;
 
 use self::column::{ColumnShape, OpenColumn};
+use super::blocks::{self, BlocksRecord};
 use super::categories::{Growth, Union};
 use super::encoding;
 use super::record::{self, DictionaryRecord};
 use super::size::plain_size;
 use super::storage;
 use crate::error::{Error, Result};
+use crate::log::commit::FooterRecord;
 
 mod column;
 
@@ -64,6 +66,8 @@ pub(crate) struct EncodedSegment {
     pub(crate) rows: u64,
     /// BLAKE3 of the bytes, in hex.
     pub(crate) hash: String,
+    /// What the end of the bytes is, by which the rest is checked.
+    pub(crate) footer: FooterRecord,
 }
 
 /// Encodes the rows of one put. See the [module](self).
@@ -178,7 +182,12 @@ impl Shape {
             .metadata()
             .iter()
             .filter(|(key, _)| {
-                ![ARROW_SCHEMA_META_KEY, DictionaryRecord::KEY].contains(&key.as_str())
+                ![
+                    ARROW_SCHEMA_META_KEY,
+                    DictionaryRecord::KEY,
+                    BlocksRecord::KEY,
+                ]
+                .contains(&key.as_str())
             })
             .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
             .collect();
@@ -353,11 +362,13 @@ impl OpenSegment {
         }
         group.close().map_err(unencodable)?;
         record::write(&mut file, &unions)?;
+        let covered = blocks::write(&mut file)?;
         let bytes: Bytes = file.into_inner().map_err(unencodable)?.into();
         let hash = blake3::hash(&bytes).to_hex().to_string();
         Ok(EncodedSegment {
             rows: rows as u64,
             hash,
+            footer: blocks::end_of(&bytes, covered),
             bytes,
         })
     }

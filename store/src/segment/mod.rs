@@ -11,18 +11,28 @@
 //! - [`categories`] keeps dictionaries (their values, the values' order, and what no row uses), and [`record`] says
 //!   where in the file;
 //! - [`encoding`] chooses how each column is encoded, by measurement;
+//! - [`blocks`] are the checksums by which a reader notices rot in whatever part of the file it reads;
 //! - [`SegmentEncoder`] turns record batches into segments of bounded size, without any I/O;
-//! - [`ObjectReader`] fetches byte ranges of a stored object, and [`read`] turns them into record batches again:
-//!   all or some columns, all or a range of rows. Parquet files that others wrote are read the same way.
+//! - [`ObjectReader`] fetches byte ranges of a stored object and checks them, and [`read`] turns them into record batches again:
+//!   all or some columns, all or a range of rows. Parquet files that others wrote are read the same way;
+//! - [`border`] finds the rows between two bounds of the column that a segment is sorted by;
+//! - [`verify`] compares a whole object with its record.
 //!
 //! What goes in comes out: `fidelity.rs` holds every type against every shape of batch.
 
+mod blocks;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "reads by range of an index are to call it")
+)]
+pub(crate) mod border;
 pub(crate) mod categories;
 mod encoder;
 mod encoding;
 mod extent;
 #[cfg(test)]
 mod fidelity;
+mod footer;
 mod object;
 mod reader;
 mod record;
@@ -30,8 +40,14 @@ mod record;
 mod samples;
 mod size;
 mod storage;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "checking a whole store is to call it")
+)]
+pub(crate) mod verify;
 
 pub use encoder::Limits;
 pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
+pub(crate) use footer::{FooterCache, footer_cache};
 pub(crate) use object::ObjectReader;
 pub(crate) use reader::{Origin, Rows, plain_schema, read};

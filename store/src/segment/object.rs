@@ -1,12 +1,16 @@
-//! Reads parts of one stored object, for Parquet's reader.
+//! Reads parts of one stored object, for Parquet's reader, and checks every byte of a segment that it hands out.
 //!
-//! The first thing read is the end of the object, where the footer is. Most of the time that read brings all that
-//! is needed before the pages (footer, page index, dictionaries), and for a small object everything, so it is kept
-//! and later reads are answered from it where possible.
+//! The first thing read is the end of the object, where the footer is. For a segment the log says how long that end
+//! is and what its hash is, and the end says what the blocks before it must be ([`super::blocks`]): it is fetched
+//! exactly and checked, and later ranges are widened to whole blocks, fetched once each, and checked too. Whatever
+//! does not fit is an error, so no rotten byte reaches a decoder.
+//!
+//! A segment that was recorded without that, and a file that others wrote, are read as they are: a guess at how long
+//! the footer is, then what is asked for. An object that is not longer than the guess is read as a whole at once.
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -18,17 +22,29 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-/// Bytes read from the end of an object at first.
+use super::blocks::Blocks;
+use super::footer::{Footer, FooterCache};
+use crate::log::commit::FooterRecord;
+use crate::objects::SegmentTraffic;
+
+/// Bytes read from the end of an object at first, if nothing says how many to read.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// Reads an object whose size is known.
+/// Reads an object whose size is known. Clones are cheap, and count as one reader.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
+    /// How the end is checked; `None`: nothing is.
+    record: Option<Arc<FooterRecord>>,
+    footers: Option<FooterCache>,
+    traffic: Arc<SegmentTraffic>,
+    counted: Arc<AtomicBool>,
+    /// The last bytes of the object, once they were read.
     tail: Option<Bytes>,
-    fetched: Arc<AtomicU64>,
+    /// Known once the end was checked.
+    footer: Option<Footer>,
 }
 
 impl ObjectReader {
@@ -38,14 +54,38 @@ impl ObjectReader {
             store,
             path,
             size,
+            record: None,
+            footers: None,
+            traffic: Arc::default(),
+            counted: Arc::default(),
             tail: None,
-            fetched: Arc::default(),
+            footer: None,
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.store)
+    /// Checks all that is read, if the log knows how.
+    #[must_use]
+    pub(crate) fn checked(mut self, record: Option<&FooterRecord>) -> Self {
+        self.record = record.map(|record| Arc::new(record.clone()));
+        self
+    }
+
+    /// Looks for the footer there first, and leaves it there; only footers that are checked.
+    #[must_use]
+    pub(crate) fn remembering(mut self, footers: &FooterCache) -> Self {
+        self.footers = Some(Arc::clone(footers));
+        self
+    }
+
+    /// Counts what is fetched there.
+    #[must_use]
+    pub(crate) fn counting(mut self, traffic: &Arc<SegmentTraffic>) -> Self {
+        self.traffic = Arc::clone(traffic);
+        self
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
     /// Where the object is.
@@ -53,10 +93,10 @@ impl ObjectReader {
         &self.path
     }
 
-    /// How many bytes were fetched so far, by this reader and its clones.
-    #[cfg(test)]
-    pub(crate) fn bytes_fetched(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.fetched)
+    /// Notes that bytes have come from the object.
+    pub(crate) fn count(&self, bytes: usize) {
+        let first = bytes > 0 && !self.counted.swap(true, Ordering::Relaxed);
+        self.traffic.count(first, bytes as u64);
     }
 
     async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
@@ -81,9 +121,15 @@ impl ObjectReader {
                 self.size
             )));
         }
-        let bytes: usize = parts.iter().map(Bytes::len).sum();
-        self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.count(parts.iter().map(Bytes::len).sum());
         Ok(parts)
+    }
+
+    async fn fetch_one(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+        let mut parts = self.fetch(std::slice::from_ref(&range)).await?;
+        parts
+            .pop()
+            .ok_or_else(|| ParquetError::EOF("nothing was read".to_owned()))
     }
 
     /// Why a read failed: an object that is not as long as it was written is damaged, and the storage is fine.
@@ -97,34 +143,149 @@ impl ObjectReader {
         }
     }
 
+    /// Ranges before the end, checked. Those that share a block share one fetch.
+    async fn fetch_blocks(
+        &self,
+        blocks: &Blocks,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, ParquetError> {
+        let bad = |range: &&Range<u64>| range.start > range.end || range.end > blocks.covered();
+        if let Some(bad) = ranges.iter().find(bad) {
+            return Err(ParquetError::EOF(format!(
+                "bytes {} to {} are wanted of {}",
+                bad.start,
+                bad.end,
+                blocks.covered()
+            )));
+        }
+        let wanted = ranges.iter().filter(|range| !range.is_empty());
+        let spans = joined(wanted.map(|range| blocks.around(range)).collect());
+        let parts = self.fetch(&spans).await?;
+        for (span, part) in spans.iter().zip(&parts) {
+            blocks
+                .check(span.start, part)
+                .map_err(ParquetError::General)?;
+        }
+        let slice = |range: &Range<u64>| {
+            if range.is_empty() {
+                return Some(Bytes::new());
+            }
+            let number = spans.partition_point(|span| span.end <= range.start);
+            part_of(spans.get(number)?.start, parts.get(number)?, range)
+        };
+        ranges
+            .iter()
+            .map(|range| slice(range).ok_or_else(|| ParquetError::EOF("too little".to_owned())))
+            .collect()
+    }
+
+    async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
+        let known: Option<Vec<Bytes>> = ranges.iter().map(|range| self.tail_part(range)).collect();
+        match (known, &self.footer, &self.record) {
+            (Some(parts), _, _) => Ok(parts),
+            (None, Some(footer), _) => self.fetch_blocks(&footer.blocks, ranges).await,
+            (None, None, None) => self.fetch(ranges).await,
+            (None, None, Some(_)) => Err(ParquetError::General(
+                "its footer says that it begins before its end".to_owned(),
+            )),
+        }
+    }
+
     /// The part of the tail that is `range`, if the tail was read and has all of it.
     fn tail_part(&self, range: &Range<u64>) -> Option<Bytes> {
         let tail = self.tail.as_ref()?;
-        let start = self.size - tail.len() as u64;
-        if range.start < start || range.end > self.size || range.start > range.end {
-            return None;
-        }
-        let at = |offset: u64| usize::try_from(offset - start).ok();
-        Some(tail.slice(at(range.start)?..at(range.end)?))
+        part_of(self.size - tail.len() as u64, tail, range)
     }
 
-    async fn read_tail(&mut self) -> Result<(), ParquetError> {
+    async fn read_tail(&mut self, bytes: u64) -> Result<(), ParquetError> {
         if self.tail.is_none() && self.size > 0 {
-            let start = self.size.saturating_sub(TAIL_BYTES);
-            let range = start..self.size;
-            self.tail = self.fetch(std::slice::from_ref(&range)).await?.pop();
+            let range = self.size.saturating_sub(bytes)..self.size;
+            self.tail = Some(self.fetch_one(range).await?);
         }
         Ok(())
     }
+
+    async fn unchecked_metadata(
+        &mut self,
+        options: Option<&ArrowReaderOptions>,
+    ) -> Result<Arc<ParquetMetaData>, ParquetError> {
+        self.read_tail(TAIL_BYTES).await?;
+        self.parse_metadata(options).await
+    }
+
+    async fn checked_footer(
+        &mut self,
+        record: &FooterRecord,
+        options: Option<&ArrowReaderOptions>,
+    ) -> Result<Footer, ParquetError> {
+        let remembered = self.footers.as_ref();
+        if let Some(footer) = remembered.and_then(|footers| footers.get(&record.hash)) {
+            return Ok(footer);
+        }
+        let Some(covered) = self.size.checked_sub(record.bytes) else {
+            let problem = "its footer is recorded as longer than the whole";
+            return Err(ParquetError::General(problem.to_owned()));
+        };
+        let whole = self.size <= TAIL_BYTES;
+        self.read_tail(if whole { self.size } else { record.bytes })
+            .await?;
+        let end = self.tail_part(&(covered..self.size)).unwrap_or_default();
+        if blake3::hash(&end).to_hex().as_str() != record.hash {
+            let problem = "its footer is not what was written";
+            return Err(ParquetError::General(problem.to_owned()));
+        }
+        let metadata = self.parse_metadata(options).await?;
+        let blocks = Blocks::of(&metadata, covered, &end).map_err(ParquetError::General)?;
+        if let Some(before) = self.tail_part(&(0..covered)) {
+            blocks.check(0, &before).map_err(ParquetError::General)?;
+        }
+        let footer = Footer {
+            metadata,
+            blocks: Arc::new(blocks),
+        };
+        if let Some(footers) = &self.footers {
+            footers.insert(record.hash.clone(), footer.clone());
+        }
+        Ok(footer)
+    }
+
+    async fn parse_metadata(
+        &mut self,
+        options: Option<&ArrowReaderOptions>,
+    ) -> Result<Arc<ParquetMetaData>, ParquetError> {
+        let size = self.size;
+        let metadata = ParquetMetaDataReader::new()
+            .with_arrow_reader_options(options)
+            .load_and_finish(self, size)
+            .await?;
+        Ok(Arc::new(metadata))
+    }
+}
+
+/// `range` of an object, from `bytes` of it that begin at `start`; `None` if they do not have all of it.
+fn part_of(start: u64, bytes: &Bytes, range: &Range<u64>) -> Option<Bytes> {
+    let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
+    let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
+    (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+}
+
+/// The same bytes as those of `ranges`, in ascending ranges of which no two overlap or touch.
+fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         async move {
-            if let Some(bytes) = self.tail_part(&range) {
-                return Ok(bytes);
-            }
-            let mut parts = self.fetch(std::slice::from_ref(&range)).await?;
+            let mut parts = self.ranges(std::slice::from_ref(&range)).await?;
             parts
                 .pop()
                 .ok_or_else(|| ParquetError::EOF("nothing was read".to_owned()))
@@ -136,15 +297,7 @@ impl AsyncFileReader for ObjectReader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        async move {
-            let known: Option<Vec<Bytes>> =
-                ranges.iter().map(|range| self.tail_part(range)).collect();
-            match known {
-                Some(parts) => Ok(parts),
-                None => self.fetch(&ranges).await,
-            }
-        }
-        .boxed()
+        async move { self.ranges(&ranges).await }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -152,13 +305,16 @@ impl AsyncFileReader for ObjectReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
-            self.read_tail().await?;
-            let size = self.size;
-            let metadata = ParquetMetaDataReader::new()
-                .with_arrow_reader_options(options)
-                .load_and_finish(self, size)
-                .await?;
-            Ok(Arc::new(metadata))
+            let Some(record) = self.record.clone() else {
+                return self.unchecked_metadata(options).await;
+            };
+            let footer = match self.footer.take() {
+                Some(footer) => footer,
+                None => self.checked_footer(&record, options).await?,
+            };
+            let metadata = Arc::clone(&footer.metadata);
+            self.footer = Some(footer);
+            Ok(metadata)
         }
         .boxed()
     }

@@ -4,8 +4,8 @@
 //! nested items, what may be null), the schema says which types they really are, and the dictionaries come from the
 //! segment's records. A column that a segment does not have, because the frame got it later, is all null.
 //!
-//! A range of rows costs its pages: rows before and after it are neither fetched nor decoded, as far as the page
-//! index allows. Counting (a read of no columns) costs the footer.
+//! A range of rows costs its pages: rows before and after it are neither fetched nor decoded, nor pages of which all
+//! rows are hidden, as far as the page index allows. Counting (a read of no columns) costs the footer.
 //!
 //! Bytes rot and plain files come from anywhere, so whatever is wrong with a file is an error that names it, also
 //! where the decoder below gives up by panicking.
@@ -23,7 +23,10 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use roaring::RoaringBitmap;
 
+use self::visible::Visible;
+use super::blocks::BlocksRecord;
 use super::categories::Recorded;
 use super::extent;
 use super::object::ObjectReader;
@@ -31,6 +34,8 @@ use super::record::{self, DictionaryRecord};
 use super::storage;
 use crate::error::{Error, Result};
 use crate::schema::check;
+
+mod visible;
 
 /// Record batches of one file, in the order of its rows.
 pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -49,10 +54,12 @@ pub(crate) enum Origin {
 pub(crate) struct Rows {
     /// Indices into the schema, in the order in which the columns are wanted; `None` is all of them.
     pub(crate) columns: Option<Vec<usize>>,
-    /// Rows to leave out at the start.
+    /// Rows to leave out at the start, hidden ones counted.
     pub(crate) offset: u64,
-    /// The most rows to read.
+    /// The most rows to read, hidden ones counted.
     pub(crate) limit: Option<u64>,
+    /// Numbers of rows, counted from the start of the file, that are left out.
+    pub(crate) hidden: Option<Arc<RoaringBitmap>>,
     /// The most rows in a batch; there are fewer where rows are large.
     pub(crate) batch_rows: usize,
 }
@@ -74,7 +81,7 @@ pub(crate) async fn plain_schema(file: ObjectReader) -> Result<PlainFile> {
 }
 
 async fn describe(mut file: ObjectReader) -> Result<PlainFile> {
-    let metadata = load(&mut file).await?;
+    let metadata = load(&mut file, Origin::Plain).await?;
     let file_metadata = metadata.file_metadata();
     let inferred = parquet_to_arrow_schema(
         file_metadata.schema_descr(),
@@ -88,6 +95,7 @@ async fn describe(mut file: ObjectReader) -> Result<PlainFile> {
         .collect();
     let mut schema_metadata = inferred.metadata().clone();
     schema_metadata.remove(DictionaryRecord::KEY);
+    schema_metadata.remove(BlocksRecord::KEY);
     let schema = Schema::new_with_metadata(fields, schema_metadata);
     check(&schema)?;
     Ok(PlainFile {
@@ -115,7 +123,8 @@ pub(crate) async fn read(
     let progress = Progress {
         reading,
         batches,
-        left: Rows { batch_rows, ..rows },
+        rows: Rows { batch_rows, ..rows },
+        taken: 0,
     };
     Ok(stream::try_unfold(progress, Progress::next).boxed())
 }
@@ -139,7 +148,10 @@ impl Reading {
 struct Progress {
     reading: Reading,
     batches: BatchStream,
-    left: Rows,
+    /// What `batches` are.
+    rows: Rows,
+    /// How many of them were handed out.
+    taken: u64,
 }
 
 impl Progress {
@@ -148,14 +160,14 @@ impl Progress {
             match self.batches.next().await {
                 None => return Ok(None),
                 Some(Ok(batch)) => {
-                    let taken = batch.num_rows() as u64;
-                    self.left.offset += taken;
-                    self.left.limit = self.left.limit.map(|limit| limit.saturating_sub(taken));
+                    self.taken += batch.num_rows() as u64;
                     return Ok(Some((batch, self)));
                 }
-                Some(Err(error)) if self.left.batch_rows > 1 && error.is_overflow() => {
-                    self.left.batch_rows /= 2;
-                    let (batches, _) = self.reading.open(self.left.clone()).await?;
+                Some(Err(error)) if self.rows.batch_rows > 1 && error.is_overflow() => {
+                    self.rows = visible::after(&self.rows, self.taken);
+                    self.rows.batch_rows /= 2;
+                    self.taken = 0;
+                    let (batches, _) = self.reading.open(self.rows.clone()).await?;
                     self.batches = batches;
                 }
                 Some(Err(error)) => return Err(error),
@@ -170,10 +182,10 @@ async fn start(
     schema: &SchemaRef,
     rows: Rows,
 ) -> Result<(BatchStream, usize)> {
-    let metadata = load(&mut file).await?;
+    let metadata = load(&mut file, origin).await?;
     let total = row_count(&metadata, &file)?;
-    let offset = rows.offset.min(total);
-    let count = (total - offset).min(rows.limit.unwrap_or(u64::MAX));
+    let visible = Visible::new(&rows, total);
+    let count = visible.count();
     let output = match &rows.columns {
         Some(columns) => Arc::new(
             schema
@@ -205,11 +217,8 @@ async fn start(
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, arrow)
         .with_projection(mask)
         .with_batch_size(batch_rows);
-    if offset > 0 {
-        builder = builder.with_offset(as_usize(offset));
-    }
-    if count < total - offset {
-        builder = builder.with_limit(as_usize(count));
+    if count < total {
+        builder = builder.with_row_selection(visible.selection(as_usize(total)));
     }
     let batches = builder
         .build()
@@ -319,13 +328,20 @@ fn unread(output: SchemaRef, count: u64, batch_rows: usize, object: String) -> B
     stream::iter(batches).boxed()
 }
 
-async fn load(file: &mut ObjectReader) -> Result<Arc<ParquetMetaData>> {
-    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+/// What the file says about itself. Its own page statistics are worth reading, but not those of others.
+pub(crate) async fn load(file: &mut ObjectReader, origin: Origin) -> Result<Arc<ParquetMetaData>> {
+    let statistics = match origin {
+        Origin::Segment => PageIndexPolicy::Optional,
+        Origin::Plain => PageIndexPolicy::Skip,
+    };
+    let options = ArrowReaderOptions::new()
+        .with_offset_index_policy(PageIndexPolicy::Optional)
+        .with_column_index_policy(statistics);
     let metadata = file.get_metadata(Some(&options)).await;
     metadata.map_err(|problem| failed(file, problem))
 }
 
-fn row_count(metadata: &ParquetMetaData, file: &ObjectReader) -> Result<u64> {
+pub(crate) fn row_count(metadata: &ParquetMetaData, file: &ObjectReader) -> Result<u64> {
     let groups = metadata.row_groups().iter().try_fold(0_u64, |sum, group| {
         sum.checked_add(u64::try_from(group.num_rows()).ok()?)
     });
@@ -344,7 +360,10 @@ fn as_usize(rows: u64) -> usize {
 }
 
 /// Awaits `work` on a file, and turns a panic into an error.
-async fn guarded<T>(file: &ObjectReader, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn guarded<T>(
+    file: &ObjectReader,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(gave_up(file, panic.as_ref())))
 }

@@ -509,6 +509,7 @@ pub(super) fn everything(batch_rows: usize) -> Rows {
         columns: None,
         offset: 0,
         limit: None,
+        hidden: None,
         batch_rows,
     }
 }

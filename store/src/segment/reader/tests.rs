@@ -1,7 +1,5 @@
 //! Parts of files, files of others, and files that are not what they should be.
 
-use std::sync::atomic::Ordering;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
@@ -21,6 +19,7 @@ use super::super::samples::{
 };
 use super::*;
 use crate::error::ErrorKind;
+use crate::objects::SegmentTraffic;
 
 /// A segment with a column of numbers, one of text, one of lists, one of categories and one of floats.
 fn segment(rows: usize) -> (RecordBatch, Bytes) {
@@ -53,6 +52,7 @@ fn part(columns: Option<Vec<usize>>, offset: u64, limit: Option<u64>) -> Rows {
         columns,
         offset,
         limit,
+        hidden: None,
         batch_rows: 1_000,
     }
 }
@@ -118,14 +118,15 @@ fn no_columns_are_still_rows() {
 
 fn fetched(bytes: &Bytes, schema: &SchemaRef, rows: Rows) -> u64 {
     let file = open(bytes);
-    let counter = file.bytes_fetched();
+    let traffic = Arc::new(SegmentTraffic::default());
+    let file = file.counting(&traffic);
     block_on(async {
         let batches = read(file, Origin::Segment, schema, rows).await.unwrap();
         batches
             .for_each(|batch| async { drop(batch.unwrap()) })
             .await;
     });
-    counter.load(Ordering::Relaxed)
+    traffic.bytes()
 }
 
 #[test]
@@ -282,7 +283,11 @@ fn a_missing_file_is_damage_and_a_shorter_one_too() {
     assert_eq!(error.kind(), ErrorKind::Damaged);
     assert!(error.to_string().contains("gone.parquet"), "{error}");
     let mut file = open(&bytes.slice(..bytes.len() / 2));
-    file = ObjectReader::new(file.store(), file.path().clone(), bytes.len() as u64);
+    file = ObjectReader::new(
+        Arc::clone(file.store()),
+        file.path().clone(),
+        bytes.len() as u64,
+    );
     let error = block_on(read(file, Origin::Segment, &batch.schema(), everything(10)))
         .err()
         .unwrap();
@@ -468,10 +473,11 @@ fn rows_that_are_too_much_for_one_array_are_read_in_smaller_batches() {
             schema: batch.schema(),
         },
         batches: stream::iter([Ok(batch.slice(0, 10)), Err(overflow)]).boxed(),
-        left: Rows {
+        rows: Rows {
             batch_rows: 64,
             ..part(None, 0, Some(90))
         },
+        taken: 0,
     };
     let rest: Vec<RecordBatch> =
         block_on(stream::try_unfold(progress, Progress::next).try_collect()).unwrap();

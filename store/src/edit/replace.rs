@@ -1,0 +1,278 @@
+//! `update` and `upsert`: added rows take the place of others.
+//!
+//! The rows are in segments already when this begins. What is worked out from the newest state is which rows they
+//! replace: those in a range of the index, or those with the same keys. These are hidden, and the added rows follow;
+//! nothing is rewritten.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::fill;
+use super::hiding::{Found, Hiding, Keys, first_span, rows_in_span};
+use crate::error::{Cause, Error, Result};
+use crate::frame_log::FrameLog;
+use crate::index::Span;
+use crate::log::change::Segment;
+use crate::log::commit::{Operation, SegmentRecord, State, Totals};
+use crate::log::derive::{Derive, Step};
+use crate::log::details::Details;
+use crate::log::entry::Entry;
+use crate::log::plan::NamedSchema;
+use crate::schema::evolve;
+
+/// Which rows are replaced.
+#[derive(Debug, Clone)]
+pub(crate) enum Replaced {
+    /// Those in a range of the first index column; none: the range that the added rows cover.
+    Range(Option<Span>),
+    /// Those with the keys of added rows.
+    Keys,
+    /// The same, and of added rows with equal keys the last one counts.
+    Upsert,
+}
+
+/// Rows that take the place of others.
+#[derive(Debug)]
+pub(crate) struct ReplaceRows {
+    pub(crate) replaced: Replaced,
+    /// In the order in which they were given.
+    pub(crate) added: Vec<SegmentRecord>,
+    /// The schema that they were written with: that of the frame, or some of its columns and new ones.
+    pub(crate) schema: NamedSchema,
+    pub(crate) index: Vec<String>,
+    pub(crate) found: Found,
+}
+
+#[async_trait]
+impl Derive for ReplaceRows {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        let live = before.filter(|entry| !entry.state.deleted);
+        let Some(entry) = live else {
+            return self.create(log).await.map(Some);
+        };
+        if entry.state.index != self.index {
+            return Err(changed(log));
+        }
+        let present = log.schema(&entry.state.schema).await?;
+        let target = evolve::with_columns_of(&present.schema, &self.schema.schema);
+        let target = target.ok_or_else(|| changed(log))?;
+        let target = log.keep_schema(target).await?;
+        let list = entry.list_through(entry.last_version());
+        let hiding = Hiding::of(log.checkpoints().segments(list).await?);
+        let complete = evolve::has_all_columns(&self.schema.schema, &target.schema);
+        let step = if complete {
+            self.replace(log, &entry.state, target, hiding).await?
+        } else {
+            self.fill(log, &entry.state, target, hiding).await?
+        };
+        Ok(Some(step))
+    }
+}
+
+impl ReplaceRows {
+    fn operation(&self) -> Operation {
+        match self.replaced {
+            Replaced::Range(_) | Replaced::Keys => Operation::Update,
+            Replaced::Upsert => Operation::Upsert,
+        }
+    }
+
+    /// The frame begins with the rows.
+    async fn create(&self, log: &FrameLog) -> Result<Step> {
+        let mut step = Step {
+            index: self.index.clone(),
+            added: self.added.clone(),
+            ..Step::new(
+                Operation::Create,
+                self.schema.clone(),
+                with_added(Totals::default(), &self.added),
+            )
+        };
+        if matches!(self.replaced, Replaced::Upsert) {
+            let mut hiding = Hiding::of(Vec::new());
+            self.hide_own(log, &mut hiding).await?;
+            hiding.settle(log, &self.added, &mut step).await?;
+        }
+        Ok(step)
+    }
+
+    async fn replace(
+        &self,
+        log: &FrameLog,
+        state: &State,
+        target: NamedSchema,
+        mut hiding: Hiding,
+    ) -> Result<Step> {
+        let mut details = Details::default();
+        match &self.replaced {
+            Replaced::Range(span) => {
+                let span = match span {
+                    Some(span) => Some(span.clone()),
+                    None => self.covered()?,
+                };
+                if let Some(span) = &span {
+                    self.hide_range(log, &target, span, &mut hiding).await?;
+                }
+                details.span = span;
+            }
+            Replaced::Keys => {
+                details.keys = true;
+                self.hide_keys(log, &mut hiding).await?;
+            }
+            Replaced::Upsert => {
+                self.hide_keys(log, &mut hiding).await?;
+                self.hide_own(log, &mut hiding).await?;
+            }
+        }
+        let mut step = Step {
+            index: self.index.clone(),
+            added: self.added.clone(),
+            details,
+            ..Step::new(
+                self.operation(),
+                target,
+                with_added(state.totals(), &self.added),
+            )
+        };
+        hiding.settle(log, &self.added, &mut step).await?;
+        Ok(step)
+    }
+
+    /// An upsert of some columns: the others keep their older values.
+    async fn fill(
+        &self,
+        log: &FrameLog,
+        state: &State,
+        target: NamedSchema,
+        mut hiding: Hiding,
+    ) -> Result<Step> {
+        let given = self.schema.schema.fields().iter();
+        let given = given.map(|field| field.name().clone()).collect();
+        let mut added = Vec::new();
+        for staged in &self.added {
+            let staged = self.segment(staged);
+            added.extend(fill::fill(log, &staged, &target, &self.index, &mut hiding).await?);
+        }
+        let mut step = Step {
+            index: self.index.clone(),
+            added: added.clone(),
+            details: Details {
+                given,
+                ..Details::default()
+            },
+            ..Step::new(Operation::Upsert, target, with_added(state.totals(), &added))
+        };
+        hiding.settle(log, &added, &mut step).await?;
+        Ok(step)
+    }
+
+    /// The range that the added rows cover; none if there are none.
+    fn covered(&self) -> Result<Option<Span>> {
+        let ranges = self.added.iter().filter_map(|added| added.range.clone());
+        let Some(whole) = ranges.reduce(|one, other| one.union(&other)) else {
+            return Ok(None);
+        };
+        if whole.min.iter().chain(&whole.max).take(1).any(|value| value.is_inexact()) {
+            let problem = "the keys are too long to tell which range the rows cover: give `start` and `stop`";
+            return Err(Error::invalid("start", problem));
+        }
+        Ok(first_span(&whole))
+    }
+
+    async fn hide_range(
+        &self,
+        log: &FrameLog,
+        target: &NamedSchema,
+        span: &Span,
+        hiding: &mut Hiding,
+    ) -> Result<()> {
+        let column = target.schema.field_with_name(&self.index[0]);
+        let column = column.map_err(|error| Error::io("finding the index", error))?;
+        for segment in hiding.present().to_vec() {
+            let rows = match self.found.get(&segment.record.id) {
+                Some(rows) => rows,
+                None => {
+                    let rows = rows_in_span(log, &segment, span, column).await?;
+                    self.found.keep(&segment.record.id, rows)
+                }
+            };
+            hiding.hide(&segment.record.id, &rows);
+        }
+        Ok(())
+    }
+
+    async fn hide_keys(&self, log: &FrameLog, hiding: &mut Hiding) -> Result<()> {
+        for added in &self.added {
+            let meets: Vec<Segment> = hiding
+                .present()
+                .iter()
+                .filter(|segment| overlaps(added, &segment.record))
+                .cloned()
+                .collect();
+            if meets.is_empty() {
+                continue;
+            }
+            let keys = Keys::of(log, &self.segment(added), &self.index).await?;
+            for segment in meets {
+                let pair = format!("{} {}", added.id, segment.record.id);
+                let rows = match self.found.get(&pair) {
+                    Some(rows) => rows,
+                    None => self.found.keep(&pair, keys.rows(log, &segment).await?),
+                };
+                hiding.hide(&segment.record.id, &rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of added rows with equal keys the last one counts. Within a segment that is so already.
+    async fn hide_own(&self, log: &FrameLog, hiding: &mut Hiding) -> Result<()> {
+        for (place, later) in self.added.iter().enumerate() {
+            let meets = |earlier: &&SegmentRecord| overlaps(later, earlier);
+            let earlier: Vec<_> = self.added[..place].iter().filter(meets).collect();
+            if !earlier.is_empty() {
+                let keys = Keys::of(log, &self.segment(later), &self.index).await?;
+                for earlier in earlier {
+                    let rows = keys.rows(log, &self.segment(earlier)).await?;
+                    hiding.hide(&earlier.id, &rows);
+                }
+            }
+            hiding.add(self.segment(later));
+        }
+        Ok(())
+    }
+
+    fn segment(&self, record: &SegmentRecord) -> Segment {
+        Segment {
+            record: record.clone(),
+            schema: Arc::clone(&self.schema.hash),
+            version: 0,
+            hidden: None,
+        }
+    }
+}
+
+fn overlaps(one: &SegmentRecord, other: &SegmentRecord) -> bool {
+    match (&one.range, &other.range) {
+        (Some(one), Some(other)) => one.overlaps(other),
+        _ => true,
+    }
+}
+
+fn with_added(totals: Totals, added: &[SegmentRecord]) -> Totals {
+    added.iter().fold(totals, |sum, segment| Totals {
+        rows: sum.rows + segment.rows,
+        bytes: sum.bytes + segment.bytes,
+        segments: sum.segments + 1,
+        hidden: sum.hidden,
+    })
+}
+
+fn changed(log: &FrameLog) -> Error {
+    let problem = format!(
+        "another writer changed the columns or the index of frame {}",
+        log.frame()
+    );
+    Cause::Conflict(problem).into()
+}
