@@ -180,6 +180,10 @@ impl Writing {
             let (what, name) = ("frame", log.frame().to_string());
             return Err(Cause::AlreadyExists { what, name }.into());
         }
+        if matches!(mode, PutMode::Update | PutMode::Upsert) {
+            let problem = format!("`{mode}` needs an index, and the frame has none");
+            return Err(Error::invalid("mode", problem));
+        }
         let conform = match &present {
             Some(present) if mode == PutMode::Append => Some(Conform::plan(
                 &log.frame().to_string(),

@@ -188,6 +188,10 @@ impl<'a> Draft<'a> {
             PutMode::Error | PutMode::Append | PutMode::Replace => {
                 (Operation::Create, rows.schema.hash.clone())
             }
+            PutMode::Update | PutMode::Upsert => {
+                let problem = format!("`{}` needs an index, and the frame has none", put.mode);
+                return Err(Error::invalid("mode", problem));
+            }
         };
         let published = self.commit(proposal, operation, Some((schema, rows)))?;
         self.remember(put, &published);

@@ -40,6 +40,7 @@ impl LogReader {
             AsOf::Time(time) => self.seek_time(head, (*time).into()).await,
             AsOf::Tag(tag) => self.seek_tag(head, tag).await,
             AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
+            AsOf::Snapshot(name) => Err(self.no_version(&format!("in the snapshot `{name}`"), "")),
             AsOf::Short(text) if head.state.tags.contains_key(text) => {
                 self.seek_tag(head, text).await
             }
