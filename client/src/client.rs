@@ -129,11 +129,7 @@ impl ShootsClient {
 
     /// Deletes a frame. Its history stays with the store for as long as that keeps it.
     pub async fn delete(&self, frame: impl ToFrameId) -> Result<DeleteResult, Error> {
-        let frame = frame.to_frame_id()?;
-        let request = DeleteRequest {
-            name: frame.name,
-            bucket: frame.bucket,
-        };
+        let request = DeleteRequest::new(frame.to_frame_id()?);
         let call = self.connection.json_action(action::DELETE, &request);
         self.connection.change("the delete", call).await
     }

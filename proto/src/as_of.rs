@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::excerpt::excerpt;
-use crate::field;
-use crate::time::format_time;
+use crate::label::SnapshotName;
+use crate::time::{Time, format_time};
 pub use crate::time::{TimeError, parse_time};
 
 /// The length of a whole commit id, in hexadecimal digits.
@@ -21,11 +21,11 @@ const COMMIT_DIGITS: usize = 64;
 /// How much of a caller's text is shown, in characters.
 const QUOTED_CHARS: usize = 60;
 
-/// A state of a frame: by version, time, tag or commit.
+/// A state of a frame: by version, time, tag, commit or snapshot.
 ///
 /// In JSON one of `{"version":3}` (negative counts back), `{"time":"2024-01-31T09:30:00Z"}`,
-/// `{"tag":"eod"}` and `{"commit":"3fa9"}`, or a short form: a number is a version, and a string
-/// is [`Short`](Self::Short).
+/// `{"tag":"eod"}`, `{"commit":"3fa9"}` and `{"snapshot":"year end"}`, or a short form: a number is
+/// a version, and a string is [`Short`](Self::Short).
 ///
 /// ```
 /// use shoots_proto::AsOf;
@@ -48,6 +48,8 @@ pub enum AsOf {
     Tag(String),
     /// The one commit whose id begins with these lower-case hexadecimal digits.
     Commit(String),
+    /// The version that this snapshot of many frames pins.
+    Snapshot(SnapshotName),
     /// A tag if one has this name, else a time, else a commit prefix. The text is kept as given.
     Short(String),
 }
@@ -59,6 +61,7 @@ impl fmt::Display for AsOf {
             Self::Time(time) => write!(formatter, "time {}", format_time(time)),
             Self::Tag(name) => write!(formatter, "tag `{}`", excerpt(name, QUOTED_CHARS)),
             Self::Commit(prefix) => write!(formatter, "commit {prefix}"),
+            Self::Snapshot(name) => write!(formatter, "snapshot `{name}`"),
             Self::Short(text) => write!(formatter, "`{}`", excerpt(text, QUOTED_CHARS)),
         }
     }
@@ -72,6 +75,7 @@ impl Serialize for AsOf {
             Self::Time(time) => ("time", Value::from(format_time(time))),
             Self::Tag(name) => ("tag", Value::from(name.as_str())),
             Self::Commit(prefix) => ("commit", Value::from(prefix.as_str())),
+            Self::Snapshot(name) => ("snapshot", Value::from(name.as_str())),
         };
         serializer.collect_map([(form, value)])
     }
@@ -90,7 +94,7 @@ impl<'de> Visitor<'de> for AsOfVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "a version number, a string, or one of {\"version\":…}, {\"time\":…}, {\"tag\":…}, {\"commit\":…}",
+            "a version number, a string, or one of {\"version\":…}, {\"time\":…}, {\"tag\":…}, {\"commit\":…}, {\"snapshot\":…}",
         )
     }
 
@@ -115,10 +119,11 @@ impl<'de> Visitor<'de> for AsOfVisitor {
             Form::Time => AsOf::Time(map.next_value::<Time>()?.0),
             Form::Tag => AsOf::Tag(map.next_value::<Filled>()?.0),
             Form::Commit => AsOf::Commit(map.next_value::<CommitPrefix>()?.0),
+            Form::Snapshot => AsOf::Snapshot(map.next_value()?),
         };
         if map.next_key::<Form>()?.is_some() {
             return Err(A::Error::custom(
-                "names more than one state; give exactly one of `version`, `time`, `tag`, `commit`",
+                "names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`",
             ));
         }
         Ok(as_of)
@@ -133,6 +138,7 @@ enum Form {
     Time,
     Tag,
     Commit,
+    Snapshot,
 }
 
 /// A version number inside `{"version":…}`.
@@ -159,23 +165,6 @@ impl<'de> Deserialize<'de> for Number {
         }
 
         deserializer.deserialize_any(NumberVisitor)
-    }
-}
-
-/// A time inside `{"time":…}`.
-struct Time(DateTime<Utc>);
-
-impl std::str::FromStr for Time {
-    type Err = TimeError;
-
-    fn from_str(text: &str) -> Result<Self, TimeError> {
-        parse_time(text).map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        field::parsed(deserializer, "a time (a string)")
     }
 }
 
@@ -220,7 +209,7 @@ fn filled<E: Error>(text: String) -> Result<String, E> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AsOf, parse_time};
+    use super::{AsOf, SnapshotName, parse_time};
 
     fn read(json: &str) -> Result<AsOf, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
@@ -248,6 +237,11 @@ mod tests {
                 r#"{"commit":"3FA9"}"#,
                 AsOf::Commit("3fa9".to_owned()),
                 r#"{"commit":"3fa9"}"#,
+            ),
+            (
+                r#"{"snapshot":"year end"}"#,
+                AsOf::Snapshot(SnapshotName::parse("year end").unwrap()),
+                r#"{"snapshot":"year end"}"#,
             ),
             (r#""3fa9""#, AsOf::Short("3fa9".to_owned()), r#""3fa9""#),
         ] {

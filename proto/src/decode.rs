@@ -91,6 +91,9 @@ fn refusal(
     } else if let Some((doubled, _)) = named(problem, "duplicate field `") {
         push_segment(&mut field, doubled);
         "is given twice; give it once".to_owned()
+    } else if let Some((misfit, why)) = named(problem, "field `") {
+        push_segment(&mut field, misfit);
+        why.trim_start_matches(": ").to_owned()
     } else {
         problem.to_owned()
     };
@@ -129,7 +132,7 @@ fn not_json(error: &serde_json::Error) -> String {
 
 /// Lets only JSON objects be read as structs. serde would also take an array for one, and so give
 /// a meaning to the order of fields, which the contract does not have.
-struct StructsAreObjects<D>(D);
+pub(crate) struct StructsAreObjects<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for StructsAreObjects<D> {
     type Error = D::Error;
@@ -144,6 +147,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for StructsAreObjects<D> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.0.deserialize_map(visitor)
     }
 
@@ -170,6 +177,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for StructsAreObjects<D> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map identifier ignored_any
+        unit_struct seq tuple tuple_struct identifier ignored_any
     }
 }

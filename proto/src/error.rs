@@ -71,6 +71,8 @@ error_kinds! {
     ReadOnlyError,
     /// A limit on memory, time, size or concurrency was reached: ask for less, or later.
     LimitError,
+    /// The storage below is nearly full and takes no more rows: free space there, or let old versions expire.
+    NoSpaceError,
     /// Stored bytes are not what was written: restore them from a copy.
     DamagedError,
     /// The server is stopping or not ready: try again elsewhere or later.

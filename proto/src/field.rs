@@ -4,11 +4,12 @@
 //! contract, so that a caller who has never seen Rust knows what to send. The name of the field
 //! comes from [`decode`](crate::decode::decode), never from here.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use crate::excerpt::excerpt;
 
@@ -83,16 +84,108 @@ pub(crate) fn columns<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
     let columns = Option::<Vec<String>>::deserialize(deserializer)?;
-    let mut seen = std::collections::HashSet::new();
-    for column in columns.iter().flatten() {
-        if !seen.insert(column) {
-            return Err(D::Error::custom(format!(
+    each_once(columns.iter().flatten())?;
+    Ok(columns)
+}
+
+/// Reads an optional list of column names that, if given, names at least one.
+pub(crate) fn some_columns<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    match columns(deserializer)? {
+        Some(columns) if columns.is_empty() => {
+            Err(D::Error::custom("must name at least one column"))
+        }
+        columns => Ok(columns),
+    }
+}
+
+/// Reads an optional list of column names, each given once; none by default.
+pub(crate) fn any_columns<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    Ok(columns(deserializer)?.unwrap_or_default())
+}
+
+/// Refuses a column that is named twice.
+pub(crate) fn each_once<'a, E: Error>(names: impl Iterator<Item = &'a String>) -> Result<(), E> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(E::custom(format!(
                 "lists `{}` twice; name each column once",
-                excerpt(column, 60)
+                excerpt(name, 60)
             )));
         }
     }
-    Ok(columns)
+    Ok(())
+}
+
+/// Reads an optional object that says something about columns by their names, each given once.
+pub(crate) fn by_column<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    struct ByColumn;
+
+    impl<'de> Visitor<'de> for ByColumn {
+        type Value = Pairs;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a JSON object with the names of columns and strings")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            let mut pairs = BTreeMap::new();
+            while let Some((column, value)) = map.next_entry::<String, String>()? {
+                let twice = pairs.insert(column.clone(), value).is_some();
+                if twice {
+                    each_once([&column, &column].into_iter())?;
+                }
+            }
+            Ok(Pairs(pairs))
+        }
+    }
+
+    struct Pairs(BTreeMap<String, String>);
+
+    impl<'de> Deserialize<'de> for Pairs {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(ByColumn)
+        }
+    }
+
+    let pairs = Option::<Pairs>::deserialize(deserializer)?;
+    Ok(pairs.map(|pairs| pairs.0).unwrap_or_default())
+}
+
+/// Reads an optional field in which `null` has a meaning of its own: the outer `None` is a missing
+/// field, the inner one `null`.
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Reads an optional text that, if given, is not empty.
+pub(crate) fn filled<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        Some(text) if text.trim().is_empty() => Err(D::Error::custom("must not be empty")),
+        text => Ok(text),
+    }
+}
+
+/// Reads an optional share of a whole: more than 0, at most 1.
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    match Option::<f64>::deserialize(deserializer)? {
+        Some(share) if !(share > 0.0 && share <= 1.0) => Err(D::Error::custom(format!(
+            "must be more than 0 and at most 1 (got {share})"
+        ))),
+        share => Ok(share),
+    }
 }
 
 /// A count of rows as JSON has it, before anything else is asked of it.

@@ -1,60 +1,87 @@
 //! Getting a frame: the ticket of a `DoGet`, which also describes frames to `GetFlightInfo` and
 //! `GetSchema`.
 
-use serde::{Deserialize, Serialize};
-
 use crate::as_of::AsOf;
 use crate::field;
 use crate::name::{BucketName, FrameId, FrameName};
+use crate::range::{Closed, IndexValue};
+use crate::request::{Coherent, Misfit, request};
 
-/// Which rows and columns of which state of a frame to get.
-///
-/// ```
-/// use shoots_proto::{AsOf, FrameName, GetTicket, encode};
-///
-/// let ticket = GetTicket {
-///     limit: Some(10),
-///     as_of: Some(AsOf::Version(-1)),
-///     ..GetTicket::new(FrameName::parse("weather")?)
-/// };
-/// assert_eq!(encode(&ticket)?, br#"{"name":"weather","limit":10,"as_of":{"version":-1}}"#);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
-pub struct GetTicket {
-    /// The frame to get.
-    pub name: FrameName,
-    /// Its bucket; `None` is the default bucket.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bucket: Option<BucketName>,
-    /// A query that names the frame as a table; its result is what is got.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sql: Option<String>,
-    /// The columns to get, in this order, each once; `None` is all of them.
-    #[serde(
-        default,
-        deserialize_with = "field::columns",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub columns: Option<Vec<String>>,
-    /// The greatest number of rows to get.
-    #[serde(
-        default,
-        deserialize_with = "field::count",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub limit: Option<u64>,
-    /// How many rows to leave out before the first.
-    #[serde(
-        default,
-        deserialize_with = "field::count",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub offset: Option<u64>,
-    /// The state of the frame; `None` is the newest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub as_of: Option<AsOf>,
+request! {
+    /// Which rows and columns of which state of a frame to get.
+    ///
+    /// ```
+    /// use shoots_proto::{AsOf, FrameName, GetTicket, encode};
+    ///
+    /// let ticket = GetTicket {
+    ///     limit: Some(10),
+    ///     as_of: Some(AsOf::Version(-1)),
+    ///     ..GetTicket::new(FrameName::parse("weather")?)
+    /// };
+    /// assert_eq!(encode(&ticket)?, br#"{"name":"weather","limit":10,"as_of":{"version":-1}}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[derive(Eq)]
+    pub struct GetTicket () {
+        /// The frame to get.
+        pub name: FrameName,
+        /// Its bucket; `None` is the default bucket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub bucket: Option<BucketName>,
+        /// A query that names the frame as a table; its result is what is got.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub sql: Option<String>,
+        /// The columns to get, in this order, each once; `None` is all of them.
+        #[serde(
+            default,
+            deserialize_with = "field::columns",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub columns: Option<Vec<String>>,
+        /// Where the rows begin, on the first index column; `None` is at the first row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub start: Option<IndexValue>,
+        /// Where the rows stop; `None` is at the last row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub stop: Option<IndexValue>,
+        /// Which of the given ends belong to the rows; `None` is [`Closed::Left`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub closed: Option<Closed>,
+        /// The greatest number of rows to get.
+        #[serde(
+            default,
+            deserialize_with = "field::count",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub limit: Option<u64>,
+        /// How many rows to leave out before the first.
+        #[serde(
+            default,
+            deserialize_with = "field::count",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub offset: Option<u64>,
+        /// Get only so many rows from the end of those chosen; in place of `limit` and `offset`.
+        #[serde(
+            default,
+            deserialize_with = "field::count",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub tail: Option<u64>,
+        /// The state of the frame; `None` is the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub as_of: Option<AsOf>,
+        /// Take the newest state that the server has at hand, when the storage behind it is away.
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub allow_stale: bool,
+        /// Get the rows by which two states differ; in place of `as_of`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub diff: Option<DiffRange>,
+    }
 }
 
 impl GetTicket {
@@ -66,9 +93,15 @@ impl GetTicket {
             bucket: None,
             sql: None,
             columns: None,
+            start: None,
+            stop: None,
+            closed: None,
             limit: None,
             offset: None,
+            tail: None,
             as_of: None,
+            allow_stale: false,
+            diff: None,
         }
     }
 
@@ -78,3 +111,72 @@ impl GetTicket {
         FrameId::new(self.bucket.clone(), self.name.clone())
     }
 }
+
+impl Coherent for GetTicket {
+    fn check(&self) -> Result<(), Misfit> {
+        if self.tail.is_some() && (self.limit.is_some() || self.offset.is_some()) {
+            let problem = "goes with neither `limit` nor `offset`; leave it or them out";
+            return Err(Misfit::new("tail", problem));
+        }
+        if self.diff.is_some() && self.as_of.is_some() {
+            let problem = "goes without `as_of`; its own `from` and `to` name the states";
+            return Err(Misfit::new("diff", problem));
+        }
+        if self.sql.is_some() {
+            return self.check_beside_sql();
+        }
+        Ok(())
+    }
+}
+
+impl GetTicket {
+    /// Refuses what a query would have to be changed for. It can say all of this itself.
+    fn check_beside_sql(&self) -> Result<(), Misfit> {
+        let instead = "put a condition on the index column into the query's `where`";
+        let refused = [
+            ("start", self.start.is_some(), instead),
+            ("stop", self.stop.is_some(), instead),
+            ("closed", self.closed.is_some(), instead),
+            (
+                "tail",
+                self.tail.is_some(),
+                "write `order by … desc limit n` in the query",
+            ),
+            (
+                "diff",
+                self.diff.is_some(),
+                "get the rows that differ without a query",
+            ),
+        ];
+        match refused.into_iter().find(|(_, given, _)| *given) {
+            Some((field, _, instead)) => Err(Misfit::new(
+                field,
+                format!("does not go with `sql`; {instead}"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+request! {
+    /// Two states of a frame, to be compared.
+    ///
+    /// ```
+    /// use shoots_proto::{AsOf, GetTicket, decode};
+    ///
+    /// let ticket: GetTicket = decode("ticket", br#"{"name":"weather","diff":{"from":-2}}"#)?;
+    /// let diff = ticket.diff.unwrap();
+    /// assert_eq!((diff.from, diff.to), (AsOf::Version(-2), None));
+    /// # Ok::<(), shoots_proto::RequestError>(())
+    /// ```
+    #[derive(Eq)]
+    pub struct DiffRange () {
+        /// The state to start from.
+        pub from: AsOf,
+        /// The state to arrive at; `None` is the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<AsOf>,
+    }
+}
+
+impl Coherent for DiffRange {}

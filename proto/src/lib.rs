@@ -3,7 +3,8 @@
 //! Everything on the wire that is not record batches is UTF-8 JSON inside Flight messages. This
 //! crate gives each of those messages a type that cannot hold a bad value, and one way to read it:
 //! [`decode()`] refuses unknown fields, wrong types and bad names with a [`RequestError`] that names
-//! the field. A missing optional field and `null` mean the same.
+//! the field. A missing optional field and `null` mean the same, but for the two fields that say otherwise
+//! ([`new_bucket`](action::RenameRequest::new_bucket), [`set`](action::RetentionRequest::set)).
 //!
 //! | call | in | out |
 //! |---|---|---|
@@ -27,16 +28,25 @@ pub mod error;
 mod excerpt;
 mod field;
 pub mod get;
+pub mod label;
 pub mod list;
+mod mode;
 pub mod name;
+mod note;
 pub mod put;
+pub mod range;
+mod request;
 mod time;
 
 pub use action::BucketDeleteMode;
 pub use as_of::AsOf;
 pub use decode::{decode, decode_or_default, encode};
 pub use error::{ErrorBody, ErrorKind, RequestError};
-pub use get::GetTicket;
+pub use get::{DiffRange, GetTicket};
+pub use label::{LabelError, SnapshotName, TagName};
 pub use list::{FrameSummary, ListCriteria};
 pub use name::{BucketName, FrameId, FrameName, NameError};
-pub use put::{PutCommand, PutMode, PutResult};
+pub use note::Note;
+pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
+pub use range::{Closed, IndexValue};
+pub use time::Time;

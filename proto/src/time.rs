@@ -3,11 +3,62 @@
 //! Nanoseconds survive in both directions. What would lose something is refused instead of
 //! rounded: more than nine digits of a second, a leap second, a year beyond 9999.
 
+use std::fmt;
+use std::str::FromStr;
+
 use chrono::{
     DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc,
 };
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::excerpt::excerpt;
+use crate::field;
+
+/// A point in time as messages carry it: a string in RFC 3339, in UTC, exact to the nanosecond.
+///
+/// ```
+/// use shoots_proto::Time;
+///
+/// let time: Time = serde_json::from_str(r#""2024-01-31 09:30:00.000000001""#)?;
+/// assert_eq!(time.0.timestamp_subsec_nanos(), 1);
+/// assert_eq!(serde_json::to_string(&time)?, r#""2024-01-31T09:30:00.000000001Z""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub DateTime<Utc>);
+
+impl From<DateTime<Utc>> for Time {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&format_time(&self.0))
+    }
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        parse_time(text).map(Self)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        field::parsed(deserializer, "a time (a string)")
+    }
+}
 
 /// Why a text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,8 +10,9 @@ use shoots_proto::action::{
     BucketsRequest, DeleteBucketRequest, DeleteRequest, ShutdownRequest, ShutdownResult,
 };
 use shoots_proto::{
-    AsOf, BucketName, ErrorBody, ErrorKind, FrameName, FrameSummary, GetTicket, ListCriteria,
-    PutCommand, PutMode, PutResult, RequestError, decode, decode_or_default, encode,
+    AsOf, BucketName, ErrorBody, ErrorKind, FrameName, FrameSummary, GetTicket, IndexValue,
+    ListCriteria, PutCommand, PutMode, PutResult, RequestError, SnapshotName, decode,
+    decode_or_default, encode,
 };
 
 fn refused<T: DeserializeOwned + Debug>(json: &str) -> String {
@@ -59,7 +60,7 @@ fn a_put_command_names_the_field_that_is_wrong() {
         ),
         (
             r#"{"name":"a","mode":"Append"}"#,
-            "m: mode: must be `error`, `append` or `replace` (got `Append`)",
+            "m: mode: must be `error`, `append`, `replace`, `update` or `upsert` (got `Append`)",
         ),
         (
             r#"{"name":"a","mode":1}"#,
@@ -90,12 +91,48 @@ fn a_put_command_names_the_field_that_is_wrong() {
             "m: request_id: must be 1 to 128 bytes long (got 0)",
         ),
         (
+            r#"{"name":"a","index":[]}"#,
+            "m: index: must name at least one column",
+        ),
+        (
+            r#"{"name":"a","index":["t","t"]}"#,
+            "m: index: lists `t` twice; name each column once",
+        ),
+        (
+            r#"{"name":"a","mode":"update","start":[1]}"#,
+            "m: start: invalid type: sequence, expected a value of the index (a string, a number or a boolean)",
+        ),
+        (
+            r#"{"name":"a","mode":"update","closed":"start"}"#,
+            "m: closed: must be `left`, `right`, `both` or `neither` (got `start`)",
+        ),
+        (
+            r#"{"name":"a","mode":"update","scope":"all"}"#,
+            "m: scope: must be `range` or `keys` (got `all`)",
+        ),
+        (
+            r#"{"name":"a","start":1}"#,
+            "m: start: goes only with mode `update` (the mode is `error`)",
+        ),
+        (
+            r#"{"name":"a","mode":"append","stop":1}"#,
+            "m: stop: goes only with mode `update` (the mode is `append`)",
+        ),
+        (
+            r#"{"name":"a","mode":"replace","closed":"left"}"#,
+            "m: closed: goes only with mode `update` (the mode is `replace`)",
+        ),
+        (
+            r#"{"name":"a","mode":"upsert","scope":"keys"}"#,
+            "m: scope: goes only with mode `update` (the mode is `upsert`)",
+        ),
+        (
             r#"{"name":"a","name":"b"}"#,
             "m: name: is given twice; give it once",
         ),
         (
             r#"{"name":"a","Mode":"error"}"#,
-            "m: Mode: unknown field, expected one of `name`, `bucket`, `mode`, `batch_size`, `message`, `metadata`, `request_id`",
+            "m: Mode: unknown field, expected one of `name`, `bucket`, `mode`, `index`, `start`, `stop`, `closed`, `scope`, `batch_size`, `message`, `author`, `metadata`, `request_id`",
         ),
     ] {
         assert_eq!(refused::<PutCommand>(json), expected, "{json}");
@@ -152,11 +189,11 @@ fn a_ticket_names_the_field_that_is_wrong() {
         ),
         (
             r#""as_of":true"#,
-            r#"m: as_of: invalid type: boolean `true`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}"#,
+            r#"m: as_of: invalid type: boolean `true`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
         ),
         (
             r#""as_of":1.5"#,
-            r#"m: as_of: invalid type: floating point `1.5`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}"#,
+            r#"m: as_of: invalid type: floating point `1.5`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
         ),
         (
             r#""as_of":9223372036854775808"#,
@@ -165,15 +202,15 @@ fn a_ticket_names_the_field_that_is_wrong() {
         (r#""as_of":"""#, "m: as_of: must not be empty"),
         (
             r#""as_of":{}"#,
-            r#"m: as_of: invalid length 0, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}"#,
+            r#"m: as_of: invalid length 0, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
         ),
         (
             r#""as_of":{"version":1,"tag":"x"}"#,
-            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`",
+            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`",
         ),
         (
             r#""as_of":{"branch":"x"}"#,
-            "m: as_of.branch: unknown field, expected one of `version`, `time`, `tag`, `commit`",
+            "m: as_of.branch: unknown field, expected one of `version`, `time`, `tag`, `commit`, `snapshot`",
         ),
         (
             r#""as_of":{"version":"1"}"#,
@@ -192,6 +229,63 @@ fn a_ticket_names_the_field_that_is_wrong() {
             "m: as_of.time: invalid type: integer `5`, expected a time (a string)",
         ),
         (r#""as_of":{"tag":""}"#, "m: as_of.tag: must not be empty"),
+        (
+            r#""as_of":{"snapshot":"2024-12-31"}"#,
+            "m: as_of.snapshot: must not look like a time (got `2024-12-31`); put a word before it, such as `at 2024-12-31`",
+        ),
+        (
+            r#""tail":-1"#,
+            "m: tail: invalid value: integer `-1`, expected a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            r#""tail":1,"limit":1"#,
+            "m: tail: goes with neither `limit` nor `offset`; leave it or them out",
+        ),
+        (
+            r#""tail":1,"offset":1"#,
+            "m: tail: goes with neither `limit` nor `offset`; leave it or them out",
+        ),
+        (
+            r#""allow_stale":"yes""#,
+            r#"m: allow_stale: invalid type: string "yes", expected a boolean"#,
+        ),
+        (r#""diff":{}"#, "m: diff.from: is missing; it is required"),
+        (
+            r#""diff":{"from":{"tag":5}}"#,
+            "m: diff.from.tag: invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#""diff":[1,2]"#,
+            "m: diff: invalid type: sequence, expected a JSON object",
+        ),
+        (
+            r#""diff":{"from":1,"till":2}"#,
+            "m: diff.till: unknown field, expected `from` or `to`",
+        ),
+        (
+            r#""diff":{"from":1},"as_of":2"#,
+            "m: diff: goes without `as_of`; its own `from` and `to` name the states",
+        ),
+        (
+            r#""sql":"select 1","start":1"#,
+            "m: start: does not go with `sql`; put a condition on the index column into the query's `where`",
+        ),
+        (
+            r#""sql":"select 1","stop":1"#,
+            "m: stop: does not go with `sql`; put a condition on the index column into the query's `where`",
+        ),
+        (
+            r#""sql":"select 1","closed":"both""#,
+            "m: closed: does not go with `sql`; put a condition on the index column into the query's `where`",
+        ),
+        (
+            r#""sql":"select 1","tail":1"#,
+            "m: tail: does not go with `sql`; write `order by … desc limit n` in the query",
+        ),
+        (
+            r#""sql":"select 1","diff":{"from":1}"#,
+            "m: diff: does not go with `sql`; get the rows that differ without a query",
+        ),
         (
             r#""as_of":{"commit":"xyz"}"#,
             "m: as_of.commit: must be the beginning of a commit id, 1 to 64 hexadecimal digits (got `xyz`)",
@@ -236,10 +330,10 @@ fn other_requests_name_the_field_that_is_wrong() {
 
 #[test]
 fn null_means_the_same_as_missing() {
-    let command = br#"{"name":"a","bucket":null,"mode":null,"batch_size":null,"message":null,"metadata":null,"request_id":null}"#;
+    let command = br#"{"name":"a","bucket":null,"mode":null,"index":null,"start":null,"stop":null,"closed":null,"scope":null,"batch_size":null,"message":null,"author":null,"metadata":null,"request_id":null}"#;
     let name = FrameName::parse("a").unwrap();
     assert_eq!(decode("m", command), Ok(PutCommand::new(name.clone())));
-    let ticket = br#"{"name":"a","bucket":null,"sql":null,"columns":null,"limit":null,"offset":null,"as_of":null}"#;
+    let ticket = br#"{"name":"a","bucket":null,"sql":null,"columns":null,"start":null,"stop":null,"closed":null,"limit":null,"offset":null,"tail":null,"as_of":null,"allow_stale":null,"diff":null}"#;
     assert_eq!(decode("m", ticket), Ok(GetTicket::new(name.clone())));
     let criteria = br#"{"bucket":null,"regex":null,"all_buckets":null}"#;
     assert_eq!(
@@ -390,7 +484,22 @@ fn as_of() -> impl Strategy<Value = AsOf> {
         }),
         ".+".prop_map(AsOf::Tag),
         "[0-9a-f]{1,64}".prop_map(AsOf::Commit),
+        any::<String>().prop_filter_map("not a snapshot", |text| {
+            SnapshotName::parse(&text).ok().map(AsOf::Snapshot)
+        }),
         ".+".prop_map(AsOf::Short),
+    ]
+}
+
+fn index_value() -> impl Strategy<Value = IndexValue> {
+    prop_oneof![
+        any::<String>().prop_map(IndexValue::from),
+        any::<bool>().prop_map(IndexValue::from),
+        any::<i64>().prop_map(IndexValue::from),
+        any::<u64>().prop_map(IndexValue::from),
+        any::<i32>().prop_filter_map("not finite", |number| {
+            IndexValue::from_f64(f64::from(number) / 8.0)
+        }),
     ]
 }
 
@@ -420,7 +529,11 @@ proptest! {
     #[test]
     fn any_put_command_is_read_as_it_was_written(
         name in frame_name(),
-        mode in prop_oneof![Just(PutMode::Error), Just(PutMode::Append), Just(PutMode::Replace)],
+        mode in prop_oneof![
+            Just(PutMode::Error), Just(PutMode::Append), Just(PutMode::Replace),
+            Just(PutMode::Update), Just(PutMode::Upsert),
+        ],
+        start in proptest::option::of(index_value()),
         batch_size in proptest::option::of(1_u64..),
         message in any::<Option<String>>(),
         request_id in proptest::option::of("[a-z0-9-]{1,128}"),
@@ -428,6 +541,7 @@ proptest! {
     ) {
         let command = PutCommand {
             mode,
+            start: start.filter(|_| mode == PutMode::Update),
             batch_size,
             message,
             request_id,

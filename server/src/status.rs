@@ -75,6 +75,7 @@ impl Failure {
             Self::Domain(body) => match body.kind {
                 ErrorKind::ShootsIOError
                 | ErrorKind::OutcomeUnknownError
+                | ErrorKind::NoSpaceError
                 | ErrorKind::DamagedError
                 | ErrorKind::InternalError => true,
                 ErrorKind::FileExistsError
@@ -158,7 +159,7 @@ fn code(kind: ErrorKind) -> Code {
             Code::InvalidArgument
         }
         ErrorKind::ConflictError => Code::Aborted,
-        ErrorKind::LimitError => Code::ResourceExhausted,
+        ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
         ErrorKind::UnavailableError => Code::Unavailable,
         ErrorKind::CancelledError => Code::Cancelled,
@@ -184,6 +185,7 @@ fn cpp_code(kind: ErrorKind) -> Code {
         | ErrorKind::OutcomeUnknownError
         | ErrorKind::ReadOnlyError
         | ErrorKind::LimitError
+        | ErrorKind::NoSpaceError
         | ErrorKind::DamagedError
         | ErrorKind::InternalError => Code::Unknown,
     }
@@ -318,6 +320,11 @@ mod tests {
         ),
         (
             ErrorKind::LimitError,
+            Code::ResourceExhausted,
+            Code::Unknown,
+        ),
+        (
+            ErrorKind::NoSpaceError,
             Code::ResourceExhausted,
             Code::Unknown,
         ),

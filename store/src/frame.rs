@@ -1,20 +1,31 @@
-//! A frame by its name: look at it, write it, delete it, bring it back.
+//! A frame by its name: look at it, write it, change it, go back in its history.
 
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
+use shoots_proto::action::{
+    AlterResult, CommitResult, DeleteRowsResult, LogResult, TagRecord, TagResult, UntagResult,
+};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
+use shoots_proto::{Note, TagName};
 
-use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::edit::columns::AlterColumns;
+use crate::edit::delete::{DeleteRows, RowsToDelete};
+use crate::edit::marks::{DropTag, SetTag};
+use crate::edit::restore::RestoreVersion;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
-use crate::history::LogRecord;
-use crate::log::commit::Published;
-use crate::log::plan::{CommitNote, Proposal, Wish};
+use crate::history;
+use crate::log::commit::{Published, Request};
+use crate::log::derive::Derive;
+use crate::log::plan::{Proposal, Wish};
 use crate::log::seek::Found;
 use crate::plain;
 use crate::put::{self, FrameWriter, PutOptions};
+use crate::schema::evolve::ColumnEdit;
+use crate::schema::type_name;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -22,18 +33,44 @@ use crate::snapshot::Snapshot;
 #[derive(Debug, Clone)]
 pub struct Frame {
     log: FrameLog,
+    note: Note,
+    request_id: Option<String>,
 }
 
 impl Frame {
     pub(crate) fn new(shared: Arc<Shared>, id: &FrameId) -> Self {
         let log = FrameLog::new(shared, id);
-        Self { log }
+        Self {
+            log,
+            note: Note::default(),
+            request_id: None,
+        }
     }
 
     /// The name.
     #[must_use]
     pub fn id(&self) -> &FrameId {
         self.log.frame()
+    }
+
+    pub(crate) fn frame_log(&self) -> &FrameLog {
+        &self.log
+    }
+
+    /// The same frame, with something to be noted with every change that is made through it (but for
+    /// [`put`](Self::put), whose options have a note of their own).
+    #[must_use]
+    pub fn noted(mut self, note: Note) -> Self {
+        self.note = note;
+        self
+    }
+
+    /// The same frame, with an id that makes it safe to retry the one change that is made through it: while the frame
+    /// remembers it, the change is not made again.
+    #[must_use]
+    pub fn request_id(mut self, id: Option<String>) -> Self {
+        self.request_id = id;
+        self
     }
 
     /// The frame's state: the newest at the time of the call, or an older one.
@@ -55,7 +92,7 @@ impl Frame {
 
     async fn plain_snapshot(&self, as_of: Option<&AsOf>) -> Result<Snapshot> {
         let plain = plain::find(&self.log).await?;
-        let plain = plain.ok_or_else(|| self.not_found())?;
+        let plain = plain.ok_or_else(|| self.log.not_found())?;
         if as_of.is_some() {
             let problem = "the frame is a plain file and has no versions until it is written";
             return Err(Error::invalid("as_of", problem));
@@ -75,11 +112,12 @@ impl Frame {
         }
     }
 
-    /// Starts to write rows of this schema.
+    /// Starts to write rows of this schema. A frame without rows is made by committing none.
     ///
     /// # Errors
     /// Before any row is taken: [`ErrorKind::AlreadyExists`] in mode `error`, [`ErrorKind::Schema`] for types that
-    /// cannot be stored or that are not those of the frame.
+    /// cannot be stored or that are not those of the frame, [`ErrorKind::InvalidRequest`] for an index that the rows
+    /// cannot have or that is not the frame's.
     pub async fn put(&self, schema: SchemaRef, options: PutOptions) -> Result<FrameWriter> {
         FrameWriter::start(self.log.clone(), schema, options).await
     }
@@ -90,15 +128,8 @@ impl Frame {
     /// [`ErrorKind::NotFound`] if there is no such frame.
     pub async fn delete(&self) -> Result<Published> {
         self.log.shared().check_writable()?;
-        let plain = match self.log.newest().await? {
-            Some(_) => None,
-            None => plain::find(&self.log).await?,
-        };
-        let adopt = match plain {
-            Some(plain) => Some(plain.adopt(&self.log).await?),
-            None => None,
-        };
-        self.submit(Wish::Delete { adopt }).await
+        let adopt = self.plain_rows().await?;
+        put::submit(&self.log, self.proposal(Wish::Delete { adopt })).await
     }
 
     /// Brings a deleted frame back as it was.
@@ -107,43 +138,207 @@ impl Frame {
     /// [`ErrorKind::NotFound`] if there never was such a frame, [`ErrorKind::AlreadyExists`] if it is not deleted.
     pub async fn undelete(&self) -> Result<Published> {
         self.log.shared().check_writable()?;
-        self.submit(Wish::Undelete).await
+        put::submit(&self.log, self.proposal(Wish::Undelete)).await
     }
 
-    /// What was done to the frame, newest first, so many records at most.
+    /// Deletes rows: those in a range of the index, those that fulfil a condition, or those for which both is true.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such frame, [`ErrorKind::InvalidRequest`] if nothing says which rows, or
+    /// if a range is given and the frame has no index.
+    pub async fn delete_rows(&self, rows: RowsToDelete) -> Result<DeleteRowsResult> {
+        let published = self.change(DeleteRows::new(rows)?).await?;
+        Ok(match published {
+            Some(published) => DeleteRowsResult {
+                version: Some(published.version),
+                commit: Some(published.commit),
+                rows_removed: published.rows_removed,
+            },
+            None => DeleteRowsResult {
+                version: None,
+                commit: None,
+                rows_removed: 0,
+            },
+        })
+    }
+
+    /// Adds, drops, renames and widens columns. No row is rewritten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such frame, [`ErrorKind::InvalidRequest`] naming the column that it
+    /// cannot be done to.
+    pub async fn alter(&self, edit: ColumnEdit) -> Result<AlterResult> {
+        self.change(AlterColumns(edit)).await?;
+        let snapshot = self.snapshot(None).await?;
+        let result = commit_result(&snapshot);
+        let columns = type_name::columns(&snapshot.schema());
+        Ok(AlterResult {
+            version: result.version,
+            commit: result.commit,
+            rows: result.rows,
+            columns,
+        })
+    }
+
+    /// Makes an older version the newest one. The versions between stay in the history.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such version, or if the frame was deleted in it.
+    pub async fn restore(&self, as_of: &AsOf) -> Result<CommitResult> {
+        let published = self.change(RestoreVersion(as_of.clone())).await?;
+        match published {
+            Some(published) => Ok(CommitResult {
+                version: published.version,
+                commit: published.commit,
+                rows: published.frame_rows,
+            }),
+            None => Ok(commit_result(&self.snapshot(None).await?)),
+        }
+    }
+
+    /// Names a version; none: the newest one. A version with a name is kept whatever expires.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if the name is another version's and is not to be replaced.
+    pub async fn tag(
+        &self,
+        tag: &TagName,
+        as_of: Option<&AsOf>,
+        replace: bool,
+    ) -> Result<TagResult> {
+        let change = SetTag {
+            name: tag.to_string(),
+            as_of: as_of.cloned(),
+            replace,
+        };
+        self.change(change).await?;
+        let tagged = self.snapshot(Some(&AsOf::Tag(tag.to_string()))).await?;
+        let result = commit_result(&tagged);
+        Ok(TagResult {
+            tag: tag.to_string(),
+            version: result.version,
+            commit: result.commit,
+        })
+    }
+
+    /// Takes a name back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if no version has this name.
+    pub async fn untag(&self, tag: &TagName) -> Result<UntagResult> {
+        let head = self.log.newest().await?;
+        let known = head.and_then(|head| head.entry.state.tags.get(tag.as_str()).copied());
+        let name = tag.to_string();
+        self.change(DropTag { name: name.clone() }).await?;
+        Ok(UntagResult {
+            tag: name,
+            version: known.map_or(0, |mark| mark.version),
+        })
+    }
+
+    /// The names of versions, by name.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there never was such a frame.
-    pub async fn history(&self, limit: usize) -> Result<Vec<LogRecord>> {
-        let Some(head) = self.log.newest().await? else {
-            return Err(self.not_found());
-        };
-        let mut entries = self.log.reader().walk_back(head.entry);
+    pub async fn tags(&self) -> Result<Vec<TagRecord>> {
+        let head = self.log.newest().await?;
+        let head = head.ok_or_else(|| self.log.not_found())?.entry;
         let mut records = Vec::new();
-        while records.len() < limit {
-            let Some(entry) = entries.try_next().await? else {
-                break;
-            };
-            let mut own = LogRecord::of_entry(&entry);
-            own.reverse();
-            records.extend(own);
+        for (tag, mark) in &head.state.tags {
+            let found = self.log.reader().marked(Arc::clone(&head), *mark).await?;
+            let mut versions = found.entry.versions();
+            let own = versions.find(|(version, ..)| *version == mark.version);
+            records.push(TagRecord {
+                tag: tag.clone(),
+                version: mark.version,
+                commit: own.map(|(_, id, _)| id.clone()).unwrap_or_default(),
+                published: history::time(found.entry.header.published),
+            });
         }
-        records.truncate(limit);
         Ok(records)
     }
 
-    async fn submit(&self, wish: Wish) -> Result<Published> {
-        let proposal = Proposal {
-            wish,
-            write_id: self.log.unique_id(),
-            request: None,
-            note: CommitNote::default(),
+    /// What was done to the frame, newest first: so many changes at most, and only those after `since`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there never was such a frame, or no such version.
+    pub async fn history(&self, limit: usize, since: Option<&AsOf>) -> Result<LogResult> {
+        let Some(head) = self.log.newest().await? else {
+            return Err(self.log.not_found());
         };
-        put::submit(&self.log, proposal).await
+        let after = match since {
+            Some(as_of) => self.log.seek(&head.entry, Some(as_of)).await?.version,
+            None => 0,
+        };
+        let newest = Arc::clone(&head.entry);
+        let mut entries = self.log.reader().walk_back(head.entry, limit);
+        let mut commits = Vec::new();
+        while commits.len() <= limit {
+            let Some(entry) = entries.try_next().await? else {
+                break;
+            };
+            let records = history::records(&entry, &newest.state);
+            let count = commits.len() + records.len();
+            commits.extend(records.into_iter().filter(|record| record.version > after));
+            if commits.len() < count {
+                break;
+            }
+        }
+        let more = commits.len() > limit;
+        commits.truncate(limit);
+        Ok(LogResult { commits, more })
     }
 
-    fn not_found(&self) -> Error {
-        let (what, name) = ("frame", self.id().to_string());
-        Cause::NotFound { what, name }.into()
+    /// Publishes a change that is worked out from the newest state.
+    pub(crate) async fn change(&self, change: impl Derive + 'static) -> Result<Option<Published>> {
+        self.log.shared().check_writable()?;
+        self.adopt().await?;
+        let wish = Wish::Derived(Arc::new(change));
+        put::try_submit(&self.log, self.proposal(wish)).await
+    }
+
+    /// Gives a plain file a log, so that it can be changed.
+    async fn adopt(&self) -> Result<()> {
+        let Some(rows) = self.plain_rows().await? else {
+            return Ok(());
+        };
+        let adoption = Proposal {
+            wish: Wish::Adopt(rows),
+            write_id: self.log.unique_id(),
+            request: None,
+            note: Note::default(),
+        };
+        put::try_submit(&self.log, adoption).await?;
+        Ok(())
+    }
+
+    /// The rows of a plain file, copied into segments, if the frame is one that was never written.
+    async fn plain_rows(&self) -> Result<Option<crate::log::plan::Rows>> {
+        let plain = match self.log.newest().await? {
+            Some(_) => None,
+            None => plain::find(&self.log).await?,
+        };
+        match plain {
+            Some(plain) => plain.adopt(&self.log).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn proposal(&self, wish: Wish) -> Proposal {
+        Proposal {
+            wish,
+            write_id: self.log.unique_id(),
+            request: self.request_id.as_deref().map(Request::key),
+            note: self.note.clone(),
+        }
+    }
+}
+
+/// A version as the result of a change.
+pub(crate) fn commit_result(snapshot: &Snapshot) -> CommitResult {
+    CommitResult {
+        version: snapshot.version().unwrap_or_default(),
+        commit: snapshot.commit().unwrap_or_default(),
+        rows: snapshot.rows(),
     }
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
 use object_store::path::Path;
+use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
 use crate::log::commit::{Published, SegmentRecord};
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
+use crate::log::seek::Found;
 use crate::objects::Objects;
 use crate::schema;
 use crate::segment::ObjectReader;
@@ -149,6 +152,45 @@ impl FrameLog {
             .schemas
             .insert(hash.to_owned(), Arc::clone(&schema));
         Ok(named(schema))
+    }
+
+    /// A schema of the frame, whose object is durable when this returns.
+    pub(crate) async fn keep_schema(&self, schema: SchemaRef) -> Result<NamedSchema> {
+        let file = schema::encode(&schema)?;
+        let named = NamedSchema {
+            hash: file.hash.into(),
+            schema,
+        };
+        let path = self.paths().schema(&named.hash);
+        self.objects().create_immutable(&path, file.bytes).await?;
+        let cached = Arc::clone(&named.schema);
+        self.shared.schemas.insert(named.hash.to_string(), cached);
+        Ok(named)
+    }
+
+    /// The newest entry of a frame that must exist and not be deleted.
+    pub(crate) fn live<'a>(&self, before: Option<&'a Entry>) -> Result<&'a Entry> {
+        let live = before.filter(|entry| !entry.state.deleted);
+        live.ok_or_else(|| self.not_found())
+    }
+
+    /// The newest entry of a frame that must have been.
+    pub(crate) fn known<'a>(&self, before: Option<&'a Entry>) -> Result<&'a Entry> {
+        before.ok_or_else(|| self.not_found())
+    }
+
+    pub(crate) fn not_found(&self) -> Error {
+        let (what, name) = ("frame", self.frame().to_string());
+        Cause::NotFound { what, name }.into()
+    }
+
+    /// The version that `as_of` means, given the newest entry; none: the newest one.
+    pub(crate) async fn seek(&self, head: &Entry, as_of: Option<&AsOf>) -> Result<Found> {
+        let head = Arc::new(head.clone());
+        match as_of {
+            None => Ok(Found::newest(head)),
+            Some(as_of) => self.reader.seek(head, as_of).await,
+        }
     }
 
     /// Publishes a change and waits until it is durable; `None` if there was nothing to change.

@@ -1,50 +1,44 @@
 //! What was done to a frame, in a form for readers.
 
-use serde_json::{Map, Value};
+use shoots_proto::Time;
+use shoots_proto::action::CommitRecord;
 
+use crate::log::commit::State;
 use crate::log::entry::Entry;
 use crate::time::Timestamp;
 
-/// One change of a frame.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogRecord {
-    /// The version it got in this store.
-    pub version: u64,
-    /// Its commit's id, the same in every store: 64 hexadecimal digits.
-    pub commit: String,
-    /// The ids of the commits that it follows.
-    pub parents: Vec<String>,
-    /// When this store published it.
-    pub published: Timestamp,
-    /// When it was made: a hybrid logical time, later than its parents'.
-    pub time: Timestamp,
-    /// `create`, `adopt`, `append`, `replace`, `delete` or `undelete`.
-    pub operation: &'static str,
-    /// Rows that it added.
-    pub rows_added: u64,
-    /// Who made it.
-    pub author: Option<String>,
-    /// What it is about.
-    pub message: Option<String>,
-    /// What else was kept with it.
-    pub metadata: Option<Map<String, Value>>,
+/// A point in time as readers see it.
+pub(crate) fn time(time: Timestamp) -> Time {
+    Time(chrono::DateTime::from_timestamp_nanos(time.nanoseconds()))
 }
 
-impl LogRecord {
-    /// The changes that an entry published, oldest first.
-    pub(crate) fn of_entry(entry: &Entry) -> Vec<Self> {
-        let record = |(version, id, commit): (u64, &String, &crate::log::commit::Commit)| Self {
+/// The changes that an entry published, newest first. `newest` is the state that knows the tags.
+pub(crate) fn records(entry: &Entry, newest: &State) -> Vec<CommitRecord> {
+    let mut records: Vec<CommitRecord> = entry
+        .versions()
+        .map(|(version, id, commit)| CommitRecord {
             version,
             commit: id.clone(),
             parents: commit.parents.clone(),
-            published: entry.header.published,
-            time: commit.time,
-            operation: commit.operation.name(),
+            published: time(entry.header.published),
+            time: time(commit.time),
+            operation: commit.operation.name().to_owned(),
+            rows: entry.totals_at(version).map_or(0, |totals| totals.rows),
             rows_added: commit.added.iter().map(|segment| segment.rows).sum(),
+            rows_removed: commit.rows_removed,
             author: commit.author.clone(),
             message: commit.message.clone(),
             metadata: commit.metadata.clone(),
-        };
-        entry.versions().map(record).collect()
-    }
+            tags: tags_of(newest, version),
+        })
+        .collect();
+    records.reverse();
+    records
+}
+
+/// The tags of a version.
+pub(crate) fn tags_of(newest: &State, version: u64) -> Vec<String> {
+    let tags = newest.tags.iter();
+    let own = tags.filter(|(_, mark)| mark.version == version);
+    own.map(|(name, _)| name.clone()).collect()
 }

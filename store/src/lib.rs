@@ -33,6 +33,7 @@
 mod budget;
 mod builder;
 mod disk;
+mod edit;
 mod environment;
 mod error;
 mod frame;
@@ -61,6 +62,8 @@ pub use history::LogRecord;
 pub use log::commit::Published;
 pub use objects::Requests;
 pub use put::{FrameWriter, PutOptions};
+pub use edit::delete::{Condition, RowsToDelete};
+pub use schema::evolve::{ColumnEdit, NewColumn};
 pub use schema::pandas;
 pub use segment::Limits as SegmentLimits;
 pub use index::Closed;

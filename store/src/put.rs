@@ -5,30 +5,39 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use serde_json::{Map, Value};
-use shoots_proto::put::PutMode;
+use serde_json::Value;
+use shoots_proto::{Note, PutMode, UpdateScope};
 
+use crate::edit::replace::{ReplaceRows, Replaced};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
+use crate::index::{Closed, Index, Span};
 use crate::layout;
 use crate::log::commit::{Published, Request, SegmentRecord};
-use crate::log::plan::{CommitNote, NamedSchema, Proposal, PutWish, Rows, Wish};
+use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
 use crate::plain::{self, PlainFile};
-use crate::schema;
-use crate::schema::Conform;
-use crate::sink::SegmentSink;
+use crate::schema::{self, Conform, identity};
+use crate::sink::{Order, SegmentSink};
 
 /// How a frame is written, and what is noted with the commit.
 #[derive(Debug, Clone, Default)]
 pub struct PutOptions {
     /// What happens to the rows that the frame has; the default refuses if there is such a frame.
     pub mode: PutMode,
-    /// Who writes.
-    pub author: Option<String>,
-    /// What this change is about.
-    pub message: Option<String>,
-    /// Anything else to keep with the commit.
-    pub metadata: Option<Map<String, Value>>,
+    /// Columns that the frame's rows are kept sorted by, if this put creates or replaces the frame. For a frame that
+    /// there is already: its own, or nothing.
+    pub index: Vec<String>,
+    /// Mode `update`: rows from here on are replaced; none, and no `stop`: those in the range that the data covers,
+    /// both ends included.
+    pub start: Option<Value>,
+    /// Mode `update`: rows up to here are replaced.
+    pub stop: Option<Value>,
+    /// Mode `update` with `start` or `stop`: whether rows that lie exactly there are replaced.
+    pub closed: Closed,
+    /// Mode `update`: whether all rows in the range are replaced, or only those with keys that the data has.
+    pub scope: UpdateScope,
+    /// What is kept with the commit.
+    pub note: Note,
     /// Makes a retry safe: while the frame remembers a put with the same id (it remembers the last 128 that had
     /// one), a second one changes nothing and is answered with the version of the first.
     pub request_id: Option<String>,
@@ -42,6 +51,13 @@ impl PutOptions {
             mode,
             ..Self::default()
         }
+    }
+
+    /// The same with an index.
+    #[must_use]
+    pub fn index<I: IntoIterator<Item: Into<String>>>(mut self, columns: I) -> Self {
+        self.index = columns.into_iter().map(Into::into).collect();
+        self
     }
 }
 
@@ -70,7 +86,16 @@ struct Writing {
     /// The frame does not exist so far, so its bucket may not either.
     creates: bool,
     plain: Option<PlainFile>,
+    index: Vec<String>,
+    /// Mode `update` with a given range: what that is.
+    span: Option<Span>,
     sink: SegmentSink,
+}
+
+/// The frame that a put finds.
+struct Present {
+    schema: NamedSchema,
+    index: Vec<String>,
 }
 
 impl FrameWriter {
@@ -81,6 +106,7 @@ impl FrameWriter {
     ) -> Result<Self> {
         log.shared().check_writable()?;
         schema::check(&schema)?;
+        let schema = identity::public(&schema);
         let head = log.newest().await?.map(|head| head.entry);
         let key = options.request_id.as_deref().map(Request::key);
         let remembered = head.as_ref().zip(key.as_ref());
@@ -97,13 +123,17 @@ impl FrameWriter {
             None => plain::find(&log).await?,
         };
         let present = match (&head, &plain) {
-            (Some(entry), _) if !entry.state.deleted => {
-                Some(log.schema(&entry.state.schema).await?)
-            }
-            (None, Some(plain)) => Some(named(plain.schema.clone())?.0),
+            (Some(entry), _) if !entry.state.deleted => Some(Present {
+                schema: log.schema(&entry.state.schema).await?,
+                index: entry.state.index.clone(),
+            }),
+            (None, Some(plain)) => Some(Present {
+                schema: named(plain.schema.clone())?.0,
+                index: Vec::new(),
+            }),
             _ => None,
         };
-        let writing = Writing::new(&log, schema, options.mode, present, plain)?;
+        let writing = Writing::new(&log, schema, &options, present, plain)?;
         let state = State::Writing(Box::new(writing));
         Ok(Self {
             log,
@@ -115,8 +145,9 @@ impl FrameWriter {
     /// Takes rows. They are cast to the frame's types where that loses nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema), naming every column that does not fit. After an error the
-    /// put cannot be committed.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema), naming every column that does not fit;
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for null or NaN in a column of the index.
+    /// After an error the put cannot be committed.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         match &mut self.state {
             State::Repeated(_) => Ok(()),
@@ -136,7 +167,7 @@ impl FrameWriter {
             options,
             state,
         } = self;
-        let writing = match state {
+        let mut writing = match state {
             State::Repeated(published) => return Ok(published),
             State::Writing(writing) => *writing,
         };
@@ -144,24 +175,33 @@ impl FrameWriter {
             Some(plain) => Some(plain.adopt(&log).await?),
             None => None,
         };
+        let index = std::mem::take(&mut writing.index);
+        let span = writing.span.take();
         let rows = writing.finish(&log).await?;
-        let wish = Wish::Put(Box::new(PutWish {
-            mode: options.mode,
-            index: Vec::new(),
-            rows,
-            adopt,
-        }));
-        let note = CommitNote {
-            author: options.author,
-            message: options.message,
-            metadata: options.metadata,
+        let wish = match options.mode {
+            PutMode::Error | PutMode::Append | PutMode::Replace => Wish::Put(Box::new(PutWish {
+                mode: options.mode,
+                index,
+                rows,
+                adopt,
+            })),
+            PutMode::Update | PutMode::Upsert => {
+                check_within(span.as_ref(), &rows.segments)?;
+                let replaced = match (options.mode, options.scope) {
+                    (PutMode::Upsert, _) => Replaced::Upsert,
+                    (_, UpdateScope::Keys) => Replaced::Keys,
+                    (_, UpdateScope::Range) => Replaced::Range(span),
+                };
+                let change = ReplaceRows::new(replaced, rows.segments, rows.schema, index);
+                Wish::Derived(Arc::new(change))
+            }
         };
         let write_id = log.unique_id();
         let proposal = Proposal {
             wish,
             write_id,
             request: options.request_id.as_deref().map(Request::key),
-            note,
+            note: options.note,
         };
         submit(&log, proposal).await
     }
@@ -172,38 +212,47 @@ impl Writing {
     fn new(
         log: &FrameLog,
         schema: SchemaRef,
-        mode: PutMode,
-        present: Option<NamedSchema>,
+        options: &PutOptions,
+        present: Option<Present>,
         plain: Option<PlainFile>,
     ) -> Result<Self> {
+        let mode = options.mode;
         let creates = present.is_none();
         if mode == PutMode::Error && !creates {
             let (what, name) = ("frame", log.frame().to_string());
             return Err(Cause::AlreadyExists { what, name }.into());
         }
-        let conform = match &present {
-            Some(present) if mode == PutMode::Append => Some(Conform::plan(
-                &log.frame().to_string(),
-                &schema,
-                &present.schema,
-            )?),
+        let index = index(log, options, present.as_ref())?;
+        let frame = log.frame().to_string();
+        let conform = match (&present, mode) {
+            (Some(present), PutMode::Append | PutMode::Update) => {
+                Some(Conform::plan(&frame, &schema, &present.schema.schema)?)
+            }
+            (Some(present), PutMode::Upsert) => {
+                Some(Conform::plan_some(&frame, &schema, &present.schema.schema)?)
+            }
             _ => None,
         };
         let target = conform.as_ref().map_or(schema, Conform::frame_schema);
         let (schema, bytes) = match present {
-            Some(present) if *present.schema == *target && plain.is_none() => (present, None),
+            Some(present) if *present.schema.schema == *target && plain.is_none() => {
+                (present.schema, None)
+            }
             _ => {
                 let (schema, bytes) = named(target)?;
                 (schema, Some(bytes))
             }
         };
-        let sink = SegmentSink::new(log.clone(), Arc::clone(&schema.schema))?;
+        let (order, span) = order(&schema.schema, &index, options)?;
+        let sink = SegmentSink::new(log.clone(), Arc::clone(&schema.schema), order)?;
         Ok(Self {
             conform,
             schema,
             new_schema: bytes,
             creates,
             plain,
+            index,
+            span,
             sink,
         })
     }
@@ -234,6 +283,73 @@ impl Writing {
     }
 }
 
+/// The index that the frame has after the put.
+fn index(log: &FrameLog, options: &PutOptions, present: Option<&Present>) -> Result<Vec<String>> {
+    let frame = log.frame();
+    let mode = options.mode;
+    let changes = matches!(mode, PutMode::Update | PutMode::Upsert);
+    let keeps = mode == PutMode::Append || changes;
+    let index = match present.filter(|_| keeps) {
+        Some(present) if !options.index.is_empty() && options.index != present.index => {
+            let own = match present.index.as_slice() {
+                [] => "has no index".to_owned(),
+                own => format!("has the index {}", own.join(", ")),
+            };
+            let problem = format!("frame {frame} {own}; only mode `replace` can change that");
+            return Err(Error::invalid("index", problem));
+        }
+        Some(present) => present.index.clone(),
+        None => options.index.clone(),
+    };
+    if !changes || !index.is_empty() {
+        return Ok(index);
+    }
+    let problem = match present {
+        Some(_) => format!(
+            "`{mode}` needs an index, and frame {frame} has none: put it once in mode `replace` with `index`"
+        ),
+        None => format!("`{mode}` needs an index, and there is no frame {frame}: give `index`"),
+    };
+    Err(Error::invalid("mode", problem))
+}
+
+/// How the rows are ordered, and the range that an update gives.
+fn order(
+    schema: &SchemaRef,
+    index: &[String],
+    options: &PutOptions,
+) -> Result<(Option<Order>, Option<Span>)> {
+    if index.is_empty() {
+        return Ok((None, None));
+    }
+    let index = Index::new(schema, index)?;
+    let span = match (&options.start, &options.stop) {
+        (None, None) => None,
+        (start, stop) => {
+            let column = schema.field(index.columns()[0]);
+            Some(Span::parse(column, start.as_ref(), stop.as_ref(), options.closed)?)
+        }
+    };
+    let order = Order {
+        index: Arc::new(index),
+        unique: options.mode == PutMode::Upsert,
+    };
+    Ok((Some(order), span))
+}
+
+/// Rows of an update must lie in the range that it gives.
+fn check_within(span: Option<&Span>, segments: &[SegmentRecord]) -> Result<()> {
+    let Some(span) = span else {
+        return Ok(());
+    };
+    let mut ranges = segments.iter().filter_map(|segment| segment.range.as_ref());
+    if ranges.any(|range| !span.covers(range)) {
+        let problem = "some of the rows lie outside of `start` to `stop`: they would be kept next to older ones";
+        return Err(Error::invalid("start", problem));
+    }
+    Ok(())
+}
+
 async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
     let Some(bucket) = log.frame().bucket.as_ref().filter(|_| wanted) else {
         return Ok(());
@@ -246,9 +362,16 @@ async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
 
 /// Publishes a change of a frame, and looks after its bucket if the frame began with it.
 pub(crate) async fn submit(log: &FrameLog, proposal: Proposal) -> Result<Published> {
-    let published = log.submit(proposal).await?;
-    let mut published = published.ok_or_else(|| Error::from(Cause::NothingToChange))?;
-    if std::mem::take(&mut published.began) {
+    let published = try_submit(log, proposal).await?;
+    published.ok_or_else(|| Cause::NothingToChange.into())
+}
+
+/// The same for a change that may turn out to change nothing.
+pub(crate) async fn try_submit(log: &FrameLog, proposal: Proposal) -> Result<Option<Published>> {
+    let mut published = log.submit(proposal).await?;
+    if let Some(published) = &mut published
+        && std::mem::take(&mut published.began)
+    {
         keep_bucket(log).await;
     }
     Ok(published)

@@ -213,6 +213,10 @@ impl Snapshot {
         }
     }
 
+    pub(crate) fn totals(&self) -> Totals {
+        self.size
+    }
+
     /// The entry and the commit of this version; a plain file has none.
     pub(crate) fn place(&self) -> Option<(&Arc<Entry>, &Commit)> {
         self.state().map(|state| (&state.entry, &state.commit.1))

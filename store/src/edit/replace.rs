@@ -35,13 +35,13 @@ pub(crate) enum Replaced {
 /// Rows that take the place of others.
 #[derive(Debug)]
 pub(crate) struct ReplaceRows {
-    pub(crate) replaced: Replaced,
+    replaced: Replaced,
     /// In the order in which they were given.
-    pub(crate) added: Vec<SegmentRecord>,
+    added: Vec<SegmentRecord>,
     /// The schema that they were written with: that of the frame, or some of its columns and new ones.
-    pub(crate) schema: NamedSchema,
-    pub(crate) index: Vec<String>,
-    pub(crate) found: Found,
+    schema: NamedSchema,
+    index: Vec<String>,
+    found: Found,
 }
 
 #[async_trait]
@@ -55,9 +55,14 @@ impl Derive for ReplaceRows {
             return Err(changed(log));
         }
         let present = log.schema(&entry.state.schema).await?;
-        let target = evolve::with_columns_of(&present.schema, &self.schema.schema);
+        let version = entry.last_version() + 1;
+        let target = evolve::with_columns_of(&present.schema, &self.schema.schema, version);
         let target = target.ok_or_else(|| changed(log))?;
-        let target = log.keep_schema(target).await?;
+        let target = if *target == *present.schema {
+            present
+        } else {
+            log.keep_schema(target).await?
+        };
         let list = entry.list_through(entry.last_version());
         let hiding = Hiding::of(log.checkpoints().segments(list).await?);
         let complete = evolve::has_all_columns(&self.schema.schema, &target.schema);
@@ -71,6 +76,21 @@ impl Derive for ReplaceRows {
 }
 
 impl ReplaceRows {
+    pub(crate) fn new(
+        replaced: Replaced,
+        added: Vec<SegmentRecord>,
+        schema: NamedSchema,
+        index: Vec<String>,
+    ) -> Self {
+        Self {
+            replaced,
+            added,
+            schema,
+            index,
+            found: Found::default(),
+        }
+    }
+
     fn operation(&self) -> Operation {
         match self.replaced {
             Replaced::Range(_) | Replaced::Keys => Operation::Update,

@@ -201,7 +201,7 @@ pub(crate) struct State {
     /// Versions with a name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, Mark>,
-    /// Versions that snapshots of many frames hold on to, by the snapshot's id.
+    /// Versions that snapshots of many frames hold on to, by the snapshot's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) pins: BTreeMap<String, Mark>,
     #[serde(default, skip_serializing_if = "Retained::is_all")]
@@ -313,6 +313,7 @@ impl State {
             rows: request.rows,
             bytes: request.bytes,
             rows_removed: request.rows_removed,
+            frame_rows: request.frame_rows,
             began: false,
         })
     }
@@ -359,6 +360,8 @@ pub struct Published {
     pub bytes: u64,
     /// Rows that were there before and are not after it, unless it took the place of all rows.
     pub rows_removed: u64,
+    /// Rows that the frame has after it.
+    pub frame_rows: u64,
     /// Whether there was no such frame before; settled, and reset, by `put::submit`.
     pub(crate) began: bool,
 }
@@ -375,6 +378,8 @@ pub(crate) struct Request {
     pub(crate) bytes: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows_removed: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) frame_rows: u64,
 }
 
 impl Request {

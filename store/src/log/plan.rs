@@ -10,8 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use serde_json::{Map, Value};
-use shoots_proto::put::PutMode;
+use shoots_proto::{Note, PutMode};
 
 use super::change::{Change, mentions};
 use super::commit::{
@@ -36,15 +35,8 @@ pub(crate) struct Proposal {
     pub(crate) write_id: String,
     /// [`Request::key`] of the caller's request id.
     pub(crate) request: Option<String>,
-    pub(crate) note: CommitNote,
-}
-
-/// What people say about a change.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CommitNote {
-    pub(crate) author: Option<String>,
-    pub(crate) message: Option<String>,
-    pub(crate) metadata: Option<Map<String, Value>>,
+    /// What people say about it.
+    pub(crate) note: Note,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +47,8 @@ pub(crate) enum Wish {
         adopt: Option<Rows>,
     },
     Undelete,
+    /// A frame that was only a plain file gets a log, and these rows.
+    Adopt(Rows),
     /// A change that is worked out from the newest state.
     Derived(Arc<dyn Derive>),
 }
@@ -185,6 +179,10 @@ impl<'a> Draft<'a> {
                 Some(_) => return Err(self.exists_already()),
                 None => return Err(self.not_found()),
             },
+            Wish::Adopt(rows) => match self.adopt(proposal, Some(rows))? {
+                Some(published) => published,
+                None => return Ok(None),
+            },
             Wish::Derived(_) => match step.transpose()?.flatten() {
                 Some(step) => self.commit(proposal, step)?,
                 None => return Ok(None),
@@ -221,6 +219,7 @@ impl<'a> Draft<'a> {
             rows: published.rows,
             bytes: published.bytes,
             rows_removed: published.rows_removed,
+            frame_rows: published.frame_rows,
         });
         if state.requests.len() > REMEMBERED_REQUESTS {
             state.requests.pop_front();
@@ -228,18 +227,17 @@ impl<'a> Draft<'a> {
     }
 
     /// A frame that was only a plain file so far becomes one with a history, whose first version is the file.
-    fn adopt(&mut self, proposal: &Proposal, rows: Option<&Rows>) -> Result<()> {
+    fn adopt(&mut self, proposal: &Proposal, rows: Option<&Rows>) -> Result<Option<Published>> {
         let Some(rows) = rows.filter(|_| self.state.is_none()) else {
-            return Ok(());
+            return Ok(None);
         };
         let adoption = Proposal {
-            note: CommitNote::default(),
+            note: Note::default(),
             ..proposal.clone()
         };
         let (schema, segments) = (rows.schema.clone(), rows.segments.clone());
         let step = self.rows_step(Operation::Adopt, schema, Vec::new(), segments);
-        self.commit(&adoption, step)?;
-        Ok(())
+        self.commit(&adoption, step).map(Some)
     }
 
     /// The schema of the frame when rows are appended that were fitted to an earlier state of it.
@@ -329,6 +327,7 @@ impl<'a> Draft<'a> {
             rows: added.clone().map(|segment| segment.rows).sum(),
             bytes: added.map(|segment| segment.bytes).sum(),
             rows_removed: commit.rows_removed,
+            frame_rows: step.totals.rows,
             began: !self.exists() && !step.operation.keeps_deleted(),
         };
         self.schemas

@@ -41,6 +41,7 @@ impl LogReader {
             AsOf::Time(time) => self.seek_time(head, (*time).into()).await,
             AsOf::Tag(tag) => self.seek_tag(head, tag).await,
             AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
+            AsOf::Snapshot(name) => self.seek_pin(head, name.as_str()).await,
             AsOf::Short(text) if head.state.tags.contains_key(text) => {
                 self.seek_tag(head, text).await
             }
@@ -137,6 +138,14 @@ impl LogReader {
         self.marked(head, mark).await
     }
 
+    async fn seek_pin(&self, head: Arc<Entry>, snapshot: &str) -> Result<Found> {
+        let Some(mark) = head.state.pins.get(snapshot).copied() else {
+            let name = format!("`{snapshot}` with frame {}", self.frame);
+            return Err(Cause::NotFound { what: "snapshot", name }.into());
+        };
+        self.marked(head, mark).await
+    }
+
     /// The version that a mark stands for.
     pub(crate) async fn marked(&self, head: Arc<Entry>, mark: Mark) -> Result<Found> {
         let version = mark.version;
@@ -158,7 +167,7 @@ impl LogReader {
         let marked = state.marks().filter(|mark| mark.sequence < state.retained.first_entry);
         let marked: BTreeSet<u64> = marked.map(|mark| mark.sequence).collect();
         let marked = stream::iter(marked).then(|sequence| self.kept(sequence));
-        let mut entries = self.walk_back(head).chain(marked).boxed();
+        let mut entries = self.walk_back(head, usize::MAX).chain(marked).boxed();
         while let Some(entry) = entries.try_next().await? {
             for (version, id, _) in entry
                 .versions()
@@ -179,16 +188,17 @@ impl LogReader {
         }
     }
 
-    /// The entries from the newest to the oldest that is still kept.
+    /// The entries from the newest to the oldest that is still kept. Of so many that are wanted, few more are read.
     pub(crate) fn walk_back(
         &self,
         head: Arc<Entry>,
+        wanted: usize,
     ) -> impl futures::Stream<Item = Result<Arc<Entry>>> + Unpin + '_ {
         let first = head.state.retained.first_entry.max(1);
         let older = (first..head.header.sequence).rev();
         let older = stream::iter(older)
             .map(|sequence| self.entry(sequence))
-            .buffered(PARALLEL_READS)
+            .buffered(wanted.clamp(1, PARALLEL_READS))
             .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))
             .try_filter_map(|entry| std::future::ready(Ok(entry)));
         stream::once(std::future::ready(Ok(head)))

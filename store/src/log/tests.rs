@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
 use object_store::path::Path;
-use shoots_proto::put::PutMode;
+use shoots_proto::{Note, PutMode};
 
 use super::change::Change;
 use super::commit::{Mark, Operation, Own, REMEMBERED_REQUESTS, Request, SegmentRecord, Totals};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
-use super::plan::{CommitNote, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::plan::{MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
 use crate::error::ErrorKind;
 use crate::time::Timestamp;
 
@@ -49,7 +49,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         })),
         write_id: format!("{:032x}", number + 0xabc),
         request: Some(Request::key(&format!("request {number}"))),
-        note: CommitNote {
+        note: Note {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),
             metadata: serde_json::json!({ "run": number }).as_object().cloned(),

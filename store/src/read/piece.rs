@@ -139,7 +139,7 @@ impl Piece {
     }
 
     /// Leaves only rows within a range of `column`, by which the file is sorted.
-    async fn narrow_to(&mut self, span: &Span, column: &arrow_schema::Field) -> Result<()> {
+    pub(crate) async fn narrow_to(&mut self, span: &Span, column: &arrow_schema::Field) -> Result<()> {
         let same = |field: &Arc<arrow_schema::Field>| identity(field) == identity(column);
         let Some(place) = self.written.fields().iter().position(same) else {
             return Ok(());

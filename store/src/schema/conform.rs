@@ -92,6 +92,22 @@ impl Conform {
         })
     }
 
+    /// The same for rows that may have only some of the frame's columns, and others that the frame has not.
+    pub(crate) fn plan_some(frame: &str, incoming: &Schema, schema: &SchemaRef) -> Result<Self> {
+        let given = |field: &&FieldRef| incoming.index_of(field.name()).is_ok();
+        let known = schema.fields().iter().filter(given).cloned();
+        let new = incoming.fields().iter();
+        let new = new.filter(|field| schema.index_of(field.name()).is_err());
+        let fields: Vec<FieldRef> = known.chain(new.cloned()).collect();
+        let some = Schema::new_with_metadata(fields, schema.metadata().clone());
+        let some = if some == **schema {
+            Arc::clone(schema)
+        } else {
+            Arc::new(some)
+        };
+        Self::plan(frame, incoming, &some)
+    }
+
     /// The frame's schema once the rows are in: its own, with the nullability of both.
     pub(crate) fn frame_schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)

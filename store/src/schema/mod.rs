@@ -6,11 +6,13 @@
 //! metadata that pandas attaches to a schema honest when columns are left out.
 
 mod conform;
+pub(crate) mod evolve;
 mod file;
 pub(crate) mod identity;
 pub(crate) mod nested;
 pub mod pandas;
 mod supported;
+pub(crate) mod type_name;
 
 pub(crate) use conform::Conform;
 pub(crate) use file::{decode, encode};

@@ -1,0 +1,332 @@
+//! What the requests of actions refuse, and in which words: every error names its field and says
+//! what to do.
+
+use std::fmt::Debug;
+
+use serde::de::DeserializeOwned;
+use shoots_proto::action::{
+    AlterRequest, CompactRequest, CopyRequest, DeleteRequest, DeleteRowsRequest, DescribeRequest,
+    DiffRequest, DropSnapshotRequest, ExpireRequest, FilesRequest, ForgetRequest, FrameDescription,
+    LogRequest, PurgeRequest, RenameRequest, RestoreRequest, Retention, RetentionRequest,
+    SnapshotRequest, SnapshotsRequest, SweepRequest, TagRequest, TagsRequest, UndeleteRequest,
+    UntagRequest, UsageRequest, VerifyRequest,
+};
+use shoots_proto::{AsOf, FrameId, FrameName, decode};
+
+fn refused<T: DeserializeOwned + Debug>(json: &str) -> String {
+    match decode::<T>("m", json.as_bytes()) {
+        Err(error) => error.to_string(),
+        Ok(read) => format!("was read as {read:?}"),
+    }
+}
+
+fn refuses<T: DeserializeOwned + Debug>(cases: &[(&str, &str)]) {
+    for (json, expected) in cases {
+        assert_eq!(refused::<T>(json), *expected, "{json}");
+    }
+}
+
+#[test]
+fn histories_tags_and_snapshots_name_the_field_that_is_wrong() {
+    refuses::<LogRequest>(&[
+        (
+            r#"{"name":"a","limit":0}"#,
+            "m: limit: must be at least 1 (got 0)",
+        ),
+        (
+            r#"{"name":"a","since":{"time":"noon"}}"#,
+            "m: since.time: is not a time (got `noon`); write it like `2024-01-31T09:30:00.123456789Z` or `2024-01-31`",
+        ),
+    ]);
+    refuses::<DiffRequest>(&[(r#"{"name":"a"}"#, "m: from: is missing; it is required")]);
+    refuses::<RestoreRequest>(&[
+        (r#"{"name":"a"}"#, "m: as_of: is missing; it is required"),
+        (
+            r#"{"name":"a","as_of":1,"request_id":""}"#,
+            "m: request_id: must be 1 to 128 bytes long (got 0)",
+        ),
+        (
+            r#"{"name":"a","as_of":1,"metadata":[]}"#,
+            "m: metadata: invalid type: sequence, expected a map",
+        ),
+    ]);
+    refuses::<TagRequest>(&[
+        (r#"{"name":"a"}"#, "m: tag: is missing; it is required"),
+        (
+            r#"{"name":"a","tag":5}"#,
+            "m: tag: invalid type: integer `5`, expected the name of a tag (a string)",
+        ),
+        (
+            r#"{"name":"a","tag":"cafe"}"#,
+            "m: tag: must not look like a commit id (4 to 64 hexadecimal digits) (got `cafe`); put a word before it, such as `at cafe`",
+        ),
+        (
+            r#"{"name":"a","tag":"x","replace":1}"#,
+            "m: replace: invalid type: integer `1`, expected a boolean",
+        ),
+    ]);
+    refuses::<SnapshotRequest>(&[
+        (
+            r#"{"snapshot":"x"}"#,
+            "m: frames: names nothing, nor does `buckets`; name at least one frame or bucket",
+        ),
+        (
+            r#"{"snapshot":"x","frames":[],"buckets":[]}"#,
+            "m: frames: names nothing, nor does `buckets`; name at least one frame or bucket",
+        ),
+        (
+            r#"{"snapshot":"x","frames":["a"]}"#,
+            "m: frames[0]: invalid type: string \"a\", expected a JSON object",
+        ),
+        (
+            r#"{"snapshot":"x","frames":[["a",null]]}"#,
+            "m: frames[0]: invalid type: sequence, expected a JSON object",
+        ),
+        (
+            r#"{"snapshot":"x","frames":[{"name":"a"},{"name":"a/b"}]}"#,
+            "m: frames[1].name: must not contain `/` (got `a/b`)",
+        ),
+        (
+            r#"{"snapshot":"x","frames":[{"name":"a","version":1}]}"#,
+            "m: frames[0].version: unknown field, expected `name` or `bucket`",
+        ),
+        (
+            r#"{"snapshot":"x","buckets":[""]}"#,
+            "m: buckets[0]: must not be empty; give it at least one character",
+        ),
+        (
+            r#"{"snapshot":"","buckets":[null]}"#,
+            "m: snapshot: must not be empty; give it at least one character",
+        ),
+    ]);
+}
+
+#[test]
+fn a_new_name_has_to_be_another() {
+    let same = "m: new_name: must name another frame, together with `new_bucket`; both together are where the frame is";
+    let cases = [
+        (r#"{"name":"a"}"#, same),
+        (r#"{"name":"a","new_name":"a"}"#, same),
+        (r#"{"name":"a","new_bucket":null}"#, same),
+        (r#"{"name":"a","bucket":"x","new_bucket":"x"}"#, same),
+        (
+            r#"{"name":"a","new_name":"."}"#,
+            "m: new_name: must not be `.`, which means a folder to file systems",
+        ),
+        (
+            r#"{"name":"a","new_bucket":5}"#,
+            "m: new_bucket: invalid type: integer `5`, expected the name of a bucket (a string)",
+        ),
+    ];
+    refuses::<RenameRequest>(&cases);
+    refuses::<CopyRequest>(&cases);
+}
+
+#[test]
+fn changes_of_columns_and_rows_name_the_field_that_is_wrong() {
+    let clash = "m: drop: lists a column that `rename` or `widen` changes; do one of the two";
+    refuses::<AlterRequest>(&[
+        (
+            r#"{"name":"a"}"#,
+            "m: add: says nothing, nor do `drop`, `rename` and `widen`; give at least one change",
+        ),
+        (
+            r#"{"name":"a","add":[],"drop":[],"rename":{},"widen":{}}"#,
+            "m: add: says nothing, nor do `drop`, `rename` and `widen`; give at least one change",
+        ),
+        (
+            r#"{"name":"a","add":[{"name":"x"}]}"#,
+            "m: add[0].type: is missing; it is required",
+        ),
+        (
+            r#"{"name":"a","add":[["x","Int64"]]}"#,
+            "m: add[0]: invalid type: sequence, expected a JSON object",
+        ),
+        (
+            r#"{"name":"a","add":[{"name":"x","type":"Int64","default":0}]}"#,
+            "m: add[0].default: unknown field, expected one of `name`, `type`, `nullable`",
+        ),
+        (
+            r#"{"name":"a","add":[{"name":"x","type":"Int64"},{"name":"x","type":"Utf8"}]}"#,
+            "m: add: gives two columns one name, or one that `rename` gives; give each its own",
+        ),
+        (
+            r#"{"name":"a","add":[{"name":"x","type":"Int64"}],"rename":{"y":"x"}}"#,
+            "m: add: gives two columns one name, or one that `rename` gives; give each its own",
+        ),
+        (
+            r#"{"name":"a","drop":["x","x"]}"#,
+            "m: drop: lists `x` twice; name each column once",
+        ),
+        (r#"{"name":"a","drop":["x"],"rename":{"x":"y"}}"#, clash),
+        (r#"{"name":"a","drop":["x"],"widen":{"x":"Int64"}}"#, clash),
+        (
+            r#"{"name":"a","rename":[["x","y"]]}"#,
+            "m: rename: invalid type: sequence, expected a JSON object with the names of columns and strings",
+        ),
+        (
+            r#"{"name":"a","rename":{"x":5}}"#,
+            "m: rename.x: invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#"{"name":"a","rename":{"x":"y","x":"z"}}"#,
+            "m: rename: lists `x` twice; name each column once",
+        ),
+        (
+            r#"{"name":"a","rename":{"x":"z","y":"z"}}"#,
+            "m: rename: gives two columns one name; give each its own",
+        ),
+        (
+            r#"{"name":"a","widen":{"x":null}}"#,
+            "m: widen.x: invalid type: null, expected a string",
+        ),
+    ]);
+    let nothing = "m: where: is missing, as are `start` and `stop`; give at least one of them, or `true` here to delete every row";
+    refuses::<DeleteRowsRequest>(&[
+        (r#"{"name":"a"}"#, nothing),
+        (r#"{"name":"a","closed":"both"}"#, nothing),
+        (r#"{"name":"a","where":null}"#, nothing),
+        (r#"{"name":"a","where":" "}"#, "m: where: must not be empty"),
+        (
+            r#"{"name":"a","where":5}"#,
+            "m: where: invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#"{"name":"a","predicate":"x"}"#,
+            "m: predicate: unknown field, expected one of `name`, `bucket`, `start`, `stop`, `closed`, `where`, `request_id`, `message`, `author`, `metadata`",
+        ),
+    ]);
+}
+
+#[test]
+fn upkeep_names_the_field_that_is_wrong() {
+    refuses::<RetentionRequest>(&[
+        (
+            r#"{"set":{"keep_versions":0}}"#,
+            "m: set.keep_versions: must be at least 1 (got 0)",
+        ),
+        (
+            r#"{"set":{"keep_seconds":-1}}"#,
+            "m: set.keep_seconds: invalid value: integer `-1`, expected a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            r#"{"set":{"keep_days":1}}"#,
+            "m: set.keep_days: unknown field, expected one of `keep_versions`, `keep_seconds`, `keep_tagged`",
+        ),
+        (
+            r#"{"set":[1,2,true]}"#,
+            "m: set: invalid type: sequence, expected a JSON object",
+        ),
+    ]);
+    refuses::<ForgetRequest>(&[
+        (r#"{"name":"a"}"#, "m: versions: is missing; it is required"),
+        (
+            r#"{"name":"a","versions":[]}"#,
+            "m: versions: must name at least one version",
+        ),
+        (
+            r#"{"name":"a","versions":[1,{"commit":"xyz"}]}"#,
+            "m: versions[1].commit: must be the beginning of a commit id, 1 to 64 hexadecimal digits (got `xyz`)",
+        ),
+    ]);
+    refuses::<CompactRequest>(&[(
+        r#"{"dry_run":"yes"}"#,
+        r#"m: dry_run: invalid type: string "yes", expected a boolean"#,
+    )]);
+    let alone = "m: all_buckets: goes with neither `name` nor `bucket`; leave it or them out";
+    refuses::<VerifyRequest>(&[
+        (
+            r#"{"sample":0}"#,
+            "m: sample: must be more than 0 and at most 1 (got 0)",
+        ),
+        (
+            r#"{"sample":1.5}"#,
+            "m: sample: must be more than 0 and at most 1 (got 1.5)",
+        ),
+        (
+            r#"{"sample":-0.5}"#,
+            "m: sample: must be more than 0 and at most 1 (got -0.5)",
+        ),
+        (r#"{"all_buckets":true,"bucket":"x"}"#, alone),
+        (r#"{"all_buckets":true,"name":"a"}"#, alone),
+    ]);
+    refuses::<UsageRequest>(&[(
+        r#"{"all_buckets":true,"bucket":"x"}"#,
+        "m: all_buckets: goes without `bucket`; leave one of them out",
+    )]);
+}
+
+#[test]
+fn no_request_is_read_from_anything_but_an_object() {
+    for error in [
+        refused::<AlterRequest>("[]"),
+        refused::<CompactRequest>("[]"),
+        refused::<CopyRequest>("[]"),
+        refused::<DeleteRequest>("[]"),
+        refused::<DeleteRowsRequest>("[]"),
+        refused::<DescribeRequest>("[]"),
+        refused::<DiffRequest>("[]"),
+        refused::<DropSnapshotRequest>("[]"),
+        refused::<ExpireRequest>("[]"),
+        refused::<FilesRequest>("[]"),
+        refused::<ForgetRequest>("[]"),
+        refused::<LogRequest>("[]"),
+        refused::<PurgeRequest>("[]"),
+        refused::<RenameRequest>("[]"),
+        refused::<RestoreRequest>("[]"),
+        refused::<RetentionRequest>("[]"),
+        refused::<SnapshotRequest>("[]"),
+        refused::<SnapshotsRequest>("[]"),
+        refused::<SweepRequest>("[]"),
+        refused::<TagRequest>("[]"),
+        refused::<TagsRequest>("[]"),
+        refused::<UndeleteRequest>("[]"),
+        refused::<UntagRequest>("[]"),
+        refused::<UsageRequest>("[]"),
+        refused::<VerifyRequest>("[]"),
+    ] {
+        assert_eq!(error, "m: invalid type: sequence, expected a JSON object");
+    }
+}
+
+#[test]
+fn null_means_the_same_as_missing_where_nothing_else_is_said() {
+    let frame = FrameId::new(None, FrameName::parse("a").unwrap());
+    assert_eq!(
+        decode(
+            "m",
+            br#"{"name":"a","bucket":null,"limit":null,"since":null}"#
+        ),
+        Ok(LogRequest::new(frame.clone()))
+    );
+    assert_eq!(
+        decode("m", br#"{"name":"a","as_of":1,"request_id":null,"message":null,"author":null,"metadata":null}"#),
+        Ok(RestoreRequest::new(frame.clone(), AsOf::Version(1)))
+    );
+    let alter: AlterRequest = decode(
+        "m",
+        br#"{"name":"a","add":[{"name":"x","type":"Int64","nullable":null}],"drop":null,"rename":null,"widen":null}"#,
+    )
+    .unwrap();
+    assert!(alter.add[0].nullable && alter.rename.is_empty());
+    let snapshot: SnapshotRequest =
+        decode("m", br#"{"snapshot":"x","frames":null,"buckets":[null]}"#).unwrap();
+    assert_eq!((snapshot.frames, snapshot.buckets), (vec![], vec![None]));
+    assert_eq!(
+        decode(
+            "m",
+            br#"{"name":null,"bucket":null,"all_buckets":null,"sample":null}"#
+        ),
+        Ok(VerifyRequest::default())
+    );
+    let rules = br#"{"set":{"keep_versions":null,"keep_seconds":null,"keep_tagged":null}}"#;
+    let retention: RetentionRequest = decode("m", rules).unwrap();
+    assert_eq!(retention.set, Some(Some(Retention::default())));
+}
+
+#[test]
+fn a_result_with_a_rule_that_is_not_known_is_read() {
+    let json = br#"{"name":"a","rows":0,"bytes":0,"segments":0,"overlapping_segments":0,"hidden_rows":0,"index":[],"columns":[],"tags":[],"retention":{"keep_months":1,"keep_tagged":false}}"#;
+    let frame: FrameDescription = decode("m", json).unwrap();
+    assert!(!frame.retention.keep_tagged);
+}

@@ -1,0 +1,278 @@
+//! A frame's schema, changed without rewriting a row: columns are added, dropped, renamed and widened.
+//!
+//! Rows that were written under an earlier schema are adapted when they are read ([`super::identity`]).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::identity::{identity, with_identity};
+use super::{check, pandas, type_name};
+use crate::error::{Error, Result};
+
+/// A column to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as people write it: `int64`, `timestamp[ns, UTC]`, `decimal128(10, 2)`, `list<string>`.
+    pub data_type: String,
+}
+
+/// What is to be done to the columns of a frame, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnEdit {
+    /// Columns that go.
+    pub drop: Vec<String>,
+    /// Columns that get another name: old to new.
+    pub rename: BTreeMap<String, String>,
+    /// Columns (by their new names) that get a type that holds all their values: name to type. The type `null` makes
+    /// no sense; `nullable` keeps the type and lets the column be null.
+    pub widen: BTreeMap<String, String>,
+    /// Columns that come, null in all rows that there are.
+    pub add: Vec<NewColumn>,
+}
+
+/// The frame's schema when rows with the columns of `rows` are in it: columns that they have and the frame has not
+/// are added, and those that they leave out may be null. `None` if a column has another type. `version` is the one
+/// that brings new columns.
+pub(crate) fn with_columns_of(present: &SchemaRef, rows: &Schema, version: u64) -> Option<SchemaRef> {
+    let mut fields = Vec::with_capacity(present.fields().len());
+    for field in present.fields() {
+        let nullable = match rows.field_with_name(field.name()) {
+            Ok(found) if found.data_type() != field.data_type() => return None,
+            Ok(found) => found.is_nullable() || field.is_nullable(),
+            Err(_) => true,
+        };
+        fields.push(field.as_ref().clone().with_nullable(nullable));
+    }
+    for field in rows.fields() {
+        if present.index_of(field.name()).is_err() {
+            fields.push(added(field, version));
+        }
+    }
+    let schema = Schema::new_with_metadata(fields, present.metadata().clone());
+    Some(if schema == **present {
+        Arc::clone(present)
+    } else {
+        Arc::new(schema)
+    })
+}
+
+/// A column that a frame gets: rows that are there already are null in it, and no older column is taken for it.
+fn added(field: &Field, version: u64) -> Field {
+    let identity = format!("{}@{version}", field.name());
+    with_identity(&field.clone().with_nullable(true), &identity)
+}
+
+/// Whether rows with the columns of `rows` have all columns of `target`.
+pub(crate) fn has_all_columns(rows: &Schema, target: &Schema) -> bool {
+    let mut fields = target.fields().iter();
+    fields.all(|field| rows.index_of(field.name()).is_ok())
+}
+
+/// The columns of `target` that `given` has not.
+pub(crate) fn columns_beyond(target: &Schema, given: &Schema) -> SchemaRef {
+    let beyond = target.fields().iter().cloned();
+    let beyond = beyond.filter(|field| given.index_of(field.name()).is_err());
+    Arc::new(Schema::new(beyond.collect::<Vec<_>>()))
+}
+
+/// The frame's schema and index after an edit. `version` is the one that makes it.
+pub(crate) fn edited(
+    present: &SchemaRef,
+    index: &[String],
+    edit: &ColumnEdit,
+    version: u64,
+) -> Result<(SchemaRef, Vec<String>)> {
+    let mut fields: Vec<Field> = present.fields().iter().map(|f| f.as_ref().clone()).collect();
+    for name in &edit.drop {
+        let place = place(&fields, "drop", name)?;
+        if index.contains(name) {
+            let problem = format!("`{name}` is a column of the index: the rows are sorted by it");
+            return Err(Error::invalid("drop", problem));
+        }
+        fields.remove(place);
+    }
+    for (old, new) in &edit.rename {
+        rename(&mut fields, old, new)?;
+    }
+    let index: Vec<String> = index
+        .iter()
+        .map(|name| edit.rename.get(name).unwrap_or(name).clone())
+        .collect();
+    for (name, wider) in &edit.widen {
+        let place = place(&fields, "widen", name)?;
+        fields[place] = widen(&fields[place], wider, index.contains(name))?;
+    }
+    for column in &edit.add {
+        let data_type = type_name::parse("add", &column.data_type)?;
+        fields.push(added(&Field::new(&column.name, data_type, true), version));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = fields.iter().find(|field| !seen.insert(field.name())) {
+        let problem = format!("there would be two columns `{}`", twice.name());
+        let field = if edit.rename.is_empty() { "add" } else { "rename" };
+        return Err(Error::invalid(field, problem));
+    }
+    if fields.is_empty() {
+        return Err(Error::invalid("drop", "a frame needs at least one column"));
+    }
+    let schema = Schema::new_with_metadata(fields, present.metadata().clone());
+    let schema = pandas::reduce(&pandas::rename(&schema, &edit.rename));
+    check(&schema)?;
+    Ok((Arc::new(schema), index))
+}
+
+fn place(fields: &[Field], what: &'static str, name: &str) -> Result<usize> {
+    let place = fields.iter().position(|field| field.name() == name);
+    place.ok_or_else(|| {
+        let known: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+        let known = known.join(", ");
+        let problem = format!("there is no column `{name}`; the columns are {known}");
+        Error::invalid(what, problem)
+    })
+}
+
+fn rename(fields: &mut [Field], old: &str, new: &str) -> Result<()> {
+    let place = place(fields, "rename", old)?;
+    let field = &fields[place];
+    let identity = identity(field).to_owned();
+    fields[place] = with_identity(&field.clone().with_name(new), &identity);
+    Ok(())
+}
+
+fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
+    if wider == "nullable" {
+        return if indexed {
+            let problem = format!("`{}` is a column of the index, which is never null", field.name());
+            Err(Error::invalid("widen", problem))
+        } else {
+            Ok(field.clone().with_nullable(true))
+        };
+    }
+    let data_type = type_name::parse("widen", wider)?;
+    if indexed {
+        let problem = format!(
+            "`{}` is a column of the index, and keeps its type: put the frame anew to change it",
+            field.name()
+        );
+        return Err(Error::invalid("widen", problem));
+    }
+    if !widens(field.data_type(), &data_type) {
+        let problem = format!(
+            "`{}` is {}, and {data_type} does not hold all of its values",
+            field.name(),
+            field.data_type()
+        );
+        return Err(Error::invalid("widen", problem));
+    }
+    Ok(field.clone().with_data_type(data_type))
+}
+
+/// Whether every value of one type is a value of the other, under the same meaning.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType::{
+        Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64,
+    };
+    let targets: &[DataType] = match from {
+        Int8 => &[Int16, Int32, Int64, Float32, Float64],
+        Int16 => &[Int32, Int64, Float32, Float64],
+        Int32 => &[Int64, Float64],
+        UInt8 => &[UInt16, UInt32, UInt64, Int16, Int32, Int64, Float32, Float64],
+        UInt16 => &[UInt32, UInt64, Int32, Int64, Float32, Float64],
+        UInt32 => &[UInt64, Int64, Float64],
+        Float16 => &[Float32, Float64],
+        Float32 => &[Float64],
+        DataType::Utf8 => &[DataType::LargeUtf8, DataType::Utf8View],
+        DataType::Binary => &[DataType::LargeBinary, DataType::BinaryView],
+        _ => &[],
+    };
+    from == to || targets.contains(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn present() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("t", DataType::Int64, false),
+            Field::new("a", DataType::Int32, false),
+            Field::new("b", DataType::Utf8, true),
+        ]))
+    }
+
+    fn index() -> Vec<String> {
+        vec!["t".to_owned()]
+    }
+
+    fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        owned.collect()
+    }
+
+    #[test]
+    fn an_edit_keeps_identities_and_follows_the_index() {
+        let edit = ColumnEdit {
+            drop: vec!["b".into()],
+            rename: texts(&[("t", "time"), ("a", "b")]),
+            widen: texts(&[("b", "float64")]),
+            add: vec![NewColumn {
+                name: "a".into(),
+                data_type: "string".into(),
+            }],
+        };
+        let (schema, index) = edited(&present(), &index(), &edit, 7).unwrap();
+        assert_eq!(index, ["time"]);
+        let told: Vec<(&str, &str)> = schema
+            .fields()
+            .iter()
+            .map(|field| (field.name().as_str(), identity(field)))
+            .collect();
+        assert_eq!(told, [("time", "t"), ("b", "a"), ("a", "a@7")]);
+        assert_eq!(schema.field(1).data_type(), &DataType::Float64);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_by_field() {
+        let edit = |edit: ColumnEdit| edited(&present(), &index(), &edit, 2).unwrap_err().to_string();
+        let told = edit(ColumnEdit {
+            drop: vec!["t".into()],
+            ..ColumnEdit::default()
+        });
+        assert!(told.starts_with("drop: `t` is a column of the index"), "{told}");
+        let told = edit(ColumnEdit {
+            widen: texts(&[("a", "int16")]),
+            ..ColumnEdit::default()
+        });
+        assert!(told.contains("does not hold all of its values"), "{told}");
+        let told = edit(ColumnEdit {
+            rename: texts(&[("a", "b")]),
+            ..ColumnEdit::default()
+        });
+        assert!(told.contains("two columns `b`"), "{told}");
+        let told = edit(ColumnEdit {
+            drop: vec!["x".into()],
+            ..ColumnEdit::default()
+        });
+        assert!(told.contains("no column `x`"), "{told}");
+    }
+
+    #[test]
+    fn rows_with_fewer_and_other_columns_join_a_frame() {
+        let rows = Schema::new(vec![
+            Field::new("t", DataType::Int64, false),
+            Field::new("new", DataType::Utf8, false),
+        ]);
+        let schema = with_columns_of(&present(), &rows, 3).unwrap();
+        assert!(!schema.field(0).is_nullable());
+        assert!(schema.field(1).is_nullable());
+        assert_eq!(identity(schema.field(3)), "new@3");
+        assert!(!has_all_columns(&rows, &schema));
+        assert_eq!(columns_beyond(&schema, &rows).fields().len(), 2);
+        let other = Schema::new(vec![Field::new("a", DataType::Utf8, false)]);
+        assert!(with_columns_of(&present(), &other, 3).is_none());
+    }
+}
