@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use futures::TryStreamExt;
 use shoots_proto::action::{
-    AlterResult, CommitResult, DeleteRowsResult, LogResult, TagRecord, TagResult, UntagResult,
+    AlterResult, Column, CommitResult, DeleteRowsResult, LogResult, TagRecord, TagResult,
+    UntagResult,
 };
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
@@ -25,7 +26,6 @@ use crate::log::seek::Found;
 use crate::plain;
 use crate::put::{self, FrameWriter, PutOptions};
 use crate::schema::evolve::ColumnEdit;
-use crate::schema::type_name;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -171,7 +171,7 @@ impl Frame {
         self.change(AlterColumns(edit)).await?;
         let snapshot = self.snapshot(None).await?;
         let result = commit_result(&snapshot);
-        let columns = type_name::columns(&snapshot.schema());
+        let columns = columns(&snapshot.schema());
         Ok(AlterResult {
             version: result.version,
             commit: result.commit,
@@ -341,4 +341,15 @@ pub(crate) fn commit_result(snapshot: &Snapshot) -> CommitResult {
         commit: snapshot.commit().unwrap_or_default(),
         rows: snapshot.rows(),
     }
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    let fields = schema.fields().iter();
+    fields
+        .map(|field| Column {
+            name: field.name().clone(),
+            r#type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        })
+        .collect()
 }

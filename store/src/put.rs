@@ -6,12 +6,12 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serde_json::Value;
-use shoots_proto::{Note, PutMode, UpdateScope};
+use shoots_proto::{Closed, Note, PutMode, UpdateScope};
 
 use crate::edit::replace::{ReplaceRows, Replaced};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{Closed, Index, Span};
+use crate::index::{Index, Span};
 use crate::layout;
 use crate::log::commit::{Published, Request, SegmentRecord};
 use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
@@ -327,7 +327,12 @@ fn order(
         (None, None) => None,
         (start, stop) => {
             let column = schema.field(index.columns()[0]);
-            Some(Span::parse(column, start.as_ref(), stop.as_ref(), options.closed)?)
+            Some(Span::parse(
+                column,
+                start.as_ref(),
+                stop.as_ref(),
+                options.closed,
+            )?)
         }
     };
     let order = Order {

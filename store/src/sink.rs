@@ -67,7 +67,10 @@ impl Encoding {
             trail.note(batch)?;
         }
         let segments = self.encoder.push(batch)?;
-        segments.into_iter().map(|segment| self.with_range(segment)).collect()
+        segments
+            .into_iter()
+            .map(|segment| self.with_range(segment))
+            .collect()
     }
 
     fn finish(&mut self) -> Result<Option<Finished>> {
@@ -132,7 +135,8 @@ impl SegmentSink {
             }
             let gathers = self.sorting.as_ref().is_some_and(Sorting::gathers);
             let bytes = memory_bytes(&piece)?;
-            self.reserve(if gathers { 2 * bytes } else { bytes }).await?;
+            self.reserve(if gathers { 2 * bytes } else { bytes })
+                .await?;
             self.waiting.push(piece);
             self.waiting_bytes += bytes;
             if self.waiting_bytes >= if gathers { RUN_BYTES } else { WORK_BYTES } {

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
 use serde_json::Value;
+use shoots_proto::Closed;
 
 use super::hiding::{Found, Hiding, row_number, rows_in_span};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{Closed, Span};
+use crate::index::Span;
 use crate::log::change::Segment;
 use crate::log::commit::{Operation, State};
 use crate::log::derive::{Derive, Step};
@@ -80,7 +81,10 @@ impl DeleteRows {
             _ => "stop",
         };
         let Some(first) = state.index.first() else {
-            let problem = format!("frame {} has no index: give a condition instead", log.frame());
+            let problem = format!(
+                "frame {} has no index: give a condition instead",
+                log.frame()
+            );
             return Err(Error::invalid(field, problem));
         };
         let column = schema.field_with_name(first);
@@ -170,7 +174,10 @@ impl Test {
             let meant = self.condition.meant(&batch);
             let meant = meant.map_err(|problem| Error::invalid("where", problem))?;
             let hits = (start..).zip(meant.iter());
-            rows.extend(hits.filter(|(_, meant)| *meant == Some(true)).map(|(row, _)| row));
+            rows.extend(
+                hits.filter(|(_, meant)| *meant == Some(true))
+                    .map(|(row, _)| row),
+            );
             start += count;
         }
         Ok(rows)

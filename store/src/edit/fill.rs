@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
@@ -107,11 +107,12 @@ impl Older {
         let fields = keys.schema.fields().iter().chain(self.schema.fields());
         let wanted = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
         let mut rows = roaring::RoaringBitmap::new();
+        let set = keys.set()?;
         let piece = keys.piece(log, segment).await?;
         let mut start = row_number(piece.rows.start)?;
         let mut batches = piece.read(&wanted, BATCH_ROWS);
         while let Some(batch) = batches.try_next().await? {
-            let found = keys.set.matches(&batch)?;
+            let found = set.matches(&batch)?;
             let visible = found
                 .into_iter()
                 .filter(|found| !hidden.contains(start + found.existing));
@@ -124,7 +125,7 @@ impl Older {
             }
             let beside: Vec<usize> = (key_columns..wanted.fields().len()).collect();
             let values = batch.project(&beside).map_err(filling)?;
-            let values = take_record_batch(&values, &taken.into()).map_err(filling)?;
+            let values = take_record_batch(&values, &UInt32Array::from(taken)).map_err(filling)?;
             let number = self.batches.len();
             self.batches.push(values);
             for (row, given) in given.into_iter().enumerate() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
@@ -57,12 +58,12 @@ pub(super) async fn rows_in_span(
 
 /// The keys of one segment's worth of rows, to be looked for in others.
 pub(super) struct Keys {
-    pub(super) set: KeySet,
+    batches: Vec<RecordBatch>,
     range: KeyRange,
     span: Span,
     /// The schema of just the index columns.
     pub(super) schema: SchemaRef,
-    pub(super) index: Arc<Index>,
+    index: Index,
 }
 
 impl Keys {
@@ -71,19 +72,27 @@ impl Keys {
         let schema = log.schema(&segment.schema).await?.schema;
         let index = Index::new(&schema, names)?;
         let schema = Arc::new(schema.project(index.columns()).map_err(projecting)?);
-        let index = Arc::new(Index::new(&schema, names)?);
-        let range = segment.record.range.clone().ok_or_else(|| no_range(segment))?;
+        let index = Index::new(&schema, names)?;
+        let range = segment
+            .record
+            .range
+            .clone()
+            .ok_or_else(|| no_range(segment))?;
         let span = first_span(&range).ok_or_else(|| no_range(segment))?;
         let piece = Piece::whole(log, segment).await?;
         let batches = piece.read(&schema, BATCH_ROWS).try_collect().await?;
-        let set = KeySet::new(Arc::clone(&index), batches)?;
         Ok(Self {
-            set,
+            batches,
             range,
             span,
             schema,
             index,
         })
+    }
+
+    /// The keys, ready to be looked for.
+    pub(super) fn set(&self) -> Result<KeySet<'_>> {
+        KeySet::new(&self.index, &self.batches)
     }
 
     /// Whether the segment may have rows with some of the keys.
@@ -106,11 +115,12 @@ impl Keys {
         if !self.may_meet(segment) {
             return Ok(rows);
         }
+        let set = self.set()?;
         let piece = self.piece(log, segment).await?;
         let mut start = row_number(piece.rows.start)?;
         let mut batches = piece.read(&self.schema, BATCH_ROWS);
         while let Some(batch) = batches.try_next().await? {
-            let found = self.set.matches(&batch)?;
+            let found = set.matches(&batch)?;
             rows.extend(found.iter().map(|found| start + found.existing));
             start += row_number(batch.num_rows() as u64)?;
         }
@@ -156,7 +166,12 @@ impl Hiding {
     }
 
     /// Writes down in `step` what goes. `totals` are those of the frame with the added segments, all visible.
-    pub(super) async fn settle(self, log: &FrameLog, added: &[SegmentRecord], step: &mut Step) -> Result<()> {
+    pub(super) async fn settle(
+        self,
+        log: &FrameLog,
+        added: &[SegmentRecord],
+        step: &mut Step,
+    ) -> Result<()> {
         let mut totals = step.totals;
         for segment in &self.present {
             let Some(doomed) = self.doomed.get(&segment.record.id) else {

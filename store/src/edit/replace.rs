@@ -12,7 +12,7 @@ use super::fill;
 use super::hiding::{Found, Hiding, Keys, first_span, rows_in_span};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::Span;
+use crate::index::{KeyRange, Span};
 use crate::log::change::Segment;
 use crate::log::commit::{Operation, SegmentRecord, State, Totals};
 use crate::log::derive::{Derive, Step};
@@ -181,7 +181,11 @@ impl ReplaceRows {
                 given,
                 ..Details::default()
             },
-            ..Step::new(Operation::Upsert, target, with_added(state.totals(), &added))
+            ..Step::new(
+                Operation::Upsert,
+                target,
+                with_added(state.totals(), &added),
+            )
         };
         hiding.settle(log, &added, &mut step).await?;
         Ok(step)
@@ -190,11 +194,18 @@ impl ReplaceRows {
     /// The range that the added rows cover; none if there are none.
     fn covered(&self) -> Result<Option<Span>> {
         let ranges = self.added.iter().filter_map(|added| added.range.clone());
-        let Some(whole) = ranges.reduce(|one, other| one.union(&other)) else {
+        let Some(whole) = ranges.reduce(KeyRange::union) else {
             return Ok(None);
         };
-        if whole.min.iter().chain(&whole.max).take(1).any(|value| value.is_inexact()) {
-            let problem = "the keys are too long to tell which range the rows cover: give `start` and `stop`";
+        if whole
+            .min
+            .iter()
+            .chain(&whole.max)
+            .take(1)
+            .any(|value| value.is_inexact())
+        {
+            let problem =
+                "the keys are too long to tell which range the rows cover: give `start` and `stop`";
             return Err(Error::invalid("start", problem));
         }
         Ok(first_span(&whole))

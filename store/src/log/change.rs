@@ -13,7 +13,7 @@ use super::commit::{Base, Commit, Operation, Own, SegmentRecord, Totals};
 use super::hidden::HiddenRecord;
 
 /// A commit's effect on the list of segments, under the version it got here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     pub(crate) version: u64,
@@ -83,7 +83,8 @@ impl Base {
             Some(base) => {
                 rest[0].clears = false;
                 let mut base = base.normal();
-                base.changes.extend(rest.into_iter().filter(Change::matters));
+                base.changes
+                    .extend(rest.into_iter().filter(Change::matters));
                 base
             }
         }
@@ -91,7 +92,7 @@ impl Base {
 }
 
 /// A segment of a frame at some version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Segment {
     pub(crate) record: SegmentRecord,
     /// The schema that it was written with.
@@ -181,9 +182,9 @@ impl SegmentList {
 pub(crate) fn changes_of(segments: &[Segment]) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for segment in segments {
-        let fits = changes.last().is_some_and(|last| {
-            last.version == segment.version && *last.schema == *segment.schema
-        });
+        let fits = changes
+            .last()
+            .is_some_and(|last| last.version == segment.version && *last.schema == *segment.schema);
         if !fits {
             changes.push(Change {
                 version: segment.version,
@@ -198,8 +199,7 @@ pub(crate) fn changes_of(segments: &[Segment]) -> Vec<Change> {
         }
         if let Some(last) = changes.last_mut() {
             last.added.push(segment.record.clone());
-            last.hidden
-                .extend(segment.hidden.as_deref().cloned());
+            last.hidden.extend(segment.hidden.as_deref().cloned());
         }
     }
     changes

@@ -42,7 +42,7 @@ const STALE_FREE: u64 = 1024;
 const REBUILT_SEGMENTS: usize = 256;
 
 /// One object of the tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     shoots: String,
     format: u32,
@@ -216,10 +216,14 @@ impl Checkpoints {
             let level = top.levels.len();
             self.collect_nodes(top, level, &mut nodes).await?;
             for (_, node) in nodes {
-                node.changes.iter().for_each(|change| segments.apply(change));
+                node.changes
+                    .iter()
+                    .for_each(|change| segments.apply(change));
             }
         }
-        list.changes.iter().for_each(|change| segments.apply(change));
+        list.changes
+            .iter()
+            .for_each(|change| segments.apply(change));
         Ok(segments.into_segments())
     }
 
@@ -367,12 +371,20 @@ mod tests {
             if version > 5 {
                 next.removed = vec![format!("{:x}", version - 1)];
             }
-            last = Some(checkpoints.write_after(list(last, vec![next]), 5).await.unwrap());
+            last = Some(
+                checkpoints
+                    .write_after(list(last, vec![next]), 5)
+                    .await
+                    .unwrap(),
+            );
         }
         let top = checkpoints.read(last.as_deref().unwrap()).await.unwrap();
         assert!(top.mentions < 2 * STALE_FREE, "{}", top.mentions);
         let segments = checkpoints.segments(list(last, vec![])).await.unwrap();
-        let read: Vec<&str> = segments.iter().map(|segment| segment.record.id.as_str()).collect();
+        let read: Vec<&str> = segments
+            .iter()
+            .map(|segment| segment.record.id.as_str())
+            .collect();
         assert_eq!(read, ["1", "2", "3", "4", "bb8"]);
     }
 

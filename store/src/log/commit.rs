@@ -151,7 +151,7 @@ impl Operation {
 }
 
 /// An immutable Parquet file with rows of the frame.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SegmentRecord {
     /// Its unique name: `segments/<id>.parquet`.
@@ -281,7 +281,7 @@ pub(crate) struct Totals {
 }
 
 /// What this store knows of one of an entry's own commits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Own {
     pub(crate) totals: Totals,
@@ -293,7 +293,7 @@ pub(crate) struct Own {
 }
 
 /// A list of segments: those of a checkpoint, and the changes since.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Base {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,11 +32,7 @@ pub(crate) struct HiddenRecord {
 
 impl HiddenRecord {
     /// Records the invisible rows of a segment. The object, if it takes one, is durable when this returns.
-    pub(crate) async fn write(
-        log: &FrameLog,
-        segment: &str,
-        rows: &RoaringBitmap,
-    ) -> Result<Self> {
+    pub(crate) async fn write(log: &FrameLog, segment: &str, rows: &RoaringBitmap) -> Result<Self> {
         let ranges = few_ranges(rows);
         let vector = match &ranges {
             Some(_) => None,

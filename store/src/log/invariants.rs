@@ -141,7 +141,9 @@ fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
     let segments_follow = end.segments + removed == start.segments + commit.added.len() as u64;
     let untouched = commit.removed.is_empty() && commit.hidden.is_empty();
     let bytes = start.bytes + added(|segment| segment.bytes);
-    rows_follow && segments_follow && (!untouched || (end.bytes, end.hidden) == (bytes, start.hidden))
+    rows_follow
+        && segments_follow
+        && (!untouched || (end.bytes, end.hidden) == (bytes, start.hidden))
 }
 
 fn deleted_after_delete(before: Option<&Entry>, after: &Entry) -> bool {
@@ -203,7 +205,8 @@ fn marks_are_kept(before: Option<&Entry>, after: &Entry) -> bool {
     let last = after.last_version();
     let marked = after.state.marks().all(|mark| {
         let known = before.state.marks().any(|old| old == mark);
-        mark.version <= last && (known || before.state.keeps(mark.version) || mark.version > before.last_version())
+        mark.version <= last
+            && (known || before.state.keeps(mark.version) || mark.version > before.last_version())
     });
     marked && old.oldest <= new.oldest && new.oldest <= last && old.first_entry <= new.first_entry
 }

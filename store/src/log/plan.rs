@@ -71,7 +71,6 @@ pub(crate) struct Rows {
     pub(crate) segments: Vec<SegmentRecord>,
 }
 
-
 /// A schema and the hash that names its object.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedSchema {
@@ -357,8 +356,8 @@ impl<'a> Draft<'a> {
             changes: mut tail,
         } = earlier.unwrap_or_default();
         state.checkpoint = checkpoint;
-        let full = tail.len() + self.commits.len() > MAX_CHANGES
-            || mentions(&tail) > MAX_TAIL_SEGMENTS;
+        let full =
+            tail.len() + self.commits.len() > MAX_CHANGES || mentions(&tail) > MAX_TAIL_SEGMENTS;
         let checkpoint = full.then(|| std::mem::take(&mut tail));
         state.tail = tail;
         let plain = |own: &Own| own.base.is_none();

@@ -85,7 +85,9 @@ impl LogReader {
         }
         let newest = head.header.sequence;
         let first = head.state.retained.first_entry.max(1);
-        let mut low = newest.saturating_sub(head.last_version() - version).max(first);
+        let mut low = newest
+            .saturating_sub(head.last_version() - version)
+            .max(first);
         let mut high = newest.min(version);
         while low <= high {
             let middle = low + (high - low) / 2;
@@ -141,7 +143,11 @@ impl LogReader {
     async fn seek_pin(&self, head: Arc<Entry>, snapshot: &str) -> Result<Found> {
         let Some(mark) = head.state.pins.get(snapshot).copied() else {
             let name = format!("`{snapshot}` with frame {}", self.frame);
-            return Err(Cause::NotFound { what: "snapshot", name }.into());
+            return Err(Cause::NotFound {
+                what: "snapshot",
+                name,
+            }
+            .into());
         };
         self.marked(head, mark).await
     }
@@ -164,7 +170,9 @@ impl LogReader {
         let prefix = prefix.to_ascii_lowercase();
         let mut found: Option<(Found, CommitId)> = None;
         let state = head.state.clone();
-        let marked = state.marks().filter(|mark| mark.sequence < state.retained.first_entry);
+        let marked = state
+            .marks()
+            .filter(|mark| mark.sequence < state.retained.first_entry);
         let marked: BTreeSet<u64> = marked.map(|mark| mark.sequence).collect();
         let marked = stream::iter(marked).then(|sequence| self.kept(sequence));
         let mut entries = self.walk_back(head, usize::MAX).chain(marked).boxed();

@@ -270,26 +270,23 @@ fn the_state_has_the_last_index() {
 
 #[test]
 fn compaction_makes_no_more_segments() {
-    breaks(
-        "compaction makes no more segments than it takes",
-        |entry| {
-            let (_, commit) = &mut entry.commits[0];
-            commit.operation = Operation::Compact;
-            let kept = Totals {
-                rows: 10,
-                bytes: 3000,
-                segments: 2,
-                hidden: 0,
-            };
-            entry.state.own[0] = Own {
-                totals: kept,
-                deleted: false,
-                base: None,
-            };
-            entry.state.rows = 40;
-            entry.state.own[1].totals.rows = 40;
-        },
-    );
+    breaks("compaction makes no more segments than it takes", |entry| {
+        let (_, commit) = &mut entry.commits[0];
+        commit.operation = Operation::Compact;
+        let kept = Totals {
+            rows: 10,
+            bytes: 3000,
+            segments: 2,
+            hidden: 0,
+        };
+        entry.state.own[0] = Own {
+            totals: kept,
+            deleted: false,
+            base: None,
+        };
+        entry.state.rows = 40;
+        entry.state.own[1].totals.rows = 40;
+    });
 }
 
 #[test]

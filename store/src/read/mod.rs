@@ -17,12 +17,13 @@ use arrow_schema::{Schema, SchemaRef};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
+use shoots_proto::Closed;
 
-pub(crate) use self::piece::{Piece, pieces_between};
+pub(crate) use self::piece::Piece;
 pub(crate) use self::scan::Scan;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{Closed, Index, Span};
+use crate::index::{Index, Span};
 use crate::log::change::Segment;
 use crate::pandas;
 use crate::schema::identity;
@@ -106,7 +107,9 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
     let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS).max(1);
     let batches = scan.read(columns, batch_rows)?;
     let schema = Arc::clone(&output);
-    let batches = batches.map(move |batch| with_schema(batch?, &output)).boxed();
+    let batches = batches
+        .map(move |batch| with_schema(batch?, &output))
+        .boxed();
     Ok(Rows { schema, batches })
 }
 
@@ -136,7 +139,10 @@ fn span(source: &Source, options: &ReadOptions) -> Result<Option<Span>> {
 }
 
 /// The places of the columns that are asked for.
-pub(crate) fn projection(schema: &Schema, columns: Option<&[String]>) -> Result<Option<Vec<usize>>> {
+pub(crate) fn projection(
+    schema: &Schema,
+    columns: Option<&[String]>,
+) -> Result<Option<Vec<usize>>> {
     let Some(columns) = columns else {
         return Ok(None);
     };

@@ -81,7 +81,9 @@ impl Piece {
 
     fn hidden_in(&self, rows: &Range<u64>) -> u64 {
         let hidden = self.hidden.as_ref().filter(|_| !rows.is_empty());
-        hidden.map_or(0, |hidden| hidden.range_cardinality(narrow(rows.start)..narrow(rows.end)))
+        hidden.map_or(0, |hidden| {
+            hidden.range_cardinality(narrow(rows.start)..narrow(rows.end))
+        })
     }
 
     /// Leaves out the first `skip` visible rows, and all after the next `take`.
@@ -139,7 +141,11 @@ impl Piece {
     }
 
     /// Leaves only rows within a range of `column`, by which the file is sorted.
-    pub(crate) async fn narrow_to(&mut self, span: &Span, column: &arrow_schema::Field) -> Result<()> {
+    pub(crate) async fn narrow_to(
+        &mut self,
+        span: &Span,
+        column: &arrow_schema::Field,
+    ) -> Result<()> {
         let same = |field: &Arc<arrow_schema::Field>| identity(field) == identity(column);
         let Some(place) = self.written.fields().iter().position(same) else {
             return Ok(());
@@ -147,7 +153,8 @@ impl Piece {
         let below = |values: &dyn Array| span.before_start(values);
         let through = |values: &dyn Array| span.through_stop(values);
         let file = self.file.clone();
-        self.rows = segment::border::rows_between(file, &self.written, place, &below, &through).await?;
+        self.rows =
+            segment::border::rows_between(file, &self.written, place, &below, &through).await?;
         Ok(())
     }
 }
@@ -168,15 +175,25 @@ pub(crate) async fn pieces_between(
         let range = segment.record.range.as_ref();
         range.is_none_or(|range| !span.excludes(range))
     };
-    let pieces = stream::iter(segments.iter().filter(meets))
-        .map(|segment| async move {
-            let mut piece = Piece::whole(log, segment).await?;
-            if !piece.range.as_ref().is_some_and(|range| span.covers(range)) {
-                piece.narrow_to(span, column).await?;
-            }
-            Ok::<_, crate::Error>(piece)
-        })
-        .buffered(PARALLEL_LOOKS);
-    let some = |piece: &Piece| std::future::ready(!piece.rows.is_empty());
-    pieces.try_filter(some).try_collect().await
+    let look = |segment| between(log, segment, span, column);
+    let looks: Vec<_> = segments.iter().filter(meets).map(look).collect();
+    let mut pieces: Vec<Piece> = stream::iter(looks)
+        .buffered(PARALLEL_LOOKS)
+        .try_collect()
+        .await?;
+    pieces.retain(|piece| !piece.rows.is_empty());
+    Ok(pieces)
+}
+
+async fn between(
+    log: &FrameLog,
+    segment: &Segment,
+    span: &Span,
+    column: &arrow_schema::Field,
+) -> Result<Piece> {
+    let mut piece = Piece::whole(log, segment).await?;
+    if !piece.range.as_ref().is_some_and(|range| span.covers(range)) {
+        piece.narrow_to(span, column).await?;
+    }
+    Ok(piece)
 }

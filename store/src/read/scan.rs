@@ -11,7 +11,9 @@ use futures::{StreamExt, TryStreamExt};
 use super::piece::{Batches, Piece, pieces_between};
 use super::{Files, Source};
 use crate::error::{Error, Result};
+use crate::frame_log::FrameLog;
 use crate::index::{Index, Input, Span, arrange, merge};
+use crate::log::change::Segment;
 
 /// Groups of segments that one reader decodes ahead of the one whose rows it hands out.
 const GROUPS_AHEAD: usize = 1;
@@ -54,8 +56,9 @@ impl Scan {
                 pieces_between(&log, &segments, span, column).await?
             }
             (Files::Segments(segments), ..) => {
-                stream::iter(&segments)
-                    .map(|segment| Piece::whole(&log, segment))
+                let look = |segment| whole(log.clone(), segment);
+                let looks: Vec<_> = segments.into_iter().map(look).collect();
+                stream::iter(looks)
                     .buffered(PARALLEL_LOOKS)
                     .try_collect()
                     .await?
@@ -110,6 +113,10 @@ impl Scan {
             .boxed();
         Ok(batches)
     }
+}
+
+async fn whole(log: FrameLog, segment: Segment) -> Result<Piece> {
+    Piece::whole(&log, &segment).await
 }
 
 fn groups(pieces: Vec<Piece>, indexed: bool) -> VecDeque<Group> {

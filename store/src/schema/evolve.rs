@@ -37,7 +37,11 @@ pub struct ColumnEdit {
 /// The frame's schema when rows with the columns of `rows` are in it: columns that they have and the frame has not
 /// are added, and those that they leave out may be null. `None` if a column has another type. `version` is the one
 /// that brings new columns.
-pub(crate) fn with_columns_of(present: &SchemaRef, rows: &Schema, version: u64) -> Option<SchemaRef> {
+pub(crate) fn with_columns_of(
+    present: &SchemaRef,
+    rows: &Schema,
+    version: u64,
+) -> Option<SchemaRef> {
     let mut fields = Vec::with_capacity(present.fields().len());
     for field in present.fields() {
         let nullable = match rows.field_with_name(field.name()) {
@@ -86,7 +90,11 @@ pub(crate) fn edited(
     edit: &ColumnEdit,
     version: u64,
 ) -> Result<(SchemaRef, Vec<String>)> {
-    let mut fields: Vec<Field> = present.fields().iter().map(|f| f.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = present
+        .fields()
+        .iter()
+        .map(|f| f.as_ref().clone())
+        .collect();
     for name in &edit.drop {
         let place = place(&fields, "drop", name)?;
         if index.contains(name) {
@@ -113,7 +121,11 @@ pub(crate) fn edited(
     let mut seen = HashSet::new();
     if let Some(twice) = fields.iter().find(|field| !seen.insert(field.name())) {
         let problem = format!("there would be two columns `{}`", twice.name());
-        let field = if edit.rename.is_empty() { "add" } else { "rename" };
+        let field = if edit.rename.is_empty() {
+            "add"
+        } else {
+            "rename"
+        };
         return Err(Error::invalid(field, problem));
     }
     if fields.is_empty() {
@@ -146,7 +158,10 @@ fn rename(fields: &mut [Field], old: &str, new: &str) -> Result<()> {
 fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
     if wider == "nullable" {
         return if indexed {
-            let problem = format!("`{}` is a column of the index, which is never null", field.name());
+            let problem = format!(
+                "`{}` is a column of the index, which is never null",
+                field.name()
+            );
             Err(Error::invalid("widen", problem))
         } else {
             Ok(field.clone().with_nullable(true))
@@ -180,7 +195,9 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         Int8 => &[Int16, Int32, Int64, Float32, Float64],
         Int16 => &[Int32, Int64, Float32, Float64],
         Int32 => &[Int64, Float64],
-        UInt8 => &[UInt16, UInt32, UInt64, Int16, Int32, Int64, Float32, Float64],
+        UInt8 => &[
+            UInt16, UInt32, UInt64, Int16, Int32, Int64, Float32, Float64,
+        ],
         UInt16 => &[UInt32, UInt64, Int32, Int64, Float32, Float64],
         UInt32 => &[UInt64, Int64, Float64],
         Float16 => &[Float32, Float64],
@@ -209,7 +226,9 @@ mod tests {
     }
 
     fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let owned = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        let owned = pairs
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
         owned.collect()
     }
 
@@ -237,12 +256,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_by_field() {
-        let edit = |edit: ColumnEdit| edited(&present(), &index(), &edit, 2).unwrap_err().to_string();
+        let edit = |edit: ColumnEdit| {
+            edited(&present(), &index(), &edit, 2)
+                .unwrap_err()
+                .to_string()
+        };
         let told = edit(ColumnEdit {
             drop: vec!["t".into()],
             ..ColumnEdit::default()
         });
-        assert!(told.starts_with("drop: `t` is a column of the index"), "{told}");
+        assert!(
+            told.starts_with("drop: `t` is a column of the index"),
+            "{told}"
+        );
         let told = edit(ColumnEdit {
             widen: texts(&[("a", "int16")]),
             ..ColumnEdit::default()

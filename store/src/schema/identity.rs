@@ -17,7 +17,10 @@ const KEY: &str = "shoots.column";
 
 /// What a column is, whatever its name.
 pub(crate) fn identity(field: &Field) -> &str {
-    field.metadata().get(KEY).map_or(field.name(), String::as_str)
+    field
+        .metadata()
+        .get(KEY)
+        .map_or(field.name(), String::as_str)
 }
 
 /// The field, as the column with this identity.
@@ -154,6 +157,11 @@ mod tests {
         let sevens: ArrayRef = Arc::new(Int64Array::from(vec![7]));
         assert_eq!(adapted.column(2), &sevens);
         let public = public(&wanted);
-        assert!(public.fields().iter().all(|field| field.metadata().is_empty()));
+        assert!(
+            public
+                .fields()
+                .iter()
+                .all(|field| field.metadata().is_empty())
+        );
     }
 }

@@ -51,6 +51,13 @@ pub fn reduce(schema: &Schema) -> Schema {
     Schema::new_with_metadata(schema.fields().clone(), metadata)
 }
 
+pub(crate) fn rename(
+    schema: &Schema,
+    _renamed: &std::collections::BTreeMap<String, String>,
+) -> Schema {
+    schema.clone()
+}
+
 fn reduce_description(description: &str, schema: &Schema) -> Option<String> {
     let mut description: Value = serde_json::from_str(description).ok()?;
     let columns = description.get_mut("columns")?.as_array_mut()?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shoots_proto::Note;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Replace};
 use shoots_store::{ErrorKind, PutOptions};
@@ -173,18 +174,20 @@ async fn history_tells_what_was_done(place: &Place) {
     let frame = frame(&store, "f");
     let metadata = serde_json::json!({"source": "exchange", "run": 7});
     let options = PutOptions {
-        author: Some("ada".into()),
-        message: Some("first".into()),
-        metadata: metadata.as_object().cloned(),
+        note: Note {
+            author: Some("ada".into()),
+            message: Some("first".into()),
+            metadata: metadata.as_object().cloned(),
+        },
         ..PutOptions::default()
     };
     try_put_with(&frame, options, rows(0..3)).await.unwrap();
     put(&frame, Append, rows(3..5)).await;
     frame.delete().await.unwrap();
-    let history = frame.history(10).await.unwrap();
+    let history = frame.history(10, None).await.unwrap().commits;
     let told: Vec<_> = history
         .iter()
-        .map(|r| (r.version, r.operation, r.rows_added))
+        .map(|r| (r.version, r.operation.as_str(), r.rows_added))
         .collect();
     assert_eq!(told, [(3, "delete", 0), (2, "append", 2), (1, "create", 3)]);
     let first = &history[2];
@@ -193,5 +196,5 @@ async fn history_tells_what_was_done(place: &Place) {
     assert_eq!(first.metadata.as_ref(), metadata.as_object());
     assert_eq!(history[1].parents, std::slice::from_ref(&first.commit));
     assert!(history[1].time > first.time && history[1].published > first.published);
-    assert_eq!(frame.history(1).await.unwrap().len(), 1);
+    assert_eq!(frame.history(1, None).await.unwrap().commits.len(), 1);
 }

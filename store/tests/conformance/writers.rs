@@ -54,7 +54,7 @@ async fn writers_in_one_process_lose_nothing(place: &Place) {
 
 /// Commits of one entry share their time of publication.
 async fn check_puts_were_grouped(frame: &Frame) {
-    let history = frame.history(usize::MAX).await.unwrap();
+    let history = frame.history(usize::MAX, None).await.unwrap().commits;
     let published: BTreeSet<_> = history.iter().map(|record| record.published).collect();
     assert!(
         published.len() < history.len(),
