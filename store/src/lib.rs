@@ -38,6 +38,11 @@ mod error;
 mod frame;
 mod frame_log;
 mod history;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "puts and reads do not sort yet")
+)]
+mod index;
 mod layout;
 mod log;
 mod objects;
@@ -56,6 +61,7 @@ pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
 pub use history::LogRecord;
+pub use index::Closed;
 pub use log::commit::Published;
 pub use objects::Requests;
 pub use put::{FrameWriter, PutOptions};
