@@ -43,6 +43,8 @@ pub struct Config {
     pub max_message_bytes: u64,
     /// Memory for rows on their way to the store, for all puts together, in bytes.
     pub put_memory_bytes: u64,
+    /// Puts are refused while the disk of `bucket_dir` has less free space than this, in bytes; 0: never.
+    pub low_space_bytes: u64,
     /// Memory for sorting, grouping and joining, for all queries together, in bytes.
     pub query_memory_bytes: u64,
     /// Disk space for what queries cannot hold in memory, for all queries together, in bytes.
@@ -76,6 +78,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             max_message_bytes: 1 << 30,
             put_memory_bytes: 256 << 20,
+            low_space_bytes: 256 << 20,
             query_memory_bytes: 1 << 30,
             query_spill_bytes: 16 << 30,
             query_seconds: 3600,
@@ -142,6 +145,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "put_memory_bytes",
         flag: "put-memory-bytes",
         help: "Memory for rows on their way to the store, for all puts together, in bytes",
+    },
+    Setting {
+        name: "low_space_bytes",
+        flag: "low-space-bytes",
+        help: "Refuse puts while the disk has less free space than this, in bytes; 0: never",
     },
     Setting {
         name: "query_memory_bytes",

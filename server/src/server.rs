@@ -97,6 +97,7 @@ impl Server {
         let (listener, address) = listener;
         let store = Store::builder(&config.bucket_dir)
             .put_memory_bytes(config.put_memory_bytes)
+            .low_space_bytes(config.low_space_bytes)
             .read_only(config.read_only)
             .open()
             .await;

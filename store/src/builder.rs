@@ -44,6 +44,7 @@ impl StoreBuilder {
                 checkpoint_cache_bytes: 32 << 20,
                 footer_cache_bytes: 64 << 20,
                 put_memory_bytes: 256 << 20,
+                low_space_bytes: 256 << 20,
                 limits: Limits::default(),
             },
         }
@@ -75,6 +76,14 @@ impl StoreBuilder {
     #[must_use]
     pub fn footer_cache_bytes(mut self, bytes: u64) -> Self {
         self.sizes.footer_cache_bytes = bytes;
+        self
+    }
+
+    /// Puts are refused while the disk has fewer free bytes than this; reads and deletes go on. Only for stores in a
+    /// local folder. Default: 256 MiB.
+    #[must_use]
+    pub fn low_space_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.low_space_bytes = bytes;
         self
     }
 

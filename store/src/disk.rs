@@ -76,6 +76,11 @@ impl Disk {
         }
     }
 
+    /// The folder that it was made on.
+    pub(crate) fn root(&self) -> &std::path::Path {
+        self.directory.root()
+    }
+
     /// How many files and directories this store has fsynced, or tried to, since it was made.
     pub(crate) fn fsyncs(&self) -> u64 {
         self.directory.fsyncs()

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Damaged,
     /// The storage below failed; nothing was acknowledged.
     Io,
+    /// The disk is nearly full: free some space, then try again. Reads and deletes go on.
+    NoSpace,
     /// The store was opened for reading only.
     ReadOnly,
     /// The frame was written by a program that is newer than this one.
@@ -82,6 +84,10 @@ pub(crate) enum Cause {
         doing: String,
         source: Box<dyn StdError + Send + Sync>,
     },
+    #[error(
+        "nothing can be put: the disk of {folder} has {free} bytes free, and below {low} (the setting low_space_bytes) puts are refused; free some space"
+    )]
+    NoSpace { folder: String, free: u64, low: u64 },
     #[error("the store was opened for reading only")]
     ReadOnly,
     #[error("{object} needs {needs}, which this version of Shoots does not know: upgrade Shoots")]
@@ -110,6 +116,7 @@ impl Error {
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Cause::Damaged { .. } => ErrorKind::Damaged,
             Cause::Io { .. } => ErrorKind::Io,
+            Cause::NoSpace { .. } => ErrorKind::NoSpace,
             Cause::ReadOnly => ErrorKind::ReadOnly,
             Cause::Newer { .. } => ErrorKind::Newer,
             Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,

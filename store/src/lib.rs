@@ -51,6 +51,7 @@ mod segment;
 mod shared;
 mod sink;
 mod snapshot;
+mod space;
 mod store;
 mod time;
 

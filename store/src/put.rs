@@ -118,6 +118,7 @@ impl FrameWriter {
                 state,
             });
         }
+        log.shared().check_space().await?;
         let plain = match head {
             Some(_) => None,
             None => plain::find(&log).await?,

@@ -17,6 +17,7 @@ use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
 use crate::segment::{FooterCache, Limits, footer_cache};
+use crate::space::Space;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
+    /// The room there, for rows.
+    pub(crate) space: Option<Space>,
 }
 
 /// Sizes that a store is opened with.
@@ -49,6 +52,7 @@ pub(crate) struct Sizes {
     pub(crate) checkpoint_cache_bytes: u64,
     pub(crate) footer_cache_bytes: u64,
     pub(crate) put_memory_bytes: u64,
+    pub(crate) low_space_bytes: u64,
     pub(crate) limits: Limits,
 }
 
@@ -65,9 +69,14 @@ impl Shared {
             checkpoint_cache_bytes,
             footer_cache_bytes,
             put_memory_bytes,
+            low_space_bytes,
             limits,
         } = sizes;
+        let space = disk
+            .as_ref()
+            .map(|disk| Space::new(disk.root(), low_space_bytes));
         Self {
+            space,
             objects,
             environment,
             heads: Cache::with_weighter(10_000, head_cache_bytes, HeadWeight),
@@ -92,6 +101,14 @@ impl Shared {
             return Err(Cause::ReadOnly.into());
         }
         Ok(())
+    }
+
+    /// An error if there is no room for rows.
+    pub(crate) async fn check_space(&self) -> Result<()> {
+        match &self.space {
+            Some(space) => space.check().await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -236,6 +236,9 @@ impl SegmentSink {
     }
 
     async fn send_off(&mut self, segment: EncodedSegment, range: Option<KeyRange>) -> Result<()> {
+        if let Some(space) = &self.log.shared().space {
+            space.admit(segment.bytes.len() as u64).await?;
+        }
         while self.writes.len() >= PARALLEL_WRITES {
             self.join_write().await?;
         }

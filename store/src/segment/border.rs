@@ -223,3 +223,6 @@ impl Column {
         Ok(borders)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::samples::{
     Dice, Nulls, dictionary, dictionary_types, encode, everything, leaf_types, nested_types,
-    one_column, read_part, sample,
+    one_column, read_segment, sample,
 };
 use super::*;
 use crate::schema::check;
@@ -30,7 +30,7 @@ fn round_trip(
     encode(schema, batches, limits)
         .iter()
         .flat_map(|segment| {
-            let batches = read_part(&segment.bytes, schema, everything(batch_rows));
+            let batches = read_segment(segment, schema, everything(batch_rows));
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
             assert_eq!(rows as u64, segment.rows);
             batches

@@ -18,7 +18,8 @@
 //! - [`border`] finds the rows between two bounds of the column that a segment is sorted by;
 //! - [`verify`] compares a whole object with its record.
 //!
-//! What goes in comes out: `fidelity.rs` holds every type against every shape of batch.
+//! What goes in comes out: `fidelity.rs` holds every type against every shape of batch, and `rot.rs` flips
+//! bits in all parts of a segment.
 
 mod blocks;
 #[cfg_attr(
@@ -36,6 +37,8 @@ mod footer;
 mod object;
 mod reader;
 mod record;
+#[cfg(test)]
+mod rot;
 #[cfg(test)]
 mod samples;
 mod size;

@@ -495,12 +495,17 @@ pub(super) fn encode(
     segments
 }
 
-/// A reader of a file with these bytes.
+/// A reader of a file with these bytes, which nothing is known of.
 pub(super) fn open(bytes: &Bytes) -> ObjectReader {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let path = Path::from("frame/segments/one.parquet");
     block_on(store.put(&path, bytes.clone().into())).unwrap();
     ObjectReader::new(store, path, bytes.len() as u64)
+}
+
+/// A reader of a segment that checks what it reads.
+pub(super) fn open_segment(segment: &EncodedSegment) -> ObjectReader {
+    open(&segment.bytes).checked(Some(&segment.footer))
 }
 
 /// All of a file.
@@ -514,9 +519,21 @@ pub(super) fn everything(batch_rows: usize) -> Rows {
     }
 }
 
-/// Rows of a segment.
+/// Rows of a segment whose commit does not say how to check it.
 pub(super) fn read_part(bytes: &Bytes, schema: &SchemaRef, rows: Rows) -> Vec<RecordBatch> {
-    let file = open(bytes);
+    read_whole(open(bytes), schema, rows)
+}
+
+/// Rows of a segment.
+pub(super) fn read_segment(
+    segment: &EncodedSegment,
+    schema: &SchemaRef,
+    rows: Rows,
+) -> Vec<RecordBatch> {
+    read_whole(open_segment(segment), schema, rows)
+}
+
+fn read_whole(file: ObjectReader, schema: &SchemaRef, rows: Rows) -> Vec<RecordBatch> {
     block_on(async {
         let stream = read(file, Origin::Segment, schema, rows).await.unwrap();
         stream.map(Result::unwrap).collect().await

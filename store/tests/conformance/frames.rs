@@ -24,6 +24,7 @@ on_every_place!(
     many_small_batches_become_one_segment,
     large_puts_are_cut_into_segments,
     little_memory_for_puts_is_enough,
+    a_nearly_full_disk_refuses_puts_and_nothing_else,
     a_store_opened_for_reading_refuses_writes,
 );
 
@@ -275,4 +276,29 @@ async fn a_store_opened_for_reading_refuses_writes(place: &Place) {
     ] {
         assert_eq!(refused.kind(), ErrorKind::ReadOnly);
     }
+}
+
+async fn a_nearly_full_disk_refuses_puts_and_nothing_else(place: &Place) {
+    let store = place.open().await;
+    for name in ["kept", "deleted"] {
+        put(&frame(&store, name), Error, rows(0..10)).await;
+    }
+    let full = place
+        .builder()
+        .low_space_bytes(u64::MAX)
+        .open()
+        .await
+        .unwrap();
+    let kept = frame(&full, "kept");
+    let refused = kept.put(rows([]).schema(), PutOptions::mode(Append)).await;
+    if matches!(place, Place::Disk(_)) {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NoSpace, "{refused}");
+        assert!(refused.to_string().contains("low_space_bytes"), "{refused}");
+    } else {
+        drop(refused.unwrap());
+    }
+    assert_eq!(numbers(&kept).await, (0..10).collect::<Vec<_>>());
+    frame(&full, "deleted").delete().await.unwrap();
+    frame(&full, "deleted").undelete().await.unwrap();
 }

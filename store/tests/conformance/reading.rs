@@ -2,6 +2,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use shoots_proto::put::PutMode::Append;
 use shoots_store::{ErrorKind, ReadOptions, SegmentLimits, Snapshot};
 
@@ -15,6 +17,7 @@ on_every_place!(
     columns_that_are_not_there_are_named,
     parts_together_are_the_whole,
     batches_have_the_size_asked_for,
+    a_rotten_segment_is_an_error_that_names_it,
 );
 
 /// 4 segments of 10, 10, 10 and 7 rows.
@@ -153,4 +156,25 @@ async fn batches_have_the_size_asked_for(place: &Place) {
         .unwrap();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.num_rows()).collect();
     assert_eq!(sizes, [4, 4, 2, 4, 4, 2, 4, 4, 2, 4, 3]);
+}
+
+async fn a_rotten_segment_is_an_error_that_names_it(place: &Place) {
+    let store = place.open().await;
+    put(&frame(&store, "f"), Append, rows(0..1_000)).await;
+    let folder = object_store::path::Path::from("_default/f/segments");
+    let objects = place.objects();
+    let listed: Vec<_> = objects.list(Some(&folder)).try_collect().await.unwrap();
+    let path = &listed[0].location;
+    let bytes = objects.get(path).await.unwrap().bytes().await.unwrap();
+    for at in [100, bytes.len() / 2, bytes.len() - 20] {
+        let mut rotten = bytes.to_vec();
+        rotten[at] ^= 16;
+        place.write(path.as_ref(), rotten).await;
+        let store = place.open().await;
+        let snapshot = frame(&store, "f").snapshot(None).await.unwrap();
+        let rows = snapshot.read(ReadOptions::default()).await.unwrap();
+        let error = rows.collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        assert!(error.to_string().contains(path.as_ref()), "{error}");
+    }
 }

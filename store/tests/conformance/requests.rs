@@ -1,7 +1,7 @@
 //! What calls cost, in requests and bytes, whatever the size of the frame.
 
 use shoots_proto::put::PutMode::{Append, Error};
-use shoots_store::{PutOptions, Requests};
+use shoots_store::{PutOptions, ReadOptions, Requests};
 
 use crate::on_every_place;
 use crate::place::Place;
@@ -14,6 +14,7 @@ on_every_place!(
     a_hint_that_lies_does_no_harm,
     a_retried_put_is_applied_once,
     a_request_id_is_remembered_across_many_puts,
+    what_readers_fetch_of_segments_is_counted_apart_from_other_reads,
 );
 
 fn since(after: Requests, before: Requests) -> Requests {
@@ -163,4 +164,43 @@ async fn a_request_id_is_remembered_across_many_puts(place: &Place) {
         .await
         .unwrap();
     assert!(forgotten.version > first.version);
+}
+
+async fn what_readers_fetch_of_segments_is_counted_apart_from_other_reads(place: &Place) {
+    let writer = place.open().await;
+    for n in 0..3 {
+        put(&frame(&writer, "f"), Append, rows(n * 10..n * 10 + 10)).await;
+    }
+    let store = place.open().await;
+    let snapshot = frame(&store, "f").snapshot(None).await.unwrap();
+    let opened = store.requests();
+    assert_eq!((opened.segment_reads, opened.segment_bytes), (0, 0));
+    let read = async |options| {
+        let before = store.requests();
+        snapshot
+            .read(options)
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
+        since(store.requests(), before)
+    };
+    let cold = read(ReadOptions::default()).await;
+    assert_eq!(cold.segment_reads, 3);
+    assert_eq!(cold.segment_bytes, snapshot.bytes());
+    assert_eq!(cold.reads, 0);
+    let warm = read(ReadOptions::default()).await;
+    assert_eq!(warm.segment_reads, 3);
+    assert!(warm.segment_bytes < cold.segment_bytes, "{warm:?}");
+    let one = ReadOptions {
+        limit: Some(1),
+        ..ReadOptions::default()
+    };
+    assert_eq!(read(one).await.segment_reads, 1);
+    let count = ReadOptions {
+        columns: Some(Vec::new()),
+        ..ReadOptions::default()
+    };
+    assert_eq!(read(count).await.segment_reads, 0);
 }

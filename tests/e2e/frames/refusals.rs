@@ -177,6 +177,25 @@ async fn a_read_only_server_refuses_every_change_and_answers_the_rest() {
 }
 
 #[tokio::test]
+async fn a_server_on_a_nearly_full_disk_refuses_puts_and_answers_the_rest() {
+    let server = Server::start().await;
+    put(&server.client().await, "a", PutMode::Error, rows(0..3)).await;
+    let folder = Arc::clone(server.folder());
+    server.stop().await;
+    let more_than_any_disk = i64::MAX.to_string();
+    let server = Server::on(&folder, &["--low-space-bytes", &more_than_any_disk]).await;
+    let client = server.client().await;
+    for (frame, mode) in [("a", PutMode::Append), ("b", PutMode::Error)] {
+        let put = put_without_rows(&client, frame, mode, schema().as_ref().clone()).await;
+        let words = ["low_space_bytes", "bytes free"];
+        assert_refused(put, ErrorKind::LimitError, &words);
+    }
+    assert_eq!(get(&client, "a").await, rows(0..3));
+    client.delete("a").await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn queries_that_ask_too_much_meet_limits() {
     let server = Server::with(&["--query-seconds", "1", "--query-memory-bytes", "2000000"]).await;
     let client = server.client().await;

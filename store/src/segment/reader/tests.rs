@@ -2,7 +2,9 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
+use arrow_array::{
+    DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray, UInt64Array,
+};
 use arrow_schema::{DataType, TimeUnit};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
@@ -15,11 +17,12 @@ use parquet::file::properties::WriterProperties;
 
 use super::super::Limits;
 use super::super::samples::{
-    Dice, Nulls, dictionary, encode, everything, leaf_types, open, read_part, sample,
+    Dice, Nulls, dictionary, encode, everything, leaf_types, open, read_part, read_segment, sample,
 };
 use super::*;
 use crate::error::ErrorKind;
-use crate::objects::SegmentTraffic;
+
+mod cost;
 
 /// A segment with a column of numbers, one of text, one of lists, one of categories and one of floats.
 fn segment(rows: usize) -> (RecordBatch, Bytes) {
@@ -116,52 +119,45 @@ fn no_columns_are_still_rows() {
     assert_eq!(back[0].num_columns(), 0);
 }
 
-fn fetched(bytes: &Bytes, schema: &SchemaRef, rows: Rows) -> u64 {
-    let file = open(bytes);
-    let traffic = Arc::new(SegmentTraffic::default());
-    let file = file.counting(&traffic);
-    block_on(async {
-        let batches = read(file, Origin::Segment, schema, rows).await.unwrap();
-        batches
-            .for_each(|batch| async { drop(batch.unwrap()) })
-            .await;
-    });
-    traffic.bytes()
-}
-
 #[test]
-fn a_part_costs_its_pages_and_a_count_the_footer() {
-    let mut dice = Dice::new(4);
-    let noise = |dice: &mut Dice| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(
-            (0..400_000).map(|_| f64::from_bits(dice.roll())),
-        ))
-    };
-    let columns = [("a", noise(&mut dice)), ("b", noise(&mut dice))];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+fn hidden_rows_are_left_out_wherever_they_are() {
+    let (batch, _) = segment(50_000);
     let schema = batch.schema();
-    let bytes = encode(&schema, &[batch], Limits::default()).remove(0).bytes;
-    let size = bytes.len() as u64;
-    assert!(size > 6_000_000);
-    let page = 20_000 * 8;
-    let tail = 64 << 10;
-    assert!(fetched(&bytes, &schema, part(Some(vec![]), 0, None)) <= tail);
-    let one_row = fetched(&bytes, &schema, part(None, 210_000, Some(1)));
-    assert!(one_row <= tail + 3 * page, "{one_row}");
-    let last_row = fetched(&bytes, &schema, part(None, 399_999, Some(1)));
-    assert!(last_row <= tail + 3 * page, "{last_row}");
-    let one_column = fetched(&bytes, &schema, part(Some(vec![1]), 0, None));
-    assert!(one_column <= size * 6 / 10, "{one_column}");
-    assert!(fetched(&bytes, &schema, part(None, 0, None)) <= size + tail);
-}
-
-#[test]
-fn a_small_segment_is_one_read() {
-    let (batch, bytes) = segment(100);
-    assert_eq!(
-        fetched(&bytes, &batch.schema(), everything(100)),
-        bytes.len() as u64
-    );
+    let segment = encode(&schema, std::slice::from_ref(&batch), Limits::default()).remove(0);
+    let mut dice = Dice::new(77);
+    let some = RoaringBitmap::from_iter((0..50_000).filter(|_| dice.below(3) == 0));
+    let mut runs = RoaringBitmap::new();
+    runs.insert_range(0..10);
+    runs.insert_range(15_000..45_000);
+    let mut all = RoaringBitmap::new();
+    all.insert_range(0..50_000);
+    for hidden in [some, runs, all, RoaringBitmap::new()] {
+        for (offset, limit) in [
+            (0, None),
+            (5, Some(30_000)),
+            (15_000, Some(30_000)),
+            (19_999, Some(2)),
+            (44_990, None),
+            (60_000, None),
+        ] {
+            let end = limit.map_or(50_000, |limit| (offset + limit).min(50_000));
+            let visible = (offset..end).filter(|row| !hidden.contains(*row as u32));
+            let visible = UInt64Array::from_iter_values(visible);
+            let expected = arrow_select::take::take_record_batch(&batch, &visible).unwrap();
+            for columns in [None, Some(vec![])] {
+                let rows = Rows {
+                    hidden: Some(Arc::new(hidden.clone())),
+                    ..part(columns.clone(), offset, limit)
+                };
+                let back = read_segment(&segment, &schema, rows);
+                let count: usize = back.iter().map(RecordBatch::num_rows).sum();
+                assert_eq!(count, expected.num_rows(), "{offset} {limit:?}");
+                if columns.is_none() && count > 0 {
+                    assert_eq!(whole(&back), expected, "{offset} {limit:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -484,4 +480,32 @@ fn rows_that_are_too_much_for_one_array_are_read_in_smaller_batches() {
     let sizes: Vec<usize> = rest.iter().map(RecordBatch::num_rows).collect();
     assert_eq!(sizes, [10, 32, 32, 16]);
     assert_eq!(whole(&rest), batch.slice(0, 90));
+}
+
+#[test]
+fn rows_that_are_read_again_are_those_that_were_not_hidden() {
+    let (batch, bytes) = segment(100);
+    let hidden: RoaringBitmap = [0, 3, 4, 11, 12, 13, 50, 99].into();
+    let kept = UInt64Array::from_iter_values((0..90).filter(|row| !hidden.contains(*row as u32)));
+    let expected = arrow_select::take::take_record_batch(&batch, &kept).unwrap();
+    for taken in [0, 1, 7, 8, 10, 40] {
+        let overflow = Error::damaged("a segment", "index overflow decoding byte array");
+        let progress = Progress {
+            reading: Reading {
+                file: open(&bytes),
+                origin: Origin::Segment,
+                schema: batch.schema(),
+            },
+            batches: stream::iter([Ok(expected.slice(0, taken)), Err(overflow)]).boxed(),
+            rows: Rows {
+                batch_rows: 64,
+                hidden: Some(Arc::new(hidden.clone())),
+                ..part(None, 0, Some(90))
+            },
+            taken: 0,
+        };
+        let rest: Vec<RecordBatch> =
+            block_on(stream::try_unfold(progress, Progress::next).try_collect()).unwrap();
+        assert_eq!(whole(&rest), expected);
+    }
 }
