@@ -1,16 +1,17 @@
 //! Opening a store: where it is, how large its caches are, and what it gets the time from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use url::Url;
 
 use crate::disk::Disk;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::error::{Error, Result};
 use crate::objects::Objects;
+use crate::place::{Place, RemotePlace};
+use crate::remote;
 use crate::segment::Limits;
 use crate::shared::{Shared, Sizes};
 use crate::store::Store;
@@ -23,13 +24,6 @@ pub struct StoreBuilder {
     environment: Arc<dyn Environment>,
     read_only: bool,
     sizes: Sizes,
-}
-
-/// Where a location leads.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    Memory,
-    Folder(PathBuf),
 }
 
 impl StoreBuilder {
@@ -101,13 +95,18 @@ impl StoreBuilder {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the location means nothing,
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it is no folder that can be used.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the location means nothing or leads to a
+    /// place that cannot hold a store, [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket
+    /// of an object store, [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be used.
     pub async fn open(self) -> Result<Store> {
         let (object_store, disk): (Arc<dyn ObjectStore>, _) = match self.object_store {
             Some(object_store) => (object_store, None),
-            None => match place(&self.location)? {
+            None => match Place::parse(&self.location)? {
                 Place::Memory => (Arc::new(InMemory::new()), None),
+                Place::Remote(place) => {
+                    let remote = open_remote(&place, self.read_only, &self.environment).await?;
+                    (remote.store, None)
+                }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;
                     (Arc::clone(&disk) as Arc<dyn ObjectStore>, Some(disk))
@@ -120,25 +119,21 @@ impl StoreBuilder {
     }
 }
 
-fn place(location: &str) -> Result<Place> {
-    let invalid = |problem: String| Error::invalid("location", problem);
-    if location.is_empty() {
-        return Err(invalid("it is empty: give a folder or a URL".to_owned()));
+/// Connects to the bucket, and makes sure now that it can be used, not at the first put.
+async fn open_remote(
+    place: &RemotePlace,
+    read_only: bool,
+    environment: &Arc<dyn Environment>,
+) -> Result<remote::Remote> {
+    let remote = remote::connect(place)?;
+    let url = place.url.as_str();
+    if read_only {
+        remote::probe::readable(&remote.store, url).await?;
+    } else {
+        let unique = format!("{:032x}", environment.unique());
+        remote::probe::writable(&remote.store, url, &unique).await?;
     }
-    if !location.contains("://") {
-        return Ok(Place::Folder(PathBuf::from(location)));
-    }
-    let url = Url::parse(location).map_err(|error| invalid(format!("`{location}`: {error}")))?;
-    match url.scheme() {
-        "memory" => Ok(Place::Memory),
-        "file" => url
-            .to_file_path()
-            .map(Place::Folder)
-            .map_err(|()| invalid(format!("`{location}` is not a path on this machine"))),
-        other => Err(invalid(format!(
-            "`{other}://` is not known; use a path, file:// or memory://"
-        ))),
-    }
+    Ok(remote)
 }
 
 /// Opens the folder, and makes sure now that it can be used, not at the first put.
@@ -165,23 +160,4 @@ async fn open_disk(
     let environment = Arc::clone(environment);
     let ids = Arc::new(move || format!("{:032x}", environment.unique()));
     Ok(Arc::new(Disk::new(folder, ids)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locations_are_paths_or_urls() {
-        let folder = |path: &str| Place::Folder(PathBuf::from(path));
-        assert_eq!(place("./buckets").unwrap(), folder("./buckets"));
-        assert_eq!(place("/data/my shoots").unwrap(), folder("/data/my shoots"));
-        assert_eq!(place("file:///data/a%20b").unwrap(), folder("/data/a b"));
-        assert_eq!(place("memory://").unwrap(), Place::Memory);
-        for bad in ["", "ftp://host/x", "://"] {
-            let error = place(bad).unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidRequest, "{bad}");
-            assert!(error.to_string().starts_with("location: "), "{error}");
-        }
-    }
 }

@@ -42,11 +42,13 @@ impl Store {
         Self { shared }
     }
 
-    /// Opens the store at a path, a `file://` URL, or `memory://` (a fresh store that ends with the process).
-    /// A folder that does not exist is made, unless the store is opened for reading only.
+    /// Opens the store at a path, a `file://` URL, `memory://` (a fresh store that ends with the process), or in a
+    /// bucket: `s3://bucket/folder`, `gs://bucket/folder`, `az://container/folder`. Endpoints, regions and
+    /// credentials of buckets come from the environment, as the providers' own tools read them.
+    /// A folder on disk that does not exist is made, unless the store is opened for reading only.
     ///
     /// # Errors
-    /// If the location means nothing, or the folder cannot be used.
+    /// If the location means nothing, or the folder or bucket cannot be used.
     pub async fn open(location: &str) -> Result<Self> {
         Self::builder(location).open().await
     }

@@ -1,0 +1,100 @@
+//! What went wrong below, in words for people: away, refused, or something else.
+//!
+//! Providers answer a refusal with a page of XML that may repeat what was signed, a session's token included; only
+//! its code is passed on.
+
+use std::error::Error as StdError;
+
+use object_store::Error as ObjectError;
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// Why a call to the storage failed, as far as it can be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No answer came.
+    Unreachable,
+    /// It knows us and says no, or does not know us; with the provider's word for it.
+    Refused(String),
+    Other,
+}
+
+/// Looks through an error and what caused it.
+pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+        StdError::source(*error)
+    });
+    let mut causes = causes;
+    causes
+        .find_map(|cause| {
+            if let Some(http) = cause.downcast_ref::<HttpError>() {
+                return is_away(http.kind()).then_some(Trouble::Unreachable);
+            }
+            match cause.downcast_ref::<ObjectError>()? {
+                refused @ (ObjectError::PermissionDenied { .. }
+                | ObjectError::Unauthenticated { .. }) => {
+                    Some(Trouble::Refused(code(&refused.to_string())))
+                }
+                _ => None,
+            }
+        })
+        .unwrap_or(Trouble::Other)
+}
+
+fn is_away(kind: HttpErrorKind) -> bool {
+    match kind {
+        HttpErrorKind::Connect
+        | HttpErrorKind::Request
+        | HttpErrorKind::Timeout
+        | HttpErrorKind::Interrupted => true,
+        HttpErrorKind::Unknown | HttpErrorKind::Decode => false,
+        _ => false,
+    }
+}
+
+/// The provider's code in its answer, such as `InvalidAccessKeyId`.
+fn code(answer: &str) -> String {
+    let tagged = answer.split_once("<Code>").map(|(_, rest)| rest);
+    let code: String = tagged
+        .unwrap_or_default()
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    match code.as_str() {
+        "" => "it gives no reason".to_owned(),
+        _ => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_code_of_a_refusal_is_passed_on() {
+        let answer = "403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code><X>hunter2</X>";
+        for refused in [
+            ObjectError::PermissionDenied {
+                path: "p".into(),
+                source: answer.into(),
+            },
+            ObjectError::Unauthenticated {
+                path: "p".into(),
+                source: answer.into(),
+            },
+        ] {
+            assert_eq!(of(&refused), Trouble::Refused("SignatureDoesNotMatch".into()));
+        }
+        assert_eq!(code("nothing"), "it gives no reason");
+    }
+
+    #[test]
+    fn an_answer_that_never_came_is_found_below_other_errors() {
+        let error = |kind| ObjectError::Generic {
+            store: "S3",
+            source: Box::new(HttpError::new(kind, std::io::Error::other("cut"))),
+        };
+        assert_eq!(of(&error(HttpErrorKind::Connect)), Trouble::Unreachable);
+        assert_eq!(of(&error(HttpErrorKind::Timeout)), Trouble::Unreachable);
+        assert_eq!(of(&error(HttpErrorKind::Decode)), Trouble::Other);
+    }
+}
