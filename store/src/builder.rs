@@ -1,11 +1,13 @@
 //! Opening a store: where it is, how large its caches are, and what it gets the time from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use crate::cache;
 use crate::disk::Disk;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::error::{Error, Result};
@@ -24,6 +26,7 @@ pub struct StoreBuilder {
     environment: Arc<dyn Environment>,
     read_only: bool,
     sizes: Sizes,
+    cache: cache::Settings,
 }
 
 impl StoreBuilder {
@@ -38,7 +41,9 @@ impl StoreBuilder {
                 checkpoint_cache_bytes: 32 << 20,
                 put_memory_bytes: 256 << 20,
                 limits: Limits::default(),
+                max_staleness: Duration::ZERO,
             },
+            cache: cache::Settings::default(),
         }
     }
 
@@ -60,6 +65,37 @@ impl StoreBuilder {
     #[must_use]
     pub fn checkpoint_cache_bytes(mut self, bytes: u64) -> Self {
         self.sizes.checkpoint_cache_bytes = bytes;
+        self
+    }
+
+    /// Memory for segments and other immutable objects that were read from a bucket, in bytes; 0 for none.
+    /// Default: 256 MiB. A store on local disk or in memory has no such cache.
+    #[must_use]
+    pub fn cache_memory_bytes(mut self, bytes: u64) -> Self {
+        self.cache.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// A folder on local disk for immutable objects that were read from a bucket, which is used by this store alone
+    /// and survives restarts. Default: none.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache.folder = Some(folder.into());
+        self
+    }
+
+    /// What the files in the cache folder may take together, in bytes. Default: 10 GiB.
+    #[must_use]
+    pub fn cache_disk_bytes(mut self, bytes: u64) -> Self {
+        self.cache.disk_bytes = bytes;
+        self
+    }
+
+    /// How old the newest state may be that a read is given without asking the storage. Default: zero, a read is as
+    /// fresh as its start. Writes always ask, and a state's own process sees it at once.
+    #[must_use]
+    pub fn max_staleness(mut self, staleness: Duration) -> Self {
+        self.sizes.max_staleness = staleness;
         self
     }
 
@@ -85,7 +121,7 @@ impl StoreBuilder {
     }
 
     /// Keep everything in this object store, whatever the location says. It must offer create-if-absent and
-    /// confirm only what is durable.
+    /// confirm only what is durable. It is cached if a setting of the cache was given.
     #[must_use]
     pub fn object_store(mut self, object_store: Arc<dyn ObjectStore>) -> Self {
         self.object_store = Some(object_store);
@@ -100,12 +136,19 @@ impl StoreBuilder {
     /// of an object store, [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be used.
     pub async fn open(self) -> Result<Store> {
         let (object_store, disk): (Arc<dyn ObjectStore>, _) = match self.object_store {
-            Some(object_store) => (object_store, None),
+            Some(store) if self.cache.is_asked_for() => {
+                let identity = store.to_string();
+                let wrapped = self.cache.wrap(store, &identity, &self.environment);
+                (wrapped.await?, None)
+            }
+            Some(store) => (store, None),
             None => match Place::parse(&self.location)? {
                 Place::Memory => (Arc::new(InMemory::new()), None),
                 Place::Remote(place) => {
                     let remote = open_remote(&place, self.read_only, &self.environment).await?;
-                    (remote.store, None)
+                    let (store, identity) = (remote.store, &remote.identity);
+                    let wrapped = self.cache.wrap(store, identity, &self.environment);
+                    (wrapped.await?, None)
                 }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;

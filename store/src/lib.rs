@@ -32,6 +32,7 @@
 
 mod budget;
 mod builder;
+mod cache;
 mod disk;
 mod environment;
 mod error;

@@ -69,15 +69,13 @@ impl Place {
 
 impl RemotePlace {
     fn new(provider: Provider, url: Url) -> Result<Self> {
-        let container_before_host =
-            provider == Provider::Azure && url.scheme().starts_with("abfs");
+        let container_before_host = provider == Provider::Azure && url.scheme().starts_with("abfs");
         if url.password().is_some() || !(url.username().is_empty() || container_before_host) {
             let problem = "it holds credentials: leave them out, they come from the environment";
             return Err(invalid(problem));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            let problem =
-                "it has a `?` or `#`: leave it out, settings come from the environment";
+            let problem = "it has a `?` or `#`: leave it out, settings come from the environment";
             return Err(invalid(problem));
         }
         if url.host_str().is_none_or(str::is_empty) {
@@ -143,7 +141,11 @@ mod tests {
             ("gs://bucket/a", Provider::Gcs, "a"),
             ("az://container/a", Provider::Azure, "a"),
             ("azure://container/a", Provider::Azure, "a"),
-            ("abfs://c@account.dfs.core.windows.net/a", Provider::Azure, "a"),
+            (
+                "abfs://c@account.dfs.core.windows.net/a",
+                Provider::Azure,
+                "a",
+            ),
         ] {
             let Place::Remote(place) = Place::parse(location).unwrap() else {
                 panic!("{location} is remote");

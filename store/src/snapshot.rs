@@ -40,6 +40,7 @@ pub struct Snapshot {
     source: Source,
     schema: SchemaRef,
     size: Size,
+    stale: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ impl Snapshot {
             schema: Arc::clone(&plain.schema),
             source: Source::Plain(plain),
             size,
+            stale: false,
         }
     }
 
@@ -122,7 +124,22 @@ impl Snapshot {
             source: Source::Log(found),
             schema,
             size,
+            stale: false,
         })
+    }
+
+    pub(crate) fn marked_stale(self) -> Self {
+        Self {
+            stale: true,
+            ..self
+        }
+    }
+
+    /// Whether it was taken without asking the storage, so that there may be a newer state; see
+    /// [`Frame::cached_snapshot`](crate::Frame::cached_snapshot).
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// The frame that this is a state of.

@@ -22,7 +22,10 @@ const SERVER: &str = "shoots-server";
 /// Commands that are run if the requirements pin the tool in the first column.
 const CHECKERS: [(&str, &[&str]); 3] = [
     ("ruff", &["ruff", "check", TESTS, BENCHMARKS, S3_SERVER]),
-    ("ruff", &["ruff", "format", "--check", TESTS, BENCHMARKS, S3_SERVER]),
+    (
+        "ruff",
+        &["ruff", "format", "--check", TESTS, BENCHMARKS, S3_SERVER],
+    ),
     ("mypy", &["mypy", CHECKER_SETTINGS, TESTS, BENCHMARKS]),
 ];
 const CHECKER_SETTINGS: &str = "--config-file=tests/python/pyproject.toml";

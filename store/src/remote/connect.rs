@@ -147,7 +147,9 @@ mod tests {
         let Place::Remote(place) = Place::parse(location).unwrap() else {
             panic!("{location} is remote");
         };
-        let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        let variables = variables
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         connect_with(&place, variables)
     }
 
@@ -161,10 +163,17 @@ mod tests {
         let account = "azure";
         for (location, variables, shown) in [
             ("s3://b/p", KEYS.to_vec(), "AmazonS3(b)"),
-            ("gs://b", vec![("GOOGLE_SKIP_SIGNATURE", "true")], "GoogleCloudStorage(b)"),
+            (
+                "gs://b",
+                vec![("GOOGLE_SKIP_SIGNATURE", "true")],
+                "GoogleCloudStorage(b)",
+            ),
             (
                 "az://c/p",
-                vec![("AZURE_STORAGE_ACCOUNT_NAME", account), ("AZURE_SKIP_SIGNATURE", "true")],
+                vec![
+                    ("AZURE_STORAGE_ACCOUNT_NAME", account),
+                    ("AZURE_SKIP_SIGNATURE", "true"),
+                ],
                 "MicrosoftAzure",
             ),
         ] {
@@ -189,6 +198,9 @@ mod tests {
         let error = connected("s3://b/p", &KEYS[1..]).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Io);
         let told = error.to_string();
-        assert!(told.contains("s3://b/p") && !told.contains("hunter2"), "{told}");
+        assert!(
+            told.contains("s3://b/p") && !told.contains("hunter2"),
+            "{told}"
+        );
     }
 }

@@ -82,6 +82,9 @@ mod tests {
     #[test]
     fn large_bodies_have_more_time() {
         assert_eq!(time_for(0), Duration::from_secs(ANSWER_SECONDS));
-        assert_eq!(time_for(64 << 20), Duration::from_secs(ANSWER_SECONDS + 256));
+        assert_eq!(
+            time_for(64 << 20),
+            Duration::from_secs(ANSWER_SECONDS + 256)
+        );
     }
 }

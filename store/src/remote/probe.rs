@@ -141,7 +141,12 @@ mod tests {
             self.0.list_with_delimiter(prefix).await
         }
 
-        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> ObjectResult<()> {
+        async fn copy_opts(
+            &self,
+            from: &Path,
+            to: &Path,
+            options: CopyOptions,
+        ) -> ObjectResult<()> {
             self.0.copy_opts(from, to, options).await
         }
     }
@@ -163,7 +168,10 @@ mod tests {
         let store = Careless::default();
         let refused = writable(&store, "s3://b", "1").await.unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::InvalidRequest);
-        assert!(refused.to_string().contains("s3://b cannot hold a store"), "{refused}");
+        assert!(
+            refused.to_string().contains("s3://b cannot hold a store"),
+            "{refused}"
+        );
         assert!(is_empty(&store).await);
     }
 }

@@ -82,7 +82,10 @@ mod tests {
                 source: answer.into(),
             },
         ] {
-            assert_eq!(of(&refused), Trouble::Refused("SignatureDoesNotMatch".into()));
+            assert_eq!(
+                of(&refused),
+                Trouble::Refused("SignatureDoesNotMatch".into())
+            );
         }
         assert_eq!(code("nothing"), "it gives no reason");
     }

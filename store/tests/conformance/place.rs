@@ -42,7 +42,8 @@ impl Place {
         let Ok(bucket) = std::env::var("SHOOTS_TEST_S3") else {
             // Past what the test runner captures.
             SKIPPED.call_once(|| {
-                let said = "tests on S3 are skipped: SHOOTS_TEST_S3 is not set, see `cargo xtask test`";
+                let said =
+                    "tests on S3 are skipped: SHOOTS_TEST_S3 is not set, see `cargo xtask test`";
                 writeln!(std::io::stderr(), "{said}").unwrap();
             });
             return None;
