@@ -137,7 +137,7 @@ impl Error {
         let cause = match trouble::of(&*source) {
             Trouble::Unreachable => Cause::Unreachable { doing, source },
             Trouble::Refused(reason) => Cause::Refused { doing, reason },
-            Trouble::Other => Cause::Io { doing, source },
+            Trouble::Absent | Trouble::Other => Cause::Io { doing, source },
         };
         cause.into()
     }

@@ -8,6 +8,8 @@
 mod connect;
 mod patience;
 pub(crate) mod probe;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trouble;
 
 pub(crate) use connect::{Remote, connect};

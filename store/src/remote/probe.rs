@@ -9,6 +9,7 @@ use object_store::Error as ObjectError;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
+use super::trouble::{self, Trouble};
 use crate::error::{Cause, Error, Result};
 
 /// Makes sure that the place can hold a store. `unique` names the object that is written and removed again.
@@ -64,19 +65,17 @@ async fn create(store: &dyn ObjectStore, path: &Path) -> object_store::Result<()
 }
 
 fn unusable(url: &str, error: ObjectError) -> Error {
-    match &error {
-        ObjectError::NotFound { .. } => {
-            let (what, name) = ("bucket of the object store", url.to_owned());
-            Cause::NotFound { what, name }.into()
-        }
-        ObjectError::NotImplemented { .. } => {
-            let problem = format!(
-                "{url} cannot hold a store: it does not support to create an object only if there is none: {error}"
-            );
-            Error::invalid("location", problem)
-        }
-        _ => Error::io(format!("opening {url}"), error),
+    if let ObjectError::NotImplemented { .. } = error {
+        let problem = format!(
+            "{url} cannot hold a store: it does not support to create an object only if there is none: {error}"
+        );
+        return Error::invalid("location", problem);
     }
+    if trouble::of(&error) == Trouble::Absent {
+        let (what, name) = ("bucket of the object store", url.to_owned());
+        return Cause::NotFound { what, name }.into();
+    }
+    Error::io(format!("opening {url}"), error)
 }
 
 #[cfg(test)]

@@ -15,29 +15,43 @@ pub(crate) enum Trouble {
     Unreachable,
     /// It knows us and says no, or does not know us; with the provider's word for it.
     Refused(String),
+    /// What was asked for, or the bucket, does not exist.
+    Absent,
     Other,
 }
 
 /// Looks through an error and what caused it.
+///
+/// Reads and writes have errors of their own for a refusal, listings do not: theirs is told by the status in the
+/// text, of which `object_store` has no other form.
 pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
-    let causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
         StdError::source(*error)
     });
-    let mut causes = causes;
     causes
         .find_map(|cause| {
             if let Some(http) = cause.downcast_ref::<HttpError>() {
                 return is_away(http.kind()).then_some(Trouble::Unreachable);
             }
-            match cause.downcast_ref::<ObjectError>()? {
-                refused @ (ObjectError::PermissionDenied { .. }
-                | ObjectError::Unauthenticated { .. }) => {
-                    Some(Trouble::Refused(code(&refused.to_string())))
+            let error = cause.downcast_ref::<ObjectError>()?;
+            match (error, status(&error.to_string())) {
+                (ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. }, _)
+                | (ObjectError::Generic { .. }, Some(401 | 403)) => {
+                    Some(Trouble::Refused(code(&error.to_string())))
+                }
+                (ObjectError::NotFound { .. }, _) | (ObjectError::Generic { .. }, Some(404)) => {
+                    Some(Trouble::Absent)
                 }
                 _ => None,
             }
         })
         .unwrap_or(Trouble::Other)
+}
+
+/// The HTTP status that an error's text tells.
+fn status(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("non-2xx status code: ")?;
+    rest.get(..3)?.parse().ok()
 }
 
 fn is_away(kind: HttpErrorKind) -> bool {

@@ -16,6 +16,7 @@ mod history;
 mod place;
 mod plain;
 mod reading;
+mod remote;
 mod requests;
 mod rows;
 mod writers;
