@@ -61,6 +61,7 @@ pub use frame::Frame;
 pub use history::LogRecord;
 pub use log::commit::Published;
 pub use objects::Requests;
+pub use place::printable_location;
 pub use put::{FrameWriter, PutOptions};
 pub use schema::pandas;
 pub use segment::Limits as SegmentLimits;

@@ -45,14 +45,15 @@ impl Place {
         if !location.contains("://") {
             return Ok(Self::Folder(PathBuf::from(location)));
         }
-        let url = Url::parse(location)
-            .map_err(|problem| invalid(&format!("`{}`: {problem}", shown(location))))?;
+        let url = Url::parse(location).map_err(|problem| {
+            invalid(&format!("`{}`: {problem}", printable_location(location)))
+        })?;
         match url.scheme() {
             "memory" => Ok(Self::Memory),
             "file" => url.to_file_path().map(Self::Folder).map_err(|()| {
                 invalid(&format!(
                     "`{}` is not a path on this machine",
-                    shown(location)
+                    printable_location(location)
                 ))
             }),
             "s3" | "s3a" => RemotePlace::new(Provider::S3, url).map(Self::Remote),
@@ -97,8 +98,16 @@ fn invalid(problem: &str) -> Error {
     Error::invalid("location", problem)
 }
 
-/// The location without what may be credentials.
-pub(crate) fn shown(location: &str) -> String {
+/// A location as it may be shown: without what may be credentials.
+///
+/// ```
+/// use shoots_store::printable_location;
+///
+/// assert_eq!(printable_location("s3://bucket/folder"), "s3://bucket/folder");
+/// assert_eq!(printable_location("s3://key:secret@bucket/folder"), "s3://***@bucket/folder");
+/// ```
+#[must_use]
+pub fn printable_location(location: &str) -> String {
     let without_settings = location.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = without_settings.split_once("://") else {
         return location.to_owned();
@@ -167,10 +176,14 @@ mod tests {
         ] {
             let error = Place::parse(bad).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
-            assert!(!shown(bad).contains("hunter2"), "{}", shown(bad));
+            assert!(
+                !printable_location(bad).contains("hunter2"),
+                "{}",
+                printable_location(bad)
+            );
         }
         let plain = "abfs://c@account.dfs.core.windows.net/x";
-        assert_eq!(shown(plain), plain);
-        assert_eq!(shown("/data/a@b?c"), "/data/a@b?c");
+        assert_eq!(printable_location(plain), plain);
+        assert_eq!(printable_location("/data/a@b?c"), "/data/a@b?c");
     }
 }
