@@ -53,8 +53,11 @@ impl Weighter<BlockKey, Block> for Weight {
 #[derive(Debug, Clone)]
 struct Flight {
     run: Range<u64>,
-    landing: Shared<BoxFuture<'static, Result<Arc<[Block]>, Arc<ObjectError>>>>,
+    landing: Shared<BoxFuture<'static, Landed>>,
 }
+
+/// What a flight brings, for all who wait for it.
+type Landed = Result<Arc<[Block]>, Arc<ObjectError>>;
 
 /// The flights that one call waits for.
 #[derive(Default)]
@@ -234,7 +237,7 @@ struct Registered {
 }
 
 impl Registered {
-    async fn fly(self) -> Result<Arc<[Block]>, Arc<ObjectError>> {
+    async fn fly(self) -> Landed {
         let blocks = self.shelf.load(&self.path, self.run.clone()).await;
         let blocks = blocks.map_err(Arc::new)?;
         for (number, block) in self.run.clone().zip(&blocks) {
