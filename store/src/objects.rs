@@ -222,3 +222,26 @@ fn found<T>(result: Result<T, ObjectError>, doing: &str, path: &Path) -> Result<
         Err(error) => Err(Error::io(format!("{doing} {path}"), error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_immutable_object_may_exist_but_not_with_another_size() {
+        let objects = Objects::new(Arc::new(InMemory::new()));
+        let path = Path::from("b/f/schemas/ab.arrow");
+        let create =
+            async |bytes: &'static str| objects.create_immutable(&path, bytes.into()).await;
+        create("schema").await.unwrap();
+        create("schema").await.unwrap();
+        let other = create("something else").await.unwrap_err();
+        assert_eq!(other.kind(), crate::ErrorKind::Damaged);
+        assert!(
+            other.to_string().contains("b/f/schemas/ab.arrow"),
+            "{other}"
+        );
+    }
+}
