@@ -89,7 +89,9 @@ pub(crate) enum Cause {
         doing: String,
         source: Box<dyn StdError + Send + Sync>,
     },
-    #[error("{doing}: the storage refused it ({reason}): check the credentials and their rights")]
+    #[error(
+        "{doing}: access to the storage is refused ({reason}): check the credentials and their rights"
+    )]
     Refused { doing: String, reason: String },
     #[error("the store was opened for reading only")]
     ReadOnly,
@@ -136,6 +138,10 @@ impl Error {
         let (doing, source) = (doing.into(), source.into());
         let cause = match trouble::of(&*source) {
             Trouble::Unreachable => Cause::Unreachable { doing, source },
+            Trouble::NoCredentials => {
+                let reason = "there are no credentials".to_owned();
+                Cause::Refused { doing, reason }
+            }
             Trouble::Refused(reason) => Cause::Refused { doing, reason },
             Trouble::Absent | Trouble::Other => Cause::Io { doing, source },
         };

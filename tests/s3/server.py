@@ -33,9 +33,7 @@ def one_at_a_time(
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     turn = threading.Lock()
 
-    def answer(
-        environment: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def answer(environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with turn:
             return application(environment, start_response)
 

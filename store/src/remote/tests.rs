@@ -29,17 +29,27 @@ async fn answering(status: &str, body: &str) -> String {
     format!("http://{address}")
 }
 
+const CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "id"),
+    ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ("AWS_SESSION_TOKEN", "hunter3"),
+];
+
 /// What opening a store there says.
 async fn opened(endpoint: &str, read_only: bool) -> Result<(), Error> {
+    opened_with(&CREDENTIALS, endpoint, read_only).await
+}
+
+async fn opened_with(
+    credentials: &[(&str, &str)],
+    endpoint: &str,
+    read_only: bool,
+) -> Result<(), Error> {
     let Place::Remote(place) = Place::parse("s3://bucket/folder").unwrap() else {
         panic!("it is remote");
     };
-    let variables = [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ACCESS_KEY_ID", "id"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-        ("AWS_SESSION_TOKEN", "hunter3"),
-    ];
+    let variables = [credentials, &[("AWS_ENDPOINT_URL", endpoint)]].concat();
+    let variables = variables.into_iter();
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let remote = connect_with(&place, variables).unwrap();
     let url = place.url.as_str();
@@ -60,7 +70,7 @@ async fn refused_credentials_are_named_as_such_and_nothing_secret_is_told() {
         assert_eq!(refused.kind(), ErrorKind::Io);
         assert_eq!(
             refused.to_string(),
-            "opening s3://bucket/folder: the storage refused it (SignatureDoesNotMatch): check the credentials and \
+            "opening s3://bucket/folder: access to the storage is refused (SignatureDoesNotMatch): check the credentials and \
              their rights"
         );
         assert!(!format!("{refused:?}").contains("hunter"), "{refused:?}");
@@ -90,6 +100,16 @@ async fn a_place_that_is_away_is_an_error_that_says_so() {
     let told = away.to_string();
     let beginning = "opening s3://bucket/folder: the storage cannot be reached: ";
     assert!(told.starts_with(beginning), "{told}");
+}
+
+#[tokio::test]
+async fn without_credentials_the_error_says_so() {
+    let endpoint = answering("200 OK", "").await;
+    // Where a machine of AWS would find credentials, and others do not.
+    let none = [("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")];
+    let refused = opened_with(&none, &endpoint, false).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Io);
+    assert!(refused.to_string().contains("no credentials"), "{refused}");
 }
 
 #[tokio::test]

@@ -8,11 +8,21 @@ use std::error::Error as StdError;
 use object_store::Error as ObjectError;
 use object_store::client::{HttpError, HttpErrorKind};
 
+/// Where machines of AWS, Google and Azure ask who they are; asked only when there are no other credentials.
+const WHO_AM_I: [&str; 4] = [
+    "/latest/api/token",
+    "/latest/meta-data/",
+    "/computeMetadata/",
+    "/metadata/identity/",
+];
+
 /// Why a call to the storage failed, as far as it can be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// No answer came.
     Unreachable,
+    /// Nothing gives us credentials, and the provider's own machines, which would be told some, are elsewhere.
+    NoCredentials,
     /// It knows us and says no, or does not know us; with the provider's word for it.
     Refused(String),
     /// What was asked for, or the bucket, does not exist.
@@ -31,13 +41,13 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
     causes
         .find_map(|cause| {
             if let Some(http) = cause.downcast_ref::<HttpError>() {
-                return is_away(http.kind()).then_some(Trouble::Unreachable);
+                return is_away(http.kind()).then(|| unreachable(error));
             }
-            let error = cause.downcast_ref::<ObjectError>()?;
-            match (error, status(&error.to_string())) {
+            let found = cause.downcast_ref::<ObjectError>()?;
+            match (found, status(&found.to_string())) {
                 (ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. }, _)
                 | (ObjectError::Generic { .. }, Some(401 | 403)) => {
-                    Some(Trouble::Refused(code(&error.to_string())))
+                    Some(Trouble::Refused(code(&found.to_string())))
                 }
                 (ObjectError::NotFound { .. }, _) | (ObjectError::Generic { .. }, Some(404)) => {
                     Some(Trouble::Absent)
@@ -46,6 +56,16 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
             }
         })
         .unwrap_or(Trouble::Other)
+}
+
+fn unreachable(error: &dyn StdError) -> Trouble {
+    let text = error.to_string();
+    let asked_for_credentials = WHO_AM_I.iter().any(|path| text.contains(path));
+    if asked_for_credentials {
+        Trouble::NoCredentials
+    } else {
+        Trouble::Unreachable
+    }
 }
 
 /// The HTTP status that an error's text tells.
