@@ -31,8 +31,17 @@ pub struct Config {
     pub host: String,
     /// The TCP port to listen on; 0 takes a free one.
     pub port: u16,
-    /// Where the frames are kept: a directory, or a store's URL such as `memory://`.
+    /// Where the frames are kept: a directory, or a URL such as `s3://bucket/folder` or `memory://`.
     pub bucket_dir: String,
+    /// Memory for what was read from a bucket of an object store, in bytes; 0 for none.
+    pub cache_memory_bytes: u64,
+    /// A directory of this server's own for what was read from a bucket of an object store; empty for none.
+    pub cache_folder: String,
+    /// What the files in `cache_folder` may take together, in bytes.
+    pub cache_disk_bytes: u64,
+    /// How old the newest state of a frame may be that a read is given without asking the storage, in seconds; 0
+    /// always asks.
+    pub max_staleness_seconds: u64,
     /// Refuse every call that would change something.
     pub read_only: bool,
     /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
@@ -73,6 +82,10 @@ impl Default for Config {
             host: "localhost".into(),
             port: 8081,
             bucket_dir: "./buckets".into(),
+            cache_memory_bytes: 256 << 20,
+            cache_folder: String::new(),
+            cache_disk_bytes: 10 << 30,
+            max_staleness_seconds: 0,
             read_only: false,
             log_level: "info".into(),
             log_format: LogFormat::Text,
@@ -119,7 +132,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "bucket_dir",
         flag: "bucket-dir",
-        help: "Where the frames are kept: a directory, or a store's URL such as memory://",
+        help: "Where the frames are kept: a directory, or a URL such as s3://bucket/folder or memory://",
+    },
+    Setting {
+        name: "cache_memory_bytes",
+        flag: "cache-memory-bytes",
+        help: "Memory for what was read from a bucket of an object store, in bytes; 0 for none",
+    },
+    Setting {
+        name: "cache_folder",
+        flag: "cache-folder",
+        help: "Directory of this server's own for what was read from a bucket of an object store; empty for none",
+    },
+    Setting {
+        name: "cache_disk_bytes",
+        flag: "cache-disk-bytes",
+        help: "What the files in the cache folder may take together, in bytes",
+    },
+    Setting {
+        name: "max_staleness_seconds",
+        flag: "max-staleness-seconds",
+        help: "How old a state may be that a read is given without asking the storage, in seconds; 0 always asks",
     },
     Setting {
         name: "read_only",
@@ -206,6 +239,11 @@ impl Config {
     /// How long one query may run.
     pub(crate) fn query_time(&self) -> Duration {
         time(self.query_seconds)
+    }
+
+    /// How old a state may be that a read is given without asking the storage.
+    pub(crate) fn max_staleness(&self) -> Duration {
+        time(self.max_staleness_seconds)
     }
 
     /// How long running calls may go on once the server was asked to stop.
@@ -383,7 +421,7 @@ mod tests {
             let error = layers.lay_text("here", setting, "0").unwrap_err();
             assert_eq!(error.to_string(), told);
         }
-        let none = "query_spill_bytes = 0\nshutdown_grace_seconds = 0";
+        let none = "query_spill_bytes = 0\nshutdown_grace_seconds = 0\ncache_memory_bytes = 0";
         assert!(Config::from_toml("here", none).is_ok());
     }
 

@@ -56,7 +56,7 @@ pub enum StartError {
     /// The store cannot be opened: another place, or other permissions, are needed.
     #[error("cannot use {bucket_dir} to keep frames in: {source}")]
     Store {
-        /// The place as it was configured.
+        /// The place as it was configured, without secrets.
         bucket_dir: String,
         /// What is wrong with it.
         source: shoots_store::Error,
@@ -95,16 +95,7 @@ impl Server {
             source,
         })?;
         let (listener, address) = listener;
-        let store = Store::builder(&config.bucket_dir)
-            .put_memory_bytes(config.put_memory_bytes)
-            .low_space_bytes(config.low_space_bytes)
-            .read_only(config.read_only)
-            .open()
-            .await;
-        let store = store.map_err(|source| StartError::Store {
-            bucket_dir: config.bucket_dir.clone(),
-            source,
-        })?;
+        let store = open_store(&config).await?;
         let stop = Stop::default();
         if !config.read_only {
             tokio::spawn(sweep(store.clone(), stop.clone()));
@@ -178,6 +169,23 @@ impl Drop for Server {
 }
 
 /// Listens on the first usable address of a host, IPv4 first, which every client tries.
+async fn open_store(config: &Config) -> Result<Store, StartError> {
+    let mut builder = Store::builder(&config.bucket_dir)
+        .put_memory_bytes(config.put_memory_bytes)
+        .low_space_bytes(config.low_space_bytes)
+        .cache_memory_bytes(config.cache_memory_bytes)
+        .cache_disk_bytes(config.cache_disk_bytes)
+        .max_staleness(config.max_staleness())
+        .read_only(config.read_only);
+    if !config.cache_folder.is_empty() {
+        builder = builder.cache_folder(&config.cache_folder);
+    }
+    builder.open().await.map_err(|source| StartError::Store {
+        bucket_dir: shoots_store::printable_location(&config.bucket_dir),
+        source,
+    })
+}
+
 async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);

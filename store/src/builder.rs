@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use url::Url;
 
+use crate::cache;
 use crate::disk::Disk;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::error::{Error, Result};
 use crate::objects::Objects;
+use crate::place::{Place, RemotePlace};
+use crate::remote;
 use crate::segment::Limits;
 use crate::shared::{Shared, Sizes};
 use crate::store::Store;
@@ -23,13 +26,7 @@ pub struct StoreBuilder {
     environment: Arc<dyn Environment>,
     read_only: bool,
     sizes: Sizes,
-}
-
-/// Where a location leads.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    Memory,
-    Folder(PathBuf),
+    cache: cache::Settings,
 }
 
 impl StoreBuilder {
@@ -46,7 +43,9 @@ impl StoreBuilder {
                 put_memory_bytes: 256 << 20,
                 low_space_bytes: 256 << 20,
                 limits: Limits::default(),
+                max_staleness: Duration::ZERO,
             },
+            cache: cache::Settings::default(),
         }
     }
 
@@ -87,6 +86,37 @@ impl StoreBuilder {
         self
     }
 
+    /// Memory for segments and other immutable objects that were read from a bucket, in bytes; 0 for none.
+    /// Default: 256 MiB. A store on local disk or in memory has no such cache.
+    #[must_use]
+    pub fn cache_memory_bytes(mut self, bytes: u64) -> Self {
+        self.cache.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// A folder on local disk for immutable objects that were read from a bucket, which is used by this store alone
+    /// and survives restarts. Default: none.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache.folder = Some(folder.into());
+        self
+    }
+
+    /// What the files in the cache folder may take together, in bytes. Default: 10 GiB.
+    #[must_use]
+    pub fn cache_disk_bytes(mut self, bytes: u64) -> Self {
+        self.cache.disk_bytes = bytes;
+        self
+    }
+
+    /// How old the newest state may be that a read is given without asking the storage. Default: zero, a read is as
+    /// fresh as its start. Writes always ask, and a state's own process sees it at once.
+    #[must_use]
+    pub fn max_staleness(mut self, staleness: Duration) -> Self {
+        self.sizes.max_staleness = staleness;
+        self
+    }
+
     /// Limits of one segment. Default: a million rows, 64 MiB encoded.
     #[must_use]
     pub fn segment_limits(mut self, limits: Limits) -> Self {
@@ -109,7 +139,7 @@ impl StoreBuilder {
     }
 
     /// Keep everything in this object store, whatever the location says. It must offer create-if-absent and
-    /// confirm only what is durable.
+    /// confirm only what is durable. It is cached if a setting of the cache was given.
     #[must_use]
     pub fn object_store(mut self, object_store: Arc<dyn ObjectStore>) -> Self {
         self.object_store = Some(object_store);
@@ -119,13 +149,25 @@ impl StoreBuilder {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the location means nothing,
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it is no folder that can be used.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the location means nothing or leads to a
+    /// place that cannot hold a store, [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket
+    /// of an object store, [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be used.
     pub async fn open(self) -> Result<Store> {
         let (object_store, disk): (Arc<dyn ObjectStore>, _) = match self.object_store {
-            Some(object_store) => (object_store, None),
-            None => match place(&self.location)? {
+            Some(store) if self.cache.is_asked_for() => {
+                let identity = store.to_string();
+                let wrapped = self.cache.wrap(store, &identity, &self.environment);
+                (wrapped.await?, None)
+            }
+            Some(store) => (store, None),
+            None => match Place::parse(&self.location)? {
                 Place::Memory => (Arc::new(InMemory::new()), None),
+                Place::Remote(place) => {
+                    let remote = open_remote(&place, self.read_only, &self.environment).await?;
+                    let (store, identity) = (remote.store, &remote.identity);
+                    let wrapped = self.cache.wrap(store, identity, &self.environment);
+                    (wrapped.await?, None)
+                }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;
                     (Arc::clone(&disk) as Arc<dyn ObjectStore>, Some(disk))
@@ -138,25 +180,21 @@ impl StoreBuilder {
     }
 }
 
-fn place(location: &str) -> Result<Place> {
-    let invalid = |problem: String| Error::invalid("location", problem);
-    if location.is_empty() {
-        return Err(invalid("it is empty: give a folder or a URL".to_owned()));
+/// Connects to the bucket, and makes sure now that it can be used, not at the first put.
+async fn open_remote(
+    place: &RemotePlace,
+    read_only: bool,
+    environment: &Arc<dyn Environment>,
+) -> Result<remote::Remote> {
+    let remote = remote::connect(place)?;
+    let url = place.url.as_str();
+    if read_only {
+        remote::probe::readable(&remote.store, url).await?;
+    } else {
+        let unique = format!("{:032x}", environment.unique());
+        remote::probe::writable(&remote.store, url, &unique).await?;
     }
-    if !location.contains("://") {
-        return Ok(Place::Folder(PathBuf::from(location)));
-    }
-    let url = Url::parse(location).map_err(|error| invalid(format!("`{location}`: {error}")))?;
-    match url.scheme() {
-        "memory" => Ok(Place::Memory),
-        "file" => url
-            .to_file_path()
-            .map(Place::Folder)
-            .map_err(|()| invalid(format!("`{location}` is not a path on this machine"))),
-        other => Err(invalid(format!(
-            "`{other}://` is not known; use a path, file:// or memory://"
-        ))),
-    }
+    Ok(remote)
 }
 
 /// Opens the folder, and makes sure now that it can be used, not at the first put.
@@ -183,23 +221,4 @@ async fn open_disk(
     let environment = Arc::clone(environment);
     let ids = Arc::new(move || format!("{:032x}", environment.unique()));
     Ok(Arc::new(Disk::new(folder, ids)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locations_are_paths_or_urls() {
-        let folder = |path: &str| Place::Folder(PathBuf::from(path));
-        assert_eq!(place("./buckets").unwrap(), folder("./buckets"));
-        assert_eq!(place("/data/my shoots").unwrap(), folder("/data/my shoots"));
-        assert_eq!(place("file:///data/a%20b").unwrap(), folder("/data/a b"));
-        assert_eq!(place("memory://").unwrap(), Place::Memory);
-        for bad in ["", "ftp://host/x", "://"] {
-            let error = place(bad).unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidRequest, "{bad}");
-            assert!(error.to_string().starts_with("location: "), "{error}");
-        }
-    }
 }

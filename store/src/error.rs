@@ -9,6 +9,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::remote::trouble::{self, Trouble};
+
 /// The result of most calls into a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,6 +90,15 @@ pub(crate) enum Cause {
         "nothing can be put: the disk of {folder} has {free} bytes free, and below {low} (the setting low_space_bytes) puts are refused; free some space"
     )]
     NoSpace { folder: String, free: u64, low: u64 },
+    #[error("{doing}: the storage cannot be reached: {source}")]
+    Unreachable {
+        doing: String,
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    #[error(
+        "{doing}: access to the storage is refused ({reason}): check the credentials and their rights"
+    )]
+    Refused { doing: String, reason: String },
     #[error("the store was opened for reading only")]
     ReadOnly,
     #[error("{object} needs {needs}, which this version of Shoots does not know: upgrade Shoots")]
@@ -115,8 +126,8 @@ impl Error {
             Cause::Conflict(_) => ErrorKind::Conflict,
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Cause::Damaged { .. } => ErrorKind::Damaged,
-            Cause::Io { .. } => ErrorKind::Io,
             Cause::NoSpace { .. } => ErrorKind::NoSpace,
+            Cause::Io { .. } | Cause::Unreachable { .. } | Cause::Refused { .. } => ErrorKind::Io,
             Cause::ReadOnly => ErrorKind::ReadOnly,
             Cause::Newer { .. } => ErrorKind::Newer,
             Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,
@@ -128,15 +139,22 @@ impl Error {
         matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))
     }
 
+    /// The storage failed while `doing` something; the message says so when it was away or refused.
     pub(crate) fn io(
         doing: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Cause::Io {
-            doing: doing.into(),
-            source: source.into(),
-        }
-        .into()
+        let (doing, source) = (doing.into(), source.into());
+        let cause = match trouble::of(&*source) {
+            Trouble::Unreachable => Cause::Unreachable { doing, source },
+            Trouble::NoCredentials => {
+                let reason = "there are no credentials".to_owned();
+                Cause::Refused { doing, reason }
+            }
+            Trouble::Refused(reason) => Cause::Refused { doing, reason },
+            Trouble::Absent | Trouble::Other => Cause::Io { doing, source },
+        };
+        cause.into()
     }
 
     pub(crate) fn damaged(object: impl fmt::Display, problem: impl fmt::Display) -> Self {

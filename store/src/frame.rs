@@ -17,7 +17,7 @@ use crate::edit::delete::{DeleteRows, RowsToDelete};
 use crate::edit::marks::{DropTag, SetTag};
 use crate::edit::restore::RestoreVersion;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame_log::FrameLog;
+use crate::frame_log::{FrameLog, Freshness};
 use crate::history;
 use crate::log::commit::{Published, Request};
 use crate::log::derive::Derive;
@@ -73,14 +73,48 @@ impl Frame {
         self
     }
 
-    /// The frame's state: the newest at the time of the call, or an older one.
+    /// The frame's state: the newest at the time of the call (or as old as the store's
+    /// [`max_staleness`](crate::StoreBuilder::max_staleness) tolerates), or an older one.
     ///
     /// Older states can be had of a deleted frame too.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such frame or version.
+    /// [`ErrorKind::NotFound`] if there is no such frame or version, [`ErrorKind::Io`] if the storage cannot be
+    /// reached; see [`cached_snapshot`](Self::cached_snapshot).
     pub async fn snapshot(&self, as_of: Option<&AsOf>) -> Result<Snapshot> {
-        let Some(head) = self.log.newest().await? else {
+        match self.snapshot_with(as_of, Freshness::Tolerant).await {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && self.log.shared().is_tolerant() =>
+            {
+                // It may have come since.
+                self.snapshot_with(as_of, Freshness::AsOfNow).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The newest state that this process has seen, without asking whether there is a newer one; none if it has
+    /// seen none. It is marked [stale](Snapshot::is_stale). For when the storage cannot be reached: reading it
+    /// succeeds as far as its objects are cached.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the frame was deleted, [`ErrorKind::Io`] if what the state consists of is not
+    /// cached and cannot be read.
+    pub async fn cached_snapshot(&self) -> Result<Option<Snapshot>> {
+        let Some(head) = self.log.remembered_head() else {
+            return Ok(None);
+        };
+        let found = Found::newest(head.entry);
+        let snapshot = Snapshot::at(self.log.clone(), found).await?;
+        Ok(Some(snapshot.marked_stale()))
+    }
+
+    pub(crate) async fn snapshot_with(
+        &self,
+        as_of: Option<&AsOf>,
+        freshness: Freshness,
+    ) -> Result<Snapshot> {
+        let Some(head) = self.log.newest_for(freshness).await? else {
             return self.plain_snapshot(as_of).await;
         };
         let found = match as_of {
@@ -241,7 +275,7 @@ impl Frame {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there never was such a frame.
     pub async fn tags(&self) -> Result<Vec<TagRecord>> {
-        let head = self.log.newest().await?;
+        let head = self.log.newest_for(Freshness::Tolerant).await?;
         let head = head.ok_or_else(|| self.log.not_found())?.entry;
         let mut records = Vec::new();
         for (tag, mark) in &head.state.tags {
@@ -263,7 +297,7 @@ impl Frame {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there never was such a frame, or no such version.
     pub async fn history(&self, limit: usize, since: Option<&AsOf>) -> Result<LogResult> {
-        let Some(head) = self.log.newest().await? else {
+        let Some(head) = self.log.newest_for(Freshness::Tolerant).await? else {
             return Err(self.log.not_found());
         };
         let after = match since {

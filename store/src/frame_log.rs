@@ -21,6 +21,15 @@ use crate::segment::ObjectReader;
 use crate::shared::Shared;
 use crate::time::Timestamp;
 
+/// How new the newest entry has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// There was no newer one when the call began.
+    AsOfNow,
+    /// As the store's `max_staleness` has it.
+    Tolerant,
+}
+
 /// Reads and extends one frame's log. Cheap to make and to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameLog {
@@ -95,6 +104,27 @@ impl FrameLog {
     pub(crate) async fn newest(&self) -> Result<Option<Head>> {
         let known = self.remembered_head().map(|head| head.entry);
         self.confirm(known).await
+    }
+
+    /// The newest entry for a reader, which may have been confirmed as long ago as the store was told to tolerate.
+    /// Writers use [`newest`](Self::newest).
+    pub(crate) async fn newest_for(&self, freshness: Freshness) -> Result<Option<Head>> {
+        match self.remembered_head() {
+            Some(head) if freshness == Freshness::Tolerant && self.is_tolerable(&head) => {
+                Ok(Some(head))
+            }
+            _ => self.newest().await,
+        }
+    }
+
+    fn is_tolerable(&self, head: &Head) -> bool {
+        let age = self
+            .now()
+            .nanoseconds()
+            .checked_sub(head.confirmed.nanoseconds());
+        let age = age.and_then(|age| u128::try_from(age).ok());
+        // A clock that was set back says nothing about the age.
+        age.is_some_and(|age| age < self.shared.max_staleness.as_nanos())
     }
 
     /// The newest entry, at least the one that is given.

@@ -147,3 +147,51 @@ pub(crate) fn check_hex(object: &Path, text: &str) -> Result<()> {
     }
     Err(Error::damaged(object, format!("`{text}` is not an id")))
 }
+
+/// Whether what was read from a path can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Immutability {
+    /// It can be another object tomorrow.
+    Changes,
+    /// An entry of a log: it never changes, but once a frame is gone for good, its number can come back.
+    Numbered,
+    /// Its name is unique or says its content.
+    Content,
+}
+
+/// What the name of an object below the store's root promises about its content.
+pub(crate) fn immutability(path: &Path) -> Immutability {
+    let parts: Vec<_> = path.parts().collect();
+    let [_, _, kind, _] = parts.as_slice() else {
+        return Immutability::Changes;
+    };
+    match kind.as_ref() {
+        "segments" | "schemas" | "checkpoints" | "vectors" => Immutability::Content,
+        "log" if FramePaths::sequence_of(path).is_some() => Immutability::Numbered,
+        _ => Immutability::Changes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_entries_and_what_has_a_unique_name_can_be_kept() {
+        use Immutability::{Changes, Content, Numbered};
+        for (text, expected) in [
+            ("b/f/segments/ab.parquet", Content),
+            ("_default/f/schemas/ab.arrow", Content),
+            ("b/f/checkpoints/ab.json", Content),
+            ("b/f/vectors/ab.bin", Content),
+            ("b/f/log/00000000000000000001.jsonl", Numbered),
+            ("b/f/log/latest", Changes),
+            ("b/_bucket.json", Changes),
+            ("segments/f.parquet", Changes),
+            ("b/segments/log/latest", Changes),
+            ("b/f/tags/x/y", Changes),
+        ] {
+            assert_eq!(immutability(&path(text)), expected, "{text}");
+        }
+    }
+}

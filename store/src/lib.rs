@@ -32,6 +32,7 @@
 
 mod budget;
 mod builder;
+mod cache;
 mod disk;
 mod edit;
 mod environment;
@@ -43,9 +44,11 @@ mod index;
 mod layout;
 mod log;
 mod objects;
+mod place;
 mod plain;
 mod put;
 mod read;
+mod remote;
 mod schema;
 mod segment;
 mod shared;
@@ -62,6 +65,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
 pub use log::commit::Published;
 pub use objects::Requests;
+pub use place::printable_location;
 pub use put::{FrameWriter, PutOptions};
 pub use read::{ReadOptions, Rows};
 pub use schema::evolve::{ColumnEdit, NewColumn};

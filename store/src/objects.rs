@@ -19,6 +19,9 @@ use object_store::{
 use crate::disk;
 use crate::error::{Error, Result};
 
+/// Attempts to create an object that is said to exist and cannot be found.
+const IMMUTABLE_ATTEMPTS: u32 = 3;
+
 /// An object store and a count of what was asked of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
@@ -161,9 +164,32 @@ impl Objects {
     }
 
     /// Creates an object whose name is unique or says its content, so that finding it there is success.
+    ///
+    /// That another is there, or that a reply was lost, is looked into: an object store may say "exists" of one that
+    /// is only being written.
     pub(crate) async fn create_immutable(&self, path: &Path, bytes: Bytes) -> Result<()> {
-        self.create(path, bytes).await?;
-        Ok(())
+        let size = bytes.len() as u64;
+        let mut problem = None;
+        for _ in 0..IMMUTABLE_ATTEMPTS {
+            match self.create(path, bytes.clone()).await {
+                Ok(Created::Yes) => return Ok(()),
+                Ok(Created::Exists) => {}
+                Err(CreateError::Ambiguous(error)) => problem = Some(error),
+                Err(CreateError::NotKnownDurable(error)) => return Err(error),
+            }
+            match (self.size(path).await, problem.take()) {
+                (Ok(Some(found)), _) if found == size => return Ok(()),
+                (Ok(Some(found)), _) => {
+                    let problem = format!("it has {found} bytes, {size} were to be written");
+                    return Err(Error::damaged(path, problem));
+                }
+                (_, Some(problem)) => return Err(problem),
+                (Ok(None), None) => {}
+                (Err(error), None) => return Err(error),
+            }
+        }
+        let problem = "another is said to exist, and cannot be found";
+        Err(Error::io(format!("creating {path}"), problem))
     }
 
     /// Replaces an object that nobody trusts; it need not survive.
@@ -231,5 +257,28 @@ fn found<T>(result: Result<T, ObjectError>, doing: &str, path: &Path) -> Result<
         Ok(value) => Ok(Some(value)),
         Err(ObjectError::NotFound { .. }) => Ok(None),
         Err(error) => Err(Error::io(format!("{doing} {path}"), error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_immutable_object_may_exist_but_not_with_another_size() {
+        let objects = Objects::new(Arc::new(InMemory::new()));
+        let path = Path::from("b/f/schemas/ab.arrow");
+        let create =
+            async |bytes: &'static str| objects.create_immutable(&path, bytes.into()).await;
+        create("schema").await.unwrap();
+        create("schema").await.unwrap();
+        let other = create("something else").await.unwrap_err();
+        assert_eq!(other.kind(), crate::ErrorKind::Damaged);
+        assert!(
+            other.to_string().contains("b/f/schemas/ab.arrow"),
+            "{other}"
+        );
     }
 }

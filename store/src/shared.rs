@@ -1,6 +1,7 @@
 //! What all frames of an open store share: the place it lives in, caches, queues, and the memory for puts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use quick_cache::Weighter;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) put_memory: Budget,
     pub(crate) limits: Limits,
+    /// How long ago a head may have been confirmed that a reader is given.
+    pub(crate) max_staleness: Duration,
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
@@ -45,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) space: Option<Space>,
 }
 
-/// Sizes that a store is opened with.
+/// Bounds that a store is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) head_cache_bytes: u64,
@@ -54,6 +57,7 @@ pub(crate) struct Sizes {
     pub(crate) put_memory_bytes: u64,
     pub(crate) low_space_bytes: u64,
     pub(crate) limits: Limits,
+    pub(crate) max_staleness: Duration,
 }
 
 impl Shared {
@@ -71,6 +75,7 @@ impl Shared {
             put_memory_bytes,
             low_space_bytes,
             limits,
+            max_staleness,
         } = sizes;
         let space = disk
             .as_ref()
@@ -91,9 +96,15 @@ impl Shared {
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),
             limits,
+            max_staleness,
             read_only,
             disk,
         }
+    }
+
+    /// Whether readers may be given a state that is not the newest.
+    pub(crate) fn is_tolerant(&self) -> bool {
+        !self.max_staleness.is_zero()
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

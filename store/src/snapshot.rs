@@ -28,6 +28,7 @@ pub struct Snapshot {
     /// As users see it.
     schema: SchemaRef,
     size: Totals,
+    stale: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +60,7 @@ impl Snapshot {
             schema: Arc::clone(&plain.schema),
             origin: Origin::Plain(plain),
             size,
+            stale: false,
         }
     }
 
@@ -90,6 +92,7 @@ impl Snapshot {
             origin: Origin::Log(Arc::new(state)),
             schema: public,
             size,
+            stale: false,
         })
     }
 
@@ -98,6 +101,20 @@ impl Snapshot {
             Origin::Log(state) => Some(state),
             Origin::Plain(_) => None,
         }
+    }
+
+    pub(crate) fn marked_stale(self) -> Self {
+        Self {
+            stale: true,
+            ..self
+        }
+    }
+
+    /// Whether it was taken without asking the storage, so that there may be a newer state; see
+    /// [`Frame::cached_snapshot`](crate::Frame::cached_snapshot).
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// The frame that this is a state of.

@@ -12,6 +12,7 @@ use shoots_proto::name::{BucketName, FrameId, FrameName};
 use crate::builder::StoreBuilder;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
+use crate::frame_log::Freshness;
 use crate::layout;
 use crate::objects::{Created, Requests};
 use crate::shared::Shared;
@@ -42,11 +43,13 @@ impl Store {
         Self { shared }
     }
 
-    /// Opens the store at a path, a `file://` URL, or `memory://` (a fresh store that ends with the process).
-    /// A folder that does not exist is made, unless the store is opened for reading only.
+    /// Opens the store at a path, a `file://` URL, `memory://` (a fresh store that ends with the process), or in a
+    /// bucket: `s3://bucket/folder`, `gs://bucket/folder`, `az://container/folder`. Endpoints, regions and
+    /// credentials of buckets come from the environment, as the providers' own tools read them.
+    /// A folder on disk that does not exist is made, unless the store is opened for reading only.
     ///
     /// # Errors
-    /// If the location means nothing, or the folder cannot be used.
+    /// If the location means nothing, or the folder or bucket cannot be used.
     pub async fn open(location: &str) -> Result<Self> {
         Self::builder(location).open().await
     }
@@ -116,7 +119,7 @@ impl Store {
         if self.shared.objects.size(&marker).await?.is_some() {
             return Ok(true);
         }
-        let found = self.look(Some(bucket)).await?;
+        let found = self.look(Some(bucket), Freshness::Tolerant).await?;
         Ok(!found.live.is_empty() || !found.damaged.is_empty())
     }
 
@@ -127,7 +130,7 @@ impl Store {
     /// mode is `error`, [`ErrorKind::Damaged`] if the log of one of them cannot be read.
     pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
         self.shared.check_writable()?;
-        let found = self.look(Some(bucket)).await?;
+        let found = self.look(Some(bucket), Freshness::AsOfNow).await?;
         if let Some(damaged) = found.damaged.into_iter().next() {
             return Err(damaged);
         }
@@ -155,7 +158,8 @@ impl Store {
             .await?;
         let marker = layout::bucket_marker(bucket);
         self.shared.objects.remove(&marker).await?;
-        if !self.look(Some(bucket)).await?.live.is_empty() {
+        let left = self.look(Some(bucket), Freshness::AsOfNow).await?;
+        if !left.live.is_empty() {
             // A frame was put meanwhile, and its bucket must outlive it.
             self.create_bucket(bucket).await?;
         }
@@ -170,7 +174,7 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket.
     pub async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
-        let found = self.look(bucket).await?;
+        let found = self.look(bucket, Freshness::Tolerant).await?;
         for error in &found.damaged {
             tracing::warn!(%error, "a frame is left out of the listing");
         }
@@ -190,13 +194,13 @@ impl Store {
         Ok(())
     }
 
-    async fn look(&self, bucket: Option<&BucketName>) -> Result<Found> {
+    async fn look(&self, bucket: Option<&BucketName>, freshness: Freshness) -> Result<Found> {
         let candidates = self.candidates(bucket).await?;
         let mut looks = stream::iter(candidates)
             .map(|(name, plain)| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                (frame.snapshot(None).await, plain)
+                (frame.snapshot_with(None, freshness).await, plain)
             })
             .buffered(PARALLEL_FRAMES);
         let mut found = Found::default();

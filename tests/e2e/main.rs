@@ -8,6 +8,7 @@
 // Everything here is a test to the lints, functions without `#[test]` too.
 #![cfg(test)]
 
+mod bucket;
 mod crash;
 mod flight;
 mod frames;

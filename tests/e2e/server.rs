@@ -122,9 +122,15 @@ impl Server {
 
     /// A server on this folder, with these further arguments.
     pub(crate) async fn on(folder: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        let location = folder.path().to_str().unwrap();
+        Self::at(location, folder, arguments).await
+    }
+
+    /// A server on another place than its folder, with these further arguments.
+    pub(crate) async fn at(location: &str, folder: &Arc<TempDir>, arguments: &[&str]) -> Self {
         let mut command = binary();
         command.args(["--port", "0"]).args(arguments);
-        command.arg("--bucket-dir").arg(folder.path());
+        command.args(["--bucket-dir", location]);
         let mut process = Process::spawn(&mut command);
         until("the server is ready", async || {
             assert!(process.is_running(), "it ended: {}", process.log());

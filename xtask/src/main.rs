@@ -1,11 +1,13 @@
 //! The recipes of this project. `cargo xtask ci` is what continuous integration runs, no more and no less;
 //! `cargo xtask help` lists the parts it is made of, each of which can be run alone.
 //!
-//! Recipes are plain commands ([`recipe`]) except two that have something to decide: [`python`] keeps a virtual
-//! environment, and [`tidy`] checks what no compiler checks about this code base.
+//! Recipes are plain commands ([`recipe`]) except those that have something to prepare or decide: [`python`] keeps a
+//! virtual [`environment`], tests run with an [`s3`] of their own, and [`tidy`] checks what no compiler checks about this code base.
 
+mod environment;
 mod python;
 mod recipe;
+mod s3;
 mod tidy;
 mod workspace;
 

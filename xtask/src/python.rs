@@ -1,37 +1,38 @@
 //! The Python tests: clients other than ours, against the real server binary.
 //!
 //! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
-//! `tests/python/requirements.txt`. A copy of that file inside the environment says what was installed, so that
-//! a second run installs nothing. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers
-//! that the requirements pin are run too, over the benchmarks as well.
-
-use std::fs;
-use std::path::PathBuf;
-use std::process::Stdio;
+//! `tests/python/requirements.txt`. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers that
+//! the requirements pin are run too, over the benchmarks as well.
 
 use serde_json::Value;
 
+use crate::environment::Environment;
 use crate::recipe::Outcome;
 use crate::workspace::{Workspace, output, run_command};
 
 const TESTS: &str = "tests/python";
 const BENCHMARKS: &str = "bench";
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
-const ENVIRONMENT: &str = ".venv";
-const INSTALLED: &str = ".venv/requirements.installed";
+const S3_SERVER: &str = "tests/s3";
+const ENVIRONMENT: Environment = Environment {
+    folder: ".venv",
+    requirements: "tests/python/requirements.txt",
+};
 const SERVER: &str = "shoots-server";
 
 /// Commands that are run if the requirements pin the tool in the first column.
 const CHECKERS: [(&str, &[&str]); 3] = [
-    ("ruff", &["ruff", "check", TESTS, BENCHMARKS]),
-    ("ruff", &["ruff", "format", "--check", TESTS, BENCHMARKS]),
+    ("ruff", &["ruff", "check", TESTS, BENCHMARKS, S3_SERVER]),
+    (
+        "ruff",
+        &["ruff", "format", "--check", TESTS, BENCHMARKS, S3_SERVER],
+    ),
     ("mypy", &["mypy", CHECKER_SETTINGS, TESTS, BENCHMARKS]),
 ];
 const CHECKER_SETTINGS: &str = "--config-file=tests/python/pyproject.toml";
 
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
-    let requirements = workspace.read(REQUIREMENTS)?;
-    let python = environment(workspace, &requirements)?;
+    let requirements = workspace.read(ENVIRONMENT.requirements)?;
+    let python = ENVIRONMENT.python(workspace)?;
     for (_, arguments) in CHECKERS
         .iter()
         .filter(|(tool, _)| is_pinned(&requirements, tool))
@@ -47,39 +48,6 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     )
 }
 
-/// The interpreter of an environment in which `requirements` are installed.
-fn environment(workspace: &Workspace, requirements: &str) -> Result<PathBuf, String> {
-    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
-    let python = workspace.path(ENVIRONMENT).join(folder).join("python");
-    let works = workspace
-        .command(&python)
-        .args(["-c", ""])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !works {
-        run_command(
-            workspace
-                .command("python3")
-                .args(["-m", "venv", "--clear", ENVIRONMENT]),
-        )?;
-    }
-    let installed = workspace.path(INSTALLED);
-    if fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
-        return Ok(python);
-    }
-    run_command(
-        workspace
-            .command(&python)
-            .args(["-m", "pip", "install", "--quiet"])
-            .args(["--disable-pip-version-check", "-r", REQUIREMENTS]),
-    )?;
-    fs::write(&installed, requirements)
-        .map_err(|error| format!("cannot write {INSTALLED}: {error}"))?;
-    Ok(python)
-}
-
-/// Builds the server and gives the path of its binary.
 /// The server binary, built as for the Rust tests: a build of the binary alone would select other features of the
 /// dependencies, and compile them all once more.
 fn server(workspace: &Workspace) -> Result<String, String> {

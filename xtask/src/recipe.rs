@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::workspace::{Workspace, run_command};
-use crate::{python, tidy};
+use crate::{python, s3, tidy};
 
 /// The result of a step: nothing, or what to tell the person who ran it.
 pub(crate) type Outcome = Result<(), String>;
@@ -51,8 +51,14 @@ const RECIPES: [Recipe; 7] = [
     },
     Recipe {
         name: "test",
-        about: "unit and integration tests",
-        run: |workspace| cargo(workspace, &["test", "--workspace", "--tests", "--locked"]),
+        about: "unit and integration tests, also on an S3 that is started for them",
+        run: |workspace| {
+            s3::serving(workspace, |variables| {
+                let mut command = workspace.cargo();
+                command.args(["test", "--workspace", "--tests", "--locked"]);
+                run_command(command.envs(variables.iter().cloned()))
+            })
+        },
     },
     Recipe {
         name: "doctest",

@@ -59,6 +59,7 @@ fn record(segment: &EncodedSegment) -> SegmentRecord {
         rows: segment.rows,
         bytes: segment.bytes.len() as u64,
         hash: segment.hash.clone(),
+        range: None,
         footer: Some(segment.footer.clone()),
     }
 }

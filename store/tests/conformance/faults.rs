@@ -25,6 +25,8 @@ on_every_place!(
     a_request_that_never_arrived_is_sent_again,
     a_lost_reply_and_an_unreadable_entry_are_an_unknown_outcome,
     a_failed_segment_fails_the_put_and_changes_nothing,
+    a_segment_whose_reply_was_lost_is_found_and_used,
+    a_segment_that_only_seemed_to_exist_is_created_again,
     under_random_faults_what_was_acknowledged_is_there,
 );
 
@@ -47,6 +49,11 @@ enum Plan {
     GoDark(u64),
     /// No segment can be written.
     NoSegments,
+    /// Every segment is written, and no reply to that arrives.
+    LoseSegmentReplies,
+    /// The first creation of a segment is answered with "exists", as S3 may when two attempts overlap, and there is
+    /// none.
+    PhantomSegment,
     /// One call in eight fails, half of those after they took effect.
     Random { seed: u64 },
 }
@@ -56,6 +63,7 @@ enum Fault {
     None,
     Before,
     After,
+    Phantom,
 }
 
 impl Faulty {
@@ -66,13 +74,16 @@ impl Faulty {
                 .as_ref()
                 .ends_with(&format!("log/{sequence:020}.jsonl"))
         };
+        let segment = || location.as_ref().contains("/segments/");
         let first = || self.calls.fetch_or(1 << 63, Ordering::SeqCst) >> 63 == 0;
         match self.plan {
             Plan::LoseReply(sequence) if write && entry(sequence) && first() => Fault::After,
             Plan::LoseRequest(sequence) if write && entry(sequence) && first() => Fault::Before,
             Plan::GoDark(sequence) if write && entry(sequence) && first() => Fault::After,
             Plan::GoDark(sequence) if entry(sequence) && call >> 63 == 1 => Fault::Before,
-            Plan::NoSegments if write && location.as_ref().contains("/segments/") => Fault::Before,
+            Plan::NoSegments if write && segment() => Fault::Before,
+            Plan::LoseSegmentReplies if write && segment() => Fault::After,
+            Plan::PhantomSegment if write && segment() && first() => Fault::Phantom,
             Plan::Random { seed } => match scramble(seed, call) % 16 {
                 0 => Fault::Before,
                 1 => Fault::After,
@@ -116,6 +127,12 @@ impl ObjectStore for Faulty {
         if fault == Fault::Before {
             return Err(failure());
         }
+        if fault == Fault::Phantom {
+            return Err(object_store::Error::AlreadyExists {
+                path: location.to_string(),
+                source: "409 ConditionalRequestConflict".into(),
+            });
+        }
         let result = self.inner.put_opts(location, payload, options).await;
         if fault == Fault::After {
             Err(failure())
@@ -135,7 +152,7 @@ impl ObjectStore for Faulty {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         match self.fault(location, false) {
             Fault::None => self.inner.get_opts(location, options).await,
-            Fault::Before | Fault::After => Err(failure()),
+            Fault::Before | Fault::After | Fault::Phantom => Err(failure()),
         }
     }
 
@@ -217,6 +234,24 @@ async fn a_failed_segment_fails_the_put_and_changes_nothing(place: &Place) {
     assert_eq!(failed.kind(), ErrorKind::Io);
     assert!(failed.to_string().contains("the wire was cut"), "{failed}");
     assert_eq!(numbers(&frame(&store, "f")).await, [0]);
+}
+
+async fn a_segment_whose_reply_was_lost_is_found_and_used(place: &Place) {
+    let store = faulty(place, Plan::LoseSegmentReplies).await;
+    put(&frame(&store, "f"), Error, rows(0..5)).await;
+    assert_eq!(
+        numbers(&frame(&place.open().await, "f")).await,
+        [0, 1, 2, 3, 4]
+    );
+}
+
+async fn a_segment_that_only_seemed_to_exist_is_created_again(place: &Place) {
+    let store = faulty(place, Plan::PhantomSegment).await;
+    put(&frame(&store, "f"), Error, rows(0..5)).await;
+    assert_eq!(
+        numbers(&frame(&place.open().await, "f")).await,
+        [0, 1, 2, 3, 4]
+    );
 }
 
 async fn under_random_faults_what_was_acknowledged_is_there(place: &Place) {

@@ -1,7 +1,10 @@
 //! What every place that a store can live in must do: one suite, run on each.
 //!
-//! A test is a function of a [`place::Place`]; `on_every_place!` runs it on a local folder and in memory. A new
-//! backend adds one line there.
+//! A test is a function of a [`place::Place`]; `on_every_place!` runs it on a local folder, in memory and on S3. A new
+//! backend adds a few lines there.
+//!
+//! The S3 is whichever `SHOOTS_TEST_S3` names, such as `s3://bucket`, with the variables of AWS' tools; `cargo xtask
+//! test` starts one. Without the variable, the tests on S3 say that they are skipped.
 
 // Everything here is a test to the lints, functions without `#[test]` too.
 #![cfg(test)]
@@ -13,20 +16,34 @@ mod history;
 mod place;
 mod plain;
 mod reading;
+mod remote;
 mod requests;
 mod rows;
 mod writers;
 
-/// Runs each test on every kind of place.
+/// Runs each test on every kind of place. Those after `not_on_s3` make so many requests that an S3 which answers them
+/// one after the other would need minutes, or depend on what an S3 does not have; the reason is given there.
 macro_rules! on_every_place {
-    ($($test:ident),+ $(,)?) => {
+    ($($test:ident),* $(,)? $(; not_on_s3 $reason:literal: $($heavy:ident),+ $(,)?)?) => {
         mod on_disk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() { super::$test(&crate::place::Place::on_disk()).await; })+
+            async fn $test() { super::$test(&crate::place::Place::on_disk()).await; })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $heavy() { super::$heavy(&crate::place::Place::on_disk()).await; })+)?
         }
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() { super::$test(&crate::place::Place::in_memory()).await; })+
+            async fn $test() { super::$test(&crate::place::Place::in_memory()).await; })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $heavy() { super::$heavy(&crate::place::Place::in_memory()).await; })+)?
+        }
+        mod on_s3 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(place) = crate::place::Place::on_s3() {
+                    super::$test(&place).await;
+                }
+            })*
         }
     };
 }

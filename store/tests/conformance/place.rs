@@ -1,11 +1,14 @@
 //! Places for a store to live in while a test runs.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Once};
 
 use bytes::Bytes;
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use shoots_store::{Store, StoreBuilder};
 use tempfile::TempDir;
@@ -14,6 +17,14 @@ use tempfile::TempDir;
 pub(crate) enum Place {
     Disk(TempDir),
     Memory(Arc<InMemory>),
+    S3(S3),
+}
+
+/// A folder of its own in the bucket for tests.
+pub(crate) struct S3 {
+    /// The bucket, such as `s3://bucket`.
+    bucket: String,
+    folder: String,
 }
 
 impl Place {
@@ -25,10 +36,29 @@ impl Place {
         Self::Memory(Arc::new(InMemory::new()))
     }
 
+    /// A fresh folder on S3; none, and a word about it, if there is no S3 for tests.
+    pub(crate) fn on_s3() -> Option<Self> {
+        static SKIPPED: Once = Once::new();
+        let Ok(bucket) = std::env::var("SHOOTS_TEST_S3") else {
+            // Past what the test runner captures.
+            SKIPPED.call_once(|| {
+                let said =
+                    "tests on S3 are skipped: SHOOTS_TEST_S3 is not set, see `cargo xtask test`";
+                writeln!(std::io::stderr(), "{said}").unwrap();
+            });
+            return None;
+        };
+        let random = TempDir::new().unwrap();
+        let folder = random.path().file_name().unwrap().to_str().unwrap();
+        let folder = format!("test{folder}");
+        Some(Self::S3(S3 { bucket, folder }))
+    }
+
     pub(crate) fn builder(&self) -> StoreBuilder {
         match self {
             Self::Disk(folder) => Store::builder(folder.path().to_str().unwrap()),
             Self::Memory(objects) => Store::builder("memory://").object_store(objects.clone()),
+            Self::S3(S3 { bucket, folder }) => Store::builder(&format!("{bucket}/{folder}")),
         }
     }
 
@@ -44,6 +74,14 @@ impl Place {
                 Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())
             }
             Self::Memory(objects) => objects.clone(),
+            Self::S3(S3 { bucket, folder }) => {
+                let s3 = AmazonS3Builder::from_env()
+                    .with_url(bucket)
+                    .with_allow_http(true)
+                    .build()
+                    .unwrap();
+                Arc::new(PrefixStore::new(s3, folder.as_str()))
+            }
         }
     }
 

@@ -9,12 +9,13 @@ use crate::rows::{frame, numbers, put, rows, try_put_with};
 
 on_every_place!(
     a_warm_append_costs_three_writes_and_no_listing,
-    a_cold_open_costs_five_reads_and_no_listing,
     a_frame_without_a_hint_is_found_by_listing,
     a_hint_that_lies_does_no_harm,
     a_retried_put_is_applied_once,
     a_request_id_is_remembered_across_many_puts,
-    what_readers_fetch_of_segments_is_counted_apart_from_other_reads,
+    what_readers_fetch_of_segments_is_counted_apart_from_other_reads;
+    not_on_s3 "thousands of requests, one after the other":
+    a_cold_open_costs_five_reads_and_no_listing,
 );
 
 fn since(after: Requests, before: Requests) -> Requests {

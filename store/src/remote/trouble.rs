@@ -1,0 +1,137 @@
+//! What went wrong below, in words for people: away, refused, or something else.
+//!
+//! Providers answer a refusal with a page of XML that may repeat what was signed, a session's token included; only
+//! its code is passed on.
+
+use std::error::Error as StdError;
+
+use object_store::Error as ObjectError;
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// Where machines of AWS, Google and Azure ask who they are; asked only when there are no other credentials.
+const WHO_AM_I: [&str; 4] = [
+    "/latest/api/token",
+    "/latest/meta-data/",
+    "/computeMetadata/",
+    "/metadata/identity/",
+];
+
+/// Why a call to the storage failed, as far as it can be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No answer came.
+    Unreachable,
+    /// Nothing gives us credentials, and the provider's own machines, which would be told some, are elsewhere.
+    NoCredentials,
+    /// It knows us and says no, or does not know us; with the provider's word for it.
+    Refused(String),
+    /// What was asked for, or the bucket, does not exist.
+    Absent,
+    Other,
+}
+
+/// Looks through an error and what caused it.
+///
+/// Reads and writes have errors of their own for a refusal, listings do not: theirs is told by the status in the
+/// text, of which `object_store` has no other form.
+pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
+    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+        StdError::source(*error)
+    });
+    causes
+        .find_map(|cause| {
+            if let Some(http) = cause.downcast_ref::<HttpError>() {
+                return is_away(http.kind()).then(|| unreachable(error));
+            }
+            let found = cause.downcast_ref::<ObjectError>()?;
+            match (found, status(&found.to_string())) {
+                (ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. }, _)
+                | (ObjectError::Generic { .. }, Some(401 | 403)) => {
+                    Some(Trouble::Refused(code(&found.to_string())))
+                }
+                (ObjectError::NotFound { .. }, _) | (ObjectError::Generic { .. }, Some(404)) => {
+                    Some(Trouble::Absent)
+                }
+                _ => None,
+            }
+        })
+        .unwrap_or(Trouble::Other)
+}
+
+fn unreachable(error: &dyn StdError) -> Trouble {
+    let text = error.to_string();
+    let asked_for_credentials = WHO_AM_I.iter().any(|path| text.contains(path));
+    if asked_for_credentials {
+        Trouble::NoCredentials
+    } else {
+        Trouble::Unreachable
+    }
+}
+
+/// The HTTP status that an error's text tells.
+fn status(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("non-2xx status code: ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+fn is_away(kind: HttpErrorKind) -> bool {
+    match kind {
+        HttpErrorKind::Connect
+        | HttpErrorKind::Request
+        | HttpErrorKind::Timeout
+        | HttpErrorKind::Interrupted => true,
+        HttpErrorKind::Unknown | HttpErrorKind::Decode => false,
+        _ => false,
+    }
+}
+
+/// The provider's code in its answer, such as `InvalidAccessKeyId`.
+fn code(answer: &str) -> String {
+    let tagged = answer.split_once("<Code>").map(|(_, rest)| rest);
+    let code: String = tagged
+        .unwrap_or_default()
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    match code.as_str() {
+        "" => "it gives no reason".to_owned(),
+        _ => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_code_of_a_refusal_is_passed_on() {
+        let answer = "403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code><X>hunter2</X>";
+        for refused in [
+            ObjectError::PermissionDenied {
+                path: "p".into(),
+                source: answer.into(),
+            },
+            ObjectError::Unauthenticated {
+                path: "p".into(),
+                source: answer.into(),
+            },
+        ] {
+            assert_eq!(
+                of(&refused),
+                Trouble::Refused("SignatureDoesNotMatch".into())
+            );
+        }
+        assert_eq!(code("nothing"), "it gives no reason");
+    }
+
+    #[test]
+    fn an_answer_that_never_came_is_found_below_other_errors() {
+        let error = |kind| ObjectError::Generic {
+            store: "S3",
+            source: Box::new(HttpError::new(kind, std::io::Error::other("cut"))),
+        };
+        assert_eq!(of(&error(HttpErrorKind::Connect)), Trouble::Unreachable);
+        assert_eq!(of(&error(HttpErrorKind::Timeout)), Trouble::Unreachable);
+        assert_eq!(of(&error(HttpErrorKind::Decode)), Trouble::Other);
+    }
+}
