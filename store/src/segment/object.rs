@@ -2,7 +2,7 @@
 //!
 //! The first thing read is the end of the object, where the footer is. For a segment the log says how long that end
 //! is and what its hash is, and the end says what the blocks before it must be ([`super::blocks`]): it is fetched
-//! exactly and checked, and later ranges are widened to whole blocks, fetched once each, and checked too. Whatever
+//! exactly and checked, and later ranges are widened to whole blocks, joined where they meet, and checked too. Whatever
 //! does not fit is an error, so no rotten byte reaches a decoder.
 //!
 //! A segment that was recorded without that, and a file that others wrote, are read as they are: a guess at how long
@@ -29,6 +29,10 @@ use crate::objects::SegmentTraffic;
 
 /// Bytes read from the end of an object at first, if nothing says how many to read.
 const TAIL_BYTES: u64 = 64 << 10;
+
+/// Neighbouring ranges become one fetch up to this size. Beyond it their buffers stay apart, so that each can be
+/// freed on its own, and a block that two of them share is fetched with both.
+const JOINED_BYTES: u64 = 8 << 20;
 
 /// Reads an object whose size is known. Clones are cheap, and count as one reader.
 #[derive(Debug, Clone)]
@@ -143,7 +147,7 @@ impl ObjectReader {
         }
     }
 
-    /// Ranges before the end, checked. Those that share a block share one fetch.
+    /// Ranges before the end, checked. Those that share a block share a fetch, unless they are large.
     async fn fetch_blocks(
         &self,
         blocks: &Blocks,
@@ -170,7 +174,8 @@ impl ObjectReader {
             if range.is_empty() {
                 return Some(Bytes::new());
             }
-            let number = spans.partition_point(|span| span.end <= range.start);
+            let after = spans.partition_point(|span| span.start <= range.start);
+            let number = after.checked_sub(1)?;
             part_of(spans.get(number)?.start, parts.get(number)?, range)
         };
         ranges
@@ -269,13 +274,17 @@ fn part_of(start: u64, bytes: &Bytes, range: &Range<u64>) -> Option<Bytes> {
     (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
 }
 
-/// The same bytes as those of `ranges`, in ascending ranges of which no two overlap or touch.
+/// Ascending ranges of which each of `ranges`, which are whole blocks, lies in one; those that overlap or touch are
+/// joined, up to [`JOINED_BYTES`].
 fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut joined: Vec<Range<u64>> = Vec::new();
     for range in ranges {
         match joined.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            Some(last) if range.end <= last.end => {}
+            Some(last) if range.start <= last.end && range.end - last.start <= JOINED_BYTES => {
+                last.end = range.end;
+            }
             _ => joined.push(range),
         }
     }
@@ -317,5 +326,58 @@ impl AsyncFileReader for ObjectReader {
             Ok(metadata)
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_meet_are_joined_until_they_are_large() {
+        let joined = |list: &[(u64, u64)]| -> Vec<(u64, u64)> {
+            let ranges = list.iter().map(|(start, end)| *start..*end).collect();
+            let joined = joined(ranges).into_iter();
+            joined.map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(joined(&[(50, 70), (0, 10), (10, 30)]), [(0, 30), (50, 70)]);
+        assert_eq!(joined(&[(0, 100), (20, 30), (90, 120)]), [(0, 120)]);
+        let large = JOINED_BYTES;
+        assert_eq!(joined(&[(0, large), (large - 9, large + 1)]).len(), 2);
+        assert_eq!(joined(&[(0, 2 * large), (9, 18)]), [(0, 2 * large)]);
+    }
+
+    #[tokio::test]
+    async fn large_ranges_that_share_a_block_are_each_whole() {
+        let (rows, columns) = (1_100_000_u64, 3);
+        let batch = |column: u64| {
+            let values = (0..rows)
+                .map(|row| f64::from_bits(row.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ column));
+            Arc::new(arrow_array::Float64Array::from_iter_values(values)) as _
+        };
+        let columns = (0..columns).map(|column| (format!("c{column}"), batch(column)));
+        let batch = arrow_array::RecordBatch::try_from_iter(columns).unwrap();
+        let limits = super::super::Limits {
+            max_rows: usize::MAX,
+            ..super::super::Limits::default()
+        };
+        let segment =
+            super::super::samples::encode(&batch.schema(), std::slice::from_ref(&batch), limits)
+                .remove(0);
+        let mut file = super::super::samples::open_segment(&segment);
+        file.get_metadata(None).await.unwrap();
+        let third = segment.bytes.len() as u64 / 3;
+        assert!(third > JOINED_BYTES);
+        let wanted = [
+            5..third,
+            third..2 * third,
+            third + 7..third + 99,
+            2 * third..3 * third - 90_000,
+        ];
+        let parts = file.get_byte_ranges(wanted.to_vec()).await.unwrap();
+        for (range, part) in wanted.into_iter().zip(parts) {
+            let expected = range.start as usize..range.end as usize;
+            assert!(part == segment.bytes[expected], "{range:?}");
+        }
     }
 }
