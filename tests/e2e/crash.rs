@@ -161,7 +161,9 @@ async fn check(store: &Store, client: &ShootsClient, attempts: &[Attempt]) {
                     .await;
                 assert_eq!(stamps(&older.unwrap()), [logged[logged.len() / 2]]);
             }
-            PutMode::Append | PutMode::Error => assert_eq!(found, logged),
+            PutMode::Append | PutMode::Error | PutMode::Update | PutMode::Upsert => {
+                assert_eq!(found, logged);
+            }
         }
     }
     let listed = client.list().all_buckets().send().await.unwrap();
