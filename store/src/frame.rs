@@ -323,6 +323,10 @@ impl Frame {
         Ok(LogResult { commits, more })
     }
 
+    pub(crate) fn log_writable(&self) -> Result<()> {
+        self.log.shared().check_writable()
+    }
+
     /// Publishes a change that is worked out from the newest state.
     pub(crate) async fn change(&self, change: impl Derive + 'static) -> Result<Option<Published>> {
         self.log.shared().check_writable()?;

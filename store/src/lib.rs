@@ -57,6 +57,7 @@ mod snapshot;
 mod space;
 mod store;
 mod time;
+mod upkeep;
 
 pub use builder::StoreBuilder;
 pub use edit::delete::{Condition, RowsToDelete};
