@@ -60,6 +60,7 @@ pub use log::commit::Published;
 pub use objects::Requests;
 pub use put::{FrameWriter, PutOptions};
 pub use schema::pandas;
+pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
 pub use snapshot::{ReadOptions, Rows, Snapshot};
 pub use store::Store;
