@@ -52,13 +52,6 @@ pub fn reduce(schema: &Schema) -> Schema {
 ///
 /// A column's label follows its name where the two were the same. An index without a label keeps none, whatever
 /// its column is called.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "called by the changes of a frame's columns, which come after it"
-    )
-)]
 pub(crate) fn rename(schema: &Schema, renamed: &BTreeMap<String, String>) -> Schema {
     redescribe(schema, |description| {
         rename_description(description, renamed)

@@ -33,13 +33,6 @@ const MAX_REPEATED: usize = 80;
 ///
 /// What is wrong with a text that [`Reader`] does not understand, nor Rust's Arrow, is an
 /// [invalid request](crate::ErrorKind::InvalidRequest).
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "read by the changes of a frame's columns, which come after it"
-    )
-)]
 pub(crate) fn parse(field: &'static str, text: &str) -> Result<DataType> {
     Reader::read(text)
         .or_else(|reason| read_rust(text).ok_or(reason))
