@@ -76,3 +76,5 @@ pub use segment::Limits as SegmentLimits;
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use time::Timestamp;
+pub use upkeep::background::{Upkeep, UpkeepSettings};
+pub use upkeep::retention::default_retention;

@@ -16,7 +16,9 @@ use crate::segment::Limits;
 /// Small neighbours that are joined.
 const RUN: usize = 32;
 /// Each tier's segments have up to so many times the rows of the tier below.
-const TIER_FACTOR: u64 = 32;
+const TIER_FACTOR: u64 = 16;
+/// The largest of small neighbours has at most this part of their rows.
+const BALANCE: u64 = 16;
 /// Overlapping segments that are merged.
 const OVERLAPPING: usize = 8;
 /// Rows in overlapping segments that are merged at once, as full segments.
@@ -72,7 +74,13 @@ pub(crate) fn jobs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Job>
     }
     for run in small_runs(segments, limits, zeal) {
         let reason = Reason::Small;
-        add(Some(Job { places: run, reason }), &mut jobs);
+        add(
+            Some(Job {
+                places: run,
+                reason,
+            }),
+            &mut jobs,
+        );
     }
     for (place, segment) in segments.iter().enumerate() {
         let many = match zeal {
@@ -129,10 +137,20 @@ fn small_runs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Vec<usize
 }
 
 fn pays(segments: &[Segment], run: &[usize], limits: Limits, zeal: Zeal) -> bool {
-    let rows: u64 = run.iter().map(|place| segments[*place].visible_rows()).sum();
+    let rows: u64 = run
+        .iter()
+        .map(|place| segments[*place].visible_rows())
+        .sum();
     let bytes: u64 = run.iter().map(|place| segments[*place].record.bytes).sum();
+    let largest = run
+        .iter()
+        .map(|place| segments[*place].visible_rows())
+        .max();
+    let largest = largest.unwrap_or(0);
     let fills = rows >= limits.max_rows as u64 || bytes >= limits.max_bytes as u64;
-    zeal == Zeal::Complete || run.len() >= RUN || fills
+    // A large segment is not written anew for a few small ones.
+    let balanced = largest * BALANCE <= rows;
+    zeal == Zeal::Complete || (run.len() >= RUN && balanced) || (fills && largest * 2 <= rows)
 }
 
 /// Groups of segments that readers merge, as places in the list.
@@ -176,7 +194,9 @@ fn beside_others(segments: &[Segment], group: &[usize]) -> u64 {
         let range = segments[place].record.range.as_ref();
         let meets = |other: &usize| {
             let other = segments[*other].record.range.as_ref();
-            range.zip(other).is_none_or(|(one, other)| one.overlaps(other))
+            range
+                .zip(other)
+                .is_none_or(|(one, other)| one.overlaps(other))
         };
         if apart.iter().any(meets) {
             beside += segments[place].visible_rows();
@@ -193,7 +213,9 @@ fn closed(segments: &[Segment], mut places: Vec<usize>) -> Vec<usize> {
         let (Some(first), Some(last)) = (places.first().copied(), places.last().copied()) else {
             return places;
         };
-        let ranges = places.iter().filter_map(|place| segments[*place].record.range.clone());
+        let ranges = places
+            .iter()
+            .filter_map(|place| segments[*place].record.range.clone());
         let Some(whole) = ranges.reduce(crate::index::KeyRange::union) else {
             return places;
         };
@@ -262,12 +284,15 @@ mod tests {
             appended += 100;
             while let Some(job) = jobs(&segments, LIMITS, Zeal::Background).first().cloned() {
                 let (first, last) = (job.places[0], job.places[job.places.len() - 1]);
-                let rows: u64 = segments[first..=last].iter().map(Segment::visible_rows).sum();
+                let rows: u64 = segments[first..=last]
+                    .iter()
+                    .map(Segment::visible_rows)
+                    .sum();
                 rewritten += rows;
                 segments.splice(first..=last, [segment(rows)]);
             }
         }
-        assert!(rewritten <= 4 * appended, "{rewritten} of {appended}");
+        assert!(rewritten <= 5 * appended, "{rewritten} of {appended}");
         assert!(segments.len() <= 10 + 3 * RUN, "{} left", segments.len());
     }
 
