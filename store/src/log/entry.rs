@@ -253,7 +253,7 @@ fn check_names(object: &Path, entry: &Entry) -> Result<()> {
     check_changes(object, &state.tail)?;
     for base in state.own.iter().filter_map(|own| own.base.as_ref()) {
         check_changes(object, &base.changes)?;
-        for hash in &base.checkpoint {
+        if let Some(hash) = &base.checkpoint {
             layout::check_hex(object, hash)?;
         }
     }
@@ -271,7 +271,7 @@ pub(crate) fn check_changes(object: &Path, changes: &[Change]) -> Result<()> {
         check_segments(object, &change.added, &change.removed, &change.hidden)?;
         if let Some(base) = &change.base {
             check_changes(object, &base.changes)?;
-            for hash in &base.checkpoint {
+            if let Some(hash) = &base.checkpoint {
                 layout::check_hex(object, hash)?;
             }
         }
