@@ -198,6 +198,23 @@ impl FrameLog {
         Ok(named)
     }
 
+    /// The name of a schema that the frame has.
+    pub(crate) fn named_schema(&self, schema: &SchemaRef) -> Result<NamedSchema> {
+        let file = schema::encode(schema)?;
+        Ok(NamedSchema {
+            hash: file.hash.into(),
+            schema: Arc::clone(schema),
+        })
+    }
+
+    /// Removes segments that no entry has ever referred to and none will.
+    pub(crate) async fn discard(&self, segments: &[String]) -> Result<()> {
+        for id in segments {
+            self.objects().remove(&self.paths().segment(id)).await?;
+        }
+        Ok(())
+    }
+
     /// The newest entry of a frame that must exist and not be deleted.
     pub(crate) fn live<'a>(&self, before: Option<&'a Entry>) -> Result<&'a Entry> {
         let live = before.filter(|entry| !entry.state.deleted);

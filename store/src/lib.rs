@@ -57,6 +57,7 @@ mod snapshot;
 mod space;
 mod store;
 mod time;
+mod upkeep;
 
 pub use builder::StoreBuilder;
 pub use edit::delete::{Condition, RowsToDelete};
@@ -70,6 +71,7 @@ pub use put::{FrameWriter, PutOptions};
 pub use read::{ReadOptions, Rows};
 pub use schema::evolve::{ColumnEdit, NewColumn};
 pub use schema::pandas;
+pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
 pub use snapshot::Snapshot;
 pub use store::Store;

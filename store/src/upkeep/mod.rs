@@ -1,0 +1,4 @@
+//! What keeps a store small and fast: compaction, expiry, and the sweep.
+
+mod compact;
+mod policy;
