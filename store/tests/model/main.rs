@@ -69,7 +69,16 @@ async fn check(place: Place, (setup, ops): History) {
 }
 
 /// Tries so many random histories, unless the environment says another number.
-fn try_histories(cases: u32, place: impl Fn() -> Place) {
+fn try_histories(cases: u32, place: fn() -> Place) {
+    // Without optimization, the futures of a history with changes inside changes are large.
+    let thread = std::thread::Builder::new().stack_size(64 << 20);
+    let tried = thread.spawn(move || run_histories(cases, place)).unwrap();
+    if let Err(panic) = tried.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn run_histories(cases: u32, place: fn() -> Place) {
     let cases = std::env::var("SHOOTS_MODEL_CASES").map_or(cases, |cases| cases.parse().unwrap());
     let seed = std::env::var("SHOOTS_MODEL_SEED").unwrap_or_else(|_| fresh_seed());
     println!("SHOOTS_MODEL_SEED={seed}");
