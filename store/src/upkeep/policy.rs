@@ -72,7 +72,13 @@ pub(crate) fn jobs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Job>
     }
     for run in small_runs(segments, limits, zeal) {
         let reason = Reason::Small;
-        add(Some(Job { places: run, reason }), &mut jobs);
+        add(
+            Some(Job {
+                places: run,
+                reason,
+            }),
+            &mut jobs,
+        );
     }
     for (place, segment) in segments.iter().enumerate() {
         let many = match zeal {
@@ -129,7 +135,10 @@ fn small_runs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Vec<usize
 }
 
 fn pays(segments: &[Segment], run: &[usize], limits: Limits, zeal: Zeal) -> bool {
-    let rows: u64 = run.iter().map(|place| segments[*place].visible_rows()).sum();
+    let rows: u64 = run
+        .iter()
+        .map(|place| segments[*place].visible_rows())
+        .sum();
     let bytes: u64 = run.iter().map(|place| segments[*place].record.bytes).sum();
     let fills = rows >= limits.max_rows as u64 || bytes >= limits.max_bytes as u64;
     zeal == Zeal::Complete || run.len() >= RUN || fills
@@ -176,7 +185,9 @@ fn beside_others(segments: &[Segment], group: &[usize]) -> u64 {
         let range = segments[place].record.range.as_ref();
         let meets = |other: &usize| {
             let other = segments[*other].record.range.as_ref();
-            range.zip(other).is_none_or(|(one, other)| one.overlaps(other))
+            range
+                .zip(other)
+                .is_none_or(|(one, other)| one.overlaps(other))
         };
         if apart.iter().any(meets) {
             beside += segments[place].visible_rows();
@@ -193,7 +204,9 @@ fn closed(segments: &[Segment], mut places: Vec<usize>) -> Vec<usize> {
         let (Some(first), Some(last)) = (places.first().copied(), places.last().copied()) else {
             return places;
         };
-        let ranges = places.iter().filter_map(|place| segments[*place].record.range.clone());
+        let ranges = places
+            .iter()
+            .filter_map(|place| segments[*place].record.range.clone());
         let Some(whole) = ranges.reduce(crate::index::KeyRange::union) else {
             return places;
         };
@@ -262,7 +275,10 @@ mod tests {
             appended += 100;
             while let Some(job) = jobs(&segments, LIMITS, Zeal::Background).first().cloned() {
                 let (first, last) = (job.places[0], job.places[job.places.len() - 1]);
-                let rows: u64 = segments[first..=last].iter().map(Segment::visible_rows).sum();
+                let rows: u64 = segments[first..=last]
+                    .iter()
+                    .map(Segment::visible_rows)
+                    .sum();
                 rewritten += rows;
                 segments.splice(first..=last, [segment(rows)]);
             }
