@@ -12,7 +12,7 @@ use super::fill;
 use super::hiding::{Found, Hiding, Keys, first_span, rows_in_span};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{KeyRange, Span};
+use crate::index::{KeyRange, KeyValue, Span};
 use crate::log::change::Segment;
 use crate::log::commit::{Operation, SegmentRecord, State, Totals};
 use crate::log::derive::{Derive, Step};
@@ -197,13 +197,8 @@ impl ReplaceRows {
         let Some(whole) = ranges.reduce(KeyRange::union) else {
             return Ok(None);
         };
-        if whole
-            .min
-            .iter()
-            .chain(&whole.max)
-            .take(1)
-            .any(|value| value.is_inexact())
-        {
+        let mut ends = whole.min.first().into_iter().chain(whole.max.first());
+        if ends.any(KeyValue::is_inexact) {
             let problem =
                 "the keys are too long to tell which range the rows cover: give `start` and `stop`";
             return Err(Error::invalid("start", problem));
