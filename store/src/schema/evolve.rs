@@ -103,9 +103,7 @@ pub(crate) fn edited(
         }
         fields.remove(place);
     }
-    for (old, new) in &edit.rename {
-        rename(&mut fields, old, new)?;
-    }
+    rename(&mut fields, &edit.rename)?;
     let index: Vec<String> = index
         .iter()
         .map(|name| edit.rename.get(name).unwrap_or(name).clone())
@@ -147,11 +145,17 @@ fn place(fields: &[Field], what: &'static str, name: &str) -> Result<usize> {
     })
 }
 
-fn rename(fields: &mut [Field], old: &str, new: &str) -> Result<()> {
-    let place = place(fields, "rename", old)?;
-    let field = &fields[place];
-    let identity = identity(field).to_owned();
-    fields[place] = with_identity(&field.clone().with_name(new), &identity);
+/// All at once, so that columns can swap their names.
+fn rename(fields: &mut [Field], names: &BTreeMap<String, String>) -> Result<()> {
+    for old in names.keys() {
+        place(fields, "rename", old)?;
+    }
+    for field in fields {
+        if let Some(new) = names.get(field.name()) {
+            let identity = identity(field).to_owned();
+            *field = with_identity(&field.clone().with_name(new), &identity);
+        }
+    }
     Ok(())
 }
 
@@ -252,6 +256,22 @@ mod tests {
             .collect();
         assert_eq!(told, [("time", "t"), ("b", "a"), ("a", "a@7")]);
         assert_eq!(schema.field(1).data_type(), &DataType::Float64);
+    }
+
+    #[test]
+    fn columns_swap_their_names_and_pass_them_on() {
+        let edit = ColumnEdit {
+            rename: texts(&[("a", "b"), ("b", "t"), ("t", "a")]),
+            ..ColumnEdit::default()
+        };
+        let (schema, index) = edited(&present(), &index(), &edit, 7).unwrap();
+        assert_eq!(index, ["a"]);
+        let told: Vec<(&str, &str)> = schema
+            .fields()
+            .iter()
+            .map(|field| (field.name().as_str(), identity(field)))
+            .collect();
+        assert_eq!(told, [("a", "t"), ("b", "a"), ("t", "b")]);
     }
 
     #[test]
