@@ -65,11 +65,12 @@ impl Derive for ReplaceRows {
         };
         let list = entry.list_through(entry.last_version());
         let hiding = Hiding::of(log.checkpoints().segments(list).await?);
-        let complete = evolve::has_all_columns(&self.schema.schema, &target.schema);
-        let step = if complete {
-            self.replace(log, &entry.state, target, hiding).await?
-        } else {
-            self.fill(log, &entry.state, target, hiding).await?
+        // Rows that were written before another writer changed the columns may have the same ones in another order.
+        let as_they_are = evolve::has_columns_of(&self.schema.schema, &target.schema);
+        let step = match self.replaced {
+            _ if as_they_are => self.replace(log, &entry.state, target, hiding).await?,
+            Replaced::Upsert => self.fill(log, &entry.state, target, hiding).await?,
+            Replaced::Range(_) | Replaced::Keys => return Err(changed(log)),
         };
         Ok(Some(step))
     }

@@ -70,10 +70,16 @@ fn added(field: &Field, version: u64) -> Field {
     with_identity(&field.clone().with_nullable(true), &identity)
 }
 
-/// Whether rows with the columns of `rows` have all columns of `target`.
-pub(crate) fn has_all_columns(rows: &Schema, target: &Schema) -> bool {
-    let mut fields = target.fields().iter();
-    fields.all(|field| rows.index_of(field.name()).is_ok())
+/// Whether rows with the columns of `rows` have those of `target` and no others, in the same order.
+pub(crate) fn has_columns_of(rows: &Schema, target: &Schema) -> bool {
+    let names = |schema: &Schema| {
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect::<Vec<_>>()
+    };
+    names(rows) == names(target)
 }
 
 /// The columns of `target` that `given` has not.
@@ -316,7 +322,7 @@ mod tests {
         assert!(!schema.field(0).is_nullable());
         assert!(schema.field(1).is_nullable());
         assert_eq!(identity(schema.field(3)), "new@3");
-        assert!(!has_all_columns(&rows, &schema));
+        assert!(!has_columns_of(&rows, &schema));
         assert_eq!(columns_beyond(&schema, &rows).fields().len(), 2);
         let other = Schema::new(vec![Field::new("a", DataType::Utf8, false)]);
         assert!(with_columns_of(&present(), &other, 3).is_none());
