@@ -157,10 +157,13 @@ impl Group {
     }
 
     fn read(mut self, merging: &Merging, batch_rows: usize) -> Batches {
-        let (1, Some(piece)) = (self.pieces.len(), self.pieces.pop()) else {
-            return self.merge(merging, batch_rows);
-        };
-        piece.read(&merging.wanted, batch_rows)
+        match self.pieces.pop() {
+            Some(only) if self.pieces.is_empty() => only.read(&merging.wanted, batch_rows),
+            last => {
+                self.pieces.extend(last);
+                self.merge(merging, batch_rows)
+            }
+        }
     }
 }
 
