@@ -12,7 +12,7 @@ use super::fill;
 use super::hiding::{Found, Hiding, Keys, first_span, rows_in_span};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{KeyRange, Span};
+use crate::index::{KeyRange, KeyValue, Span};
 use crate::log::change::Segment;
 use crate::log::commit::{Operation, SegmentRecord, State, Totals};
 use crate::log::derive::{Derive, Step};
@@ -65,11 +65,12 @@ impl Derive for ReplaceRows {
         };
         let list = entry.list_through(entry.last_version());
         let hiding = Hiding::of(log.checkpoints().segments(list).await?);
-        let complete = evolve::has_all_columns(&self.schema.schema, &target.schema);
-        let step = if complete {
-            self.replace(log, &entry.state, target, hiding).await?
-        } else {
-            self.fill(log, &entry.state, target, hiding).await?
+        // Rows that were written before another writer changed the columns may have the same ones in another order.
+        let as_they_are = evolve::has_columns_of(&self.schema.schema, &target.schema);
+        let step = match self.replaced {
+            _ if as_they_are => self.replace(log, &entry.state, target, hiding).await?,
+            Replaced::Upsert => self.fill(log, &entry.state, target, hiding).await?,
+            Replaced::Range(_) | Replaced::Keys => return Err(changed(log)),
         };
         Ok(Some(step))
     }
@@ -197,13 +198,8 @@ impl ReplaceRows {
         let Some(whole) = ranges.reduce(KeyRange::union) else {
             return Ok(None);
         };
-        if whole
-            .min
-            .iter()
-            .chain(&whole.max)
-            .take(1)
-            .any(|value| value.is_inexact())
-        {
+        let mut ends = whole.min.first().into_iter().chain(whole.max.first());
+        if ends.any(KeyValue::is_inexact) {
             let problem =
                 "the keys are too long to tell which range the rows cover: give `start` and `stop`";
             return Err(Error::invalid("start", problem));

@@ -203,7 +203,11 @@ impl Checkpoints {
             let next = Checkpoint::after(Some((hash, &previous)), list.changes);
             return self.write(next).await;
         }
-        let segments = self.segments(list).await?;
+        self.write_tree(&self.segments(list).await?).await
+    }
+
+    /// A tree of just these segments.
+    pub(crate) async fn write_tree(&self, segments: &[Segment]) -> Result<String> {
         let mut last: Option<(String, Arc<Checkpoint>)> = None;
         for chunk in segments.chunks(REBUILT_SEGMENTS) {
             let previous = last.as_ref().map(|(hash, node)| (hash.as_str(), &**node));

@@ -10,6 +10,7 @@
 #![cfg(test)]
 
 mod buckets;
+mod copies;
 mod faults;
 mod frames;
 mod history;
