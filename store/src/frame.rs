@@ -332,7 +332,7 @@ impl Frame {
     }
 
     /// Gives a plain file a log, so that it can be changed.
-    async fn adopt(&self) -> Result<()> {
+    pub(crate) async fn adopt(&self) -> Result<()> {
         let Some(rows) = self.plain_rows().await? else {
             return Ok(());
         };
