@@ -54,6 +54,7 @@ mod segment;
 mod shared;
 mod sink;
 mod snapshot;
+mod snapshots;
 mod space;
 mod store;
 mod time;

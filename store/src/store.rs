@@ -43,6 +43,10 @@ impl Store {
         Self { shared }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Opens the store at a path, a `file://` URL, `memory://` (a fresh store that ends with the process), or in a
     /// bucket: `s3://bucket/folder`, `gs://bucket/folder`, `az://container/folder`. Endpoints, regions and
     /// credentials of buckets come from the environment, as the providers' own tools read them.
@@ -237,7 +241,10 @@ impl Store {
     }
 
     /// Names that may be frames of a bucket, and whether a plain file is all that stands for them.
-    async fn candidates(&self, bucket: Option<&BucketName>) -> Result<BTreeMap<FrameName, bool>> {
+    pub(crate) async fn candidates(
+        &self,
+        bucket: Option<&BucketName>,
+    ) -> Result<BTreeMap<FrameName, bool>> {
         let objects = &self.shared.objects;
         let mut candidates = BTreeMap::new();
         for folder in layout::plain_folders(bucket) {

@@ -205,7 +205,7 @@ pub(crate) struct State {
     /// Versions with a name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, Mark>,
-    /// Versions that snapshots of many frames hold on to, by the snapshot's name.
+    /// Versions that snapshots of many frames hold on to, by the snapshot's id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) pins: BTreeMap<String, Mark>,
     #[serde(default, skip_serializing_if = "Retained::is_all")]

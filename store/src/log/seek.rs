@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use shoots_proto::SnapshotName;
 use shoots_proto::as_of::{self, AsOf};
 
 use super::commit::{CommitId, Mark};
 use super::entry::Entry;
 use super::head::LogReader;
 use crate::error::{Cause, Error, Result};
+use crate::snapshots::record;
 use crate::time::Timestamp;
 
 /// Fewer digits than this are refused as a commit prefix.
@@ -41,7 +43,7 @@ impl LogReader {
             AsOf::Time(time) => self.seek_time(head, (*time).into()).await,
             AsOf::Tag(tag) => self.seek_tag(head, tag).await,
             AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
-            AsOf::Snapshot(name) => self.seek_pin(head, name.as_str()).await,
+            AsOf::Snapshot(name) => self.seek_pin(head, name).await,
             AsOf::Short(text) if head.state.tags.contains_key(text) => {
                 self.seek_tag(head, text).await
             }
@@ -157,8 +159,10 @@ impl LogReader {
         self.marked(head, mark).await
     }
 
-    async fn seek_pin(&self, head: Arc<Entry>, snapshot: &str) -> Result<Found> {
-        let Some(mark) = head.state.pins.get(snapshot).copied() else {
+    async fn seek_pin(&self, head: Arc<Entry>, snapshot: &SnapshotName) -> Result<Found> {
+        let visible = record::visible(&self.objects, snapshot).await?;
+        let mark = visible.and_then(|record| head.state.pins.get(&record.id).copied());
+        let Some(mark) = mark else {
             let name = format!("`{snapshot}` with frame {}", self.frame);
             return Err(Cause::NotFound {
                 what: "snapshot",
