@@ -224,10 +224,6 @@ impl Store {
         Ok(found)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// The frames of a bucket that have a log, deleted ones too.
     pub(crate) async fn logged_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameId>> {
         let candidates = self.candidates(bucket).await?;
