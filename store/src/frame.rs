@@ -337,7 +337,7 @@ impl Frame {
     }
 
     /// Gives a plain file a log, so that it can be changed.
-    async fn adopt(&self) -> Result<()> {
+    pub(crate) async fn adopt(&self) -> Result<()> {
         let Some(rows) = self.plain_rows().await? else {
             return Ok(());
         };
@@ -363,7 +363,7 @@ impl Frame {
         }
     }
 
-    fn proposal(&self, wish: Wish) -> Proposal {
+    pub(crate) fn proposal(&self, wish: Wish) -> Proposal {
         Proposal {
             wish,
             write_id: self.log.unique_id(),

@@ -92,7 +92,12 @@ impl FrameLog {
 
     pub(crate) fn checkpoints(&self) -> Checkpoints {
         let cache = self.shared.checkpoints.clone();
-        Checkpoints::new(self.objects().clone(), self.paths().clone(), cache)
+        Checkpoints::new(
+            self.objects().clone(),
+            self.paths().clone(),
+            cache,
+            Arc::clone(&self.shared.environment),
+        )
     }
 
     /// The newest entry that this process has seen, without looking.
@@ -138,8 +143,14 @@ impl FrameLog {
         Ok(newest.map(|entry| self.remember(entry, confirmed)))
     }
 
+    /// Forgets what is known of the newest entry.
+    pub(crate) fn forget_head(&self) {
+        self.shared.heads.remove(self.frame());
+    }
+
     /// Notes an entry that this process has just created.
     pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
+        self.shared.touched.note(self.frame());
         self.remember(entry, self.now());
     }
 

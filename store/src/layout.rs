@@ -7,10 +7,13 @@
 //! <bucket>/<frame>/segments/<id>.parquet    rows
 //! <bucket>/<frame>/schemas/<hash>.arrow     schemas
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
-//! <bucket>/<frame>/vectors/<hash>.roaring   which rows of a segment are invisible
+//! <bucket>/<frame>/vectors/<id>.roaring     which rows of a segment are invisible
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
+//! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
 //! _default/…, <name>.parquet                the same for the bucket without a name
+//! _snapshots/<name>.json                    the state of many frames at once, see `crate::snapshots`
+//! _snapshots/attempts/<name>/<id>.json      which frames may hold on to a version for it
 //! _tmp/                                     files that are being written (local disk)
 //! ```
 //!
@@ -18,12 +21,14 @@
 //! on disk, end in `.parquet` as a folder, or leave its folder.
 
 use object_store::path::Path;
+use shoots_proto::SnapshotName;
 use shoots_proto::name::{self, BucketName, FrameId};
 
 use crate::error::{Error, Result};
 
 const DEFAULT_BUCKET: &str = "_default";
 const PLAIN_SUFFIX: &str = ".parquet";
+const SNAPSHOTS: &str = "_snapshots";
 
 /// A path whose parts stand on disk as they are given. (`Path::join` and `From` would encode the `%` of our
 /// names once more.) What could not stand there, such as `..`, is encoded instead.
@@ -42,6 +47,41 @@ pub(crate) fn bucket_folder(bucket: Option<&BucketName>) -> Path {
 /// The object that keeps an empty bucket in existence.
 pub(crate) fn bucket_marker(bucket: &BucketName) -> Path {
     path(&format!("{}/_bucket.json", bucket_folder(Some(bucket))))
+}
+
+/// The folder with a bucket's own settings.
+pub(crate) fn bucket_settings(bucket: Option<&BucketName>) -> Path {
+    path(&format!("{}/_settings", bucket_folder(bucket)))
+}
+
+/// The folder of what is known of snapshots of many frames. It looks like no bucket.
+pub(crate) fn snapshots() -> Path {
+    path(SNAPSHOTS)
+}
+
+/// The object that makes a snapshot visible.
+pub(crate) fn snapshot(name: &SnapshotName) -> Path {
+    path(&format!("{SNAPSHOTS}/{}.json", snapshot_part(name)))
+}
+
+/// The folder of the attempts to take a snapshot of this name.
+pub(crate) fn snapshot_attempts(name: &SnapshotName) -> Path {
+    path(&format!("{SNAPSHOTS}/attempts/{}", snapshot_part(name)))
+}
+
+/// The object that says which frames an attempt concerns.
+pub(crate) fn snapshot_attempt(name: &SnapshotName, id: &str) -> Path {
+    path(&format!("{}/{id}.json", snapshot_attempts(name)))
+}
+
+/// A snapshot's name as a part of a path. Of a name that is too long for one there is the hash; what `_` begins is
+/// never the encoding of another.
+fn snapshot_part(name: &SnapshotName) -> String {
+    let encoded = name::encode(name.as_str());
+    if encoded.len() <= name::MAX_ENCODED_BYTES {
+        return encoded;
+    }
+    format!("_{}", blake3::hash(name.as_str().as_bytes()).to_hex())
 }
 
 /// The folders in which plain files of a bucket may lie, none twice. An older program named folders as users
@@ -120,8 +160,8 @@ impl FramePaths {
         path(&format!("{}/checkpoints/{hash}.json", self.folder))
     }
 
-    pub(crate) fn vector(&self, hash: &str) -> Path {
-        path(&format!("{}/vectors/{hash}.roaring", self.folder))
+    pub(crate) fn vector(&self, id: &str) -> Path {
+        path(&format!("{}/vectors/{id}.roaring", self.folder))
     }
 
     pub(crate) fn condemned(&self, hash: &str) -> Path {
@@ -175,6 +215,20 @@ pub(crate) fn immutability(path: &Path) -> Immutability {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_snapshot_has_a_path_of_its_own_below_their_folder() {
+        let of = |name: &str| snapshot(&SnapshotName::parse(name).unwrap()).to_string();
+        assert_eq!(of("year end"), "_snapshots/year end.json");
+        assert_eq!(of("a/../b"), "_snapshots/a%2F..%2Fb.json");
+        let (long, longer) = ("é".repeat(99), "é".repeat(100));
+        assert_ne!(of(&long), of(&longer));
+        for name in [&long, "..", "attempts", "_x"] {
+            let found = of(name);
+            assert_eq!(found.matches('/').count(), 1, "{found}");
+            assert!(found.len() < 255, "{found}");
+        }
+    }
 
     #[test]
     fn only_entries_and_what_has_a_unique_name_can_be_kept() {

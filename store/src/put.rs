@@ -356,7 +356,8 @@ fn check_within(span: Option<&Span>, segments: &[SegmentRecord]) -> Result<()> {
     Ok(())
 }
 
-async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
+/// Makes the marker of a frame's bucket durable, if it is wanted.
+pub(crate) async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
     let Some(bucket) = log.frame().bucket.as_ref().filter(|_| wanted) else {
         return Ok(());
     };

@@ -43,6 +43,10 @@ impl Store {
         Self { shared }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Opens the store at a path, a `file://` URL, `memory://` (a fresh store that ends with the process), or in a
     /// bucket: `s3://bucket/folder`, `gs://bucket/folder`, `az://container/folder`. Endpoints, regions and
     /// credentials of buckets come from the environment, as the providers' own tools read them.
@@ -220,8 +224,23 @@ impl Store {
         Ok(found)
     }
 
+    /// The frames of a bucket that have a log, deleted ones too.
+    pub(crate) async fn logged_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameId>> {
+        let candidates = self.candidates(bucket).await?;
+        let logged = candidates.into_iter().filter(|(_, plain)| !plain);
+        Ok(logged
+            .map(|(name, _)| FrameId {
+                bucket: bucket.cloned(),
+                name,
+            })
+            .collect())
+    }
+
     /// Names that may be frames of a bucket, and whether a plain file is all that stands for them.
-    async fn candidates(&self, bucket: Option<&BucketName>) -> Result<BTreeMap<FrameName, bool>> {
+    pub(crate) async fn candidates(
+        &self,
+        bucket: Option<&BucketName>,
+    ) -> Result<BTreeMap<FrameName, bool>> {
         let objects = &self.shared.objects;
         let mut candidates = BTreeMap::new();
         for folder in layout::plain_folders(bucket) {

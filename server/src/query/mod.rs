@@ -15,10 +15,12 @@
 //! system, no URL and no other table to be reached: frames are all there is.
 
 mod catalog;
+mod condition;
 mod depth;
 mod interrupt;
 mod names;
 mod order;
+mod range;
 mod result;
 mod session;
 mod table;
@@ -88,7 +90,7 @@ impl Queries {
 
     /// Plans a query. No row is read so far.
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
-        depth::check(&question.sql)?;
+        depth::check("ticket", "sql", &question.sql)?;
         let planning = make_plan(Arc::clone(&self.runtime), store.clone(), question);
         let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| too_long(self.time_limit))??;

@@ -30,6 +30,9 @@ pub(crate) struct DropTag {
 /// Holds on to a version for a snapshot of many frames.
 #[derive(Debug)]
 pub(crate) struct SetPin {
+    /// The snapshot's id, which no other has.
+    pub(crate) id: String,
+    /// Its name, which may be used again.
     pub(crate) snapshot: String,
     pub(crate) version: u64,
 }
@@ -37,6 +40,7 @@ pub(crate) struct SetPin {
 /// Lets go of what a snapshot held on to.
 #[derive(Debug)]
 pub(crate) struct DropPin {
+    pub(crate) id: String,
     pub(crate) snapshot: String,
 }
 
@@ -87,10 +91,10 @@ impl Derive for SetPin {
         let version = i64::try_from(self.version).unwrap_or(i64::MAX);
         let found = log.seek(entry, Some(&AsOf::Version(version))).await?;
         let mark = mark(&found);
-        if entry.state.pins.get(&self.snapshot) == Some(&mark) {
+        if entry.state.pins.get(&self.id) == Some(&mark) {
             return Ok(None);
         }
-        let edit = StateEdit::Pin(self.snapshot.clone(), Some(mark));
+        let edit = StateEdit::Pin(self.id.clone(), Some(mark));
         tag_step(log, entry, &self.snapshot, commit_of(&found), true, edit).await
     }
 }
@@ -99,10 +103,10 @@ impl Derive for SetPin {
 impl Derive for DropPin {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
-        if !entry.state.pins.contains_key(&self.snapshot) {
+        if !entry.state.pins.contains_key(&self.id) {
             return Ok(None);
         }
-        let edit = StateEdit::Pin(self.snapshot.clone(), None);
+        let edit = StateEdit::Pin(self.id.clone(), None);
         tag_step(log, entry, &self.snapshot, None, true, edit).await
     }
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use shoots_proto::SnapshotName;
 use shoots_proto::as_of::{self, AsOf};
 
 use super::commit::{CommitId, Mark};
 use super::entry::Entry;
 use super::head::LogReader;
 use crate::error::{Cause, Error, Result};
+use crate::snapshots::record;
 use crate::time::Timestamp;
 
 /// Fewer digits than this are refused as a commit prefix.
@@ -41,7 +43,7 @@ impl LogReader {
             AsOf::Time(time) => self.seek_time(head, (*time).into()).await,
             AsOf::Tag(tag) => self.seek_tag(head, tag).await,
             AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
-            AsOf::Snapshot(name) => self.seek_pin(head, name.as_str()).await,
+            AsOf::Snapshot(name) => self.seek_pin(head, name).await,
             AsOf::Short(text) if head.state.tags.contains_key(text) => {
                 self.seek_tag(head, text).await
             }
@@ -83,6 +85,14 @@ impl LogReader {
         if !head.state.keeps(version) {
             return Err(self.expired(&version.to_string()));
         }
+        self.locate(head, version).await
+    }
+
+    /// The entry that published a version, whether users may still read that or not.
+    pub(crate) async fn locate(&self, head: Arc<Entry>, version: u64) -> Result<Arc<Entry>> {
+        if version >= head.header.first_version {
+            return Ok(head);
+        }
         let newest = head.header.sequence;
         let first = head.state.retained.first_entry.max(1);
         let mut low = newest
@@ -106,10 +116,25 @@ impl LogReader {
         ))
     }
 
-    /// The newest version that was published at or before a time.
     async fn seek_time(&self, head: Arc<Entry>, time: Timestamp) -> Result<Found> {
+        let first = head.state.retained.first_entry.max(1);
+        match self.newest_until(Arc::clone(&head), time).await? {
+            Some(found) if head.state.keeps(found.version) => Ok(found),
+            None if first == 1 => {
+                Err(self.no_version(&format!("at {time}"), "; the frame is younger"))
+            }
+            _ => Err(self.expired(&format!("at {time}"))),
+        }
+    }
+
+    /// The newest version that was published at or before a time, whether users may still read it or not.
+    pub(crate) async fn newest_until(
+        &self,
+        head: Arc<Entry>,
+        time: Timestamp,
+    ) -> Result<Option<Found>> {
         if head.header.published <= time {
-            return Ok(Found::newest(head));
+            return Ok(Some(Found::newest(head)));
         }
         let first = head.state.retained.first_entry.max(1);
         let (mut low, mut high) = (first, head.header.sequence - 1);
@@ -124,13 +149,7 @@ impl LogReader {
                 high = middle - 1;
             }
         }
-        match best.map(Found::newest) {
-            Some(found) if head.state.keeps(found.version) => Ok(found),
-            None if first == 1 => {
-                Err(self.no_version(&format!("at {time}"), "; the frame is younger"))
-            }
-            _ => Err(self.expired(&format!("at {time}"))),
-        }
+        Ok(best.map(Found::newest))
     }
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
@@ -140,8 +159,10 @@ impl LogReader {
         self.marked(head, mark).await
     }
 
-    async fn seek_pin(&self, head: Arc<Entry>, snapshot: &str) -> Result<Found> {
-        let Some(mark) = head.state.pins.get(snapshot).copied() else {
+    async fn seek_pin(&self, head: Arc<Entry>, snapshot: &SnapshotName) -> Result<Found> {
+        let visible = record::visible(&self.objects, snapshot).await?;
+        let mark = visible.and_then(|record| head.state.pins.get(&record.id).copied());
+        let Some(mark) = mark else {
             let name = format!("`{snapshot}` with frame {}", self.frame);
             return Err(Cause::NotFound {
                 what: "snapshot",

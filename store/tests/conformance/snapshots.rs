@@ -1,0 +1,348 @@
+//! Snapshots of many frames: a consistent cut, its name, and what a crash leaves of one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use shoots_proto::SnapshotName;
+use shoots_proto::action::SnapshotResult;
+use shoots_proto::as_of::AsOf;
+use shoots_proto::name::FrameId;
+use shoots_proto::put::PutMode::{Append, Replace};
+use shoots_store::{ErrorKind, Store};
+
+use crate::on_every_place;
+use crate::place::Place;
+use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows};
+
+on_every_place!(
+    a_snapshot_shows_frames_as_they_were_whatever_is_written_later,
+    buckets_bring_the_frames_that_are_in_them,
+    a_name_is_given_once_and_is_free_again_after_a_drop,
+    what_is_not_there_is_named_and_leaves_nothing,
+    what_a_crash_left_is_invisible_and_no_obstacle,
+    of_two_that_take_one_name_one_gets_it_whole,
+    a_plain_file_is_adopted,
+    a_damaged_record_hides_no_other_and_can_be_dropped,
+    no_snapshot_sees_the_second_of_two_puts_without_the_first,
+);
+
+fn name(text: &str) -> SnapshotName {
+    SnapshotName::parse(text).unwrap()
+}
+
+fn as_of(text: &str) -> AsOf {
+    AsOf::Snapshot(name(text))
+}
+
+async fn take(store: &Store, text: &str, frames: &[FrameId]) -> SnapshotResult {
+    let taken = store.take_snapshot(&name(text), frames, &[], None).await;
+    taken.unwrap()
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    let snapshots = store.snapshots().await.unwrap().snapshots;
+    snapshots
+        .into_iter()
+        .map(|record| record.snapshot)
+        .collect()
+}
+
+/// The paths of everything that is stored for snapshots.
+async fn leftovers(place: &Place) -> Vec<String> {
+    let objects = place.objects();
+    let listed = objects.list(Some(&Path::from("_snapshots")));
+    let listed: Vec<_> = listed.try_collect().await.unwrap();
+    listed
+        .into_iter()
+        .map(|object| object.location.to_string())
+        .collect()
+}
+
+async fn a_snapshot_shows_frames_as_they_were_whatever_is_written_later(place: &Place) {
+    let store = place.open().await;
+    let (a, b) = (frame(&store, "a"), store.frame(&id_in("x", "b")));
+    put(&a, Append, rows(0..3)).await;
+    put(&b, Append, rows(5..6)).await;
+    put(&b, Append, rows(6..7)).await;
+    let frames = [id("a"), id_in("x", "b")];
+    let message = Some("books closed".to_owned());
+    let taken = store
+        .take_snapshot(&name("year end"), &frames, &[], message)
+        .await
+        .unwrap();
+    let versions: Vec<u64> = taken.frames.iter().map(|frame| frame.version).collect();
+    assert_eq!(versions, [1, 2]);
+    put(&a, Replace, rows(9..10)).await;
+    b.delete().await.unwrap();
+    for store in [&store, &place.open().await] {
+        let (a, b) = (frame(store, "a"), store.frame(&id_in("x", "b")));
+        assert_eq!(numbers_as_of(&a, &as_of("year end")).await, [0, 1, 2]);
+        assert_eq!(numbers_as_of(&b, &as_of("year end")).await, [5, 6]);
+        assert_eq!(numbers(&a).await, [9]);
+        let listed = store.snapshots().await.unwrap().snapshots;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].message.as_deref(), Some("books closed"));
+        assert_eq!(listed[0].frames, taken.frames);
+        assert_eq!(store.buckets().await.unwrap(), [bucket("x")]);
+    }
+}
+
+async fn buckets_bring_the_frames_that_are_in_them(place: &Place) {
+    let store = place.open().await;
+    for frame in [
+        id("top"),
+        id_in("x", "b"),
+        id_in("x", "gone"),
+        id_in("y", "c"),
+    ] {
+        put(&store.frame(&frame), Append, rows(0..2)).await;
+    }
+    store.frame(&id_in("x", "gone")).delete().await.unwrap();
+    store.create_bucket(&bucket("empty")).await.unwrap();
+    let buckets = [None, Some(bucket("x")), Some(bucket("empty"))];
+    let explicit = [id_in("x", "b")];
+    let taken = store
+        .take_snapshot(&name("s"), &explicit, &buckets, None)
+        .await
+        .unwrap();
+    let found: Vec<&str> = taken
+        .frames
+        .iter()
+        .map(|frame| frame.name.as_str())
+        .collect();
+    assert_eq!(found, ["top", "b"]);
+    let missing = [Some(bucket("nowhere"))];
+    let refused = store
+        .take_snapshot(&name("t"), &[], &missing, None)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    assert!(refused.to_string().contains("nowhere"), "{refused}");
+}
+
+async fn a_name_is_given_once_and_is_free_again_after_a_drop(place: &Place) {
+    let store = place.open().await;
+    let a = frame(&store, "a");
+    put(&a, Append, rows(0..1)).await;
+    let long = "é".repeat(100);
+    for text in ["../a", long.as_str()] {
+        take(&store, text, &[id("a")]).await;
+    }
+    let mut expected = vec!["../a".to_owned(), long.clone()];
+    assert_eq!(names(&store).await, expected);
+    let refused = store
+        .take_snapshot(&name("../a"), &[id("a")], &[], None)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    assert!(refused.to_string().contains("../a"), "{refused}");
+    put(&a, Append, rows(1..2)).await;
+    assert_eq!(numbers_as_of(&a, &as_of("../a")).await, [0]);
+    let dropped = store.drop_snapshot(&name("../a")).await.unwrap();
+    assert_eq!((dropped.snapshot.as_str(), dropped.frames), ("../a", 1));
+    let gone = a.snapshot(Some(&as_of("../a"))).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    let again = store.drop_snapshot(&name("../a")).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound);
+    assert_eq!(names(&store).await, expected.split_off(1));
+    take(&store, "../a", &[id("a")]).await;
+    assert_eq!(numbers_as_of(&a, &as_of("../a")).await, [0, 1]);
+    assert_eq!(numbers_as_of(&a, &as_of(&long)).await, [0]);
+    for text in ["../a", long.as_str()] {
+        store.drop_snapshot(&name(text)).await.unwrap();
+    }
+    assert!(leftovers(place).await.is_empty());
+}
+
+async fn what_is_not_there_is_named_and_leaves_nothing(place: &Place) {
+    let store = place.open().await;
+    for text in ["a", "gone"] {
+        put(&frame(&store, text), Append, rows(0..1)).await;
+    }
+    frame(&store, "gone").delete().await.unwrap();
+    for missing in ["gone", "never"] {
+        let frames = [id("a"), id(missing)];
+        let refused = store
+            .take_snapshot(&name("s"), &frames, &[], None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound);
+        assert!(refused.to_string().contains(missing), "{refused}");
+    }
+    assert!(leftovers(place).await.is_empty());
+    assert_eq!(
+        frame(&store, "a")
+            .history(9, None)
+            .await
+            .unwrap()
+            .commits
+            .len(),
+        1
+    );
+}
+
+/// A snapshot without the object with its name is what a crash before the last step leaves.
+async fn what_a_crash_left_is_invisible_and_no_obstacle(place: &Place) {
+    let store = place.open().await;
+    for text in ["a", "b"] {
+        put(&frame(&store, text), Append, rows(0..1)).await;
+    }
+    let visible = Path::from("_snapshots/s.json");
+    take(&store, "s", &[id("a"), id("b")]).await;
+    place.objects().delete(&visible).await.unwrap();
+    assert!(names(&store).await.is_empty());
+    let hidden = frame(&store, "b")
+        .snapshot(Some(&as_of("s")))
+        .await
+        .unwrap_err();
+    assert_eq!(hidden.kind(), ErrorKind::NotFound);
+
+    put(&frame(&store, "a"), Append, rows(1..2)).await;
+    take(&store, "s", &[id("a")]).await;
+    assert_eq!(
+        numbers_as_of(&frame(&store, "a"), &as_of("s")).await,
+        [0, 1]
+    );
+    let not_in_it = frame(&store, "b")
+        .snapshot(Some(&as_of("s")))
+        .await
+        .unwrap_err();
+    assert_eq!(not_in_it.kind(), ErrorKind::NotFound);
+
+    place.objects().delete(&visible).await.unwrap();
+    store.drop_snapshot(&name("s")).await.unwrap();
+    assert!(leftovers(place).await.is_empty());
+    for (text, pins) in [("a", 2), ("b", 1)] {
+        let history = frame(&store, text).history(99, None).await.unwrap().commits;
+        let tags = history
+            .iter()
+            .filter(|commit| commit.operation == "tag")
+            .count();
+        assert_eq!(tags, 2 * pins, "each pin of {text} was taken back");
+    }
+}
+
+async fn of_two_that_take_one_name_one_gets_it_whole(place: &Place) {
+    let (one, other) = (place.open().await, place.open().await);
+    for text in ["a", "b"] {
+        put(&frame(&one, text), Append, rows(0..1)).await;
+    }
+    for round in 0..5 {
+        let name = name("s");
+        let frames = [id("a"), id("b")];
+        let (first, second) = tokio::join!(
+            one.take_snapshot(&name, &frames, &[], None),
+            other.take_snapshot(&name, &frames, &[], None),
+        );
+        let outcomes = [first, second];
+        let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        for lost in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            let expected = [ErrorKind::AlreadyExists, ErrorKind::Conflict];
+            assert!(expected.contains(&lost.kind()), "{lost}");
+        }
+        if won == 0 {
+            continue;
+        }
+        assert_eq!(won, 1, "round {round}");
+        for text in ["a", "b"] {
+            assert_eq!(numbers_as_of(&frame(&one, text), &as_of("s")).await, [0]);
+        }
+        one.drop_snapshot(&name).await.unwrap();
+        assert!(leftovers(place).await.is_empty());
+    }
+}
+
+async fn a_plain_file_is_adopted(place: &Place) {
+    let store = place.open().await;
+    put(&frame(&store, "source"), Append, rows(0..4)).await;
+    let folder = Path::from("_default/source/segments");
+    let listed: Vec<_> = place
+        .objects()
+        .list(Some(&folder))
+        .try_collect()
+        .await
+        .unwrap();
+    let segment = place.objects().get(&listed[0].location).await.unwrap();
+    place
+        .write("plain.parquet", segment.bytes().await.unwrap())
+        .await;
+    place.write("notes.parquet", "not Parquet").await;
+    store
+        .take_snapshot(&name("s"), &[], &[None], None)
+        .await
+        .unwrap();
+    let plain = frame(&store, "plain");
+    put(&plain, Replace, rows(7..8)).await;
+    assert_eq!(numbers_as_of(&plain, &as_of("s")).await, [0, 1, 2, 3]);
+}
+
+async fn a_damaged_record_hides_no_other_and_can_be_dropped(place: &Place) {
+    let store = place.open().await;
+    put(&frame(&store, "a"), Append, rows(0..1)).await;
+    for text in ["broken", "sound"] {
+        take(&store, text, &[id("a")]).await;
+    }
+    place.write("_snapshots/broken.json", "{}\n").await;
+    assert_eq!(names(&store).await, ["sound"]);
+    let damaged = frame(&store, "a")
+        .snapshot(Some(&as_of("broken")))
+        .await
+        .unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::Damaged);
+    assert_eq!(
+        store.drop_snapshot(&name("broken")).await.unwrap().frames,
+        1
+    );
+    store.drop_snapshot(&name("sound")).await.unwrap();
+    assert!(leftovers(place).await.is_empty());
+}
+
+/// A writer puts a row to `a` and then one to `b`, again and again: at no time has `b` more rows than `a`, or two less.
+async fn no_snapshot_sees_the_second_of_two_puts_without_the_first(place: &Place) {
+    let store = place.open().await;
+    for text in ["a", "b"] {
+        put(&frame(&store, text), Append, rows(0..1)).await;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (writing, stopped) = (place.open().await, Arc::clone(&stop));
+    let writer = tokio::spawn(async move {
+        let mut count = 1;
+        while !stopped.load(Ordering::Relaxed) {
+            put(&frame(&writing, "a"), Append, rows(count..count + 1)).await;
+            put(&frame(&writing, "b"), Append, rows(count..count + 1)).await;
+            count += 1;
+        }
+        count
+    });
+    let mut seen = Vec::new();
+    let mut attempts = 0;
+    while seen.len() < 6 {
+        attempts += 1;
+        assert!(attempts < 60, "hardly ever a cut is found");
+        let text = format!("cut {attempts}");
+        let buckets = [None];
+        match store.take_snapshot(&name(&text), &[], &buckets, None).await {
+            Ok(_) => seen.push(text),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let written = writer.await.unwrap();
+    assert!(written > 1);
+    for text in seen {
+        let a = frame(&store, "a")
+            .snapshot(Some(&as_of(&text)))
+            .await
+            .unwrap()
+            .rows();
+        let b = frame(&store, "b")
+            .snapshot(Some(&as_of(&text)))
+            .await
+            .unwrap()
+            .rows();
+        assert!(b <= a && a <= b + 1, "{text}: {a} rows in a, {b} in b");
+    }
+}
