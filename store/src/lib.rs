@@ -58,6 +58,8 @@ mod snapshots;
 mod space;
 mod store;
 mod time;
+mod usage;
+mod verify;
 
 pub use builder::StoreBuilder;
 pub use edit::delete::{Condition, RowsToDelete};

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use object_store::path::Path;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
@@ -62,13 +63,7 @@ impl HiddenRecord {
         let path = log.paths().vector(hash);
         let bytes = log.objects().read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
-        if blake3::hash(&bytes).to_hex().as_str() != hash {
-            let problem = "its hash is not the one in its name";
-            return Err(Error::damaged(&path, problem));
-        }
-        let rows = RoaringBitmap::deserialize_from(&bytes[..])
-            .map_err(|problem| Error::damaged(&path, problem))?;
-        let rows = Arc::new(rows);
+        let rows = Arc::new(decode(&path, hash, &bytes)?);
         vectors.insert(hash.clone(), Arc::clone(&rows));
         Ok(rows)
     }
@@ -83,6 +78,15 @@ impl HiddenRecord {
         let ordered = ranges.clone().all(|(start, end)| start < end);
         self.rows > 0 && ordered && (self.vector.is_some() != (counted == self.rows))
     }
+}
+
+/// The row numbers that are stored as `bytes` under this hash.
+pub(crate) fn decode(object: &Path, hash: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
+    if blake3::hash(bytes).to_hex().as_str() != hash {
+        let problem = "its hash is not the one in its name";
+        return Err(Error::damaged(object, problem));
+    }
+    RoaringBitmap::deserialize_from(bytes).map_err(|problem| Error::damaged(object, problem))
 }
 
 async fn write_vector(log: &FrameLog, rows: &RoaringBitmap) -> Result<String> {
