@@ -59,6 +59,8 @@ mod space;
 mod store;
 mod time;
 mod upkeep;
+mod usage;
+mod verify;
 
 pub use builder::StoreBuilder;
 pub use edit::delete::{Condition, RowsToDelete};

@@ -116,10 +116,10 @@ fn fresh_seed() -> String {
 
 #[test]
 fn histories_in_memory_are_as_the_model_has_them() {
-    try_histories(200, || Place::Memory(Arc::new(InMemory::new())));
+    try_histories(80, || Place::Memory(Arc::new(InMemory::new())));
 }
 
 #[test]
 fn histories_on_disk_are_as_the_model_has_them() {
-    try_histories(20, || Place::Disk(TempDir::new().unwrap()));
+    try_histories(12, || Place::Disk(TempDir::new().unwrap()));
 }

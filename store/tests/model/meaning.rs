@@ -139,7 +139,7 @@ impl PutSeed {
     /// The columns of a frame, or of an upsert some of them and others.
     fn columns_of(&self, present: &Table) -> Vec<Column> {
         let mut columns = Vec::new();
-        let upserts = self.mode == Mode::Upsert;
+        let upserts = self.mode == Mode::Upsert && !present.index.is_empty();
         let mut place = 0;
         for column in &present.columns {
             if present.index.contains(&column.name) {
@@ -148,7 +148,7 @@ impl PutSeed {
             }
             place += 1;
             let left_out = match self.mode {
-                Mode::Upsert => bit(self.without, place),
+                Mode::Upsert => upserts && bit(self.without, place),
                 // Rarely, and it is refused.
                 _ => self.without == 7 && place == 1,
             };

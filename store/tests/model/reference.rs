@@ -121,6 +121,16 @@ impl Put {
             staged.sort();
             return Outcome::becomes(Some(staged), "replace", 0);
         }
+        if self.mode == Mode::Error {
+            return Outcome::Refused(ErrorKind::AlreadyExists);
+        }
+        let fits = |column: &Column| {
+            let place = present.place(&column.name);
+            place.is_none_or(|place| present.columns[place].kind == column.kind)
+        };
+        if present.index != staged.index || !staged.columns.iter().all(fits) {
+            return Outcome::Refused(ErrorKind::Conflict);
+        }
         let mut table = present.clone();
         let doomed = self.doomed(present, &staged);
         let replaced = present.keys().into_iter().zip(&present.rows);
