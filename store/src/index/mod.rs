@@ -41,8 +41,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType, Schema};
 
 pub(crate) use arrange::arrange;
-pub(crate) use key_set::{KeySet, Match};
-pub(crate) use keys::Keys;
+pub(crate) use key_set::KeySet;
 pub(crate) use merge::{Input, merge};
 pub(crate) use range::KeyRange;
 pub(crate) use span::Span;
@@ -217,6 +216,8 @@ mod tests {
     use futures::executor::block_on;
     use futures::{StreamExt, TryStreamExt, stream};
 
+    use super::key_set::Match;
+    use super::keys::Keys;
     use super::samples::key_types;
     use super::*;
 
