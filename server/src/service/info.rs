@@ -115,6 +115,7 @@ fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
         rows: snapshot.rows(),
         bytes: snapshot.bytes(),
         segments: snapshot.segment_count(),
+        stale: snapshot.is_stale(),
     })
 }
 

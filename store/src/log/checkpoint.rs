@@ -25,6 +25,7 @@ use super::commit::Base;
 #[cfg(test)]
 use super::commit::SegmentRecord;
 use super::entry::{check_changes, decode_json, encode_json};
+use crate::environment::Environment;
 use crate::error::{Cause, Error, Result};
 use crate::layout::{self, FramePaths};
 use crate::objects::Objects;
@@ -50,6 +51,9 @@ pub(crate) struct Checkpoint {
     levels: Vec<Vec<String>>,
     /// What changed since the last of those.
     changes: Vec<Change>,
+    /// Makes the name unique, so that removing the object can hurt no later list.
+    #[serde(default)]
+    nonce: String,
     /// How many segments the changes of the whole tree speak of.
     #[serde(default)]
     mentions: u64,
@@ -68,6 +72,7 @@ impl Checkpoint {
             levels: previous
                 .map(|(hash, previous)| previous.levels_with_itself(hash))
                 .unwrap_or_default(),
+            nonce: String::new(),
             mentions: earlier + mentions(&changes) as u64,
             changes,
         }
@@ -132,6 +137,7 @@ pub(crate) struct Checkpoints {
     objects: Objects,
     paths: FramePaths,
     cache: CheckpointCache,
+    environment: Arc<dyn Environment>,
 }
 
 /// Checkpoints by hash, shared by all frames of a store, bounded by their size in memory.
@@ -149,11 +155,17 @@ impl quick_cache::Weighter<String, Arc<Checkpoint>> for CheckpointWeight {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(objects: Objects, paths: FramePaths, cache: CheckpointCache) -> Self {
+    pub(crate) fn new(
+        objects: Objects,
+        paths: FramePaths,
+        cache: CheckpointCache,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
         Self {
             objects,
             paths,
             cache,
+            environment,
         }
     }
 
@@ -170,7 +182,8 @@ impl Checkpoints {
     }
 
     /// Makes a checkpoint durable and returns its hash.
-    pub(crate) async fn write(&self, checkpoint: Checkpoint) -> Result<String> {
+    pub(crate) async fn write(&self, mut checkpoint: Checkpoint) -> Result<String> {
+        checkpoint.nonce = format!("{:032x}", self.environment.unique());
         let (hash, bytes) = checkpoint.encode()?;
         let path = self.paths.checkpoint(&hash);
         self.objects.create_immutable(&path, bytes.into()).await?;
@@ -322,6 +335,7 @@ mod tests {
                 1 << 20,
                 CheckpointWeight,
             )),
+            Arc::new(crate::SystemEnvironment),
         )
     }
 

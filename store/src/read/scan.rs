@@ -157,12 +157,12 @@ impl Group {
     }
 
     fn read(mut self, merging: &Merging, batch_rows: usize) -> Batches {
+        if self.pieces.len() > 1 {
+            return self.merge(merging, batch_rows);
+        }
         match self.pieces.pop() {
-            Some(only) if self.pieces.is_empty() => only.read(&merging.wanted, batch_rows),
-            last => {
-                self.pieces.extend(last);
-                self.merge(merging, batch_rows)
-            }
+            Some(piece) => piece.read(&merging.wanted, batch_rows),
+            None => stream::empty().boxed(),
         }
     }
 }

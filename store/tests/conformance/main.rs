@@ -11,15 +11,18 @@
 
 mod buckets;
 mod copies;
+mod diff;
 mod faults;
 mod frames;
 mod history;
+mod inspect;
 mod place;
 mod plain;
 mod reading;
 mod remote;
 mod requests;
 mod rows;
+mod sorted;
 mod writers;
 
 /// Runs each test on every kind of place. Those after `not_on_s3` make so many requests that an S3 which answers them
