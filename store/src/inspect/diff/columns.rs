@@ -52,67 +52,29 @@ pub(super) struct Side {
 impl Columns {
     /// Columns of one name are taken for one if `by_name` and neither is the same as another.
     pub(super) fn new(from: &Schema, to: &Schema, by_name: bool) -> Self {
+        let columns = united(from, to, by_name);
         let mut told = Told::default();
         let mut same = Vec::new();
-        let mut unrelated = None;
-        let pairs = pairs(from, to, by_name);
-        let mut output: Vec<(Field, Option<&Field>, Option<&Field>)> = Vec::new();
-        for (place, field) in to.fields().iter().enumerate() {
-            let Some(old) = pairs[place].map(|old| from.field(old)) else {
-                told.added.push(described(field));
-                let nullable = field.as_ref().clone().with_nullable(true);
-                output.push((nullable, None, Some(field)));
-                continue;
-            };
-            if old.name() != field.name() {
-                told.renamed.push(ColumnRename {
-                    from: old.name().clone(),
-                    to: field.name().clone(),
-                });
+        for Column { field, from, to } in &columns {
+            match (from, to) {
+                (None, _) => told.added.push(described(field.name(), field)),
+                (Some(old), None) => told.dropped.push(described(old.name(), field)),
+                (Some(old), Some(new)) => {
+                    told.compare(old, new);
+                    if old.data_type() == new.data_type() {
+                        same.push((old.name().clone(), new.name().clone()));
+                    }
+                }
             }
-            if old.data_type() == field.data_type() {
-                same.push((old.name().clone(), field.name().clone()));
-            } else {
-                told.changed.push(ColumnChange {
-                    name: field.name().clone(),
-                    from: type_name::name(old.data_type()),
-                    to: type_name::name(field.data_type()),
-                });
-            }
-            let data_type = common(old.data_type(), field.data_type());
-            if data_type.is_none() {
-                unrelated = Some(field.name().clone());
-            }
-            let both = field
-                .as_ref()
-                .clone()
-                .with_data_type(data_type.unwrap_or_else(|| field.data_type().clone()))
-                .with_nullable(field.is_nullable() || old.is_nullable());
-            output.push((both, Some(old), Some(field)));
         }
-        for (place, field) in from.fields().iter().enumerate() {
-            if pairs.contains(&Some(place)) {
-                continue;
-            }
-            told.dropped.push(described(field));
-            let mut name = field.name().clone();
-            while output.iter().any(|(taken, ..)| *taken.name() == name) {
-                name.push_str(" (dropped)");
-            }
-            let dropped = field.as_ref().clone().with_name(name).with_nullable(true);
-            output.push((dropped, Some(field), None));
-        }
-        let side = |choose: fn(&(Field, Option<&Field>, Option<&Field>)) -> Option<String>| {
-            let own = output.iter().map(|column| (&column.0, choose(column)));
-            Side::new(own)
-        };
-        let from = side(|(_, from, _)| from.map(|field| identity(field).to_owned()));
-        let to = side(|(_, _, to)| to.map(|field| identity(field).to_owned()));
-        let fields: Vec<Field> = output.into_iter().map(|(field, ..)| field).collect();
-        let output = public(&Arc::new(Schema::new(fields)));
+        let unrelated = columns.iter().find(|column| column.is_unrelated());
+        let unrelated = unrelated.map(|column| column.field.name().clone());
+        let from = Side::new(columns.iter().map(|column| (&column.field, column.from)));
+        let to = Side::new(columns.iter().map(|column| (&column.field, column.to)));
+        let fields: Vec<Field> = columns.into_iter().map(|column| column.field).collect();
         Self {
             told,
-            output,
+            output: public(&Arc::new(Schema::new(fields))),
             from,
             to,
             same,
@@ -191,14 +153,32 @@ impl Columns {
     }
 }
 
+impl Told {
+    /// Notes how a column that both states have differs.
+    fn compare(&mut self, old: &Field, new: &Field) {
+        if old.name() != new.name() {
+            self.renamed.push(ColumnRename {
+                from: old.name().clone(),
+                to: new.name().clone(),
+            });
+        }
+        if old.data_type() != new.data_type() {
+            self.changed.push(ColumnChange {
+                name: new.name().clone(),
+                from: type_name::name(old.data_type()),
+                to: type_name::name(new.data_type()),
+            });
+        }
+    }
+}
+
 impl Side {
-    /// From the columns of the output and their identities in this state.
-    fn new<'a>(columns: impl Iterator<Item = (&'a Field, Option<String>)>) -> Self {
+    /// From the columns of the output, and what they are in this state.
+    fn new<'a>(columns: impl Iterator<Item = (&'a Field, Option<&'a Field>)>) -> Self {
         let mut fields: Vec<Field> = Vec::new();
         let places = columns
-            .map(|(field, identity)| {
-                let own = with_identity(field, &identity?);
-                fields.push(own);
+            .map(|(field, own)| {
+                fields.push(with_identity(field, identity(own?)));
                 Some(fields.len() - 1)
             })
             .collect();
@@ -207,6 +187,65 @@ impl Side {
             read: Arc::new(Schema::new(fields)),
         }
     }
+}
+
+/// A column of the output, and what it is in either state.
+struct Column<'a> {
+    field: Field,
+    from: Option<&'a Field>,
+    to: Option<&'a Field>,
+}
+
+impl<'a> Column<'a> {
+    fn both(old: &'a Field, new: &'a Field) -> Self {
+        let wider = common(old.data_type(), new.data_type());
+        let nullable = old.is_nullable() || new.is_nullable();
+        let field = new.clone().with_nullable(nullable);
+        Self {
+            field: match wider {
+                Some(data_type) => field.with_data_type(data_type),
+                None => field,
+            },
+            from: Some(old),
+            to: Some(new),
+        }
+    }
+
+    fn is_unrelated(&self) -> bool {
+        let types = self.from.zip(self.to);
+        types.is_some_and(|(old, new)| common(old.data_type(), new.data_type()).is_none())
+    }
+}
+
+/// The columns of `to`, then those that only `from` has, under names that are free.
+fn united<'a>(from: &'a Schema, to: &'a Schema, by_name: bool) -> Vec<Column<'a>> {
+    let pairs = pairs(from, to, by_name);
+    let new = to.fields().iter().zip(&pairs);
+    let mut columns: Vec<Column<'a>> = new
+        .map(|(field, pair)| match pair {
+            Some(old) => Column::both(from.field(*old), field),
+            None => Column {
+                field: field.as_ref().clone().with_nullable(true),
+                from: None,
+                to: Some(field),
+            },
+        })
+        .collect();
+    for (place, old) in from.fields().iter().enumerate() {
+        if pairs.contains(&Some(place)) {
+            continue;
+        }
+        let mut name = old.name().clone();
+        while columns.iter().any(|column| *column.field.name() == name) {
+            name.push_str(" (dropped)");
+        }
+        columns.push(Column {
+            field: old.as_ref().clone().with_name(name).with_nullable(true),
+            from: Some(old),
+            to: None,
+        });
+    }
+    columns
 }
 
 /// For each column of `to` the place of the same one in `from`.
@@ -244,9 +283,9 @@ fn common(from: &DataType, to: &DataType) -> Option<DataType> {
     }
 }
 
-fn described(field: &Arc<Field>) -> ColumnType {
+fn described(name: &str, field: &Field) -> ColumnType {
     ColumnType {
-        name: field.name().clone(),
+        name: name.to_owned(),
         r#type: type_name::name(field.data_type()),
     }
 }
