@@ -41,11 +41,13 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType, Schema};
 
 pub(crate) use arrange::arrange;
-pub(crate) use key_set::KeySet;
+pub(crate) use gather::{Gather, Place};
+pub(crate) use key_set::{KeySet, Match};
+pub(crate) use keys::Keys;
 pub(crate) use merge::{Input, merge};
 pub(crate) use range::KeyRange;
 pub(crate) use span::Span;
-pub(crate) use value::KeyValue;
+pub(crate) use value::{KeyValue, compare_keys};
 
 use crate::error::{Error, Result};
 
@@ -216,8 +218,6 @@ mod tests {
     use futures::executor::block_on;
     use futures::{StreamExt, TryStreamExt, stream};
 
-    use super::key_set::Match;
-    use super::keys::Keys;
     use super::samples::key_types;
     use super::*;
 
