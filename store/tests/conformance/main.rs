@@ -20,8 +20,8 @@ mod reading;
 mod remote;
 mod requests;
 mod rows;
-mod sorted;
 mod snapshots;
+mod sorted;
 mod writers;
 
 /// Runs each test on every kind of place. Those after `not_on_s3` make so many requests that an S3 which answers them

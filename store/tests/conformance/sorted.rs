@@ -70,7 +70,12 @@ async fn rows_that_come_in_any_order_are_read_in_the_order_of_the_index(place: &
     };
     let store = place.builder().segment_limits(limits).open().await.unwrap();
     let frame = frame(&store, "f");
-    put(&frame, indexed(Error), points((0..50).rev().map(|n| (n, 0.0)))).await;
+    put(
+        &frame,
+        indexed(Error),
+        points((0..50).rev().map(|n| (n, 0.0))),
+    )
+    .await;
     put(&frame, indexed(Append), points((25..75).map(|n| (n, 1.0)))).await;
     let mut expected: Vec<(i64, f64)> = (0..50).map(|n| (n, 0.0)).collect();
     expected.extend((25..75).map(|n| (n, 1.0)));
@@ -152,7 +157,12 @@ async fn an_update_replaces_a_range_and_an_older_version_keeps_it(place: &Place)
 async fn an_upsert_replaces_keys_and_keeps_columns_that_are_not_given(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
-    put(&frame, indexed(Error), points((0..5).map(|n| (n, n as f64)))).await;
+    put(
+        &frame,
+        indexed(Error),
+        points((0..5).map(|n| (n, n as f64))),
+    )
+    .await;
     put(
         &frame,
         indexed(Upsert),
@@ -181,9 +191,17 @@ async fn an_upsert_replaces_keys_and_keeps_columns_that_are_not_given(place: &Pl
         .await
         .unwrap()
         .iter()
-        .flat_map(|batch| batch["note"].as_primitive::<Int64Type>().iter().collect::<Vec<_>>())
+        .flat_map(|batch| {
+            batch["note"]
+                .as_primitive::<Int64Type>()
+                .iter()
+                .collect::<Vec<_>>()
+        })
         .collect();
-    assert_eq!(notes, [None, Some(10), None, None, Some(40), None, Some(200)]);
+    assert_eq!(
+        notes,
+        [None, Some(10), None, None, Some(40), None, Some(200)]
+    );
 }
 
 async fn rows_are_deleted_by_range(place: &Place) {
@@ -281,10 +299,16 @@ async fn expired_versions_are_gone_and_their_objects_swept(place: &Place) {
     frame.sweep(false).await.unwrap();
     let left = place.objects_below("_default/f/segments").await;
     assert_eq!(left.len(), 3, "{left:?}");
-    assert_eq!(read(&frame, ReadOptions::default()).await, some(&[(9, 9.0)]));
+    assert_eq!(
+        read(&frame, ReadOptions::default()).await,
+        some(&[(9, 9.0)])
+    );
     let tagged = AsOf::Tag("keep".into());
     let kept = frame.snapshot(Some(&tagged)).await.unwrap();
-    assert_eq!(read_of(&kept, ReadOptions::default()).await, some(&[(2, 2.0)]));
+    assert_eq!(
+        read_of(&kept, ReadOptions::default()).await,
+        some(&[(2, 2.0)])
+    );
     let gone = frame.snapshot(Some(&AsOf::Version(5))).await.unwrap_err();
     assert!(gone.to_string().contains("expired"), "{gone}");
     let purged = frame.purge(false).await.unwrap();
@@ -295,5 +319,8 @@ async fn expired_versions_are_gone_and_their_objects_swept(place: &Place) {
         ErrorKind::NotFound
     );
     put(&frame, indexed(Error), points([(1, 1.0)])).await;
-    assert_eq!(read(&frame, ReadOptions::default()).await, some(&[(1, 1.0)]));
+    assert_eq!(
+        read(&frame, ReadOptions::default()).await,
+        some(&[(1, 1.0)])
+    );
 }
