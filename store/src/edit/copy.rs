@@ -179,7 +179,9 @@ impl CopyFrame {
             .into_iter()
             .map(|hash| (from.schema(hash), to.schema(hash)));
         let hidden = self.segments.iter().filter_map(|s| s.hidden.as_deref());
-        let hashes: BTreeSet<&str> = hidden.filter_map(|h| h.vector.as_ref().map(|vector| vector.id.as_str())).collect();
+        let hashes: BTreeSet<&str> = hidden
+            .filter_map(|h| h.vector.as_ref().map(|vector| vector.id.as_str()))
+            .collect();
         let vectors = hashes
             .into_iter()
             .map(|hash| (from.vector(hash), to.vector(hash)));
