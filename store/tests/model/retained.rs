@@ -122,7 +122,10 @@ impl World {
         };
         let (floor, empties) = self.floor();
         self.retained.oldest = self.retained.oldest.max(floor);
-        self.retained.emptied |= empties;
+        if let (true, Some(last)) = (empties, self.versions.last_mut()) {
+            self.retained.emptied = true;
+            last.segments.clear();
+        }
         let expired = before.len() - kept(self).len();
         assert_eq!(report.versions_expired, expired as u64, "{report:?}");
         let expected = match report.version {
