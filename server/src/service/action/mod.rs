@@ -9,6 +9,7 @@ mod columns;
 mod frame;
 mod history;
 mod rows;
+mod snapshots;
 mod tags;
 
 use std::pin::Pin;
@@ -56,13 +57,21 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,
         action::DELETE_BUCKET => call.answer(action::DELETE_BUCKET, bucket::delete).await,
         action::DELETE_ROWS => call.answer(action::DELETE_ROWS, rows::delete).await,
+        action::DROP_SNAPSHOT => call.answer(action::DROP_SNAPSHOT, snapshots::drop).await,
         action::LOG => call.answer(action::LOG, history::log).await,
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
+        action::RENAME => call.answer(action::RENAME, frame::rename).await,
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,
+        action::SNAPSHOT => call.answer(action::SNAPSHOT, snapshots::take).await,
+        action::SNAPSHOTS => {
+            call.answer_or_default(action::SNAPSHOTS, snapshots::list)
+                .await
+        }
         action::TAG => call.answer(action::TAG, tags::tag).await,
         action::TAGS => call.answer(action::TAGS, tags::list).await,
         action::UNDELETE => call.answer(action::UNDELETE, frame::undelete).await,
