@@ -41,6 +41,7 @@ mod frame;
 mod frame_log;
 mod history;
 mod index;
+mod inspect;
 mod layout;
 mod log;
 mod objects;

@@ -271,6 +271,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     garbage.remove_all(&needed_by_marks(log, needed).await?);
     let expired = (first..floor)
         .filter(|version| state.keeps(*version))
+        .filter(|version| marks_kept.iter().all(|mark| mark.version != *version))
         .count() as u64;
     let after = Retained {
         oldest: floor,

@@ -11,9 +11,11 @@
 
 mod buckets;
 mod copies;
+mod diff;
 mod faults;
 mod frames;
 mod history;
+mod inspect;
 mod place;
 mod plain;
 mod reading;

@@ -23,6 +23,13 @@ impl Clock {
     }
 }
 
+impl Clock {
+    pub(crate) fn pass(&self, hours: u8) {
+        let nanoseconds = i64::from(hours) * 3_600_000 * MILLISECOND;
+        self.now.fetch_add(nanoseconds, Ordering::SeqCst);
+    }
+}
+
 impl Environment for Clock {
     fn now(&self) -> Timestamp {
         let now = self.now.fetch_add(MILLISECOND, Ordering::SeqCst);

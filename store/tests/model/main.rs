@@ -15,11 +15,14 @@ mod clock;
 mod meaning;
 mod op;
 mod reference;
+mod retained;
 mod table;
 mod world;
 
 use std::sync::Arc;
 
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use shoots_store::{SegmentLimits, Store, StoreBuilder};
@@ -43,6 +46,16 @@ impl Place {
         }
     }
 
+    /// What lies there, past any store.
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        match self {
+            Self::Disk(folder) => {
+                Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())
+            }
+            Self::Memory(objects) => objects.clone(),
+        }
+    }
+
     async fn open(&self, setup: Setup, clock: &Arc<Clock>) -> Store {
         let limits = SegmentLimits {
             max_rows: setup.segment_rows,
@@ -61,10 +74,12 @@ async fn check(place: Place, (setup, ops): History) {
         place.open(setup, &clock).await,
         place.open(setup, &clock).await,
     ];
-    let mut world = World::new(&stores);
+    let mut world = World::new(&stores, place.objects(), clock.clone());
     for (who, op) in &ops {
         world.run(*who, op).await;
     }
+    world.compare_all(&place.open(setup, &clock).await).await;
+    world.sweep_all().await;
     world.compare_all(&place.open(setup, &clock).await).await;
 }
 

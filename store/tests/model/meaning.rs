@@ -185,7 +185,9 @@ impl PutSeed {
                 match index.position(|name| *name == column.name) {
                     Some(0) => key(column.kind, seed.key),
                     Some(_) => Cell::Text(format!("s{}", seed.second)),
-                    None if column.nullable && (seed.values + place) % 4 == 0 => Cell::Null,
+                    None if column.nullable && seed.values.wrapping_add(place) % 4 == 0 => {
+                        Cell::Null
+                    }
                     None => value(column.kind, seed.values),
                 }
             })

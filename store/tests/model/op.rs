@@ -110,6 +110,13 @@ pub(crate) struct ReadSeed {
     pub(crate) batch_rows: Option<usize>,
 }
 
+/// Which versions are kept; at least one of both is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RuleSeed {
+    pub(crate) versions: Option<u8>,
+    pub(crate) hours: Option<u8>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Put(PutSeed),
@@ -130,6 +137,13 @@ pub(crate) enum Op {
     Restore(AsOfSeed),
     Delete,
     Undelete,
+    Compact,
+    SetRetention(Option<RuleSeed>),
+    Expire,
+    Forget(AsOfSeed),
+    Sweep,
+    /// So many hours go by.
+    Pass(u8),
     Read(ReadSeed),
 }
 
@@ -174,6 +188,23 @@ fn simple() -> impl Strategy<Value = Op> {
         2 => as_of().prop_map(Op::Restore),
         1 => Just(Op::Delete),
         1 => Just(Op::Undelete),
+        8 => upkeep(),
+    ]
+}
+
+fn upkeep() -> impl Strategy<Value = Op> {
+    let rule = (prop::option::of(1..6_u8), prop::option::of(0..60_u8));
+    let rule = rule.prop_map(|(versions, hours)| {
+        let said = versions.is_some() || hours.is_some();
+        said.then_some(RuleSeed { versions, hours })
+    });
+    prop_oneof![
+        3 => Just(Op::Compact),
+        2 => rule.prop_map(Op::SetRetention),
+        3 => Just(Op::Expire),
+        1 => as_of().prop_map(Op::Forget),
+        1 => Just(Op::Sweep),
+        2 => (1..40_u8).prop_map(Op::Pass),
     ]
 }
 

@@ -1,10 +1,11 @@
 //! Does to a frame in two stores what it does to the model, and compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::Schema;
+use object_store::ObjectStore;
 use serde_json::Value;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::{FrameId, FrameName};
@@ -15,29 +16,40 @@ use shoots_store::{
 };
 
 use crate::batches;
+use crate::clock::Clock;
 use crate::meaning::first_kind;
 use crate::op::{AlterSeed, AsOfSeed, Mode, Op, PutSeed, ReadSeed, SpanSeed};
 use crate::reference::{Outcome, Put, Step, without_rows};
+use crate::retained::Retained;
 use crate::table::{Cell, Kind, Span, Table};
 
+/// A put that takes longer may be refused.
+const LONGEST_PUT_HOURS: u64 = 11;
 const TAGS: [&str; 3] = ["end of day", "böse", "t"];
 
 /// A frame, and what it should be.
 pub(crate) struct World {
     /// The frame as two writers see it.
     frames: [Frame; 2],
-    versions: Vec<Version>,
-    tags: BTreeMap<String, u64>,
+    pub(crate) versions: Vec<Version>,
+    pub(crate) tags: BTreeMap<String, u64>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) retained: Retained,
 }
 
-struct Version {
-    step: Step,
+pub(crate) struct Version {
+    pub(crate) step: Step,
     commit: String,
     published: AsOf,
+    /// How many hours had gone by.
+    pub(crate) hour: u64,
+    /// The ids of the segments that its rows lie in.
+    pub(crate) segments: BTreeSet<String>,
 }
 
 /// Why a store did not do what was asked, or nothing if there was nothing to do.
-type Answer = Result<(), Error>;
+pub(crate) type Answer = Result<(), Error>;
 
 /// Rows whose value in one column leaves a certain rest.
 #[derive(Debug, Clone)]
@@ -79,17 +91,24 @@ impl Condition for Rest {
 }
 
 impl World {
-    pub(crate) fn new(stores: &[Store; 2]) -> Self {
-        let name = FrameName::parse("a frame").unwrap();
+    pub(crate) fn new(
+        stores: &[Store; 2],
+        objects: Arc<dyn ObjectStore>,
+        clock: Arc<Clock>,
+    ) -> Self {
+        let name = FrameName::parse("f").unwrap();
         let id = FrameId { bucket: None, name };
         Self {
             frames: [stores[0].frame(&id), stores[1].frame(&id)],
             versions: Vec::new(),
             tags: BTreeMap::new(),
+            objects,
+            clock,
+            retained: Retained::default(),
         }
     }
 
-    fn present(&self) -> Option<&Table> {
+    pub(crate) fn present(&self) -> Option<&Table> {
         self.versions.last()?.step.table.as_ref()
     }
 
@@ -118,29 +137,24 @@ impl World {
                 self.note(who, expected, answer).await;
             }
             Op::Undelete => self.undelete(who).await,
+            Op::Compact => self.compact(who).await,
+            Op::SetRetention(rule) => self.set_retention(who, *rule).await,
+            Op::Expire => self.expire(who).await,
+            Op::Forget(as_of) => self.forget(who, *as_of).await,
+            Op::Sweep => self.sweep(who).await,
+            Op::Pass(hours) => self.pass(*hours),
             Op::Read(read) => self.read(who, read).await,
         }
     }
 
-    fn frame(&self, who: bool) -> &Frame {
+    pub(crate) fn frame(&self, who: bool) -> &Frame {
         &self.frames[usize::from(who)]
     }
 
     /// Compares the answer, and the frame as the other writer sees it.
-    async fn note(&mut self, who: bool, expected: Outcome, answer: Answer) {
+    pub(crate) async fn note(&mut self, who: bool, expected: Outcome, answer: Answer) {
         match (expected, answer) {
-            (Outcome::Becomes(step), Ok(())) => {
-                let history = self.frame(!who).history(1, None).await.unwrap();
-                let [newest] = history.commits.as_slice() else {
-                    panic!("there is no history after {step:?}");
-                };
-                assert_eq!(newest.version, self.versions.len() as u64 + 1, "{step:?}");
-                self.versions.push(Version {
-                    step,
-                    commit: newest.commit.clone(),
-                    published: AsOf::Time(newest.published.0),
-                });
-            }
+            (Outcome::Becomes(step), Ok(())) => self.push(step).await,
             (Outcome::Stays, Ok(())) => {}
             (Outcome::Refused(kind), Err(error)) => assert_eq!(error.kind(), kind, "{error}"),
             (expected, answer) => panic!("{answer:?} instead of {expected:?}"),
@@ -148,6 +162,24 @@ impl World {
         for frame in &self.frames {
             self.compare_newest(frame).await;
         }
+    }
+
+    /// There is one more version.
+    pub(crate) async fn push(&mut self, step: Step) {
+        let version = self.versions.len() as u64 + 1;
+        let history = self.frames[0].history(usize::MAX, None).await.unwrap();
+        let mut records = history.commits.iter();
+        let Some(record) = records.find(|record| record.version == version) else {
+            panic!("there is no version {version} after {step:?}");
+        };
+        let segments = self.segments_of(&step).await;
+        self.versions.push(Version {
+            step,
+            commit: record.commit.clone(),
+            published: AsOf::Time(record.published.0),
+            hour: self.retained.hour,
+            segments,
+        });
     }
 
     async fn compare_newest(&self, frame: &Frame) {
@@ -175,6 +207,7 @@ impl World {
                 return self.note(who, Outcome::Refused(kind), answer).await;
             }
         };
+        let begun = self.retained.hour + LONGEST_PUT_HOURS;
         let writer = write(self.frame(who), &put).await.unwrap();
         for op in meanwhile {
             Box::pin(self.run(!who, op)).await;
@@ -200,6 +233,9 @@ impl World {
         let kind = answer.as_ref().err().map(Error::kind);
         let expected = match (kind, put.mode) {
             (Some(ErrorKind::Conflict), _) if changed => Outcome::Refused(ErrorKind::Conflict),
+            (Some(ErrorKind::Conflict), _) if self.retained.hour > begun => {
+                Outcome::Refused(ErrorKind::Conflict)
+            }
             (Some(ErrorKind::AlreadyExists), Mode::Error) if self.present().is_some() => {
                 Outcome::Refused(ErrorKind::AlreadyExists)
             }
@@ -345,6 +381,9 @@ impl World {
             },
             Err(_) => Outcome::Refused(ErrorKind::NotFound),
         };
+        if let Ok((_, place)) = &found {
+            self.restores(*place as u64 + 1);
+        }
         let as_of = found.map_or_else(|as_of| as_of, |(as_of, _)| as_of);
         let answer = self.frame(who).restore(&as_of).await.map(drop);
         self.note(who, expected, answer).await;
@@ -358,6 +397,7 @@ impl World {
             .map(|version| &version.step.table);
         let expected = match self.present() {
             Some(_) => Outcome::Refused(ErrorKind::AlreadyExists),
+            None if self.retained.emptied => Outcome::Refused(ErrorKind::NotFound),
             None => match tables.find_map(Option::as_ref) {
                 Some(table) => Outcome::becomes(Some(table.clone()), "undelete", 0),
                 None => Outcome::Refused(ErrorKind::NotFound),
@@ -368,7 +408,7 @@ impl World {
     }
 
     /// What names a version, and the place of that version in the list; or only the former, if there is none.
-    fn find(&self, seed: AsOfSeed) -> Result<(AsOf, usize), AsOf> {
+    pub(crate) fn find(&self, seed: AsOfSeed) -> Result<(AsOf, usize), AsOf> {
         let count = self.versions.len();
         let pick = |number: u8| &self.versions[usize::from(number) % count];
         let at = |number: u8| usize::from(number) % (count + 1);
@@ -394,7 +434,7 @@ impl World {
             }
             _ => (AsOf::Version(-1), count.wrapping_sub(1)),
         };
-        if place < count {
+        if place < count && self.keeps(place as u64 + 1) {
             Ok((as_of, place))
         } else {
             Err(as_of)
@@ -417,9 +457,13 @@ impl World {
     /// Compares every version, every tag and the history with what a store that was just opened makes of them.
     pub(crate) async fn compare_all(&self, store: &Store) {
         let frame = store.frame(self.frames[0].id());
-        for (version, known) in (1..).zip(&self.versions) {
+        for (version, known) in (1_i64..).zip(&self.versions) {
             let snapshot = frame.snapshot(Some(&AsOf::Version(version))).await;
-            match (snapshot, &known.step.table) {
+            let kept = known.step.table.as_ref();
+            match (
+                snapshot,
+                kept.filter(|_| self.keeps(version.unsigned_abs())),
+            ) {
                 (Ok(snapshot), Some(table)) => {
                     assert_eq!(snapshot.commit().as_ref(), Some(&known.commit));
                     compare(&snapshot, table).await;
