@@ -153,9 +153,11 @@ impl FrameCheck<'_> {
         check: impl Fn(&K, &Path, &Bytes) -> Result<T>,
     ) -> Result<Vec<T>> {
         let source = &self.objects;
-        let mut reads = stream::iter(objects)
-            .map(|(key, path)| async move { (source.read(&path).await, key, path) })
-            .buffered(PARALLEL_READS);
+        let reads = objects
+            .into_iter()
+            .map(|(key, path)| async move { (source.read(&path).await, key, path) });
+        let reads: Vec<_> = reads.collect();
+        let mut reads = stream::iter(reads).buffered(PARALLEL_READS);
         let mut sound = Vec::new();
         while let Some((read, key, path)) = reads.next().await {
             let checked = match read {
