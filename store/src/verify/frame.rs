@@ -9,7 +9,7 @@ use object_store::path::Path;
 use shoots_proto::action::UnreferencedObject;
 
 use super::findings::{Checked, Findings};
-use super::history::{Needed, Walk};
+use super::history::Walk;
 use super::{PARALLEL_READS, Sample};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;

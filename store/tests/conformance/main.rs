@@ -13,6 +13,7 @@ mod buckets;
 mod faults;
 mod frames;
 mod history;
+mod meddler;
 mod place;
 mod plain;
 mod reading;
