@@ -62,7 +62,7 @@ impl ObjectStore for Meddler {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         if location.as_ref().contains(self.part) {
             let reads = self.reads.fetch_add(1, Ordering::SeqCst);
-            if reads % 2 == 0 && reads / 2 < self.times {
+            if reads.is_multiple_of(2) && reads / 2 < self.times {
                 (self.deed)(reads / 2).await;
             }
         }
