@@ -122,4 +122,7 @@ pub struct FrameSummary {
     pub bytes: u64,
     /// How many segments hold them.
     pub segments: u64,
+    /// Whether the storage was away and this is the newest state that the server had at hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 use crate::excerpt::excerpt;
 use crate::field;
@@ -89,6 +89,16 @@ impl From<DateTime<Utc>> for IndexValue {
     /// The time as text; nanoseconds survive.
     fn from(time: DateTime<Utc>) -> Self {
         Self::Text(format_time(&time))
+    }
+}
+
+impl From<IndexValue> for Value {
+    fn from(value: IndexValue) -> Self {
+        match value {
+            IndexValue::Text(text) => Self::String(text),
+            IndexValue::Number(number) => Self::Number(number),
+            IndexValue::Bool(value) => Self::Bool(value),
+        }
     }
 }
 

@@ -221,7 +221,7 @@ impl From<&shoots_store::Error> for Failure {
             Store::Damaged => ErrorKind::DamagedError,
             // A program that is too old can do as little about a newer frame as about a broken disk.
             Store::Io | Store::Newer => ErrorKind::ShootsIOError,
-            Store::NoSpace => ErrorKind::LimitError,
+            Store::NoSpace => ErrorKind::NoSpaceError,
             Store::ReadOnly => ErrorKind::ReadOnlyError,
             Store::Internal => ErrorKind::InternalError,
         };

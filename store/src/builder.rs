@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use shoots_proto::action::Retention;
 
 use crate::cache;
 use crate::disk::Disk;
@@ -17,6 +18,7 @@ use crate::remote;
 use crate::segment::Limits;
 use crate::shared::{Shared, Sizes};
 use crate::store::Store;
+use crate::upkeep::retention::default_retention;
 
 /// Settings and parts of a store; each has a default.
 #[derive(Debug)]
@@ -44,9 +46,26 @@ impl StoreBuilder {
                 low_space_bytes: 256 << 20,
                 limits: Limits::default(),
                 max_staleness: Duration::ZERO,
+                retention: default_retention(),
+                sweep_grace_seconds: 24 * 3600,
             },
             cache: cache::Settings::default(),
         }
+    }
+
+    /// How long versions are kept, if neither their frame nor its bucket says so. Default:
+    /// [`default_retention`](crate::default_retention).
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.sizes.retention = retention;
+        self
+    }
+
+    /// How long what nothing needs any more is kept for readers in other processes, in seconds. Default: a day.
+    #[must_use]
+    pub fn sweep_grace_seconds(mut self, seconds: u64) -> Self {
+        self.sizes.sweep_grace_seconds = seconds;
+        self
     }
 
     /// Memory that the rows of all puts together may take, in bytes. Default: 256 MiB.

@@ -2,7 +2,7 @@
 //!
 //! `object_store`'s own local backend never calls fsync, so what it acknowledged can be gone, or be a file of
 //! zeroes, when the machine comes back. [`Disk`] keeps that backend for reading and deleting and does the
-//! writing itself. It offers two writes, and nothing in between:
+//! writing itself. It offers these, and nothing in between:
 //!
 //! - [`PutMode::Create`] is **durable create-if-absent**, the one operation that the log is built on. The bytes
 //!   go into a file of their own under `_tmp`, that file is fsynced, every directory on the way that may not be
@@ -12,6 +12,9 @@
 //!   durable too, so that they may build on it.
 //! - [`PutMode::Overwrite`] replaces atomically and promises nothing about power cuts. It is for hints that
 //!   nobody trusts.
+//! - [`CopyMode::Create`] is a **durable link**: the object gets a second name as durably as a create gives the first
+//!   one. Nothing is copied, since objects never change; removing one name leaves the other. Linking renews the age of
+//!   the file under all of its names, so that a sweep by age leaves a new name alone.
 //!
 //! What a failure means depends on which side of the link it falls. Before it nothing can be seen and the put
 //! simply failed. After it the object can be seen but may not last: [`outcome_unknown`] recognises that error,
@@ -22,7 +25,6 @@
 //! are swept by age ([`Disk::sweep_temporaries`]) because a young one may belong to another process.
 //!
 //! Deletes are not fsynced: what comes back after a power cut is garbage that the next sweep deletes again.
-//! Copies are hard links and not fsynced, so nothing that a log refers to may be made by copying.
 
 mod directory;
 mod failure;
@@ -42,7 +44,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
     Result,
 };
@@ -202,7 +204,14 @@ impl ObjectStore for Disk {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.reader().await?.copy_opts(from, to, options).await
+        if options.mode != CopyMode::Create {
+            return Err(failure::not_supported(
+                "copy over another object: objects never change",
+            ));
+        }
+        let (from, to) = (from.clone(), to.clone());
+        self.blocking(move |directory| directory.link(&from, &to))
+            .await
     }
 
     async fn rename_opts(&self, _from: &Path, _to: &Path, _options: RenameOptions) -> Result<()> {

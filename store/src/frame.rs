@@ -26,6 +26,7 @@ use crate::log::seek::Found;
 use crate::plain;
 use crate::put::{self, FrameWriter, PutOptions};
 use crate::schema::evolve::ColumnEdit;
+use crate::schema::type_name;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -323,6 +324,10 @@ impl Frame {
         Ok(LogResult { commits, more })
     }
 
+    pub(crate) fn log_writable(&self) -> Result<()> {
+        self.log.shared().check_writable()
+    }
+
     /// Publishes a change that is worked out from the newest state.
     pub(crate) async fn change(&self, change: impl Derive + 'static) -> Result<Option<Published>> {
         self.log.shared().check_writable()?;
@@ -358,7 +363,7 @@ impl Frame {
         }
     }
 
-    fn proposal(&self, wish: Wish) -> Proposal {
+    pub(crate) fn proposal(&self, wish: Wish) -> Proposal {
         Proposal {
             wish,
             write_id: self.log.unique_id(),
@@ -382,7 +387,7 @@ fn columns(schema: &Schema) -> Vec<Column> {
     fields
         .map(|field| Column {
             name: field.name().clone(),
-            r#type: field.data_type().to_string(),
+            r#type: type_name::name(field.data_type()),
             nullable: field.is_nullable(),
         })
         .collect()

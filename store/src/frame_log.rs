@@ -92,7 +92,12 @@ impl FrameLog {
 
     pub(crate) fn checkpoints(&self) -> Checkpoints {
         let cache = self.shared.checkpoints.clone();
-        Checkpoints::new(self.objects().clone(), self.paths().clone(), cache)
+        Checkpoints::new(
+            self.objects().clone(),
+            self.paths().clone(),
+            cache,
+            Arc::clone(&self.shared.environment),
+        )
     }
 
     /// The newest entry that this process has seen, without looking.
@@ -138,8 +143,14 @@ impl FrameLog {
         Ok(newest.map(|entry| self.remember(entry, confirmed)))
     }
 
+    /// Forgets what is known of the newest entry.
+    pub(crate) fn forget_head(&self) {
+        self.shared.heads.remove(self.frame());
+    }
+
     /// Notes an entry that this process has just created.
     pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
+        self.shared.touched.note(self.frame());
         self.remember(entry, self.now());
     }
 
@@ -196,6 +207,23 @@ impl FrameLog {
         let cached = Arc::clone(&named.schema);
         self.shared.schemas.insert(named.hash.to_string(), cached);
         Ok(named)
+    }
+
+    /// The name of a schema that the frame has.
+    pub(crate) fn named_schema(&self, schema: &SchemaRef) -> Result<NamedSchema> {
+        let file = schema::encode(schema)?;
+        Ok(NamedSchema {
+            hash: file.hash.into(),
+            schema: Arc::clone(schema),
+        })
+    }
+
+    /// Removes segments that no entry has ever referred to and none will.
+    pub(crate) async fn discard(&self, segments: &[String]) -> Result<()> {
+        for id in segments {
+            self.objects().remove(&self.paths().segment(id)).await?;
+        }
+        Ok(())
     }
 
     /// The newest entry of a frame that must exist and not be deleted.

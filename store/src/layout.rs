@@ -7,8 +7,9 @@
 //! <bucket>/<frame>/segments/<id>.parquet    rows
 //! <bucket>/<frame>/schemas/<hash>.arrow     schemas
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
-//! <bucket>/<frame>/vectors/<hash>.roaring   which rows of a segment are invisible
+//! <bucket>/<frame>/vectors/<id>.roaring     which rows of a segment are invisible
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
+//! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
 //! _default/…, <name>.parquet                the same for the bucket without a name
 //! _snapshots/<name>.json                    the state of many frames at once, see `crate::snapshots`
@@ -46,6 +47,11 @@ pub(crate) fn bucket_folder(bucket: Option<&BucketName>) -> Path {
 /// The object that keeps an empty bucket in existence.
 pub(crate) fn bucket_marker(bucket: &BucketName) -> Path {
     path(&format!("{}/_bucket.json", bucket_folder(Some(bucket))))
+}
+
+/// The folder with a bucket's own settings.
+pub(crate) fn bucket_settings(bucket: Option<&BucketName>) -> Path {
+    path(&format!("{}/_settings", bucket_folder(bucket)))
 }
 
 /// The folder of what is known of snapshots of many frames. It looks like no bucket.
@@ -154,8 +160,8 @@ impl FramePaths {
         path(&format!("{}/checkpoints/{hash}.json", self.folder))
     }
 
-    pub(crate) fn vector(&self, hash: &str) -> Path {
-        path(&format!("{}/vectors/{hash}.roaring", self.folder))
+    pub(crate) fn vector(&self, id: &str) -> Path {
+        path(&format!("{}/vectors/{id}.roaring", self.folder))
     }
 
     pub(crate) fn condemned(&self, hash: &str) -> Path {

@@ -13,7 +13,8 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    Error as ObjectError, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+    CopyMode, CopyOptions, Error as ObjectError, ListResult, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutPayload,
 };
 
 use crate::disk;
@@ -208,6 +209,55 @@ impl Objects {
         Err(Error::io(format!("creating {path}"), problem))
     }
 
+    /// Gives an object whose name is unique or says its content another such name, durably and without moving its
+    /// bytes through this process. Finding it there is success. `None` if there is no such object.
+    pub(crate) async fn copy_immutable(&self, from: &Path, to: &Path) -> Result<Option<()>> {
+        let mut problem = None;
+        for _ in 0..IMMUTABLE_ATTEMPTS {
+            self.requests.creates.fetch_add(1, Ordering::Relaxed);
+            match self.copy(from, to).await {
+                Ok(()) => return Ok(Some(())),
+                Err(ObjectError::NotFound { .. }) => return Ok(None),
+                Err(ObjectError::AlreadyExists { .. }) => {}
+                Err(error) => {
+                    let durable_unknown = disk::outcome_unknown(&error);
+                    let error = Error::io(format!("copying {from} to {to}"), error);
+                    if durable_unknown {
+                        return Err(error);
+                    }
+                    problem = Some(error);
+                }
+            }
+            let Some(wanted) = self.size(from).await? else {
+                return Ok(None);
+            };
+            match (self.size(to).await, problem.take()) {
+                (Ok(Some(found)), _) if found == wanted => return Ok(Some(())),
+                (Ok(Some(found)), _) => {
+                    let problem = format!("it has {found} bytes, {from} has {wanted}");
+                    return Err(Error::damaged(to, problem));
+                }
+                (_, Some(problem)) => return Err(problem),
+                (Ok(None), None) => {}
+                (Err(error), None) => return Err(error),
+            }
+        }
+        let problem = "another is said to exist, and cannot be found";
+        Err(Error::io(format!("copying {from} to {to}"), problem))
+    }
+
+    /// Some places can only copy over what may be there. It would be the same bytes.
+    async fn copy(&self, from: &Path, to: &Path) -> Result<(), ObjectError> {
+        let create = CopyOptions::new().with_mode(CopyMode::Create);
+        match self.store.copy_opts(from, to, create).await {
+            Err(ObjectError::NotSupported { .. } | ObjectError::NotImplemented { .. }) => {
+                let overwrite = CopyOptions::new().with_mode(CopyMode::Overwrite);
+                self.store.copy_opts(from, to, overwrite).await
+            }
+            copied => copied,
+        }
+    }
+
     /// Replaces an object that nobody trusts; it need not survive.
     pub(crate) async fn overwrite_hint(&self, path: &Path, bytes: Bytes) -> Result<()> {
         self.requests.overwrites.fetch_add(1, Ordering::Relaxed);
@@ -307,5 +357,25 @@ mod tests {
             other.to_string().contains("b/f/schemas/ab.arrow"),
             "{other}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_copy_may_exist_but_not_with_another_size() {
+        let objects = Objects::new(Arc::new(InMemory::new()));
+        let (from, to) = (Path::from("b/f/segments/ab"), Path::from("b/g/segments/ab"));
+        assert_eq!(objects.copy_immutable(&from, &to).await.unwrap(), None);
+        objects
+            .create_immutable(&from, "rows".into())
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            assert_eq!(objects.copy_immutable(&from, &to).await.unwrap(), Some(()));
+        }
+        assert_eq!(objects.read(&to).await.unwrap().unwrap(), "rows");
+        objects.remove(&to).await.unwrap();
+        objects.create_immutable(&to, "other".into()).await.unwrap();
+        let other = objects.copy_immutable(&from, &to).await.unwrap_err();
+        assert_eq!(other.kind(), crate::ErrorKind::Damaged);
+        assert!(other.to_string().contains("b/g/segments/ab"), "{other}");
     }
 }

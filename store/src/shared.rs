@@ -7,6 +7,7 @@ use arrow_schema::SchemaRef;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
+use shoots_proto::action::Retention;
 use shoots_proto::name::FrameId;
 
 use crate::budget::Budget;
@@ -19,6 +20,7 @@ use crate::log::publish::Publisher;
 use crate::objects::Objects;
 use crate::segment::{FooterCache, Limits, footer_cache};
 use crate::space::Space;
+use crate::upkeep::background::Touched;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
@@ -31,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) heads: Cache<FrameId, Head, HeadWeight>,
     pub(crate) checkpoints: CheckpointCache,
-    /// Deletion vectors by hash.
+    /// Deletion vectors by id.
     pub(crate) vectors: Cache<String, Arc<RoaringBitmap>, VectorWeight>,
     pub(crate) footers: FooterCache,
     /// By hash.
@@ -41,6 +43,11 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// How long ago a head may have been confirmed that a reader is given.
     pub(crate) max_staleness: Duration,
+    pub(crate) retention: Retention,
+    /// After so long, what was condemned is removed.
+    pub(crate) sweep_grace_seconds: u64,
+    /// Frames for upkeep to look at.
+    pub(crate) touched: Arc<Touched>,
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
@@ -51,6 +58,9 @@ pub(crate) struct Shared {
 /// Bounds that a store is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
+    /// How long versions are kept, if neither their frame nor its bucket says so.
+    pub(crate) retention: Retention,
+    pub(crate) sweep_grace_seconds: u64,
     pub(crate) head_cache_bytes: u64,
     pub(crate) checkpoint_cache_bytes: u64,
     pub(crate) footer_cache_bytes: u64,
@@ -76,6 +86,8 @@ impl Shared {
             low_space_bytes,
             limits,
             max_staleness,
+            retention,
+            sweep_grace_seconds,
         } = sizes;
         let space = disk
             .as_ref()
@@ -97,6 +109,9 @@ impl Shared {
             put_memory: Budget::new(put_memory_bytes),
             limits,
             max_staleness,
+            retention,
+            sweep_grace_seconds,
+            touched: Arc::default(),
             read_only,
             disk,
         }

@@ -228,6 +228,18 @@ impl Store {
         Ok(found)
     }
 
+    /// The frames of a bucket that have a log, deleted ones too.
+    pub(crate) async fn logged_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameId>> {
+        let candidates = self.candidates(bucket).await?;
+        let logged = candidates.into_iter().filter(|(_, plain)| !plain);
+        Ok(logged
+            .map(|(name, _)| FrameId {
+                bucket: bucket.cloned(),
+                name,
+            })
+            .collect())
+    }
+
     /// Names that may be frames of a bucket, and whether a plain file is all that stands for them.
     pub(crate) async fn candidates(
         &self,

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use shoots_client::proto::action::CommitRecord;
 use shoots_client::{AsOf, PutMode, PutResult, ShootsClient, ToFrameId};
-use shoots_store::{LogRecord, Store};
+use shoots_store::Store;
 
 use crate::rows::get;
 use crate::server::{Server, fresh_folder, look_into, until};
@@ -92,10 +93,10 @@ async fn write(client: ShootsClient, first: u64, acknowledged: Arc<AtomicU64>) -
 }
 
 /// What the log of a frame says, oldest first, after checking that its versions have no gaps.
-async fn history(store: &Store, frame: &str) -> Vec<LogRecord> {
+async fn history(store: &Store, frame: &str) -> Vec<CommitRecord> {
     let frame = store.frame(&frame.to_frame_id().unwrap());
-    let mut records = match frame.history(usize::MAX).await {
-        Ok(records) => records,
+    let mut records = match frame.history(usize::MAX, None).await {
+        Ok(log) => log.commits,
         Err(error) if error.kind() == shoots_store::ErrorKind::NotFound => Vec::new(),
         Err(error) => panic!("{}: {error}", frame.id()),
     };
@@ -106,7 +107,7 @@ async fn history(store: &Store, frame: &str) -> Vec<LogRecord> {
     records
 }
 
-fn stamp_of(record: &LogRecord) -> Stamp {
+fn stamp_of(record: &CommitRecord) -> Stamp {
     Stamp(record.message.as_ref().unwrap().parse().unwrap())
 }
 
@@ -160,7 +161,9 @@ async fn check(store: &Store, client: &ShootsClient, attempts: &[Attempt]) {
                     .await;
                 assert_eq!(stamps(&older.unwrap()), [logged[logged.len() / 2]]);
             }
-            PutMode::Append | PutMode::Error => assert_eq!(found, logged),
+            PutMode::Append | PutMode::Error | PutMode::Update | PutMode::Upsert => {
+                assert_eq!(found, logged);
+            }
         }
     }
     let listed = client.list().all_buckets().send().await.unwrap();

@@ -17,7 +17,7 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
         }
         ErrorKind::ConflictError => Code::Aborted,
         ErrorKind::OutcomeUnknownError => Code::Unknown,
-        ErrorKind::LimitError => Code::ResourceExhausted,
+        ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
         ErrorKind::UnavailableError => Code::Unavailable,
         ErrorKind::CancelledError => Code::Cancelled,

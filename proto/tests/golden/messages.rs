@@ -164,8 +164,14 @@ fn frame_summary() {
         rows: 100,
         bytes: 2048,
         segments: 2,
+        stale: false,
     };
     round_trips("frame_summary.json", &summary);
+    let stale = FrameSummary {
+        stale: true,
+        ..summary.clone()
+    };
+    round_trips("frame_summary.stale.json", &stale);
     reads_as("frame_summary.newer.json", &summary);
     round_trips(
         "frame_summary.plain_file.json",

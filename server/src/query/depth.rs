@@ -20,8 +20,8 @@ use crate::status::Failure;
 /// Links in a row that a statement may have.
 const DEEPEST: usize = 1_000;
 
-/// Refuses a statement whose tree would be too deep. What is no SQL at all is left to the parser.
-pub(super) fn check(sql: &str) -> Result<(), Failure> {
+/// Refuses SQL whose tree would be too deep, naming the field that it stands in. What is no SQL at all is left to the parser.
+pub(super) fn check(what: &str, field: &str, sql: &str) -> Result<(), Failure> {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
         return Ok(());
     };
@@ -33,7 +33,7 @@ pub(super) fn check(sql: &str) -> Result<(), Failure> {
             let problem = format!(
                 "chains more than {DEEPEST} operators, joins or set operations; use IN for long lists of values, or several queries"
             );
-            return Err(Failure::invalid("ticket", Some("sql"), problem));
+            return Err(Failure::invalid(what, Some(field), problem));
         }
     }
     Ok(())
@@ -197,7 +197,7 @@ mod tests {
                 format!("{})", "+1".repeat(30)).repeat(40)
             ),
         ] {
-            let refused = check(&sql).unwrap_err().to_string();
+            let refused = check("ticket", "sql", &sql).unwrap_err().to_string();
             assert!(
                 refused.contains("sql") && refused.contains("IN for long lists"),
                 "{refused}"
@@ -219,7 +219,11 @@ mod tests {
             "select 1 from a, b join c on a.x = b.x and b.y = c.y where not (a.z is null)".into(),
             "'this is no SQL".into(),
         ] {
-            assert!(check(&sql).is_ok(), "{}", &sql[..60.min(sql.len())]);
+            assert!(
+                check("ticket", "sql", &sql).is_ok(),
+                "{}",
+                &sql[..60.min(sql.len())]
+            );
         }
     }
 }

@@ -16,8 +16,7 @@ use arrow_schema::{DataType, Fields, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, IdentWithAlias, JoinConstraint, JoinOperator, ObjectName,
     ObjectNamePart, Query, RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
-    WildcardAdditionalOptions,
+    TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 /// One part of a name, and whether it stood in quotes.
@@ -42,6 +41,14 @@ impl Relation {
         parts.collect::<Option<Vec<_>>>().map(Self)
     }
 
+    /// A name of one part, as it is.
+    pub(crate) fn exact(name: &str) -> Self {
+        Self(vec![Part {
+            text: name.to_owned(),
+            quoted: true,
+        }])
+    }
+
     /// The name as one text, as it stood in the statement.
     pub(crate) fn text(&self) -> String {
         let parts: Vec<&str> = self.0.iter().map(|part| part.text.as_str()).collect();
@@ -63,10 +70,10 @@ pub(crate) struct Mentions {
 }
 
 impl Mentions {
-    /// Collects the names of a statement.
-    pub(crate) fn of(statement: &Statement) -> Self {
+    /// Collects the names of a statement, or of an expression.
+    pub(crate) fn of(sql: &impl Visit) -> Self {
         let mut mentions = Self::default();
-        let _ = statement.visit(&mut mentions);
+        let _ = sql.visit(&mut mentions);
         mentions
     }
 
@@ -210,9 +217,9 @@ impl<'a> Spelling<'a> {
         spelling
     }
 
-    /// Spells the statement's names as they really are.
-    pub(crate) fn apply(mut self, statement: &mut Statement) {
-        let _ = statement.visit(&mut self);
+    /// Spells the names as they really are.
+    pub(crate) fn apply(mut self, sql: &mut impl VisitMut) {
+        let _ = sql.visit(&mut self);
     }
 
     fn spell_parts<'i>(&self, parts: impl IntoIterator<Item = &'i mut Ident>) {

@@ -2,7 +2,8 @@
 //!
 //! A scan has one partition for each contiguous part of the snapshot's segments, at most one for each core, and
 //! the parts are numbered in the frame's order. Only the columns that the query needs are read, only as many
-//! rows as its limit leaves, and the row count is exact, so that counting reads nothing.
+//! rows as its limit leaves, and only where its conditions on the index can be true. The row count of a whole
+//! frame is exact, so that counting reads nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, internal_err, project_schema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
@@ -26,7 +27,10 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
 use futures::{TryFutureExt, TryStreamExt};
+use shoots_proto::Closed;
 use shoots_store::{ReadOptions, Snapshot};
+
+use super::range::KeyRange;
 
 /// A frame that queries can name.
 #[derive(Debug)]
@@ -37,6 +41,14 @@ pub(super) struct FrameTable {
 impl FrameTable {
     pub(super) fn new(snapshot: Snapshot) -> Self {
         Self { snapshot }
+    }
+
+    /// What these conditions leave of the index.
+    fn range<'a>(&self, filters: impl IntoIterator<Item = &'a Expr>) -> KeyRange {
+        match self.snapshot.index().first() {
+            Some(column) => KeyRange::of(column, filters),
+            None => KeyRange::default(),
+        }
     }
 }
 
@@ -50,15 +62,30 @@ impl TableProvider for FrameTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let supported = filters.iter().map(|filter| {
+            if self.range([*filter]).is_all() {
+                TableProviderFilterPushDown::Unsupported
+            } else {
+                TableProviderFilterPushDown::Inexact
+            }
+        });
+        Ok(supported.collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let parts = state.config().target_partitions();
-        let scan = FrameScan::new(self.snapshot.clone(), projection, limit, parts)?;
+        let range = self.range(filters);
+        let scan = FrameScan::new(self.snapshot.clone(), projection, range, limit, parts)?;
         Ok(Arc::new(scan))
     }
 }
@@ -69,6 +96,7 @@ pub(super) struct FrameScan {
     snapshot: Snapshot,
     /// Names of the columns to read; `None` is all.
     columns: Option<Vec<String>>,
+    range: KeyRange,
     limit: Option<usize>,
     parts: usize,
     properties: Arc<PlanProperties>,
@@ -78,6 +106,7 @@ impl FrameScan {
     fn new(
         snapshot: Snapshot,
         projection: Option<&Vec<usize>>,
+        range: KeyRange,
         limit: Option<usize>,
         cores: usize,
     ) -> Result<Self> {
@@ -98,6 +127,7 @@ impl FrameScan {
         Ok(Self {
             snapshot,
             columns,
+            range,
             limit,
             parts,
             properties: Arc::new(properties),
@@ -105,6 +135,9 @@ impl FrameScan {
     }
 
     fn exact_rows(&self, partition: Option<usize>) -> Precision<usize> {
+        if !self.range.is_all() {
+            return Precision::Absent;
+        }
         let rows = usize::try_from(self.snapshot.rows());
         match (rows, self.limit, partition) {
             (Ok(rows), None, None) => Precision::Exact(rows),
@@ -124,6 +157,12 @@ impl DisplayAs for FrameScan {
                     self.snapshot.frame(),
                     self.parts
                 )?;
+                if let Some(start) = self.range.start() {
+                    write!(f, ", start={start}")?;
+                }
+                if let Some(stop) = self.range.stop() {
+                    write!(f, ", stop={stop}")?;
+                }
                 if let Some(limit) = self.limit {
                     write!(f, ", limit={limit}")?;
                 }
@@ -184,6 +223,9 @@ impl ExecutionPlan for FrameScan {
     ) -> Result<SendableRecordBatchStream> {
         let options = ReadOptions {
             columns: self.columns.clone(),
+            start: self.range.start(),
+            stop: self.range.stop(),
+            closed: Closed::Both,
             limit: self.limit.and_then(|limit| u64::try_from(limit).ok()),
             part: Some((partition, self.parts)),
             batch_rows: Some(context.session_config().batch_size()),

@@ -13,6 +13,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 
 use arrow_array::RecordBatch;
 use datafusion::common::internal_err;
@@ -20,10 +21,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, timeout_at};
 
 use super::interrupt::Interrupt;
@@ -91,6 +92,35 @@ impl QueryThreads {
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) => Err(DataFusionError::ExecutionJoin(Box::new(error))),
             None => internal_err!("the threads for queries have ended"),
+        }
+    }
+
+    /// Computes something while the calling thread waits, for callers that cannot wait otherwise. `None` if it is
+    /// not done at the deadline.
+    pub(super) fn wait_for<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<Result<T>> {
+        let runtime = self.0.as_ref()?;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            // Nobody to tell means that the deadline is over.
+            let _ = sender.send(work());
+        });
+        let wait = || {
+            let time = deadline.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(time) {
+                Ok(done) => Some(Ok(done)),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(internal_err!(
+                    "a thread for queries ended without an answer"
+                )),
+            }
+        };
+        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+            _ => wait(),
         }
     }
 

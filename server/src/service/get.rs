@@ -11,12 +11,13 @@ use arrow_array::RecordBatch;
 use arrow_flight::{FlightData, Ticket};
 use arrow_schema::SchemaRef;
 use futures::{Stream, TryStreamExt};
+use serde_json::Value;
 use shoots_flight::EncodeOptions;
-use shoots_proto::{GetTicket, decode};
-use shoots_store::{ReadOptions, Rows, Snapshot};
+use shoots_proto::{AsOf, GetTicket, decode};
+use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
 use super::flight_sql::check_not_flight_sql;
-use super::{Shared, check_length};
+use super::{Shared, check_length, info};
 use crate::query::{Plan, Question};
 use crate::status::Failure;
 
@@ -30,12 +31,13 @@ pub(super) async fn get(
     let ticket = read_ticket("ticket", &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
     let schema = selection.schema();
+    let mut options = EncodeOptions::default();
+    if selection.snapshot.is_stale() {
+        // What is as new as it should be needs no words.
+        options = options.with_app_metadata(info::summary(&selection.snapshot)?);
+    }
     let batches = selection.batches().await?;
-    Ok(shoots_flight::encode(
-        schema,
-        batches,
-        EncodeOptions::default(),
-    ))
+    Ok(shoots_flight::encode(schema, batches, options))
 }
 
 /// Reads a ticket, or the same JSON in a descriptor's command.
@@ -52,8 +54,8 @@ pub(super) struct Selection {
 }
 
 enum Source {
-    /// Rows as they are stored, and how many.
-    Rows(Rows, u64),
+    /// Rows as they are stored, and how many if that is known.
+    Rows(Rows, Option<u64>),
     /// Rows that a query makes.
     Plan(Box<Plan>),
 }
@@ -61,9 +63,9 @@ enum Source {
 impl Selection {
     pub(super) async fn of(shared: &Shared, ticket: &GetTicket) -> Result<Self, Failure> {
         let frame = shared.store.frame(&ticket.frame());
-        let snapshot = frame.snapshot(ticket.as_of.as_ref()).await?;
-        let source = match &ticket.sql {
-            Some(sql) => {
+        let snapshot = state(&frame, ticket).await?;
+        let source = match (&ticket.sql, &ticket.diff) {
+            (Some(sql), _) => {
                 let question = Question {
                     sql: sql.clone(),
                     frame: snapshot.clone(),
@@ -75,17 +77,10 @@ impl Selection {
                 let plan = shared.queries.plan(&shared.store, question).await?;
                 Source::Plan(Box::new(plan))
             }
-            None => {
-                let offset = ticket.offset.unwrap_or(0);
-                let options = ReadOptions {
-                    columns: ticket.columns.clone(),
-                    offset,
-                    limit: ticket.limit,
-                    ..ReadOptions::default()
-                };
-                let after = snapshot.rows().saturating_sub(offset);
-                let count = ticket.limit.map_or(after, |limit| after.min(limit));
-                Source::Rows(snapshot.read(options).await?, count)
+            (None, Some(_)) => return Err(Failure::Unimplemented("diff".into())),
+            (None, None) => {
+                let rows = snapshot.read(read_options(ticket)).await?;
+                Source::Rows(rows, count(ticket, snapshot.rows()))
             }
         };
         Ok(Self { snapshot, source })
@@ -102,7 +97,7 @@ impl Selection {
     /// How many rows there are, if that is known without making them.
     pub(super) fn rows(&self) -> Option<u64> {
         match &self.source {
-            Source::Rows(_, count) => Some(*count),
+            Source::Rows(_, count) => *count,
             Source::Plan(_) => None,
         }
     }
@@ -113,4 +108,52 @@ impl Selection {
             Source::Plan(plan) => Box::pin(plan.run().await?),
         })
     }
+}
+
+/// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
+async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
+    let as_of = match &ticket.diff {
+        Some(diff) => diff.to.as_ref(),
+        None => ticket.as_of.as_ref(),
+    };
+    let away = match frame.snapshot(as_of).await {
+        Err(error) if ticket.allow_stale && error.kind() == ErrorKind::Io => error,
+        outcome => return Ok(outcome?),
+    };
+    match frame.cached_snapshot().await {
+        Ok(Some(snapshot)) if is_meant(&snapshot, as_of) => Ok(snapshot),
+        _ => Err(away.into()),
+    }
+}
+
+/// Whether a state is the one that is asked for, as far as it tells itself.
+fn is_meant(snapshot: &Snapshot, as_of: Option<&AsOf>) -> bool {
+    match as_of {
+        None => true,
+        Some(AsOf::Version(version)) => u64::try_from(*version).ok() == snapshot.version(),
+        Some(_) => false,
+    }
+}
+
+fn read_options(ticket: &GetTicket) -> ReadOptions {
+    ReadOptions {
+        columns: ticket.columns.clone(),
+        start: ticket.start.clone().map(Value::from),
+        stop: ticket.stop.clone().map(Value::from),
+        closed: ticket.closed.unwrap_or_default(),
+        offset: ticket.offset.unwrap_or(0),
+        limit: ticket.limit,
+        tail: ticket.tail,
+        ..ReadOptions::default()
+    }
+}
+
+/// How many of `rows` a ticket asks for; how many lie in a range shows only when it is read.
+fn count(ticket: &GetTicket, rows: u64) -> Option<u64> {
+    if ticket.start.is_some() || ticket.stop.is_some() {
+        return None;
+    }
+    let after = rows.saturating_sub(ticket.offset.unwrap_or(0));
+    let most = ticket.limit.or(ticket.tail);
+    Some(most.map_or(after, |most| after.min(most)))
 }

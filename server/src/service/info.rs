@@ -25,9 +25,10 @@ pub(super) async fn flight_info(
     let selection = Selection::of(shared, &ticket).await?;
     let snapshot = &selection.snapshot;
     let whole = ticket.sql.is_none()
+        && ticket.diff.is_none()
         && ticket.columns.is_none()
         && selection.rows() == Some(snapshot.rows());
-    let ticket = pinned(ticket, snapshot);
+    let ticket = pinned(ticket, &selection);
     let mut info = FlightInfo::new()
         .with_descriptor(descriptor)
         .with_endpoint(endpoint(&ticket)?)
@@ -61,7 +62,8 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
         bucket: snapshot.frame().bucket.clone(),
         ..GetTicket::new(snapshot.frame().name.clone())
     };
-    let ticket = pinned(ticket, snapshot);
+    let as_of = version(snapshot.version());
+    let ticket = GetTicket { as_of, ..ticket };
     let mut info = FlightInfo::new()
         .with_descriptor(FlightDescriptor::new_path(snapshot.frame().to_path()))
         .with_endpoint(endpoint(&ticket)?)
@@ -92,11 +94,25 @@ fn ticket(descriptor: &FlightDescriptor) -> Result<GetTicket, Failure> {
     }
 }
 
-/// The ticket for exactly this version; a plain file has none to name.
-fn pinned(ticket: GetTicket, snapshot: &Snapshot) -> GetTicket {
-    let version = snapshot.version().and_then(|v| i64::try_from(v).ok());
-    let as_of = version.map(AsOf::Version).or(ticket.as_of);
-    GetTicket { as_of, ..ticket }
+/// The ticket for exactly the versions that were found; a plain file has none to name.
+///
+/// A query at a point in time keeps it, because it holds for every frame that the query names.
+fn pinned(mut ticket: GetTicket, selection: &Selection) -> GetTicket {
+    let found = version(selection.snapshot.version());
+    match &mut ticket.diff {
+        Some(diff) => {
+            diff.from = diff.from.clone();
+            diff.to = found.or_else(|| diff.to.take());
+        }
+        None if ticket.sql.is_some() && matches!(ticket.as_of, Some(AsOf::Time(_))) => {}
+        None => ticket.as_of = found.or(ticket.as_of),
+    }
+    ticket
+}
+
+fn version(version: Option<u64>) -> Option<AsOf> {
+    let version = version.and_then(|version| i64::try_from(version).ok());
+    version.map(AsOf::Version)
 }
 
 fn endpoint(ticket: &GetTicket) -> Result<FlightEndpoint, Failure> {
@@ -108,13 +124,14 @@ fn endpoint(ticket: &GetTicket) -> Result<FlightEndpoint, Failure> {
     })
 }
 
-fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
+pub(super) fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
     json(&FrameSummary {
         version: snapshot.version(),
         commit: snapshot.commit(),
         rows: snapshot.rows(),
         bytes: snapshot.bytes(),
         segments: snapshot.segment_count(),
+        stale: snapshot.is_stale(),
     })
 }
 

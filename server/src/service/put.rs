@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::{FlightData, FlightDescriptor, PutResult};
 use futures::{Stream, TryStreamExt, stream};
+use serde_json::Value;
 use shoots_proto::{ErrorKind, PutCommand, PutResult as PutSummary, decode};
 use shoots_store::{FrameWriter, Published, PutOptions};
 use tonic::Status;
@@ -48,27 +49,39 @@ async fn store(
     let schema = batches.read_schema().await?;
     let command = command(batches.descriptor())?;
     let id = command.frame();
-    let options = PutOptions {
-        mode: command.mode,
-        author: None,
-        message: command.message,
-        metadata: command.metadata,
-        request_id: command.request_id,
-    };
-    let mut writer = shared.store.frame(&id).put(schema, options).await?;
+    let mode = command.mode;
+    let mut writer = shared
+        .store
+        .frame(&id)
+        .put(schema, options(command))
+        .await?;
     while let Some(batch) = batches.try_next().await? {
         writer.write(batch).await?;
     }
     let published = commit(writer).await?;
     info!(
         frame = %id,
-        mode = %command.mode,
+        mode = %mode,
         version = published.version,
         rows = published.rows,
         bytes = published.bytes,
         "put"
     );
     Ok(published)
+}
+
+/// A command in the words of the store.
+fn options(command: PutCommand) -> PutOptions {
+    PutOptions {
+        mode: command.mode,
+        note: command.note(),
+        index: command.index.unwrap_or_default(),
+        start: command.start.map(Value::from),
+        stop: command.stop.map(Value::from),
+        closed: command.closed.unwrap_or_default(),
+        scope: command.scope.unwrap_or_default(),
+        request_id: command.request_id,
+    }
 }
 
 /// Commits to the end even if the caller goes away: other puts may be waiting for the same publication.

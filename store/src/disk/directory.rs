@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{PutPayload, Result};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
 
 use super::failure::{self, Refused};
 
@@ -118,24 +119,51 @@ impl Directory {
 
         let temporary = self.write_temporary(root, payload)?;
         self.sync(&temporary.file, &temporary.path)?;
-        self.establish(root, &directory)?;
+        self.give_name(root, &temporary.path, &directory, &destination)
+    }
 
-        let mut linked = fs::hard_link(&temporary.path, &destination);
+    /// Durable second name for an object, unless there is one of that name. The bytes are durable already: nobody
+    /// copies what no log refers to.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        let root = self.open_for_writing()?;
+        let (_, source) = resolve(root, from)?;
+        let (directory, destination) = resolve(root, to)?;
+        if fs::symlink_metadata(&destination).is_ok() {
+            return Err(self.lost_to(root, &directory, &destination));
+        }
+        let file = File::open(&source).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failure::not_found(from),
+            _ => failure::refused("open", &source, error).into(),
+        })?;
+        touch(&file).map_err(|error| failure::refused("link", &source, error))?;
+        self.give_name(root, &source, &directory, &destination)
+    }
+
+    /// Makes `destination` a name of the file at `existing`, durably, unless there is one of that name.
+    fn give_name(
+        &self,
+        root: &Root,
+        existing: &FsPath,
+        directory: &FsPath,
+        destination: &FsPath,
+    ) -> Result<()> {
+        self.establish(root, directory)?;
+        let mut linked = fs::hard_link(existing, destination);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             // Somebody removed a directory that was known: make it again.
-            self.known.forget(&directory);
-            self.establish(root, &directory)?;
-            linked = fs::hard_link(&temporary.path, &destination);
+            self.known.forget(directory);
+            self.establish(root, directory)?;
+            linked = fs::hard_link(existing, destination);
         }
         match linked {
-            Ok(()) => drop(temporary),
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(self.lost_to(root, &directory, &destination));
+                return Err(self.lost_to(root, directory, destination));
             }
-            Err(error) => return Err(not_linked(&destination, error)),
+            Err(error) => return Err(not_linked(destination, error)),
         }
-        self.sync_directory(&directory)
-            .map_err(|refused| failure::not_known_durable(&destination, refused))
+        self.sync_directory(directory)
+            .map_err(|refused| failure::not_known_durable(destination, refused))
     }
 
     /// Atomic replacement, for what may be lost.
@@ -310,6 +338,17 @@ pub(super) fn reachable(location: &Path) -> bool {
         Some((_, suffix)) => suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_digit()),
         None => true,
     }
+}
+
+/// Makes a file look as if it was written a moment ago. Its names share one age, and what no log refers to yet is
+/// swept by age.
+fn touch(file: &File) -> io::Result<()> {
+    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps {
+        last_access: at(UTIME_OMIT),
+        last_modification: at(UTIME_NOW),
+    };
+    futimens(file, &times).map_err(io::Error::from)
 }
 
 /// What a link that failed means: nothing, unless there is an object now.

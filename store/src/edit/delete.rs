@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -168,8 +168,10 @@ impl Test {
         let mut batches = piece.read(&self.stored, BATCH_ROWS);
         while let Some(batch) = batches.try_next().await? {
             let count = row_number(batch.num_rows() as u64)?;
-            let batch = batch
-                .with_schema(Arc::clone(&self.public))
+            let (_, columns, row_count) = batch.into_parts();
+            let options = RecordBatchOptions::new().with_row_count(Some(row_count));
+            let schema = Arc::clone(&self.public);
+            let batch = RecordBatch::try_new_with_options(schema, columns, &options)
                 .map_err(|error| Error::io("choosing columns", error))?;
             let meant = self.condition.meant(&batch);
             let meant = meant.map_err(|problem| Error::invalid("where", problem))?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
@@ -83,7 +83,10 @@ impl Older {
             .iter()
             .map(|field| new_null_array(field.data_type(), 1))
             .collect();
-        let nulls = RecordBatch::try_new(Arc::clone(&schema), nulls).map_err(filling)?;
+        // There need not be other columns.
+        let one = RecordBatchOptions::new().with_row_count(Some(1));
+        let nulls = RecordBatch::try_new_with_options(Arc::clone(&schema), nulls, &one);
+        let nulls = nulls.map_err(filling)?;
         let rows = usize::try_from(rows).map_err(|error| Error::io("filling columns", error))?;
         Ok(Self {
             schema,
@@ -120,7 +123,7 @@ impl Older {
                 visible.map(|found| (found.existing, found.new)).unzip();
             rows.extend(taken.iter().map(|row| start + row));
             start += row_number(batch.num_rows() as u64)?;
-            if taken.is_empty() {
+            if taken.is_empty() || self.schema.fields().is_empty() {
                 continue;
             }
             let beside: Vec<usize> = (key_columns..wanted.fields().len()).collect();

@@ -49,6 +49,14 @@ impl Derive for SetTag {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
         let found = log.seek(entry, self.as_of.as_ref()).await?;
+        if found.entry.deleted_at(found.version) {
+            let name = format!("{} (deleted in version {})", log.frame(), found.version);
+            return Err(Cause::NotFound {
+                what: "frame",
+                name,
+            }
+            .into());
+        }
         let mark = mark(&found);
         match entry.state.tags.get(&self.name) {
             Some(present) if *present == mark => return Ok(None),

@@ -9,13 +9,17 @@
 //! | [`columns`] | columns are added, dropped, renamed, widened |
 //! | [`marks`] | versions get names, snapshots hold on to versions |
 //! | [`restore`] | an older version becomes the newest one |
+//! | [`copy`] | a frame begins with the rows of another one |
+//! | [`rename`] | a frame gets another name |
 //! | [`properties`] | settings of a frame |
 
 pub(crate) mod columns;
+mod copy;
 pub(crate) mod delete;
 mod fill;
 mod hiding;
 pub(crate) mod marks;
 pub(crate) mod properties;
+mod rename;
 pub(crate) mod replace;
 pub(crate) mod restore;

@@ -4,7 +4,7 @@
 //! replace: those in a range of the index, or those with the same keys. These are hidden, and the added rows follow;
 //! nothing is rewritten.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -12,7 +12,7 @@ use super::fill;
 use super::hiding::{Found, Hiding, Keys, first_span, rows_in_span};
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
-use crate::index::{KeyRange, Span};
+use crate::index::{KeyRange, KeyValue, Span};
 use crate::log::change::Segment;
 use crate::log::commit::{Operation, SegmentRecord, State, Totals};
 use crate::log::derive::{Derive, Step};
@@ -42,6 +42,16 @@ pub(crate) struct ReplaceRows {
     schema: NamedSchema,
     index: Vec<String>,
     found: Found,
+    /// Segments that were written while this was worked out.
+    written: Mutex<Written>,
+}
+
+/// Segments that an upsert of some columns wrote whole.
+#[derive(Debug, Default)]
+struct Written {
+    all: Vec<String>,
+    /// Those that the latest step adds; none: it adds the rows as they came.
+    latest: Option<Vec<String>>,
 }
 
 #[async_trait]
@@ -65,11 +75,12 @@ impl Derive for ReplaceRows {
         };
         let list = entry.list_through(entry.last_version());
         let hiding = Hiding::of(log.checkpoints().segments(list).await?);
-        let complete = evolve::has_all_columns(&self.schema.schema, &target.schema);
-        let step = if complete {
-            self.replace(log, &entry.state, target, hiding).await?
-        } else {
-            self.fill(log, &entry.state, target, hiding).await?
+        // Rows that were written before another writer changed the columns may have the same ones in another order.
+        let as_they_are = evolve::has_columns_of(&self.schema.schema, &target.schema);
+        let step = match self.replaced {
+            _ if as_they_are => self.replace(log, &entry.state, target, hiding).await?,
+            Replaced::Upsert => self.fill(log, &entry.state, target, hiding).await?,
+            Replaced::Range(_) | Replaced::Keys => return Err(changed(log)),
         };
         Ok(Some(step))
     }
@@ -88,6 +99,23 @@ impl ReplaceRows {
             schema,
             index,
             found: Found::default(),
+            written: Mutex::default(),
+        }
+    }
+
+    /// Removes the segments that the change did not come to need, once it is settled whether it was `published`.
+    /// What cannot be removed waits for the sweep.
+    pub(crate) async fn discard_rest(&self, log: &FrameLog, published: bool) {
+        let own: Vec<String> = self.added.iter().map(|added| added.id.clone()).collect();
+        let (mut rest, latest) = {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            (written.all.clone(), written.latest.clone())
+        };
+        let kept = latest.unwrap_or_else(|| own.clone());
+        rest.extend(own);
+        rest.retain(|id| !published || !kept.contains(id));
+        if let Err(error) = log.discard(&rest).await {
+            tracing::debug!(%error, "segments of frame {} are left for the sweep", log.frame());
         }
     }
 
@@ -174,6 +202,12 @@ impl ReplaceRows {
             let staged = self.segment(staged);
             added.extend(fill::fill(log, &staged, &target, &self.index, &mut hiding).await?);
         }
+        let ids: Vec<String> = added.iter().map(|added| added.id.clone()).collect();
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.all.extend(ids.iter().cloned());
+            written.latest = Some(ids);
+        }
         let mut step = Step {
             index: self.index.clone(),
             added: added.clone(),
@@ -197,13 +231,8 @@ impl ReplaceRows {
         let Some(whole) = ranges.reduce(KeyRange::union) else {
             return Ok(None);
         };
-        if whole
-            .min
-            .iter()
-            .chain(&whole.max)
-            .take(1)
-            .any(|value| value.is_inexact())
-        {
+        let mut ends = whole.min.first().into_iter().chain(whole.max.first());
+        if ends.any(KeyValue::is_inexact) {
             let problem =
                 "the keys are too long to tell which range the rows cover: give `start` and `stop`";
             return Err(Error::invalid("start", problem));

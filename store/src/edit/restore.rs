@@ -5,8 +5,8 @@ use shoots_proto::as_of::AsOf;
 
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
-use crate::log::commit::Operation;
-use crate::log::derive::{Derive, Step};
+use crate::log::commit::{Mark, Operation};
+use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::Details;
 use crate::log::entry::Entry;
 use crate::snapshot::Snapshot;
@@ -29,6 +29,11 @@ impl Derive for RestoreVersion {
             return Err(Error::invalid("as_of", "a plain file has no versions"));
         };
         let schema = log.schema(&commit.schema).await?;
+        let mut retained = entry.state.retained.clone();
+        retained.revived.push(Mark {
+            version: entry.last_version() + 1,
+            sequence: entry.header.sequence + 1,
+        });
         Ok(Some(Step {
             index: commit.index.clone(),
             base: Some(list),
@@ -36,6 +41,7 @@ impl Derive for RestoreVersion {
                 from: snapshot.commit(),
                 ..Details::default()
             },
+            edits: vec![StateEdit::Retain(Box::new(retained))],
             ..Step::new(Operation::Restore, schema, snapshot.totals())
         }))
     }

@@ -42,7 +42,7 @@ impl Change {
         Self {
             version,
             schema: commit.schema.clone(),
-            clears: commit.operation.clears(),
+            clears: commit.operation.clears() || base.is_some(),
             base: base.map(Box::new),
             removed: commit.removed.clone(),
             in_place: commit.operation == Operation::Compact,

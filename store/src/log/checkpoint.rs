@@ -25,6 +25,7 @@ use super::commit::Base;
 #[cfg(test)]
 use super::commit::SegmentRecord;
 use super::entry::{check_changes, decode_json, encode_json};
+use crate::environment::Environment;
 use crate::error::{Cause, Error, Result};
 use crate::layout::{self, FramePaths};
 use crate::objects::Objects;
@@ -50,6 +51,9 @@ pub(crate) struct Checkpoint {
     levels: Vec<Vec<String>>,
     /// What changed since the last of those.
     changes: Vec<Change>,
+    /// Makes the name unique, so that removing the object can hurt no later list.
+    #[serde(default)]
+    nonce: String,
     /// How many segments the changes of the whole tree speak of.
     #[serde(default)]
     mentions: u64,
@@ -68,6 +72,7 @@ impl Checkpoint {
             levels: previous
                 .map(|(hash, previous)| previous.levels_with_itself(hash))
                 .unwrap_or_default(),
+            nonce: String::new(),
             mentions: earlier + mentions(&changes) as u64,
             changes,
         }
@@ -137,6 +142,7 @@ pub(crate) struct Checkpoints {
     objects: Objects,
     paths: FramePaths,
     cache: CheckpointCache,
+    environment: Arc<dyn Environment>,
 }
 
 /// Checkpoints by hash, shared by all frames of a store, bounded by their size in memory.
@@ -154,11 +160,17 @@ impl quick_cache::Weighter<String, Arc<Checkpoint>> for CheckpointWeight {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(objects: Objects, paths: FramePaths, cache: CheckpointCache) -> Self {
+    pub(crate) fn new(
+        objects: Objects,
+        paths: FramePaths,
+        cache: CheckpointCache,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
         Self {
             objects,
             paths,
             cache,
+            environment,
         }
     }
 
@@ -175,7 +187,8 @@ impl Checkpoints {
     }
 
     /// Makes a checkpoint durable and returns its hash.
-    pub(crate) async fn write(&self, checkpoint: Checkpoint) -> Result<String> {
+    pub(crate) async fn write(&self, mut checkpoint: Checkpoint) -> Result<String> {
+        checkpoint.nonce = format!("{:032x}", self.environment.unique());
         let (hash, bytes) = checkpoint.encode()?;
         let path = self.paths.checkpoint(&hash);
         self.objects.create_immutable(&path, bytes.into()).await?;
@@ -195,7 +208,11 @@ impl Checkpoints {
             let next = Checkpoint::after(Some((hash, &previous)), list.changes);
             return self.write(next).await;
         }
-        let segments = self.segments(list).await?;
+        self.write_tree(&self.segments(list).await?).await
+    }
+
+    /// A tree of just these segments.
+    pub(crate) async fn write_tree(&self, segments: &[Segment]) -> Result<String> {
         let mut last: Option<(String, Arc<Checkpoint>)> = None;
         for chunk in segments.chunks(REBUILT_SEGMENTS) {
             let previous = last.as_ref().map(|(hash, node)| (hash.as_str(), &**node));
@@ -323,6 +340,7 @@ mod tests {
                 1 << 20,
                 CheckpointWeight,
             )),
+            Arc::new(crate::SystemEnvironment),
         )
     }
 

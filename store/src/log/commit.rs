@@ -94,6 +94,8 @@ pub(crate) enum Operation {
     Compact,
     /// Older versions cannot be read any more.
     Expire,
+    /// The frame and all its versions are gone for good.
+    Purge,
     /// The frame is gone until it is created again or undeleted.
     Delete,
     /// The frame is back as it was before it was deleted.
@@ -114,6 +116,7 @@ impl Operation {
             | Self::Configure
             | Self::Compact
             | Self::Expire
+            | Self::Purge
             | Self::Delete
             | Self::Undelete => false,
         }
@@ -144,6 +147,7 @@ impl Operation {
             Self::Copy => "copy",
             Self::Compact => "compact",
             Self::Expire => "expire",
+            Self::Purge => "purge",
             Self::Delete => "delete",
             Self::Undelete => "undelete",
         }
@@ -246,6 +250,12 @@ pub(crate) struct Retained {
     /// Lists of objects that no version needs, with the time from which the sweep may remove them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) condemned: Vec<Condemned>,
+    /// Versions that were restored from older ones: they need what the older ones needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) revived: Vec<Mark>,
+    /// The frame was deleted so long ago that its rows are gone, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) emptied: bool,
     /// Entries before this one were removed, but for those that a mark needs; 0: none was.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) first_entry: u64,

@@ -122,6 +122,11 @@ impl Entry {
         }
     }
 
+    /// Whether a version of this entry begins with a list of segments of its own.
+    pub(crate) fn has_base(&self, version: u64) -> bool {
+        self.own_at(version).is_some_and(|own| own.base.is_some())
+    }
+
     fn own_at(&self, version: u64) -> Option<&Own> {
         let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
         self.state.own.get(place)
@@ -248,7 +253,7 @@ fn check_names(object: &Path, entry: &Entry) -> Result<()> {
     check_changes(object, &state.tail)?;
     for base in state.own.iter().filter_map(|own| own.base.as_ref()) {
         check_changes(object, &base.changes)?;
-        for hash in &base.checkpoint {
+        if let Some(hash) = &base.checkpoint {
             layout::check_hex(object, hash)?;
         }
     }
@@ -266,7 +271,7 @@ pub(crate) fn check_changes(object: &Path, changes: &[Change]) -> Result<()> {
         check_segments(object, &change.added, &change.removed, &change.hidden)?;
         if let Some(base) = &change.base {
             check_changes(object, &base.changes)?;
-            for hash in &base.checkpoint {
+            if let Some(hash) = &base.checkpoint {
                 layout::check_hex(object, hash)?;
             }
         }
@@ -281,7 +286,9 @@ fn check_segments(
     hidden: &[HiddenRecord],
 ) -> Result<()> {
     let added = added.iter().map(|segment| &segment.id);
-    let vectors = hidden.iter().filter_map(|hidden| hidden.vector.as_ref());
+    let vectors = hidden
+        .iter()
+        .filter_map(|hidden| Some(&hidden.vector.as_ref()?.id));
     for name in added.chain(removed).chain(vectors) {
         layout::check_hex(object, name)?;
     }

@@ -1,7 +1,7 @@
 //! Which rows of a segment are invisible: its deletion vector, by row number.
 //!
 //! A few ranges stand in the record itself; what would take more is a Roaring bitmap in an object of its own,
-//! `vectors/<hash>.roaring`, in the portable format of <https://github.com/RoaringBitmap/RoaringFormatSpec>.
+//! `vectors/<id>.roaring`, in the portable format of <https://github.com/RoaringBitmap/RoaringFormatSpec>.
 //! Either way the record says exactly how many rows are hidden, so that counting needs no reading.
 
 use std::sync::Arc;
@@ -26,9 +26,19 @@ pub(crate) struct HiddenRecord {
     /// Their numbers, as ranges without the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ranges: Vec<(u32, u32)>,
-    /// Their numbers, in the object with this hash.
+    /// Their numbers, in an object. Its name is unique, so that removing it can hurt no later change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) vector: Option<String>,
+    pub(crate) vector: Option<Vector>,
+}
+
+/// An object with a deletion vector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vector {
+    pub(crate) id: String,
+    pub(crate) bytes: u64,
+    /// BLAKE3 hash of the object in lower-case hexadecimal.
+    hash: String,
 }
 
 impl HiddenRecord {
@@ -49,7 +59,7 @@ impl HiddenRecord {
 
     /// The row numbers.
     pub(crate) async fn read(&self, log: &FrameLog) -> Result<Arc<RoaringBitmap>> {
-        let Some(hash) = &self.vector else {
+        let Some(vector) = &self.vector else {
             let mut rows = RoaringBitmap::new();
             for (start, end) in &self.ranges {
                 rows.insert_range(*start..*end);
@@ -57,14 +67,14 @@ impl HiddenRecord {
             return Ok(Arc::new(rows));
         };
         let vectors = &log.shared().vectors;
-        if let Some(rows) = vectors.get(hash) {
+        if let Some(rows) = vectors.get(&vector.id) {
             return Ok(rows);
         }
-        let path = log.paths().vector(hash);
+        let path = log.paths().vector(&vector.id);
         let bytes = log.objects().read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
-        let rows = Arc::new(decode(&path, hash, &bytes)?);
-        vectors.insert(hash.clone(), Arc::clone(&rows));
+        let rows = Arc::new(vector.decode(&path, &bytes)?);
+        vectors.insert(vector.id.clone(), Arc::clone(&rows));
         Ok(rows)
     }
 
@@ -80,25 +90,31 @@ impl HiddenRecord {
     }
 }
 
-/// The row numbers that are stored as `bytes` under this hash.
-pub(crate) fn decode(object: &Path, hash: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
-    if blake3::hash(bytes).to_hex().as_str() != hash {
-        let problem = "its hash is not the one in its name";
-        return Err(Error::damaged(object, problem));
+impl Vector {
+    /// The row numbers that are stored as `bytes`.
+    pub(crate) fn decode(&self, object: &Path, bytes: &[u8]) -> Result<RoaringBitmap> {
+        if blake3::hash(bytes).to_hex().as_str() != self.hash {
+            return Err(Error::damaged(object, "it is not what was written"));
+        }
+        RoaringBitmap::deserialize_from(bytes).map_err(|problem| Error::damaged(object, problem))
     }
-    RoaringBitmap::deserialize_from(bytes).map_err(|problem| Error::damaged(object, problem))
 }
 
-async fn write_vector(log: &FrameLog, rows: &RoaringBitmap) -> Result<String> {
+async fn write_vector(log: &FrameLog, rows: &RoaringBitmap) -> Result<Vector> {
     let mut bytes = Vec::with_capacity(rows.serialized_size());
     rows.serialize_into(&mut bytes)
         .map_err(|error| Error::io("encoding a deletion vector", error))?;
     let hash = blake3::hash(&bytes).to_hex().to_string();
-    let path = log.paths().vector(&hash);
+    let vector = Vector {
+        id: log.unique_id(),
+        bytes: bytes.len() as u64,
+        hash,
+    };
+    let path = log.paths().vector(&vector.id);
     log.objects().create_immutable(&path, bytes.into()).await?;
     let vectors = &log.shared().vectors;
-    vectors.insert(hash.clone(), Arc::new(rows.clone()));
-    Ok(hash)
+    vectors.insert(vector.id.clone(), Arc::new(rows.clone()));
+    Ok(vector)
 }
 
 /// The rows as ranges, if there are few.

@@ -118,9 +118,8 @@ fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
             last
         };
         last = totals;
-        // What these two bring is in no record of the commit.
-        matches!(commit.operation, Operation::Restore | Operation::Copy)
-            || follows(start, commit, totals)
+        // What a list brings back that the commit refers to is in no record of the commit.
+        after.has_base(version) || follows(start, commit, totals)
     });
     each && last == after.state.totals()
 }
@@ -152,7 +151,7 @@ fn deleted_after_delete(before: Option<&Entry>, after: &Entry) -> bool {
         .commits
         .iter()
         .fold(start, |deleted, (_, commit)| match commit.operation {
-            Operation::Delete => true,
+            Operation::Delete | Operation::Purge => true,
             operation => deleted && operation.keeps_deleted(),
         });
     end == after.state.deleted

@@ -172,6 +172,17 @@ impl<'a> Draft<'a> {
                 self.commit(proposal, self.bare_step(Operation::Delete)?)?
             }
             Wish::Undelete => match &self.state {
+                Some(state) if state.deleted && state.retained.emptied => {
+                    let name = format!(
+                        "{} (it was deleted too long ago to bring it back)",
+                        self.frame
+                    );
+                    return Err(Cause::NotFound {
+                        what: "frame",
+                        name,
+                    }
+                    .into());
+                }
                 Some(state) if state.deleted => {
                     self.commit(proposal, self.bare_step(Operation::Undelete)?)?
                 }
@@ -405,8 +416,9 @@ impl<'a> Draft<'a> {
 fn follow(state: &mut State, commit: &Commit, totals: Totals) {
     state.schema.clone_from(&commit.schema);
     state.index.clone_from(&commit.index);
+    state.retained.emptied &= !commit.operation.clears();
     state.deleted = match commit.operation {
-        Operation::Delete => true,
+        Operation::Delete | Operation::Purge => true,
         operation => state.deleted && operation.keeps_deleted(),
     };
     state.set_totals(totals);

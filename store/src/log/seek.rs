@@ -85,6 +85,14 @@ impl LogReader {
         if !head.state.keeps(version) {
             return Err(self.expired(&version.to_string()));
         }
+        self.locate(head, version).await
+    }
+
+    /// The entry that published a version, whether users may still read that or not.
+    pub(crate) async fn locate(&self, head: Arc<Entry>, version: u64) -> Result<Arc<Entry>> {
+        if version >= head.header.first_version {
+            return Ok(head);
+        }
         let newest = head.header.sequence;
         let first = head.state.retained.first_entry.max(1);
         let mut low = newest
@@ -108,10 +116,25 @@ impl LogReader {
         ))
     }
 
-    /// The newest version that was published at or before a time.
     async fn seek_time(&self, head: Arc<Entry>, time: Timestamp) -> Result<Found> {
+        let first = head.state.retained.first_entry.max(1);
+        match self.newest_until(Arc::clone(&head), time).await? {
+            Some(found) if head.state.keeps(found.version) => Ok(found),
+            None if first == 1 => {
+                Err(self.no_version(&format!("at {time}"), "; the frame is younger"))
+            }
+            _ => Err(self.expired(&format!("at {time}"))),
+        }
+    }
+
+    /// The newest version that was published at or before a time, whether users may still read it or not.
+    pub(crate) async fn newest_until(
+        &self,
+        head: Arc<Entry>,
+        time: Timestamp,
+    ) -> Result<Option<Found>> {
         if head.header.published <= time {
-            return Ok(Found::newest(head));
+            return Ok(Some(Found::newest(head)));
         }
         let first = head.state.retained.first_entry.max(1);
         let (mut low, mut high) = (first, head.header.sequence - 1);
@@ -126,13 +149,7 @@ impl LogReader {
                 high = middle - 1;
             }
         }
-        match best.map(Found::newest) {
-            Some(found) if head.state.keeps(found.version) => Ok(found),
-            None if first == 1 => {
-                Err(self.no_version(&format!("at {time}"), "; the frame is younger"))
-            }
-            _ => Err(self.expired(&format!("at {time}"))),
-        }
+        Ok(best.map(Found::newest))
     }
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {

@@ -39,8 +39,6 @@ pub(crate) struct Piece {
     pub(crate) hidden: Option<Arc<RoaringBitmap>>,
     /// Between which keys the file's rows lie, if the frame has an index.
     pub(crate) range: Option<KeyRange>,
-    /// The segment's id; a plain file has none.
-    pub(crate) segment: Option<String>,
 }
 
 impl Piece {
@@ -53,7 +51,6 @@ impl Piece {
             rows: 0..plain.rows,
             hidden: None,
             range: None,
-            segment: None,
         }
     }
 
@@ -70,7 +67,6 @@ impl Piece {
             rows: 0..segment.record.rows,
             hidden,
             range: segment.record.range.clone(),
-            segment: Some(segment.record.id.clone()),
         })
     }
 
@@ -153,8 +149,10 @@ impl Piece {
         let below = |values: &dyn Array| span.before_start(values);
         let through = |values: &dyn Array| span.through_stop(values);
         let file = self.file.clone();
-        self.rows =
+        let rows =
             segment::border::rows_between(file, &self.written, place, &below, &through).await?;
+        // Between two bounds that exclude each other lies less than nothing.
+        self.rows = rows.start.min(rows.end)..rows.end;
         Ok(())
     }
 }

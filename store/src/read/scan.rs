@@ -157,10 +157,13 @@ impl Group {
     }
 
     fn read(mut self, merging: &Merging, batch_rows: usize) -> Batches {
-        let (1, Some(piece)) = (self.pieces.len(), self.pieces.pop()) else {
+        if self.pieces.len() > 1 {
             return self.merge(merging, batch_rows);
-        };
-        piece.read(&merging.wanted, batch_rows)
+        }
+        match self.pieces.pop() {
+            Some(piece) => piece.read(&merging.wanted, batch_rows),
+            None => stream::empty().boxed(),
+        }
     }
 }
 

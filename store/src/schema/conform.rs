@@ -27,6 +27,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use self::fit::{Misfit, fit, fits, list_item, pair};
+use super::identity::{identity, with_identity};
 use crate::error::{Cause, Error, Result};
 
 /// How rows of one schema become rows of a frame.
@@ -98,7 +99,8 @@ impl Conform {
         let known = schema.fields().iter().filter(given).cloned();
         let new = incoming.fields().iter();
         let new = new.filter(|field| schema.index_of(field.name()).is_err());
-        let fields: Vec<FieldRef> = known.chain(new.cloned()).collect();
+        let new = new.map(|field| unlike(field, schema));
+        let fields: Vec<FieldRef> = known.chain(new).collect();
         let some = Schema::new_with_metadata(fields, schema.metadata().clone());
         let some = if some == **schema {
             Arc::clone(schema)
@@ -149,6 +151,15 @@ fn refusal(frame: &str, problems: Vec<String>) -> Error {
         columns: problems.join("; "),
     }
     .into()
+}
+
+/// The field under an identity that no column of a frame has, though one may have had the field's name once.
+fn unlike(field: &FieldRef, schema: &Schema) -> FieldRef {
+    let mut own = field.name().clone();
+    while schema.fields().iter().any(|other| identity(other) == own) {
+        own.push('+');
+    }
+    Arc::new(with_identity(field, &own))
 }
 
 fn misfit(found: &Field, wanted: &Field) -> String {

@@ -70,10 +70,16 @@ fn added(field: &Field, version: u64) -> Field {
     with_identity(&field.clone().with_nullable(true), &identity)
 }
 
-/// Whether rows with the columns of `rows` have all columns of `target`.
-pub(crate) fn has_all_columns(rows: &Schema, target: &Schema) -> bool {
-    let mut fields = target.fields().iter();
-    fields.all(|field| rows.index_of(field.name()).is_ok())
+/// Whether rows with the columns of `rows` have those of `target` and no others, in the same order.
+pub(crate) fn has_columns_of(rows: &Schema, target: &Schema) -> bool {
+    let names = |schema: &Schema| {
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect::<Vec<_>>()
+    };
+    names(rows) == names(target)
 }
 
 /// The columns of `target` that `given` has not.
@@ -103,9 +109,7 @@ pub(crate) fn edited(
         }
         fields.remove(place);
     }
-    for (old, new) in &edit.rename {
-        rename(&mut fields, old, new)?;
-    }
+    rename(&mut fields, &edit.rename)?;
     let index: Vec<String> = index
         .iter()
         .map(|name| edit.rename.get(name).unwrap_or(name).clone())
@@ -147,11 +151,17 @@ fn place(fields: &[Field], what: &'static str, name: &str) -> Result<usize> {
     })
 }
 
-fn rename(fields: &mut [Field], old: &str, new: &str) -> Result<()> {
-    let place = place(fields, "rename", old)?;
-    let field = &fields[place];
-    let identity = identity(field).to_owned();
-    fields[place] = with_identity(&field.clone().with_name(new), &identity);
+/// All at once, so that columns can swap their names.
+fn rename(fields: &mut [Field], names: &BTreeMap<String, String>) -> Result<()> {
+    for old in names.keys() {
+        place(fields, "rename", old)?;
+    }
+    for field in fields {
+        if let Some(new) = names.get(field.name()) {
+            let identity = identity(field).to_owned();
+            *field = with_identity(&field.clone().with_name(new), &identity);
+        }
+    }
     Ok(())
 }
 
@@ -187,7 +197,7 @@ fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
 }
 
 /// Whether every value of one type is a value of the other, under the same meaning.
-fn widens(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64,
     };
@@ -255,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn columns_swap_their_names_and_pass_them_on() {
+        let edit = ColumnEdit {
+            rename: texts(&[("a", "b"), ("b", "t"), ("t", "a")]),
+            ..ColumnEdit::default()
+        };
+        let (schema, index) = edited(&present(), &index(), &edit, 7).unwrap();
+        assert_eq!(index, ["a"]);
+        let told: Vec<(&str, &str)> = schema
+            .fields()
+            .iter()
+            .map(|field| (field.name().as_str(), identity(field)))
+            .collect();
+        assert_eq!(told, [("a", "t"), ("b", "a"), ("t", "b")]);
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused_by_field() {
         let edit = |edit: ColumnEdit| {
             edited(&present(), &index(), &edit, 2)
@@ -296,7 +322,7 @@ mod tests {
         assert!(!schema.field(0).is_nullable());
         assert!(schema.field(1).is_nullable());
         assert_eq!(identity(schema.field(3)), "new@3");
-        assert!(!has_all_columns(&rows, &schema));
+        assert!(!has_columns_of(&rows, &schema));
         assert_eq!(columns_beyond(&schema, &rows).fields().len(), 2);
         let other = Schema::new(vec![Field::new("a", DataType::Utf8, false)]);
         assert!(with_columns_of(&present(), &other, 3).is_none());

@@ -3,7 +3,8 @@
 //! Three questions are answered before any row is taken, so that a put fails early and completely or not at all:
 //! can Parquet hold these columns ([`check`])? Under which bytes and which hash is the schema kept ([`encode`],
 //! [`decode`])? And do rows of one schema fit a frame of another ([`Conform`])? The [`pandas`] module keeps the
-//! metadata that pandas attaches to a schema honest when columns are left out.
+//! metadata that pandas attaches to a schema honest when columns are left out or renamed, and [`type_name`] reads and
+//! writes the names of types.
 
 mod conform;
 pub(crate) mod evolve;

@@ -1,4 +1,4 @@
-//! The metadata that pandas keeps in a schema, when columns are left out.
+//! The metadata that pandas keeps in a schema, when columns are left out or renamed.
 //!
 //! Under the key `pandas` a schema says how the table was a `DataFrame`: which columns were its index, and how each
 //! column was typed. When only some columns are read, or a query makes new ones, that description would name columns
@@ -9,9 +9,11 @@
 //! - of `index_columns` those that the schema still has. A range index is described by its start, stop and step and
 //!   has no column; it stays, because pyarrow ignores it when its length is not that of the table.
 //!
+//! And when columns are renamed, the description speaks of them by their new names.
+//!
 //! Everything else in the description, and a description that is not understood, stays as it is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::Value;
@@ -40,26 +42,36 @@ const KEY: &str = "pandas";
 /// ```
 #[must_use]
 pub fn reduce(schema: &Schema) -> Schema {
-    let reduced = schema
-        .metadata()
-        .get(KEY)
-        .and_then(|description| reduce_description(description, schema));
+    redescribe(schema, |description| {
+        reduce_description(description, schema)
+    })
+}
+
+/// `schema`, whose columns have been renamed from the keys of `renamed` to its values, with a pandas description that
+/// follows them.
+///
+/// A column's label follows its name where the two were the same. An index without a label keeps none, whatever
+/// its column is called.
+pub(crate) fn rename(schema: &Schema, renamed: &BTreeMap<String, String>) -> Schema {
+    redescribe(schema, |description| {
+        rename_description(description, renamed)
+    })
+}
+
+/// `schema` with what `change` makes of its description; unchanged if that is nothing.
+fn redescribe(schema: &Schema, change: impl FnOnce(Value) -> Option<Value>) -> Schema {
     let mut metadata = schema.metadata().clone();
-    if let Some(description) = reduced {
-        metadata.insert(KEY.to_owned(), description);
+    let changed = metadata
+        .get(KEY)
+        .and_then(|description| serde_json::from_str(description).ok())
+        .and_then(change);
+    if let Some(description) = changed {
+        metadata.insert(KEY.to_owned(), description.to_string());
     }
     Schema::new_with_metadata(schema.fields().clone(), metadata)
 }
 
-pub(crate) fn rename(
-    schema: &Schema,
-    _renamed: &std::collections::BTreeMap<String, String>,
-) -> Schema {
-    schema.clone()
-}
-
-fn reduce_description(description: &str, schema: &Schema) -> Option<String> {
-    let mut description: Value = serde_json::from_str(description).ok()?;
+fn reduce_description(mut description: Value, schema: &Schema) -> Option<Value> {
     let columns = description.get_mut("columns")?.as_array_mut()?;
     let described = columns.len();
     columns.retain(|column| still_there(column, schema));
@@ -73,22 +85,78 @@ fn reduce_description(description: &str, schema: &Schema) -> Option<String> {
         index.retain(|level| level.as_str().is_none_or(|name| names.contains(name)));
         changed |= index.len() < levels;
     }
-    changed.then(|| description.to_string())
+    changed.then_some(description)
+}
+
+fn rename_description(mut description: Value, renamed: &BTreeMap<String, String>) -> Option<Value> {
+    let columns = description.get_mut("columns")?.as_array_mut()?;
+    let mut followed = HashSet::new();
+    for column in columns {
+        let Some((old, new)) = column_name(column).and_then(|old| renamed.get_key_value(old))
+        else {
+            continue;
+        };
+        followed.insert(old.as_str());
+        for key in ["name", "field_name"] {
+            if let Some(name) = column.get_mut(key).filter(|name| *name == old) {
+                *name = Value::from(new.as_str());
+            }
+        }
+    }
+    let mut changed = !followed.is_empty();
+    if let Some(index) = description
+        .get_mut("index_columns")
+        .and_then(Value::as_array_mut)
+    {
+        for level in index {
+            if let Some((old, new)) = level.as_str().and_then(|old| renamed.get_key_value(old)) {
+                followed.remove(old.as_str());
+                *level = Value::from(new.as_str());
+                changed = true;
+            }
+        }
+    }
+    if !followed.is_empty() {
+        label_with_text(&mut description);
+    }
+    changed.then_some(description)
+}
+
+/// Takes the type of the columns' labels out of a description, unless it is text.
+///
+/// pyarrow makes the labels of columns what they were, numbers, say, or tuples, and fails when a column has been
+/// given a name that is none. Labels without a type are text.
+fn label_with_text(description: &mut Value) {
+    let Some(levels) = description
+        .get_mut("column_indexes")
+        .and_then(Value::as_array_mut)
+    else {
+        return;
+    };
+    let is_text =
+        |level: &Value| matches!(level["pandas_type"].as_str(), Some("unicode" | "string"));
+    if levels.len() > 1 || !levels.iter().all(is_text) {
+        levels.clear();
+    }
 }
 
 /// Whether the schema has the column that an entry of `columns` describes.
 fn still_there(column: &Value, schema: &Schema) -> bool {
-    // Descriptions older than `field_name` have the column's name under `name`.
-    let name = column
-        .get("field_name")
-        .filter(|name| !name.is_null())
-        .or_else(|| column.get("name"))
-        .and_then(Value::as_str);
-    let Some(field) = name.and_then(|name| schema.field_with_name(name).ok()) else {
+    let Some(field) = column_name(column).and_then(|name| schema.field_with_name(name).ok()) else {
         return false;
     };
     let described = column.get("pandas_type").and_then(Value::as_str);
     described.is_none_or(|described| same_kind(described, field))
+}
+
+/// The name of the column that an entry of `columns` describes.
+fn column_name(column: &Value) -> Option<&str> {
+    // Descriptions older than `field_name` have the column's name under `name`.
+    column
+        .get("field_name")
+        .filter(|name| !name.is_null())
+        .or_else(|| column.get("name"))
+        .and_then(Value::as_str)
 }
 
 /// Whether a column of pandas' type `described` may have become `field` without a computation in between.
@@ -124,6 +192,8 @@ fn same_kind(described: &str, field: &Field) -> bool {
 mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
+
+    use serde_json::json;
 
     use super::*;
 
@@ -209,5 +279,78 @@ mod tests {
         let item = Arc::new(field("item", DataType::Int8));
         let plain = Schema::new(vec![field("a", DataType::List(item))]);
         assert_eq!(reduce(&plain), plain);
+    }
+
+    fn renamed(description: &Value, names: &[(&str, &str)]) -> Value {
+        let metadata = HashMap::from([(KEY.to_owned(), description.to_string())]);
+        let schema = Schema::new_with_metadata(vec![field("a", DataType::Int8)], metadata);
+        let names = names
+            .iter()
+            .map(|(old, new)| ((*old).into(), (*new).into()));
+        let renamed = rename(&schema, &names.collect());
+        assert_eq!(renamed.fields(), schema.fields());
+        serde_json::from_str(&renamed.metadata()[KEY]).unwrap()
+    }
+
+    #[test]
+    fn a_description_follows_its_columns_to_their_new_names_and_else_stays() {
+        let mut expected: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let description = renamed(
+            &expected,
+            &[
+                ("a", "b"),
+                ("b", "a"),
+                ("__index_level_0__", "day"),
+                ("x", "y"),
+            ],
+        );
+        expected["columns"][0]["name"] = "b".into();
+        expected["columns"][0]["field_name"] = "b".into();
+        expected["columns"][1]["name"] = "a".into();
+        expected["columns"][3]["field_name"] = "day".into();
+        expected["index_columns"][0] = "day".into();
+        // Its labels have no type there, so they cannot be known to be text.
+        expected["column_indexes"] = json!([]);
+        assert_eq!(description, expected);
+    }
+
+    #[test]
+    fn a_label_that_is_not_the_name_of_its_column_stays() {
+        let labelled = json!({"index_columns": ["__index_level_0__"], "columns": [
+            {"name": "a", "field_name": "a"}, {"name": "a", "field_name": "__index_level_0__"}]});
+        let mut expected = labelled.clone();
+        expected["columns"][0] = json!({"name": "c", "field_name": "c"});
+        assert_eq!(renamed(&labelled, &[("a", "c")]), expected);
+    }
+
+    #[test]
+    fn labels_become_text_when_a_column_that_is_no_index_is_renamed() {
+        let described = |levels: Value| {
+            json!({"index_columns": ["day"], "column_indexes": levels, "columns": [
+                {"name": "1", "field_name": "1"}, {"name": "day", "field_name": "day"}]})
+        };
+        let numbers = json!([{"name": null, "pandas_type": "int64"}]);
+        let text = json!([{"name": "kind", "pandas_type": "unicode"}]);
+        let tuples = json!([{"pandas_type": "unicode"}, {"pandas_type": "unicode"}]);
+        for (levels, old, expected) in [
+            (&numbers, "1", &json!([])),
+            (&tuples, "1", &json!([])),
+            (&text, "1", &text),
+            (&numbers, "day", &numbers),
+            (&numbers, "2", &numbers),
+        ] {
+            let description = renamed(&described(levels.clone()), &[(old, "new")]);
+            assert_eq!(description["column_indexes"], *expected, "{levels} {old}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_described_leave_the_description_to_the_letter() {
+        let names = BTreeMap::from([("x".to_owned(), "y".to_owned())]);
+        for description in [DESCRIPTION, "null", "not json", "{\"columns\": 3}"] {
+            let metadata = HashMap::from([(KEY.to_owned(), description.to_owned())]);
+            let schema = Schema::new_with_metadata(vec![field("y", DataType::Int8)], metadata);
+            assert_eq!(rename(&schema, &names), schema);
+        }
     }
 }

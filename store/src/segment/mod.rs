@@ -22,10 +22,6 @@
 //! bits in all parts of a segment.
 
 mod blocks;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "reads by range of an index are to call it")
-)]
 pub(crate) mod border;
 pub(crate) mod categories;
 mod encoder;

@@ -17,7 +17,7 @@ use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::commit::{SegmentRecord, State};
 use crate::log::head::LogReader;
-use crate::log::hidden;
+use crate::log::hidden::Vector;
 use crate::objects::Objects;
 use crate::plain;
 use crate::schema;
@@ -205,14 +205,12 @@ impl FrameCheck<'_> {
         checked.await.map(drop)
     }
 
-    async fn vectors(&mut self, vectors: &BTreeMap<String, u64>) -> Result<()> {
+    async fn vectors(&mut self, vectors: &BTreeMap<String, (Vector, u64)>) -> Result<()> {
         let paths = self.log.paths().clone();
-        let objects = vectors
-            .iter()
-            .map(|vector| (vector, paths.vector(vector.0)));
-        let checked = self.small(objects, |(hash, hidden), path, bytes| {
-            let rows = hidden::decode(path, hash, bytes)?.len();
-            if rows != **hidden {
+        let objects = vectors.iter().map(|(id, known)| (known, paths.vector(id)));
+        let checked = self.small(objects, |(vector, hidden), path, bytes| {
+            let rows = vector.decode(path, bytes)?.len();
+            if rows != *hidden {
                 let problem = format!("it hides {rows} rows, {hidden} are recorded");
                 return Err(Error::damaged(path, problem));
             }

@@ -11,13 +11,14 @@ use futures::{StreamExt, stream};
 
 use super::PARALLEL_READS;
 use super::findings::{Checked, Findings};
+use crate::environment::SystemEnvironment;
 use crate::error::{Error, Result};
 use crate::log::change::Change;
 use crate::log::checkpoint::{CheckpointWeight, Checkpoints};
 use crate::log::commit::{Commit, SegmentRecord, State};
 use crate::log::entry::Entry;
 use crate::log::head::LogReader;
-use crate::log::hidden::HiddenRecord;
+use crate::log::hidden::{HiddenRecord, Vector};
 
 /// Memory for checkpoints while the lists of a frame are put together.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
@@ -29,7 +30,7 @@ pub(super) struct Needed {
     pub(super) entries: BTreeSet<u64>,
     pub(super) segments: BTreeMap<String, SegmentRecord>,
     /// Deletion vectors, and how many rows they hide.
-    pub(super) vectors: BTreeMap<String, u64>,
+    pub(super) vectors: BTreeMap<String, (Vector, u64)>,
     pub(super) schemas: BTreeSet<String>,
     /// Those that lists begin with; what they refer to is needed, too.
     pub(super) checkpoints: BTreeSet<String>,
@@ -53,7 +54,8 @@ impl Needed {
 
     fn hidden(&mut self, hidden: &HiddenRecord) {
         if let Some(vector) = &hidden.vector {
-            self.vectors.insert(vector.clone(), hidden.rows);
+            let known = (vector.clone(), hidden.rows);
+            self.vectors.insert(vector.id.clone(), known);
         }
     }
 }
@@ -78,7 +80,12 @@ impl<'a> Walk<'a> {
         let (objects, paths) = (reader.objects.clone(), reader.paths.clone());
         Self {
             reader,
-            checkpoints: Checkpoints::new(objects, paths, Arc::new(cache)),
+            checkpoints: Checkpoints::new(
+                objects,
+                paths,
+                Arc::new(cache),
+                Arc::new(SystemEnvironment),
+            ),
             state,
             needed: Needed::default(),
             before: None,

@@ -10,9 +10,12 @@
 #![cfg(test)]
 
 mod buckets;
+mod copies;
+mod diff;
 mod faults;
 mod frames;
 mod history;
+mod inspect;
 mod meddler;
 mod place;
 mod plain;
@@ -21,6 +24,7 @@ mod remote;
 mod requests;
 mod rows;
 mod snapshots;
+mod sorted;
 mod usage;
 mod verify;
 mod writers;

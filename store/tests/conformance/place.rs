@@ -85,6 +85,18 @@ impl Place {
         }
     }
 
+    /// The names of the objects below a folder.
+    pub(crate) async fn objects_below(&self, folder: &str) -> Vec<String> {
+        use futures::TryStreamExt;
+        let folder = Path::parse(folder).unwrap();
+        let objects = self.objects();
+        let listed: Vec<_> = objects.list(Some(&folder)).try_collect().await.unwrap();
+        listed
+            .into_iter()
+            .map(|object| object.location.to_string())
+            .collect()
+    }
+
     pub(crate) async fn write(&self, path: &str, bytes: impl Into<Bytes>) {
         let path = Path::parse(path).unwrap();
         self.objects()

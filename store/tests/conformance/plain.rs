@@ -20,7 +20,7 @@ on_every_place!(
     folders_of_an_older_program_are_buckets,
 );
 
-fn parquet(numbers: std::ops::Range<i64>) -> Bytes {
+pub(crate) fn parquet(numbers: std::ops::Range<i64>) -> Bytes {
     let batch = rows(numbers);
     let mut file = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();

@@ -13,8 +13,8 @@ use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{self, Append, Replace, Update, Upsert};
 use shoots_store::{
-    ColumnEdit, Environment, ErrorKind, Frame, PutOptions, RowsToDelete, Store, SystemEnvironment,
-    Timestamp,
+    ColumnEdit, Environment, ErrorKind, Frame, NewColumn, PutOptions, RowsToDelete, Store,
+    SystemEnvironment, Timestamp,
 };
 
 use crate::on_every_place;
@@ -125,15 +125,17 @@ async fn mixed_history(frame: &Frame, appends: i64) {
         ..RowsToDelete::default()
     };
     frame.delete_rows(some).await.unwrap();
-    for (old, new) in [("s", "text"), ("text", "s")] {
-        let rename = BTreeMap::from([(old.to_owned(), new.to_owned())]);
-        let edit = ColumnEdit {
-            rename,
-            ..ColumnEdit::default()
-        };
-        frame.alter(edit).await.unwrap();
-    }
-    put_indexed(frame, Append, 1_000..1_010).await;
+    let added = NewColumn {
+        name: "more".to_owned(),
+        data_type: "int64".to_owned(),
+    };
+    let edit = ColumnEdit {
+        add: vec![added],
+        ..ColumnEdit::default()
+    };
+    frame.alter(edit).await.unwrap();
+    // Rows without a column of the frame can be upserted, not appended.
+    put_indexed(frame, Upsert, 1_000..1_010).await;
     put_indexed(frame, Replace, 0..5).await;
     frame
         .restore(&AsOf::Tag("before".to_owned()))

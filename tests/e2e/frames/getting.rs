@@ -88,7 +88,7 @@ async fn every_way_to_name_a_version_finds_it() {
     history(&client).await;
     let store = look_into(server.folder()).await;
     let frame = store.frame(&"nyc/a".to_frame_id().unwrap());
-    let records = frame.history(10).await.unwrap();
+    let records = frame.history(10, None).await.unwrap().commits;
     for (record, expected) in records.iter().rev().zip([0..10, 0..20, 50..55]) {
         let version = i64::try_from(record.version).unwrap();
         let published = record.published.to_string();
@@ -176,9 +176,10 @@ async fn what_is_said_before_is_what_comes() {
     let newest = look_into(server.folder())
         .await
         .frame(&info.frame)
-        .history(1)
+        .history(1, None)
         .await
-        .unwrap();
+        .unwrap()
+        .commits;
     assert_eq!(summary.commit.as_ref(), Some(&newest[0].commit));
     server.stop().await;
 }

@@ -1,0 +1,354 @@
+//! A condition on rows, in SQL: which rows a deletion means.
+//!
+//! It is an expression over the columns of one frame, with the names of a query's `where`: as they are, else
+//! without regard to case. It looks at one row at a time, so it has no subqueries, aggregates or window functions.
+//! The store asks for it batch by batch while it works on the frame, each time on the threads for queries, which
+//! have the stack for it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::{DataType, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, TableReference, plan_err};
+use datafusion::error::Result;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_plan::PhysicalExpr;
+use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
+use shoots_proto::{FrameId, action};
+use shoots_store::Condition;
+use tokio::time::Instant;
+
+use super::names::{Mentions, Relation, Spelling};
+use super::threads::QueryThreads;
+use super::{Queries, depth, session, too_long};
+use crate::status::Failure;
+
+impl Queries {
+    /// A condition on the rows of a frame. Whether it makes sense shows when it meets the frame's columns.
+    pub(crate) fn condition(&self, frame: &FrameId, sql: &str) -> Result<SqlCondition, Failure> {
+        depth::check(action::DELETE_ROWS, "where", sql)?;
+        Ok(SqlCondition {
+            sql: sql.to_owned(),
+            frame: frame.clone(),
+            runtime: Arc::clone(&self.runtime),
+            threads: Arc::clone(&self.threads),
+            time_limit: self.time_limit,
+            deadline: Instant::now() + self.time_limit,
+            planned: Mutex::default(),
+            failure: OnceLock::new(),
+        })
+    }
+}
+
+/// A condition in SQL on the rows of a frame.
+#[derive(Debug)]
+pub(crate) struct SqlCondition {
+    sql: String,
+    frame: FrameId,
+    runtime: Arc<RuntimeEnv>,
+    threads: Arc<QueryThreads>,
+    time_limit: Duration,
+    deadline: Instant,
+    /// The condition for the columns that it met last.
+    planned: Mutex<Option<Planned>>,
+    failure: OnceLock<Failure>,
+}
+
+#[derive(Debug, Clone)]
+struct Planned {
+    schema: SchemaRef,
+    physical: Arc<dyn PhysicalExpr>,
+}
+
+impl SqlCondition {
+    /// What it failed with, if it did. The store knows only the words.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure.get().cloned()
+    }
+
+    /// Does some of its work on the threads for queries, while the calling thread waits.
+    fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let done = match self.threads.wait_for(self.deadline, work) {
+            Some(done) => done.and_then(|result| result).map_err(Failure::from),
+            None => Err(too_long(self.time_limit)),
+        };
+        done.map_err(|failure| {
+            let words = failure.to_string();
+            // The first failure ends the deletion.
+            self.failure.get_or_init(|| failure);
+            words
+        })
+    }
+
+    fn logical(
+        &self,
+        schema: &SchemaRef,
+    ) -> impl FnOnce() -> Result<(SessionState, DFSchema, Expr)> + use<> {
+        let (runtime, frame) = (Arc::clone(&self.runtime), self.frame.clone());
+        let (sql, schema) = (self.sql.clone(), Arc::clone(schema));
+        move || {
+            let state = session::state(runtime, frame.bucket.as_ref());
+            let columns = columns(&frame, &schema)?;
+            let expr = logical(&state, &frame, &sql, &schema, &columns)?;
+            Ok((state, columns, expr))
+        }
+    }
+
+    fn physical(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>, String> {
+        let planned = self
+            .planned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(planned) = planned.filter(|planned| planned.schema == *schema) {
+            return Ok(planned.physical);
+        }
+        let logical = self.logical(schema);
+        let arrow = Arc::clone(schema);
+        let physical = self.work(move || {
+            let (state, columns, expr) = logical()?;
+            let expr = simplified(&state, &columns, expr)?;
+            let physical = state.create_physical_expr(expr, &columns)?;
+            match physical.data_type(&arrow)? {
+                DataType::Boolean | DataType::Null => Ok(physical),
+                other => plan_err!("the condition gives {other}, and should give true or false"),
+            }
+        })?;
+        let planned = Planned {
+            schema: Arc::clone(schema),
+            physical: Arc::clone(&physical),
+        };
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
+        Ok(physical)
+    }
+}
+
+impl Condition for SqlCondition {
+    fn text(&self) -> &str {
+        &self.sql
+    }
+
+    fn columns(&self, schema: &Schema) -> Result<Vec<String>, String> {
+        let schema = Arc::new(schema.clone());
+        // What is wrong with it should show even if there is no row to ask it about.
+        self.physical(&schema)?;
+        let logical = self.logical(&schema);
+        self.work(move || {
+            let (_, columns, expr) = logical()?;
+            let used = expr.column_refs();
+            let used: BTreeSet<&str> = used.iter().map(|column| column.name()).collect();
+            let fields = columns.fields().iter().map(|field| field.name());
+            Ok(fields
+                .filter(|name| used.contains(name.as_str()))
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn meant(&self, batch: &RecordBatch) -> Result<BooleanArray, String> {
+        let physical = self.physical(&batch.schema())?;
+        let batch = batch.clone();
+        self.work(move || {
+            let rows = batch.num_rows();
+            let answers = physical.evaluate(&batch)?.into_array(rows)?;
+            match answers.as_boolean_opt() {
+                Some(answers) => Ok(answers.clone()),
+                None => Ok(BooleanArray::new_null(rows)),
+            }
+        })
+    }
+}
+
+/// The columns that an expression can name, alone or after the frame's name.
+fn columns(frame: &FrameId, schema: &SchemaRef) -> Result<DFSchema> {
+    let table = TableReference::bare(frame.name.as_str());
+    DFSchema::try_from_qualified_schema(table, schema)
+}
+
+fn logical(
+    state: &SessionState,
+    frame: &FrameId,
+    sql: &str,
+    schema: &SchemaRef,
+    columns: &DFSchema,
+) -> Result<Expr> {
+    let dialect = state.config_options().sql_parser.dialect;
+    let mut parsed = state.sql_to_expr_with_alias(sql, &dialect)?;
+    if let Some(alias) = &parsed.alias {
+        return plan_err!("a condition has no name, but this one is called {alias}");
+    }
+    if parsed.expr.visit(&mut NoQueries).is_break() {
+        return plan_err!("a condition looks at one row at a time and cannot hold a query");
+    }
+    let mentions = Mentions::of(&parsed.expr);
+    let relation = Relation::exact(frame.name.as_str());
+    let path = [frame.name.to_string()];
+    let table = (&relation, path.as_slice(), Arc::clone(schema));
+    Spelling::new(&mentions, [table]).apply(&mut parsed.expr);
+    let expr = state.create_logical_expr_from_sql_expr(parsed, columns)?;
+    if expr.exists(|expr| Ok(looks_beyond_a_row(expr)))? {
+        return plan_err!(
+            "a condition looks at one row at a time: no aggregates, window functions or parameters"
+        );
+    }
+    Ok(expr)
+}
+
+/// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce` and
+/// `now`.
+fn simplified(state: &SessionState, columns: &DFSchema, expr: Expr) -> Result<Expr> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_current_time()
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    simplifier.simplify(simplifier.coerce(expr, columns)?)
+}
+
+fn looks_beyond_a_row(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::AggregateFunction(_)
+            | Expr::WindowFunction(_)
+            | Expr::GroupingSet(_)
+            | Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::ScalarSubquery(_)
+            | Expr::OuterReferenceColumn(..)
+            | Expr::Placeholder(_)
+            | Expr::Unnest(_)
+    )
+}
+
+struct NoQueries;
+
+impl Visitor for NoQueries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, StringArray};
+    use shoots_proto::FrameName;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn rows() -> RecordBatch {
+        let n = Int64Array::from(vec![Some(1), Some(2), None, Some(4)]);
+        let name = StringArray::from(vec!["a", "b", "c", "d"]);
+        RecordBatch::try_from_iter([("N", Arc::new(n) as _), ("Full Name", Arc::new(name) as _)])
+            .unwrap()
+    }
+
+    fn condition(sql: &str) -> Result<SqlCondition, Failure> {
+        let frame = FrameId::new(None, FrameName::parse("Some").unwrap());
+        Queries::new(&Config::default())
+            .unwrap()
+            .condition(&frame, sql)
+    }
+
+    fn asked(sql: &str) -> Result<(Vec<String>, Vec<Option<bool>>), Failure> {
+        let condition = condition(sql)?;
+        let ask = || {
+            let columns = condition.columns(&rows().schema())?;
+            let places = columns
+                .iter()
+                .map(|name| rows().schema().index_of(name).unwrap());
+            let batch = rows().project(&places.collect::<Vec<_>>()).unwrap();
+            let meant = condition.meant(&batch)?;
+            Ok::<_, String>((columns, meant.iter().collect()))
+        };
+        ask().map_err(|words| {
+            let failure = condition.failure().unwrap();
+            assert_eq!(failure.to_string(), words);
+            failure
+        })
+    }
+
+    #[test]
+    fn conditions_are_asked_of_the_columns_that_they_name() {
+        let (yes, no) = (Some(true), Some(false));
+        for (sql, columns, meant) in [
+            ("n > 1", vec!["N"], vec![no, yes, None, yes]),
+            ("some.n is null", vec!["N"], vec![no, no, yes, no]),
+            (
+                "upper(\"Full Name\") in ('A', 'D')",
+                vec!["Full Name"],
+                vec![yes, no, no, yes],
+            ),
+            (
+                "coalesce(N, 9) between 2 and 9 and \"Full Name\" <> 'b'",
+                vec!["N", "Full Name"],
+                vec![no, no, yes, yes],
+            ),
+            ("true", vec![], vec![yes; 4]),
+            (
+                "now() < timestamp '2001-01-01' and n > 0",
+                vec!["N"],
+                vec![no, no, no, no],
+            ),
+            ("null", vec![], vec![None; 4]),
+        ] {
+            let asked = asked(sql).unwrap();
+            assert_eq!(
+                asked,
+                (columns.into_iter().map(String::from).collect(), meant),
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused_in_the_words_of_the_query_engine() {
+        for (sql, words) in [
+            ("m > 1", "No field named m"),
+            ("N +", "expression"),
+            ("N > 1; select 1", "end of expression"),
+            ("N + 1", "gives Int64"),
+            ("N > (select 1)", "cannot hold a query"),
+            ("exists (select 1)", "cannot hold a query"),
+            ("N = max(N)", "no aggregates"),
+            ("row_number() over () = 1", "no aggregates"),
+            ("N = $1", "parameters"),
+            ("N > 1 as big", "called big"),
+            ("nonsense(N)", "nonsense"),
+        ] {
+            let failure = asked(sql).unwrap_err();
+            assert!(failure.to_string().contains(words), "{sql}: {failure}");
+            assert!(
+                matches!(&failure, Failure::Domain(body) if body.kind == shoots_proto::ErrorKind::DataFusionError),
+                "{failure}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_condition_as_deep_as_is_accepted_leaves_the_thread_alive() {
+        let deep = |links: usize| format!("N = 0{}", " or N = 1".repeat(links));
+        assert!(asked(&deep(400)).is_ok());
+        let failure = condition(&deep(2_000)).unwrap_err();
+        assert!(
+            failure.to_string().contains("delete_rows: where"),
+            "{failure}"
+        );
+    }
+}

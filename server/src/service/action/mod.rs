@@ -1,0 +1,155 @@
+//! `DoAction` and `ListActions`: the verbs besides putting and getting.
+//!
+//! [`act`] is the table of them: one line leads from each name of the contract to the function that does it. The
+//! functions stand in one file per topic, as their requests do in `shoots-proto`. Each takes a request that was
+//! read by its type, and gives a result; none knows of Flight or of JSON.
+
+mod bucket;
+mod columns;
+mod frame;
+mod history;
+mod rows;
+mod snapshots;
+mod tags;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow_flight::{Action, ActionType, Result as ActionAnswer};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shoots_proto::action::{self, ACTIONS, ShutdownRequest, ShutdownResult};
+use shoots_proto::{ErrorKind, decode, decode_or_default};
+use tracing::info;
+
+use super::{Shared, check_length, json};
+use crate::status::Failure;
+
+type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
+
+/// Actions that look into or undo what other callers rely on. Whoever may call them, it is logged.
+const ADMINISTRATION: &[&str] = &[
+    action::FORGET,
+    action::PURGE,
+    action::SHUTDOWN,
+    action::SWEEP,
+    action::VERIFY,
+];
+
+/// Describes every action.
+pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send + 'static {
+    stream::iter(ACTIONS.iter().map(|action| {
+        Ok(ActionType {
+            r#type: action.name.to_owned(),
+            description: action.description.to_owned(),
+        })
+    }))
+}
+
+/// Does one action and gives its one answer.
+pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAnswers, Failure> {
+    let Action { r#type: name, body } = request;
+    check_length("action", &body)?;
+    admit(&name);
+    let call = Call { shared, body };
+    let answer = match name.as_str() {
+        action::ALTER => call.answer(action::ALTER, columns::alter).await,
+        action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COPY => call.answer(action::COPY, frame::copy).await,
+        action::DELETE => call.answer(action::DELETE, frame::delete).await,
+        action::DELETE_BUCKET => call.answer(action::DELETE_BUCKET, bucket::delete).await,
+        action::DELETE_ROWS => call.answer(action::DELETE_ROWS, rows::delete).await,
+        action::DROP_SNAPSHOT => call.answer(action::DROP_SNAPSHOT, snapshots::drop).await,
+        action::LOG => call.answer(action::LOG, history::log).await,
+        action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
+        action::RENAME => call.answer(action::RENAME, frame::rename).await,
+        action::RESTORE => call.answer(action::RESTORE, history::restore).await,
+        action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,
+        action::SNAPSHOT => call.answer(action::SNAPSHOT, snapshots::take).await,
+        action::SNAPSHOTS => {
+            call.answer_or_default(action::SNAPSHOTS, snapshots::list)
+                .await
+        }
+        action::TAG => call.answer(action::TAG, tags::tag).await,
+        action::TAGS => call.answer(action::TAGS, tags::list).await,
+        action::UNDELETE => call.answer(action::UNDELETE, frame::undelete).await,
+        action::UNTAG => call.answer(action::UNTAG, tags::untag).await,
+        other => Err(unknown(other)),
+    };
+    let answer = ActionAnswer { body: answer? };
+    Ok(Box::pin(stream::iter([Ok(answer)])))
+}
+
+/// Where it is decided whether a caller may do what it asks for.
+fn admit(action: &str) {
+    if ADMINISTRATION.contains(&action) {
+        info!(action, "asked for by a caller");
+    }
+}
+
+/// An action with its body still to be read.
+struct Call {
+    shared: Arc<Shared>,
+    body: Bytes,
+}
+
+impl Call {
+    /// Reads the body, does the action, and writes what it gives.
+    async fn answer<Q: DeserializeOwned, A: Serialize, F>(
+        self,
+        name: &str,
+        act: impl FnOnce(Arc<Shared>, Q) -> F,
+    ) -> Result<Bytes, Failure>
+    where
+        F: Future<Output = Result<A, Failure>>,
+    {
+        json(&act(self.shared, decode(name, &self.body)?).await?)
+    }
+
+    /// The same for a request that need not say anything, and then need not have a body.
+    async fn answer_or_default<Q: DeserializeOwned + Default, A: Serialize, F>(
+        self,
+        name: &str,
+        act: impl FnOnce(Arc<Shared>, Q) -> F,
+    ) -> Result<Bytes, Failure>
+    where
+        F: Future<Output = Result<A, Failure>>,
+    {
+        json(&act(self.shared, decode_or_default(name, &self.body)?).await?)
+    }
+}
+
+/// Answers first and stops then: this call is one of those that may still finish.
+async fn shut_down(
+    shared: Arc<Shared>,
+    ShutdownRequest {}: ShutdownRequest,
+) -> Result<ShutdownResult, Failure> {
+    shared.stop.request();
+    Ok(ShutdownResult::received())
+}
+
+/// Carries a change to its end even if the caller goes away: work that others wait for does not stop halfway.
+async fn carry_through<T: Send + 'static>(
+    change: impl Future<Output = Result<T, shoots_store::Error>> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::spawn(change).await {
+        Ok(done) => Ok(done?),
+        Err(error) => Err(Failure::new(
+            ErrorKind::OutcomeUnknownError,
+            format!(
+                "the change was interrupted ({error}); look whether it took effect, then ask again"
+            ),
+        )),
+    }
+}
+
+fn unknown(action: &str) -> Failure {
+    let known: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+    let problem = format!(
+        "there is no action {action:?}; the actions are {}",
+        known.join(", ")
+    );
+    Failure::invalid("action", Some("type"), problem)
+}

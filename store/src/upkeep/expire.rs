@@ -1,0 +1,360 @@
+//! Expiry: versions that no rule keeps cannot be read any more, and what only they needed is condemned.
+//!
+//! Nothing is removed here. The commit says from which version on the frame's history is kept, and names a list of
+//! objects ([`super::condemned`]); the sweep removes those when the grace period is over. What is to be condemned is
+//! worked out before the commit, outside the queue of the frame's writers, and the commit gives way if anything it
+//! rests on has changed: marks, other expiries, restores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shoots_proto::action::{ExpiredFrame, Retention};
+use shoots_proto::as_of::AsOf;
+
+use super::garbage::{ObjectSet, needed_at, needed_by_marks, spoken_of, version_of};
+use super::{condemned, retention};
+use crate::error::{Cause, Error, Result};
+use crate::frame::Frame;
+use crate::frame_log::FrameLog;
+use crate::log::commit::{Base, Mark, Operation, Retained, State, Totals};
+use crate::log::derive::{Derive, StateEdit, Step};
+use crate::log::details::Details;
+use crate::log::entry::Entry;
+use crate::time::Timestamp;
+
+/// The newest so many entries are never removed, and none that is younger than this.
+const KEPT_ENTRIES: u64 = 1_000;
+const KEPT_ENTRY_SECONDS: u64 = 7 * 24 * 3600;
+
+/// Versions that are given up.
+#[derive(Debug)]
+struct GiveUp {
+    /// What this rests on.
+    before: Retained,
+    marks: BTreeSet<(u64, u64)>,
+    after: Retained,
+    /// The frame is deleted, and its rows go, too.
+    empties: bool,
+}
+
+fn marks(state: &State) -> BTreeSet<(u64, u64)> {
+    let marks = state.marks();
+    marks.map(|mark| (mark.version, mark.sequence)).collect()
+}
+
+#[async_trait]
+impl Derive for GiveUp {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        let entry = log.known(before)?;
+        let state = &entry.state;
+        let same = state.retained == self.before && marks(state) == self.marks;
+        if !same || (self.empties && !state.deleted) {
+            return Ok(None);
+        }
+        let mut step = Step {
+            details: Details {
+                oldest: Some(self.after.oldest),
+                ..Details::default()
+            },
+            edits: vec![StateEdit::Retain(Box::new(self.after.clone()))],
+            ..Step::bare(log, entry, Operation::Expire).await?
+        };
+        if self.empties {
+            step.base = Some(Base::default());
+            step.totals = Totals::default();
+        }
+        Ok(Some(step))
+    }
+}
+
+/// What is to be given up, and what that frees.
+struct Plan {
+    change: GiveUp,
+    versions: u64,
+    garbage: ObjectSet,
+}
+
+impl Frame {
+    /// Gives up the versions that no rule keeps. With `dry_run`, only says what would be done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
+    pub async fn expire(&self, dry_run: bool) -> Result<ExpiredFrame> {
+        let log = self.frame_log();
+        let Some(head) = log.newest().await? else {
+            return match self.exists().await? {
+                true => Ok(self.report(None)),
+                false => Err(log.not_found()),
+            };
+        };
+        let bucket = self.id().bucket.as_ref();
+        let rule = retention::effective(log.shared(), bucket, Some(&head.entry.state)).await?;
+        let plan = plan(log, &head.entry, &rule).await?;
+        self.carry_out_plan(plan, dry_run).await
+    }
+
+    /// Gives up chosen versions, though a rule would keep them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such version,
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for the newest one, and for one with a tag or
+    /// in a snapshot.
+    pub async fn forget(&self, versions: &[AsOf], dry_run: bool) -> Result<ExpiredFrame> {
+        let log = self.frame_log();
+        let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
+        let mut chosen = BTreeSet::new();
+        for as_of in versions {
+            chosen.insert(log.seek(&head, Some(as_of)).await?.version);
+        }
+        for version in &chosen {
+            check_forgettable(&head, *version)?;
+        }
+        let plan = plan_to_forget(log, &head, &chosen).await?;
+        self.carry_out_plan(Some(plan), dry_run).await
+    }
+
+    async fn carry_out_plan(&self, plan: Option<Plan>, dry_run: bool) -> Result<ExpiredFrame> {
+        let log = self.frame_log();
+        let Some(mut plan) = plan else {
+            return Ok(self.report(None));
+        };
+        let mut report = self.report(Some(&plan));
+        if dry_run {
+            return Ok(report);
+        }
+        self.log_writable()?;
+        let list = match plan.garbage.0.is_empty() {
+            true => None,
+            false => Some(condemned::write(log, &plan.garbage).await?),
+        };
+        plan.change.after.condemned.extend(list.clone());
+        match self.change(plan.change).await? {
+            Some(published) => {
+                report.version = Some(published.version);
+                report.commit = Some(published.commit);
+                Ok(report)
+            }
+            None => {
+                if let Some(list) = &list {
+                    condemned::remove(log, list).await?;
+                }
+                let problem = format!("the history of frame {} changed meanwhile", self.id());
+                Err(Cause::Conflict(problem).into())
+            }
+        }
+    }
+
+    fn report(&self, plan: Option<&Plan>) -> ExpiredFrame {
+        ExpiredFrame {
+            name: self.id().name.clone(),
+            bucket: self.id().bucket.clone(),
+            versions_expired: plan.map_or(0, |plan| plan.versions),
+            segments: plan.map_or(0, |plan| plan.garbage.segment_count()),
+            bytes: plan.map_or(0, |plan| plan.garbage.bytes()),
+            version: None,
+            commit: None,
+        }
+    }
+}
+
+fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
+    let state = &head.state;
+    let problem = if version == head.last_version() {
+        format!("version {version} is the newest one: put or restore another one first")
+    } else if let Some((tag, _)) = state.tags.iter().find(|(_, mark)| mark.version == version) {
+        format!("version {version} has the tag `{tag}`: untag it first")
+    } else if let Some((name, _)) = state.pins.iter().find(|(_, mark)| mark.version == version) {
+        format!("version {version} is in the snapshot `{name}`: drop that first")
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid("versions", problem))
+}
+
+/// The version from which on a rule keeps all, and whether a deleted frame's rows go, too.
+async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<(u64, bool)> {
+    let last = head.last_version();
+    let by_count = rule
+        .keep_versions
+        .map(|count| (last + 1).saturating_sub(count.max(1)));
+    let by_count = by_count.filter(|_| !head.state.deleted || rule.keep_seconds.is_none());
+    let by_time = match rule.keep_seconds {
+        Some(seconds) => {
+            let cutoff = before(log.now(), seconds);
+            let found = log.reader().newest_until(Arc::clone(head), cutoff).await?;
+            Some(found.map_or((0, None), |found| (found.version, Some(found.entry))))
+        }
+        None => None,
+    };
+    let (time_floor, at_cutoff) = by_time.unwrap_or((u64::MAX, None));
+    let floor = by_count.unwrap_or(u64::MAX).min(time_floor);
+    if floor == u64::MAX {
+        return Ok((0, false));
+    }
+    let long_deleted = match at_cutoff {
+        Some(entry) if head.state.deleted => deleted_since(log, head, &entry).await?,
+        _ => false,
+    };
+    if long_deleted {
+        return Ok((last, true));
+    }
+    Ok((floor.min(last), false))
+}
+
+fn before(now: Timestamp, seconds: u64) -> Timestamp {
+    let nanoseconds = i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000_000);
+    Timestamp::from_nanoseconds(now.nanoseconds().saturating_sub(nanoseconds))
+}
+
+/// Whether the frame was deleted after `entry` and all that followed.
+async fn deleted_since(log: &FrameLog, head: &Arc<Entry>, entry: &Arc<Entry>) -> Result<bool> {
+    for sequence in entry.header.sequence..head.header.sequence {
+        let entry = log.reader().entry(sequence).await?;
+        if !entry.is_some_and(|entry| entry.state.deleted) {
+            return Ok(false);
+        }
+    }
+    Ok(head.state.deleted)
+}
+
+async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Option<Plan>> {
+    let state = &head.state;
+    let old = &state.retained;
+    let (floor, empties) = first_kept(log, head, rule).await?;
+    let floor = floor.max(old.oldest);
+    let empties = empties && !old.emptied;
+    let first = old.oldest.max(1);
+    if floor <= first && old.held.is_empty() && !empties {
+        return Ok(None);
+    }
+    let kept_marks = |rule: &Retention| {
+        let tags = state.tags.values().filter(|_| rule.keep_tagged);
+        tags.chain(state.pins.values())
+            .copied()
+            .collect::<Vec<Mark>>()
+    };
+    let marks_kept = kept_marks(rule);
+    let mut garbage = ObjectSet::default();
+    if floor > first {
+        garbage = spoken_of(log, head, first..=floor - 1).await?;
+    }
+    if empties {
+        garbage.extend(needed_at(log, head, head.last_version()).await?);
+    }
+    for mark in &old.held {
+        garbage.extend(needed_by_marks(log, [*mark]).await?);
+        if mark.sequence < old.first_entry {
+            garbage.entry(mark.sequence);
+        }
+    }
+    let first_entry = first_entry(log, head, floor).await?;
+    for sequence in old.first_entry.max(1)..first_entry {
+        if !marks_kept.iter().any(|mark| mark.sequence == sequence) {
+            garbage.entry(sequence);
+        }
+    }
+    if !empties {
+        garbage.remove_all(&needed_at(log, head, floor).await?);
+        // The newest version needs what it needs, whatever was condemned for it.
+        garbage.remove_all(&needed_at(log, head, head.last_version()).await?);
+    }
+    let revived: Vec<Mark> = old
+        .revived
+        .iter()
+        .copied()
+        .filter(|mark| mark.version > floor)
+        .collect();
+    let needed = marks_kept.iter().copied().chain(revived.iter().copied());
+    garbage.remove_all(&needed_by_marks(log, needed).await?);
+    let expired = (first..floor)
+        .filter(|version| state.keeps(*version))
+        .filter(|version| marks_kept.iter().all(|mark| mark.version != *version))
+        .count() as u64;
+    let after = Retained {
+        oldest: floor,
+        forgotten: old
+            .forgotten
+            .iter()
+            .copied()
+            .filter(|version| *version > floor)
+            .collect(),
+        held: Vec::new(),
+        revived,
+        emptied: old.emptied || empties,
+        first_entry,
+        condemned: old.condemned.clone(),
+    };
+    Ok(Some(Plan {
+        change: GiveUp {
+            before: old.clone(),
+            marks: marks(state),
+            after,
+            empties,
+        },
+        versions: expired,
+        garbage,
+    }))
+}
+
+/// The first entry that is kept: those of kept versions, of the last days, and the newest thousand.
+async fn first_entry(log: &FrameLog, head: &Arc<Entry>, floor: u64) -> Result<u64> {
+    let old = head.state.retained.first_entry;
+    if floor == 0 {
+        return Ok(old);
+    }
+    let of_floor = version_of(log, head, floor).await?.entry.header.sequence;
+    let cutoff = before(log.now(), KEPT_ENTRY_SECONDS);
+    let of_time = log.reader().newest_until(Arc::clone(head), cutoff).await?;
+    let of_time = of_time.map_or(0, |found| found.entry.header.sequence);
+    let newest = head.header.sequence.saturating_sub(KEPT_ENTRIES);
+    Ok(of_floor.min(of_time).min(newest).max(old))
+}
+
+async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64>) -> Result<Plan> {
+    let state = &head.state;
+    let old = &state.retained;
+    let mut forgotten: BTreeSet<u64> = old.forgotten.iter().copied().collect();
+    forgotten.extend(chosen);
+    let mut garbage = ObjectSet::default();
+    for version in chosen {
+        let gone = |version: u64| version < old.oldest.max(1) || forgotten.contains(&version);
+        let mut first = *version;
+        while first > old.oldest.max(1) && gone(first - 1) {
+            first -= 1;
+        }
+        let mut last = *version;
+        while gone(last + 1) {
+            last += 1;
+        }
+        let mut own = spoken_of(log, head, first..=last).await?;
+        own.remove_all(&needed_at(log, head, last + 1).await?);
+        if first > old.oldest.max(1) {
+            own.remove_all(&needed_at(log, head, first - 1).await?);
+        }
+        garbage.extend(own);
+    }
+    let revived = old
+        .revived
+        .iter()
+        .copied()
+        .filter(|mark| !forgotten.contains(&mark.version));
+    let needed = state.marks().chain(revived);
+    garbage.remove_all(&needed_by_marks(log, needed).await?);
+    let after = Retained {
+        forgotten: forgotten.into_iter().collect(),
+        ..old.clone()
+    };
+    Ok(Plan {
+        change: GiveUp {
+            before: old.clone(),
+            marks: marks(state),
+            after,
+            empties: false,
+        },
+        versions: chosen.len() as u64,
+        garbage,
+    })
+}

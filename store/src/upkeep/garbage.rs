@@ -1,0 +1,164 @@
+//! Which objects nothing needs once some versions cannot be read any more.
+//!
+//! A version needs its segments, their deletion vectors, and the checkpoints that list them. An object is needed from
+//! the version that brought it to the one that dropped it, and by versions that were restored from those. So what
+//! only some expired versions needed is found by going through *their* entries, not through the whole frame: what
+//! they speak of, less what their neighbours that are kept, the marked ones, and the restored ones need.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::error::Result;
+use crate::frame_log::FrameLog;
+use crate::log::change::Segment;
+use crate::log::commit::{Base, Mark, SegmentRecord};
+use crate::log::entry::Entry;
+use crate::log::hidden::HiddenRecord;
+use crate::log::seek::Found;
+
+/// Entries that are read at the same time.
+const PARALLEL_READS: usize = 16;
+
+/// Objects of a frame by their paths below its folder, with their sizes (0: not known).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ObjectSet(pub(crate) BTreeMap<String, u64>);
+
+impl ObjectSet {
+    pub(crate) fn segment(&mut self, record: &SegmentRecord) {
+        let name = format!("segments/{}.parquet", record.id);
+        self.0.insert(name, record.bytes);
+    }
+
+    pub(crate) fn hidden(&mut self, record: &HiddenRecord) {
+        if let Some(vector) = &record.vector {
+            let name = format!("vectors/{}.roaring", vector.id);
+            self.0.insert(name, vector.bytes);
+        }
+    }
+
+    pub(crate) fn checkpoint(&mut self, hash: &str) {
+        self.0.insert(format!("checkpoints/{hash}.json"), 0);
+    }
+
+    pub(crate) fn entry(&mut self, sequence: u64) {
+        self.0.insert(format!("log/{sequence:020}.jsonl"), 0);
+    }
+
+    fn segments(&mut self, segments: &[Segment]) {
+        for segment in segments {
+            self.segment(&segment.record);
+            if let Some(hidden) = &segment.hidden {
+                self.hidden(hidden);
+            }
+        }
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(crate) fn remove_all(&mut self, other: &Self) {
+        self.0.retain(|name, _| !other.0.contains_key(name));
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// How many of them are segments.
+    pub(crate) fn segment_count(&self) -> u64 {
+        let names = self.0.keys();
+        names.filter(|name| name.starts_with("segments/")).count() as u64
+    }
+}
+
+/// What a list of segments needs.
+pub(crate) async fn needed_by(log: &FrameLog, list: Base) -> Result<ObjectSet> {
+    let mut objects = ObjectSet::default();
+    if let Some(hash) = &list.checkpoint {
+        for hash in log.checkpoints().tree(hash).await? {
+            objects.checkpoint(&hash);
+        }
+    }
+    objects.segments(&log.checkpoints().segments(list).await?);
+    Ok(objects)
+}
+
+/// What a version needs.
+pub(crate) async fn needed_at(
+    log: &FrameLog,
+    head: &Arc<Entry>,
+    version: u64,
+) -> Result<ObjectSet> {
+    let found = version_of(log, head, version).await?;
+    needed_by(log, found.entry.list_through(version)).await
+}
+
+/// What the versions with these marks need.
+pub(crate) async fn needed_by_marks(
+    log: &FrameLog,
+    marks: impl IntoIterator<Item = Mark>,
+) -> Result<ObjectSet> {
+    let mut objects = ObjectSet::default();
+    for mark in marks {
+        if let Some(entry) = log.reader().entry(mark.sequence).await? {
+            objects.extend(needed_by(log, entry.list_through(mark.version)).await?);
+        }
+    }
+    Ok(objects)
+}
+
+/// Everything that some versions speak of: what the first needs, and what the others brought.
+pub(crate) async fn spoken_of(
+    log: &FrameLog,
+    head: &Arc<Entry>,
+    versions: RangeInclusive<u64>,
+) -> Result<ObjectSet> {
+    let first = version_of(log, head, *versions.start()).await?;
+    let mut objects = needed_by(log, first.entry.list_through(*versions.start())).await?;
+    let last = version_of(log, head, *versions.end()).await?;
+    let sequences = first.entry.header.sequence..=last.entry.header.sequence;
+    let mut entries = stream::iter(sequences)
+        .map(|sequence| log.reader().entry(sequence))
+        .buffered(PARALLEL_READS);
+    let mut checkpoint: Option<String> = None;
+    while let Some(entry) = entries.try_next().await? {
+        let Some(entry) = entry else {
+            continue;
+        };
+        if entry.state.checkpoint != checkpoint {
+            checkpoint.clone_from(&entry.state.checkpoint);
+            if let Some(hash) = &checkpoint {
+                for hash in log.checkpoints().tree(hash).await? {
+                    objects.checkpoint(&hash);
+                }
+            }
+        }
+        for (version, _, commit) in entry.versions() {
+            if versions.contains(&version) {
+                commit.added.iter().for_each(|added| objects.segment(added));
+                commit
+                    .hidden
+                    .iter()
+                    .for_each(|hidden| objects.hidden(hidden));
+            }
+        }
+        for base in entry.state.own.iter().filter_map(|own| own.base.clone()) {
+            objects.extend(needed_by(log, base).await?);
+        }
+    }
+    Ok(objects)
+}
+
+/// Where a version is, whether users may still read it or not.
+pub(crate) async fn version_of(log: &FrameLog, head: &Arc<Entry>, version: u64) -> Result<Found> {
+    let entry = log.reader().locate(Arc::clone(head), version).await?;
+    Ok(Found { entry, version })
+}

@@ -1,0 +1,193 @@
+//! How long versions are kept: a rule of the store, of a bucket, or of a frame; the nearest one counts.
+//!
+//! A frame's rule is a property in its log, a bucket's is a small object beside its frames, numbered like a log so
+//! that two who set it at the same time do not overwrite each other. The store's is a setting.
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shoots_proto::action::{Retention, RetentionResult};
+use shoots_proto::name::BucketName;
+
+use crate::edit::properties::SetProperty;
+use crate::error::{Cause, Error, Result};
+use crate::frame::Frame;
+use crate::layout;
+use crate::log::commit::State;
+use crate::objects::{Created, Objects};
+use crate::shared::Shared;
+use crate::store::Store;
+
+/// The property of a frame.
+const PROPERTY: &str = "retention";
+/// Others that may come first when a bucket's rule is set.
+const MAX_ATTEMPTS: u32 = 20;
+
+/// The rule of a store, if nothing else is set: what was there in the last two days can be had back, and the last ten
+/// versions however old they are. So what was replaced yesterday can be undone, and a frame that is replaced every
+/// minute takes the room of three days' versions (the third is the sweep's grace period), not of all.
+#[must_use]
+pub fn default_retention() -> Retention {
+    Retention {
+        keep_versions: Some(10),
+        keep_seconds: Some(48 * 3600),
+        keep_tagged: true,
+    }
+}
+
+/// A bucket's rule as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct BucketRule {
+    shoots: String,
+    format: u32,
+    retention: Option<Retention>,
+}
+
+/// A frame's own rule.
+pub(crate) fn own(state: &State) -> Option<Retention> {
+    let value = state.properties.get(PROPERTY)?;
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// The rule that counts for a frame.
+pub(crate) async fn effective(
+    shared: &Shared,
+    bucket: Option<&BucketName>,
+    state: Option<&State>,
+) -> Result<Retention> {
+    if let Some(own) = state.and_then(own) {
+        return Ok(own);
+    }
+    let of_bucket = of_bucket(&shared.objects, bucket).await?;
+    Ok(of_bucket.unwrap_or(shared.retention))
+}
+
+async fn of_bucket(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<Retention>> {
+    match newest(objects, bucket).await? {
+        Some((path, _)) => {
+            let Some(bytes) = objects.read(&path).await? else {
+                return Ok(None);
+            };
+            let rule: BucketRule =
+                serde_json::from_slice(&bytes).map_err(|problem| Error::damaged(&path, problem))?;
+            Ok(rule.retention)
+        }
+        None => Ok(None),
+    }
+}
+
+/// The newest rule of a bucket, and its number.
+async fn newest(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<(Path, u64)>> {
+    let listed = objects.list_all(&layout::bucket_settings(bucket)).await?;
+    let numbered = listed.into_iter().filter_map(|object| {
+        let number = object.location.filename()?.strip_suffix(".json")?.parse();
+        Some((object.location, number.ok()?))
+    });
+    Ok(numbered.max_by_key(|(_, number)| *number))
+}
+
+async fn set_of_bucket(
+    objects: &Objects,
+    bucket: Option<&BucketName>,
+    retention: Option<Retention>,
+) -> Result<()> {
+    let rule = BucketRule {
+        shoots: "bucket settings".to_owned(),
+        format: 1,
+        retention,
+    };
+    let bytes = serde_json::to_vec(&rule).map_err(|error| Error::io("encoding a rule", error))?;
+    let bytes = Bytes::from(bytes);
+    for _ in 0..MAX_ATTEMPTS {
+        let present = newest(objects, bucket).await?;
+        let number = present.as_ref().map_or(1, |(_, number)| number + 1);
+        let folder = layout::bucket_settings(bucket);
+        let path = Path::from(format!("{folder}/{number:020}.json"));
+        let path = Path::parse(path.as_ref()).unwrap_or(path);
+        if objects.create(&path, bytes.clone()).await? == Created::Yes {
+            if let Some((older, _)) = present {
+                objects.remove(&older).await?;
+            }
+            return Ok(());
+        }
+    }
+    let problem = "others set the rule of the bucket again and again".to_owned();
+    Err(Cause::Conflict(problem).into())
+}
+
+fn check(retention: Option<Retention>) -> Result<()> {
+    if retention.is_some_and(|rule| rule.keep_versions == Some(0)) {
+        let problem = "it must be at least 1: the newest version is always kept";
+        return Err(Error::invalid("keep_versions", problem));
+    }
+    Ok(())
+}
+
+impl Frame {
+    /// How long the frame's versions are kept: its own rule, and the one that counts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
+    pub async fn retention(&self) -> Result<RetentionResult> {
+        let log = self.frame_log();
+        let head = log.newest().await?;
+        let state = head.as_ref().map(|head| &head.entry.state);
+        if state.is_none() && !self.exists().await? {
+            return Err(log.not_found());
+        }
+        let bucket = self.id().bucket.as_ref();
+        Ok(RetentionResult {
+            own: state.and_then(own),
+            effective: effective(log.shared(), bucket, state).await?,
+        })
+    }
+
+    /// Sets the frame's own rule; none: that of its bucket, or of the store, counts again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
+    pub async fn set_retention(&self, retention: Option<Retention>) -> Result<RetentionResult> {
+        check(retention)?;
+        let value = match retention {
+            Some(rule) => {
+                serde_json::to_value(rule).map_err(|error| Error::io("encoding a rule", error))?
+            }
+            None => Value::Null,
+        };
+        let change = SetProperty {
+            key: PROPERTY,
+            value,
+        };
+        self.change(change).await?;
+        self.retention().await
+    }
+}
+
+impl Store {
+    /// How long versions of a bucket's frames are kept, unless a frame has a rule of its own.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn retention(&self, bucket: Option<&BucketName>) -> Result<RetentionResult> {
+        Ok(RetentionResult {
+            own: of_bucket(&self.shared().objects, bucket).await?,
+            effective: effective(self.shared(), bucket, None).await?,
+        })
+    }
+
+    /// Sets a bucket's rule; none: that of the store counts again.
+    ///
+    /// # Errors
+    /// If the storage cannot be written.
+    pub async fn set_retention(
+        &self,
+        bucket: Option<&BucketName>,
+        retention: Option<Retention>,
+    ) -> Result<RetentionResult> {
+        self.shared().check_writable()?;
+        check(retention)?;
+        set_of_bucket(&self.shared().objects, bucket, retention).await?;
+        self.retention(bucket).await
+    }
+}

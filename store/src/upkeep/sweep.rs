@@ -1,0 +1,176 @@
+//! The sweep: what was condemned a grace period ago is removed for good.
+//!
+//! The grace period is for readers that nobody knows of, in other processes: they began with a state that was the
+//! newest then, and may take that long. A crash in the middle of a sweep does no harm: the next one removes what is
+//! left, and only then the list.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shoots_proto::action::{PurgeResult, SweepResult};
+
+use super::condemned;
+use super::garbage::ObjectSet;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::frame_log::FrameLog;
+use crate::log::commit::{Base, Operation, Retained, Totals};
+use crate::log::derive::{Derive, StateEdit, Step};
+use crate::log::entry::Entry;
+
+/// Lists whose objects are gone.
+#[derive(Debug)]
+struct Swept(Vec<String>);
+
+#[async_trait]
+impl Derive for Swept {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        let entry = log.known(before)?;
+        let mut retained = entry.state.retained.clone();
+        retained
+            .condemned
+            .retain(|list| !self.0.contains(&list.list));
+        if retained == entry.state.retained {
+            return Ok(None);
+        }
+        Ok(Some(Step {
+            edits: vec![StateEdit::Retain(Box::new(retained))],
+            ..Step::bare(log, entry, Operation::Expire).await?
+        }))
+    }
+}
+
+/// Everything of a frame goes.
+#[derive(Debug)]
+struct Emptied;
+
+#[async_trait]
+impl Derive for Emptied {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        let entry = log.known(before)?;
+        if let Some(snapshot) = entry.state.pins.keys().next() {
+            let problem = format!("the snapshot `{snapshot}` holds on to it: drop that first");
+            return Err(Error::invalid("name", problem));
+        }
+        let version = entry.last_version() + 1;
+        let retained = Retained {
+            oldest: version,
+            first_entry: entry.header.sequence + 1,
+            emptied: true,
+            ..Retained::default()
+        };
+        let mut edits: Vec<StateEdit> = entry
+            .state
+            .tags
+            .keys()
+            .map(|tag| StateEdit::Tag(tag.clone(), None))
+            .collect();
+        edits.push(StateEdit::Retain(Box::new(retained)));
+        Ok(Some(Step {
+            base: Some(Base::default()),
+            totals: Totals::default(),
+            edits,
+            ..Step::bare(log, entry, Operation::Purge).await?
+        }))
+    }
+}
+
+impl Frame {
+    /// Removes what was condemned a grace period ago. With `dry_run`, only says what would be removed.
+    ///
+    /// # Errors
+    /// If the storage cannot be read or written.
+    pub async fn sweep(&self, dry_run: bool) -> Result<SweepResult> {
+        let log = self.frame_log();
+        let mut result = SweepResult {
+            objects: 0,
+            bytes: 0,
+            waiting_objects: 0,
+            waiting_bytes: 0,
+            dry_run,
+        };
+        let Some(head) = log.newest().await? else {
+            return Ok(result);
+        };
+        let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+        let lists = &head.entry.state.retained.condemned;
+        let (due, waiting): (Vec<_>, Vec<_>) = lists
+            .iter()
+            .partition(|list| now.seconds_since(list.at) >= grace);
+        for list in waiting {
+            result.waiting_objects += list.objects;
+            result.waiting_bytes += list.bytes;
+        }
+        for list in &due {
+            result.objects += list.objects;
+            result.bytes += list.bytes;
+        }
+        if dry_run || due.is_empty() {
+            return Ok(result);
+        }
+        self.log_writable()?;
+        for list in &due {
+            if let Some(objects) = condemned::read(log, list).await? {
+                condemned::remove_all(log, &objects).await?;
+            }
+        }
+        let names = due.iter().map(|list| list.list.clone()).collect();
+        self.change(Swept(names)).await?;
+        for list in &due {
+            condemned::remove(log, list).await?;
+        }
+        Ok(result)
+    }
+
+    /// Removes the frame and its whole history for good, at once. Only an entry of its log stays, so that versions
+    /// are never used twice should the name come back. With `dry_run`, only says what would be removed.
+    ///
+    /// Readers that are at it will fail. A frame whose log is damaged can be purged, too; nothing of it stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame,
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if a snapshot holds on to it.
+    pub async fn purge(&self, dry_run: bool) -> Result<PurgeResult> {
+        let log = self.frame_log();
+        let head = match log.newest().await {
+            Ok(head) => head.map(|head| Arc::clone(&head.entry)),
+            Err(error) if error.kind() == crate::ErrorKind::Damaged => None,
+            Err(error) => return Err(error),
+        };
+        if !dry_run {
+            self.log_writable()?;
+        }
+        let mut kept = ObjectSet::default();
+        if head.is_some() && !dry_run {
+            self.change(Emptied).await?;
+            if let Some(head) = log.newest().await? {
+                kept.entry(head.entry.header.sequence);
+                kept.0.insert("log/latest".to_owned(), 0);
+                let schema = &head.entry.state.schema;
+                kept.0.insert(format!("schemas/{schema}.arrow"), 0);
+            }
+        }
+        let folder = log.paths().folder();
+        let listed = log.objects().list_all(&folder).await?;
+        let mut objects = ObjectSet::default();
+        for object in &listed {
+            if let Some(name) = object.location.as_ref().strip_prefix(folder.as_ref()) {
+                let name = name.trim_start_matches('/').to_owned();
+                objects.0.insert(name, object.size);
+            }
+        }
+        if head.is_none() && objects.0.is_empty() {
+            return Err(log.not_found());
+        }
+        objects.remove_all(&kept);
+        if !dry_run {
+            condemned::remove_all(log, &objects).await?;
+            log.forget_head();
+        }
+        Ok(PurgeResult {
+            objects: objects.count(),
+            bytes: objects.bytes(),
+            dry_run,
+        })
+    }
+}
