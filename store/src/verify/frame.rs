@@ -240,12 +240,12 @@ impl FrameCheck<'_> {
         let (paths, this) = (self.log.paths(), &*self);
         let mut findings = Findings::default();
         let mut referenced = Vec::with_capacity(segments.len());
-        let mut checks = stream::iter(segments.values())
-            .map(|record| async move {
-                let path = paths.segment(&record.id);
-                (this.segment(&path, record).await, path)
-            })
-            .buffered(PARALLEL_READS);
+        let checks = segments.values().map(|record| async move {
+            let path = paths.segment(&record.id);
+            (this.segment(&path, record).await, path)
+        });
+        let checks: Vec<_> = checks.collect();
+        let mut checks = stream::iter(checks).buffered(PARALLEL_READS);
         while let Some((checked, path)) = checks.next().await {
             findings.note(&path, checked?);
             referenced.push(path);
