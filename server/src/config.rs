@@ -10,6 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use shoots_proto::action::Retention;
+use shoots_store::UpkeepSettings;
 use toml::{Table, Value};
 
 /// How the server runs. Start from [`Config::default`] and change what matters.
@@ -54,6 +56,18 @@ pub struct Config {
     pub put_memory_bytes: u64,
     /// Puts are refused while the disk of `bucket_dir` has less free space than this, in bytes; 0: never.
     pub low_space_bytes: u64,
+    /// Whether small, overlapping and partly hidden segments are written anew in the background.
+    pub compaction: bool,
+    /// Of each frame at least so many versions are kept; 0: the number of versions keeps none. Buckets and frames can
+    /// have rules of their own. If this and `keep_seconds` are 0, every version is kept.
+    pub keep_versions: u64,
+    /// Every version is kept that was the newest one at some time in the last so many seconds; 0: no version is kept
+    /// for its age.
+    pub keep_seconds: u64,
+    /// How often versions of a frame that is written to expire at most, in seconds.
+    pub expiry_seconds: u64,
+    /// How long what no version needs any more is kept for readers in other processes, in seconds.
+    pub sweep_grace_seconds: u64,
     /// Memory for sorting, grouping and joining, for all queries together, in bytes.
     pub query_memory_bytes: u64,
     /// Disk space for what queries cannot hold in memory, for all queries together, in bytes.
@@ -92,6 +106,11 @@ impl Default for Config {
             max_message_bytes: 1 << 30,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
+            compaction: true,
+            keep_versions: 10,
+            keep_seconds: 48 * 3600,
+            expiry_seconds: 3600,
+            sweep_grace_seconds: 24 * 3600,
             query_memory_bytes: 1 << 30,
             query_spill_bytes: 16 << 30,
             query_seconds: 3600,
@@ -185,6 +204,31 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Refuse puts while the disk has less free space than this, in bytes; 0: never",
     },
     Setting {
+        name: "compaction",
+        flag: "compaction",
+        help: "Write small, overlapping and partly hidden segments anew in the background",
+    },
+    Setting {
+        name: "keep_versions",
+        flag: "keep-versions",
+        help: "Keep at least so many versions of each frame; 0: their number keeps none",
+    },
+    Setting {
+        name: "keep_seconds",
+        flag: "keep-seconds",
+        help: "Keep what was the newest version at some time in the last so many seconds; 0: age keeps none",
+    },
+    Setting {
+        name: "expiry_seconds",
+        flag: "expiry-seconds",
+        help: "How often versions of a frame that is written to expire at most, in seconds",
+    },
+    Setting {
+        name: "sweep_grace_seconds",
+        flag: "sweep-grace-seconds",
+        help: "How long what no version needs is kept for readers in other processes, in seconds",
+    },
+    Setting {
         name: "query_memory_bytes",
         flag: "query-memory-bytes",
         help: "Memory for sorting, grouping and joining, for all queries together, in bytes",
@@ -236,6 +280,25 @@ fn time(seconds: u64) -> Duration {
 }
 
 impl Config {
+    /// How long versions are kept, if neither their frame nor its bucket has a rule.
+    pub(crate) fn retention(&self) -> Retention {
+        let rule = |number: u64| (number > 0).then_some(number);
+        Retention {
+            keep_versions: rule(self.keep_versions),
+            keep_seconds: rule(self.keep_seconds),
+            keep_tagged: true,
+        }
+    }
+
+    /// What is done in the background.
+    pub(crate) fn upkeep(&self) -> UpkeepSettings {
+        UpkeepSettings {
+            compaction: self.compaction,
+            expiry_interval: time(self.expiry_seconds),
+            ..UpkeepSettings::default()
+        }
+    }
+
     /// How long one query may run.
     pub(crate) fn query_time(&self) -> Duration {
         time(self.query_seconds)

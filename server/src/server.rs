@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
 use shoots_flight::TellsCancelled;
-use shoots_store::Store;
+use shoots_store::{Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
@@ -98,7 +98,8 @@ impl Server {
         let store = open_store(&config).await?;
         let stop = Stop::default();
         if !config.read_only {
-            tokio::spawn(sweep(store.clone(), stop.clone()));
+            let upkeep = store.start_upkeep(config.upkeep());
+            tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
         let service = Service::new(Shared {
             store,
@@ -173,6 +174,8 @@ async fn open_store(config: &Config) -> Result<Store, StartError> {
     let mut builder = Store::builder(&config.bucket_dir)
         .put_memory_bytes(config.put_memory_bytes)
         .low_space_bytes(config.low_space_bytes)
+        .retention(config.retention())
+        .sweep_grace_seconds(config.sweep_grace_seconds)
         .cache_memory_bytes(config.cache_memory_bytes)
         .cache_disk_bytes(config.cache_disk_bytes)
         .max_staleness(config.max_staleness())
@@ -257,8 +260,9 @@ async fn serve(
     ended
 }
 
-/// Removes, from time to time, what writers left unfinished long ago.
-async fn sweep(store: Store, stop: Stop) {
+/// Looks after the store until the server drains: compaction and expiry, and, from time to time, what writers left
+/// unfinished long ago.
+async fn look_after(store: Store, upkeep: Upkeep, stop: Stop) {
     let mut phases = stop.watch();
     let sweeping = async {
         let mut rounds = interval(SWEEPING);
@@ -275,4 +279,5 @@ async fn sweep(store: Store, stop: Stop) {
         () = sweeping => {}
         () = reached(&mut phases, Phase::Draining) => {}
     }
+    drop(upkeep);
 }

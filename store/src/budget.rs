@@ -31,6 +31,11 @@ impl Budget {
         }
     }
 
+    /// How much there is for all.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.total) * UNIT
+    }
+
     /// Adds to a share if that much is free.
     pub(crate) fn try_grow(&self, share: &mut Share, bytes: u64) -> bool {
         let wanted = permits(bytes).min(self.total);

@@ -172,30 +172,35 @@ impl StoreBuilder {
     /// place that cannot hold a store, [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket
     /// of an object store, [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be used.
     pub async fn open(self) -> Result<Store> {
-        let (object_store, disk): (Arc<dyn ObjectStore>, _) = match self.object_store {
+        let (objects, disk) = match self.object_store.clone() {
             Some(store) if self.cache.is_asked_for() => {
                 let identity = store.to_string();
-                let wrapped = self.cache.wrap(store, &identity, &self.environment);
-                (wrapped.await?, None)
+                (self.through_cache(store, &identity).await?, None)
             }
-            Some(store) => (store, None),
+            Some(store) => (Objects::new(store), None),
             None => match Place::parse(&self.location)? {
-                Place::Memory => (Arc::new(InMemory::new()), None),
+                Place::Memory => (Objects::new(Arc::new(InMemory::new())), None),
                 Place::Remote(place) => {
                     let remote = open_remote(&place, self.read_only, &self.environment).await?;
-                    let (store, identity) = (remote.store, &remote.identity);
-                    let wrapped = self.cache.wrap(store, identity, &self.environment);
-                    (wrapped.await?, None)
+                    let objects = self.through_cache(remote.store, &remote.identity).await?;
+                    (objects, None)
                 }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;
-                    (Arc::clone(&disk) as Arc<dyn ObjectStore>, Some(disk))
+                    let store = Arc::clone(&disk) as Arc<dyn ObjectStore>;
+                    (Objects::new(store), Some(disk))
                 }
             },
         };
-        let objects = Objects::new(object_store);
         let shared = Shared::new(objects, disk, self.environment, self.sizes, self.read_only);
         Ok(Store::new(shared))
+    }
+
+    async fn through_cache(&self, store: Arc<dyn ObjectStore>, identity: &str) -> Result<Objects> {
+        let wrapped = self
+            .cache
+            .wrap(Arc::clone(&store), identity, &self.environment);
+        Ok(Objects::cached(store, wrapped.await?))
     }
 }
 

@@ -134,6 +134,14 @@ impl Error {
         }
     }
 
+    /// Whether the storage was away or refused: that says nothing about a single object.
+    pub(crate) fn is_of_the_storage(&self) -> bool {
+        matches!(
+            *self.0,
+            Cause::Unreachable { .. } | Cause::Refused { .. } | Cause::Task(_)
+        )
+    }
+
     /// Whether decoding failed because more was to become one array than an array can hold.
     pub(crate) fn is_overflow(&self) -> bool {
         matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))

@@ -41,6 +41,7 @@ mod frame;
 mod frame_log;
 mod history;
 mod index;
+mod inspect;
 mod layout;
 mod log;
 mod objects;
@@ -59,6 +60,8 @@ mod space;
 mod store;
 mod time;
 mod upkeep;
+mod usage;
+mod verify;
 
 pub use builder::StoreBuilder;
 pub use edit::delete::{Condition, RowsToDelete};

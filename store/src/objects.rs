@@ -27,6 +27,8 @@ const IMMUTABLE_ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// The place itself, without the cache that may be in front of it.
+    source: Arc<dyn ObjectStore>,
     requests: Arc<RequestCounters>,
 }
 
@@ -112,9 +114,23 @@ impl From<CreateError> for Error {
 
 impl Objects {
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self::cached(Arc::clone(&store), store)
+    }
+
+    /// Objects that lie in `source` and are read through `store`, which keeps some of them.
+    pub(crate) fn cached(source: Arc<dyn ObjectStore>, store: Arc<dyn ObjectStore>) -> Self {
         Self {
             store,
+            source,
             requests: Arc::default(),
+        }
+    }
+
+    /// The same objects as they lie there, not as they were when they came into a cache.
+    pub(crate) fn uncached(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.source),
+            ..self.clone()
         }
     }
 
@@ -286,6 +302,17 @@ impl Objects {
         let objects: BoxStream<'_, _> = self.store.list(Some(folder));
         let listed = found(objects.try_collect().await, "listing", folder)?;
         Ok(listed.unwrap_or_default())
+    }
+
+    /// How many objects there are below a folder, and how many bytes they have together.
+    pub(crate) async fn measure(&self, folder: &Path) -> Result<(u64, u64)> {
+        self.requests.lists.fetch_add(1, Ordering::Relaxed);
+        let objects = self.store.list(Some(folder));
+        let measured = objects.try_fold((0, 0), |(count, bytes), object| {
+            std::future::ready(Ok((count + 1, bytes + object.size)))
+        });
+        let measured = found(measured.await, "listing", folder)?;
+        Ok(measured.unwrap_or_default())
     }
 
     /// Removes an object; that it is gone already is success.

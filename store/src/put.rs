@@ -9,7 +9,7 @@ use serde_json::Value;
 use shoots_proto::{Closed, Note, PutMode, UpdateScope};
 
 use crate::edit::replace::{ReplaceRows, Replaced};
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Span};
 use crate::layout;
@@ -179,6 +179,7 @@ impl FrameWriter {
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
         let rows = writing.finish(&log).await?;
+        let mut replacing = None;
         let wish = match options.mode {
             PutMode::Error | PutMode::Append | PutMode::Replace => Wish::Put(Box::new(PutWish {
                 mode: options.mode,
@@ -194,7 +195,9 @@ impl FrameWriter {
                     (_, UpdateScope::Range) => Replaced::Range(span),
                 };
                 let change = ReplaceRows::new(replaced, rows.segments, rows.schema, index);
-                Wish::Derived(Arc::new(change))
+                let change = Arc::new(change);
+                replacing = Some(Arc::clone(&change));
+                Wish::Derived(change)
             }
         };
         let write_id = log.unique_id();
@@ -204,7 +207,15 @@ impl FrameWriter {
             request: options.request_id.as_deref().map(Request::key),
             note: options.note,
         };
-        submit(&log, proposal).await
+        let outcome = submit(&log, proposal).await;
+        if let Some(change) = replacing
+            && !outcome
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown)
+        {
+            change.discard_rest(&log, outcome.is_ok()).await;
+        }
+        outcome
     }
 }
 

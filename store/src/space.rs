@@ -52,24 +52,36 @@ impl Space {
         if self.low == 0 {
             return Ok(());
         }
-        let (folder, measure) = (self.folder.clone(), Arc::clone(&self.measure));
-        let measured = tokio::task::spawn_blocking(move || measure(&folder)).await;
-        let measured = measured.map_err(|ended| Cause::Task(ended.to_string()))?;
-        match measured {
-            Ok(free) if free < self.low => Err(Cause::NoSpace {
+        match self.free().await? {
+            Some(free) if free < self.low => Err(Cause::NoSpace {
                 folder: self.folder.display().to_string(),
                 free,
                 low: self.low,
             }
             .into()),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                // Whether there is room, the write itself will tell.
+            // If nobody can tell, the write itself will.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// How many bytes are free; none if that cannot be told.
+    pub(crate) async fn free(&self) -> Result<Option<u64>> {
+        let (folder, measure) = (self.folder.clone(), Arc::clone(&self.measure));
+        let measured = tokio::task::spawn_blocking(move || measure(&folder)).await;
+        let measured = measured.map_err(|ended| Cause::Task(ended.to_string()))?;
+        Ok(measured.map_or_else(
+            |error| {
                 let folder = self.folder.display();
                 tracing::warn!(%error, "the free space of {folder} cannot be told");
-                Ok(())
-            }
-        }
+                None
+            },
+            Some,
+        ))
+    }
+
+    /// Below how many free bytes puts are refused; none if there is no such limit.
+    pub(crate) fn low(&self) -> Option<u64> {
+        (self.low > 0).then_some(self.low)
     }
 
     /// Notes that so many bytes are about to be written, and looks at the disk every few MiB.

@@ -25,10 +25,10 @@ const TEMPORARY_SECONDS: u64 = 24 * 3600;
 
 /// What a look into a bucket finds.
 #[derive(Debug, Default)]
-struct Found {
-    live: Vec<Snapshot>,
+pub(crate) struct Found {
+    pub(crate) live: Vec<Snapshot>,
     /// Why frames with a log cannot be read.
-    damaged: Vec<Error>,
+    pub(crate) damaged: Vec<Error>,
 }
 
 /// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
@@ -189,7 +189,7 @@ impl Store {
     }
 
     /// An error if a bucket has neither frames nor a marker.
-    async fn expect_bucket(&self, bucket: &BucketName, frames: &[Snapshot]) -> Result<()> {
+    pub(crate) async fn expect_bucket<F>(&self, bucket: &BucketName, frames: &[F]) -> Result<()> {
         let marker = layout::bucket_marker(bucket);
         if frames.is_empty() && self.shared.objects.size(&marker).await?.is_none() {
             let (what, name) = ("bucket", bucket.to_string());
@@ -198,7 +198,11 @@ impl Store {
         Ok(())
     }
 
-    async fn look(&self, bucket: Option<&BucketName>, freshness: Freshness) -> Result<Found> {
+    pub(crate) async fn look(
+        &self,
+        bucket: Option<&BucketName>,
+        freshness: Freshness,
+    ) -> Result<Found> {
         let candidates = self.candidates(bucket).await?;
         let mut looks = stream::iter(candidates)
             .map(|(name, plain)| async move {

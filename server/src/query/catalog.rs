@@ -7,25 +7,60 @@
 
 use std::sync::Arc;
 
-use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
+use arrow_schema::SchemaRef;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use shoots_proto::{AsOf, BucketName, FrameId, FrameName};
 use shoots_store::{ErrorKind, Snapshot, Store};
 
+use super::functions::CALLS;
 use super::names::{Mentions, Part, Relation};
 use super::session::{CATALOG, no_such_table};
 use super::table::FrameTable;
 use crate::status::Failure;
 
-/// A table of a query that is a frame.
+/// A table of a query.
 #[derive(Debug)]
 pub(super) struct Found {
     /// The name as the query gives it.
     pub(super) relation: Relation,
     /// The name as it is: the frame's, with its bucket before it if the query names one.
     pub(super) path: Vec<String>,
-    pub(super) snapshot: Snapshot,
+    pub(super) table: Table,
+}
+
+/// What a table of a query holds.
+#[derive(Debug)]
+pub(super) enum Table {
+    /// The rows of a frame.
+    Frame(Snapshot),
+    /// What the store says about a frame.
+    Records(Arc<dyn TableProvider>),
+}
+
+impl Table {
+    pub(super) fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Frame(snapshot) => snapshot.schema(),
+            Self::Records(table) => table.schema(),
+        }
+    }
+
+    /// The state of a frame whose rows it holds.
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        match self {
+            Self::Frame(snapshot) => Some(snapshot),
+            Self::Records(_) => None,
+        }
+    }
+
+    fn provider(&self) -> Arc<dyn TableProvider> {
+        match self {
+            Self::Frame(snapshot) => Arc::new(FrameTable::new(snapshot.clone())),
+            Self::Records(table) => Arc::clone(table),
+        }
+    }
 }
 
 /// Finds the frames behind a query's tables; a table that is nothing is an error.
@@ -35,14 +70,12 @@ pub(super) async fn find(
     as_of: Option<&AsOf>,
     mentions: &Mentions,
 ) -> Result<Vec<Found>, Failure> {
-    let everywhere = as_of.filter(|as_of| matches!(as_of, AsOf::Time(_)));
-    let finder = Finder {
-        store,
-        frame,
-        as_of: everywhere,
-    };
+    let finder = Finder::new(store, frame, as_of);
     let mut found: Vec<Found> = Vec::new();
     for relation in &mentions.relations {
+        if relation.0.first().is_some_and(|part| part.text == CALLS) {
+            continue;
+        }
         let cte = mentions.cte(relation);
         if cte.is_some_and(|cte| cte != relation.text()) {
             continue;
@@ -50,14 +83,13 @@ pub(super) async fn find(
         match finder.find(relation).await? {
             Some((path, snapshot)) => {
                 // One state of a frame in one query, however it is spelt.
-                let same = found
-                    .iter()
-                    .find(|f| f.snapshot.frame() == snapshot.frame());
-                let snapshot = same.map_or(snapshot, |f| f.snapshot.clone());
+                let mut known = found.iter().filter_map(|found| found.table.snapshot());
+                let same = known.find(|known| known.frame() == snapshot.frame());
+                let snapshot = same.cloned().unwrap_or(snapshot);
                 found.push(Found {
                     relation: relation.clone(),
                     path,
-                    snapshot,
+                    table: Table::Frame(snapshot),
                 });
             }
             None if cte.is_some() => {}
@@ -70,14 +102,57 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Makes the frames that were found known to a session.
+/// A frame that a query names in words.
+#[derive(Debug)]
+pub(super) enum Named {
+    /// It is there, in the state that the query reads.
+    Found(Snapshot),
+    /// It is not, or not any more; its history may be.
+    Gone(FrameId),
+}
+
+impl Named {
+    pub(super) fn frame(&self) -> &FrameId {
+        match self {
+            Self::Found(snapshot) => snapshot.frame(),
+            Self::Gone(frame) => frame,
+        }
+    }
+}
+
+/// Finds the frame of a name as the tables of a query are found.
+pub(super) async fn named(
+    store: &Store,
+    frame: &Snapshot,
+    as_of: Option<&AsOf>,
+    relation: &Relation,
+) -> Result<Named, Failure> {
+    if let Some((_, snapshot)) = Finder::new(store, frame, as_of).find(relation).await? {
+        return Ok(Named::Found(snapshot));
+    }
+    let own = frame.frame().bucket.clone();
+    let named = match relation.0.as_slice() {
+        [name] => (own, FrameName::parse(&name.text)),
+        [bucket, name] => (
+            BucketName::parse(&bucket.text).ok().or(own),
+            FrameName::parse(&name.text),
+        ),
+        _ => (own, FrameName::parse(&relation.text())),
+    };
+    match named {
+        (bucket, Ok(name)) => Ok(Named::Gone(FrameId::new(bucket, name))),
+        (own, Err(_)) => Err(no_such_table(&relation.text(), own.as_ref()).into()),
+    }
+}
+
+/// Makes the tables that were found known to a session.
 pub(super) fn register(state: &SessionState, found: &[Found]) -> DataFusionResult<()> {
     let catalog = state
         .catalog_list()
         .catalog(CATALOG)
         .ok_or_else(|| DataFusionError::Internal("the session has no catalog".into()))?;
     let own = state.config_options().catalog.default_schema.clone();
-    for Found { path, snapshot, .. } in found {
+    for Found { path, table, .. } in found {
         let (schema, name) = match path.as_slice() {
             [bucket, name] => (bucket, name),
             [name] => (&own, name),
@@ -92,8 +167,7 @@ pub(super) fn register(state: &SessionState, found: &[Found]) -> DataFusionResul
             }
         };
         if !schema.table_exist(name) {
-            let table = FrameTable::new(snapshot.clone());
-            schema.register_table(name.clone(), Arc::new(table))?;
+            schema.register_table(name.clone(), table.provider())?;
         }
     }
     Ok(())
@@ -106,6 +180,16 @@ struct Finder<'a> {
 }
 
 type Match = Option<(Vec<String>, Snapshot)>;
+
+impl<'a> Finder<'a> {
+    fn new(store: &'a Store, frame: &'a Snapshot, as_of: Option<&'a AsOf>) -> Self {
+        Self {
+            store,
+            frame,
+            as_of: as_of.filter(|as_of| matches!(as_of, AsOf::Time(_))),
+        }
+    }
+}
 
 impl Finder<'_> {
     async fn find(&self, relation: &Relation) -> Result<Match, Failure> {

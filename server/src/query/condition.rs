@@ -19,6 +19,8 @@ use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
 use shoots_proto::{FrameId, action};
@@ -117,6 +119,7 @@ impl SqlCondition {
         let arrow = Arc::clone(schema);
         let physical = self.work(move || {
             let (state, columns, expr) = logical()?;
+            let expr = simplified(&state, &columns, expr)?;
             let physical = state.create_physical_expr(expr, &columns)?;
             match physical.data_type(&arrow)? {
                 DataType::Boolean | DataType::Null => Ok(physical),
@@ -203,6 +206,18 @@ fn logical(
     Ok(expr)
 }
 
+/// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce` and
+/// `now`.
+fn simplified(state: &SessionState, columns: &DFSchema, expr: Expr) -> Result<Expr> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_current_time()
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    simplifier.simplify(simplifier.coerce(expr, columns)?)
+}
+
 fn looks_beyond_a_row(expr: &Expr) -> bool {
     matches!(
         expr,
@@ -286,6 +301,11 @@ mod tests {
                 vec![no, no, yes, yes],
             ),
             ("true", vec![], vec![yes; 4]),
+            (
+                "now() < timestamp '2001-01-01' and n > 0",
+                vec!["N"],
+                vec![no, no, no, no],
+            ),
             ("null", vec![], vec![None; 4]),
         ] {
             let asked = asked(sql).unwrap();

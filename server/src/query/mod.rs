@@ -4,11 +4,12 @@
 //! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
 //!
 //! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]);
-//! 2. find the frames that it names in the store and spell its names as they really are ([`catalog`],
+//! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
+//! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
-//! 3. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
+//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
 //!    query leaves the order open ([`order`]);
-//! 4. settle types and metadata of the result ([`result`]).
+//! 5. settle types and metadata of the result ([`result`]).
 //!
 //! What bounds a query: memory and spill space, shared by all queries; time; how many compute at once; and its own
 //! threads ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`]). There is no file
@@ -17,10 +18,12 @@
 mod catalog;
 mod condition;
 mod depth;
+mod functions;
 mod interrupt;
 mod names;
 mod order;
 mod range;
+mod records;
 mod result;
 mod session;
 mod table;
@@ -125,11 +128,14 @@ async fn make_plan(
     let state = session::state(runtime, bucket);
     let mut statement = session::parse(&state, &question.sql)?;
     let query = session::query(&mut statement)?;
+    let as_of = question.as_of.as_ref();
+    let calls = functions::replace(&store, frame, as_of, query).await?;
     let mentions = Mentions::of(query);
-    let found = catalog::find(&store, frame, question.as_of.as_ref(), &mentions).await?;
-    let tables = found.iter().map(|table| {
-        let schema = table.snapshot.schema();
-        (&table.relation, table.path.as_slice(), schema)
+    let mut found = catalog::find(&store, frame, as_of, &mentions).await?;
+    found.extend(calls);
+    let tables = found.iter().map(|found| {
+        let schema = found.table.schema();
+        (&found.relation, found.path.as_slice(), schema)
     });
     Spelling::new(&mentions, tables).apply(query);
     catalog::register(&state, &found)?;
@@ -146,7 +152,8 @@ async fn make_plan(
     let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
     let interrupt = Interrupt::default();
     let physical = interrupt::interruptible(physical, &interrupt)?;
-    let frames: Vec<&Snapshot> = found.iter().map(|table| &table.snapshot).collect();
+    let frames = found.iter().filter_map(|found| found.table.snapshot());
+    let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), frame, &frames);
     Ok((shape, physical, interrupt, state.task_ctx()))
 }

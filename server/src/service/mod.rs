@@ -25,8 +25,8 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use shoots_proto::{ErrorKind, encode};
-use shoots_store::Store;
+use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, encode};
+use shoots_store::{Frame, Store};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::call::{Answers, Call};
@@ -49,6 +49,28 @@ impl Shared {
             return Err(Failure::read_only(what));
         }
         Ok(())
+    }
+
+    /// What only says what would be done is as good as reading.
+    fn check_writable_unless(&self, dry_run: bool, what: &str) -> Result<(), Failure> {
+        if dry_run {
+            return Ok(());
+        }
+        self.check_writable(what)
+    }
+
+    /// The frame of this name, or every frame of the bucket.
+    async fn frames_of(
+        &self,
+        name: Option<FrameName>,
+        bucket: Option<BucketName>,
+    ) -> Result<Vec<Frame>, Failure> {
+        if let Some(name) = name {
+            return Ok(vec![self.store.frame(&FrameId::new(bucket, name))]);
+        }
+        let frames = self.store.frames(bucket.as_ref()).await?;
+        let frames = frames.iter().map(|state| self.store.frame(state.frame()));
+        Ok(frames.collect())
     }
 }
 

@@ -1,9 +1,9 @@
 //! A frame begins with the rows of another one, none of which is encoded again.
 //!
 //! Frames refer only to their own objects, so a copy has its own: the storage copies them itself, and a local disk
-//! just gives each file a second name. Segments get fresh ids. Under their old ones they might have been in the
-//! target before, and an earlier life of the target may have condemned them. Deletion vectors and schemas keep their
-//! names, which say their content. All of it is durable before the one commit that refers to it.
+//! just gives each file a second name. Segments and deletion vectors get fresh ids: under their old ones they might have
+//! been in the target before, and an earlier life of the target may have condemned them. Schemas keep their names, which
+//! say their content. All of it is durable before the one commit that refers to it.
 //!
 //! Settings, such as how long versions are kept, go along. Tags do not: they name versions, and the copy is one.
 
@@ -21,6 +21,7 @@ use shoots_proto::name::FrameId;
 use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::{FrameLog, Freshness};
+use crate::layout::FramePaths;
 use crate::log::change::{Segment, changes_of};
 use crate::log::commit::{Base, CommitId, Operation, Published, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
@@ -81,19 +82,19 @@ pub(super) fn new_frame(target: &FrameId, published: Published) -> NewFrame {
     }
 }
 
-/// The segments that have a copy in the target, and what it is called there.
+/// The objects that have a copy in the target, by their ids, and what it is called there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Copies(Arc<Mutex<HashMap<String, String>>>);
 
 impl Copies {
-    fn get(&self, segment: &str) -> Option<String> {
+    fn get(&self, id: &str) -> Option<String> {
         let copies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.get(segment).cloned()
+        copies.get(id).cloned()
     }
 
-    fn keep(&self, segment: &str, copy: &str) {
+    fn keep(&self, id: &str, copy: &str) {
         let mut copies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.insert(segment.to_owned(), copy.to_owned());
+        copies.insert(id.to_owned(), copy.to_owned());
     }
 }
 
@@ -175,22 +176,12 @@ impl CopyFrame {
         let (from, to) = (self.source.paths(), target.paths());
         let hashes = self.segments.iter().map(|segment| &*segment.schema);
         let hashes: BTreeSet<&str> = hashes.chain([self.schema.as_str()]).collect();
-        let schemas = hashes
+        let schemas: Vec<_> = hashes
             .into_iter()
-            .map(|hash| (from.schema(hash), to.schema(hash)));
-        let hidden = self.segments.iter().filter_map(|s| s.hidden.as_deref());
-        let hashes: BTreeSet<&str> = hidden
-            .filter_map(|h| h.vector.as_ref().map(|vector| vector.id.as_str()))
+            .map(|hash| copy_object(target, from.schema(hash), to.schema(hash)))
             .collect();
-        let vectors = hashes
-            .into_iter()
-            .map(|hash| (from.vector(hash), to.vector(hash)));
-        let named: Vec<_> = schemas
-            .chain(vectors)
-            .map(|(from, to)| copy_object(target, from, to))
-            .collect();
-        let named = stream::iter(named).buffer_unordered(PARALLEL_COPIES);
-        named.try_collect::<()>().await?;
+        let schemas = stream::iter(schemas).buffer_unordered(PARALLEL_COPIES);
+        schemas.try_collect::<()>().await?;
         Ok(segments)
     }
 
@@ -200,28 +191,35 @@ impl CopyFrame {
         segment: &Segment,
         version: u64,
     ) -> Result<Segment> {
-        let own = &segment.record.id;
-        let id = match self.copies.get(own) {
-            Some(id) => id,
-            None => {
-                let id = target.unique_id();
-                let (from, to) = (
-                    self.source.paths().segment(own),
-                    target.paths().segment(&id),
-                );
-                copy_object(target, from, to).await?;
-                self.copies.keep(own, &id);
-                id
-            }
-        };
         let mut copy = segment.clone();
         copy.version = version;
-        copy.hidden = copy.hidden.map(|hidden| {
+        let path = FramePaths::segment;
+        copy.record.id = self.copy(target, &segment.record.id, path).await?;
+        if let Some(hidden) = &segment.hidden {
             let mut hidden = hidden.as_ref().clone();
-            hidden.segment.clone_from(&id);
-            Arc::new(hidden)
-        });
-        copy.record.id = id;
+            hidden.segment.clone_from(&copy.record.id);
+            if let Some(vector) = &mut hidden.vector {
+                vector.id = self.copy(target, &vector.id, FramePaths::vector).await?;
+            }
+            copy.hidden = Some(Arc::new(hidden));
+        }
+        Ok(copy)
+    }
+
+    /// Copies an object with a unique name, unless that was done before, and gives its id in the target.
+    async fn copy(
+        &self,
+        target: &FrameLog,
+        id: &str,
+        path: impl Fn(&FramePaths, &str) -> Path,
+    ) -> Result<String> {
+        if let Some(copy) = self.copies.get(id) {
+            return Ok(copy);
+        }
+        let copy = target.unique_id();
+        let (from, to) = (path(self.source.paths(), id), path(target.paths(), &copy));
+        copy_object(target, from, to).await?;
+        self.copies.keep(id, &copy);
         Ok(copy)
     }
 

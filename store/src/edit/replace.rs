@@ -4,7 +4,7 @@
 //! replace: those in a range of the index, or those with the same keys. These are hidden, and the added rows follow;
 //! nothing is rewritten.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -42,6 +42,16 @@ pub(crate) struct ReplaceRows {
     schema: NamedSchema,
     index: Vec<String>,
     found: Found,
+    /// Segments that were written while this was worked out.
+    written: Mutex<Written>,
+}
+
+/// Segments that an upsert of some columns wrote whole.
+#[derive(Debug, Default)]
+struct Written {
+    all: Vec<String>,
+    /// Those that the latest step adds; none: it adds the rows as they came.
+    latest: Option<Vec<String>>,
 }
 
 #[async_trait]
@@ -89,6 +99,23 @@ impl ReplaceRows {
             schema,
             index,
             found: Found::default(),
+            written: Mutex::default(),
+        }
+    }
+
+    /// Removes the segments that the change did not come to need, once it is settled whether it was `published`.
+    /// What cannot be removed waits for the sweep.
+    pub(crate) async fn discard_rest(&self, log: &FrameLog, published: bool) {
+        let own: Vec<String> = self.added.iter().map(|added| added.id.clone()).collect();
+        let (mut rest, latest) = {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            (written.all.clone(), written.latest.clone())
+        };
+        let kept = latest.unwrap_or_else(|| own.clone());
+        rest.extend(own);
+        rest.retain(|id| !published || !kept.contains(id));
+        if let Err(error) = log.discard(&rest).await {
+            tracing::debug!(%error, "segments of frame {} are left for the sweep", log.frame());
         }
     }
 
@@ -174,6 +201,12 @@ impl ReplaceRows {
         for staged in &self.added {
             let staged = self.segment(staged);
             added.extend(fill::fill(log, &staged, &target, &self.index, &mut hiding).await?);
+        }
+        let ids: Vec<String> = added.iter().map(|added| added.id.clone()).collect();
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.all.extend(ids.iter().cloned());
+            written.latest = Some(ids);
         }
         let mut step = Step {
             index: self.index.clone(),

@@ -15,11 +15,11 @@ use crate::error::Result;
 use crate::schema::nested::dictionary_count;
 
 /// A row: the number of its batch, and its number there.
-pub(super) type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
 /// Batches of one schema, prepared so that their rows can be mixed.
 #[derive(Debug)]
-pub(super) struct Gather {
+pub(crate) struct Gather {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     columns: Vec<Column>,
@@ -38,7 +38,7 @@ enum Column {
 
 impl Gather {
     /// There must be at least one batch.
-    pub(super) fn new(batches: Vec<RecordBatch>) -> Result<Self> {
+    pub(crate) fn new(batches: Vec<RecordBatch>) -> Result<Self> {
         let schema = batches[0].schema();
         let columns = (0..schema.fields().len())
             .map(|column| {
@@ -64,7 +64,7 @@ impl Gather {
     }
 
     /// These rows in this order: one batch, or more if they do not fit into one.
-    pub(super) fn rows(&self, places: &[Place]) -> Result<Vec<RecordBatch>> {
+    pub(crate) fn rows(&self, places: &[Place]) -> Result<Vec<RecordBatch>> {
         let mut rows = Vec::new();
         self.append(places, &mut rows)?;
         Ok(rows)

@@ -41,12 +41,13 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType, Schema};
 
 pub(crate) use arrange::arrange;
+pub(crate) use gather::{Gather, Place};
 pub(crate) use key_set::{KeySet, Match};
 pub(crate) use keys::Keys;
 pub(crate) use merge::{Input, merge};
 pub(crate) use range::KeyRange;
 pub(crate) use span::Span;
-pub(crate) use value::KeyValue;
+pub(crate) use value::{KeyValue, compare_keys};
 
 use crate::error::{Error, Result};
 

@@ -123,6 +123,11 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Hashes of the earlier checkpoints that belong to the same tree.
+    pub(crate) fn earlier(&self) -> impl Iterator<Item = &String> {
+        self.levels.iter().flatten()
+    }
+
     /// How many bytes it takes in memory, roughly.
     pub(crate) fn memory_bytes(&self) -> usize {
         let segments = mentions(&self.changes);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use object_store::path::Path;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
@@ -72,13 +73,7 @@ impl HiddenRecord {
         let path = log.paths().vector(&vector.id);
         let bytes = log.objects().read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
-        if blake3::hash(&bytes).to_hex().as_str() != vector.hash {
-            let problem = "it is not what was written";
-            return Err(Error::damaged(&path, problem));
-        }
-        let rows = RoaringBitmap::deserialize_from(&bytes[..])
-            .map_err(|problem| Error::damaged(&path, problem))?;
-        let rows = Arc::new(rows);
+        let rows = Arc::new(vector.decode(&path, &bytes)?);
         vectors.insert(vector.id.clone(), Arc::clone(&rows));
         Ok(rows)
     }
@@ -92,6 +87,16 @@ impl HiddenRecord {
             .sum();
         let ordered = ranges.clone().all(|(start, end)| start < end);
         self.rows > 0 && ordered && (self.vector.is_some() != (counted == self.rows))
+    }
+}
+
+impl Vector {
+    /// The row numbers that are stored as `bytes`.
+    pub(crate) fn decode(&self, object: &Path, bytes: &[u8]) -> Result<RoaringBitmap> {
+        if blake3::hash(bytes).to_hex().as_str() != self.hash {
+            return Err(Error::damaged(object, "it is not what was written"));
+        }
+        RoaringBitmap::deserialize_from(bytes).map_err(|problem| Error::damaged(object, problem))
     }
 }
 

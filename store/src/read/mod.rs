@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
 use shoots_proto::Closed;
 
-pub(crate) use self::piece::Piece;
+pub(crate) use self::piece::{Batches, Piece};
 pub(crate) use self::scan::Scan;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
@@ -179,6 +179,11 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 impl Rows {
+    /// Batches of this schema.
+    pub(crate) fn new(schema: SchemaRef, batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
+        Self { schema, batches }
+    }
+
     /// The columns of every batch.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {

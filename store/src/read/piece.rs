@@ -149,8 +149,10 @@ impl Piece {
         let below = |values: &dyn Array| span.before_start(values);
         let through = |values: &dyn Array| span.through_stop(values);
         let file = self.file.clone();
-        self.rows =
+        let rows =
             segment::border::rows_between(file, &self.written, place, &below, &through).await?;
+        // Between two bounds that exclude each other lies less than nothing.
+        self.rows = rows.start.min(rows.end)..rows.end;
         Ok(())
     }
 }

@@ -197,7 +197,7 @@ fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
 }
 
 /// Whether every value of one type is a value of the other, under the same meaning.
-fn widens(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64,
     };

@@ -39,10 +39,6 @@ mod rot;
 mod samples;
 mod size;
 mod storage;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "checking a whole store is to call it")
-)]
 pub(crate) mod verify;
 
 pub use encoder::Limits;

@@ -15,7 +15,6 @@ use shoots_proto::name::{BucketName, FrameId};
 
 use super::PARALLEL_FRAMES;
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::layout;
 use crate::log::entry::Entry;
 use crate::store::Store;
 
@@ -68,10 +67,9 @@ impl Scope {
     pub(super) async fn adopt(&self, store: &Store) -> Result<()> {
         for bucket in &self.buckets {
             let candidates = store.candidates(bucket.as_ref()).await?;
-            if let Some(bucket) = bucket
-                && candidates.is_empty()
-            {
-                expect_marker(store, bucket).await?;
+            if let Some(bucket) = bucket {
+                let names: Vec<_> = candidates.keys().collect();
+                store.expect_bucket(bucket, &names).await?;
             }
             let adopted = stream::iter(candidates).map(Ok);
             let adopted = adopted.try_for_each_concurrent(PARALLEL_FRAMES, |(name, plain)| {
@@ -174,15 +172,6 @@ fn versions(view: View) -> Vec<FrameVersion> {
         commit: head.commit,
     })
     .collect()
-}
-
-async fn expect_marker(store: &Store, bucket: &BucketName) -> Result<()> {
-    let marker = layout::bucket_marker(bucket);
-    if store.shared().objects.size(&marker).await?.is_some() {
-        return Ok(());
-    }
-    let (what, name) = ("bucket", bucket.to_string());
-    Err(Cause::NotFound { what, name }.into())
 }
 
 fn is_unreadable(error: &Error) -> bool {

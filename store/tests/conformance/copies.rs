@@ -3,9 +3,10 @@
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use shoots_proto::Note;
+use shoots_proto::action::Retention;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
+use shoots_proto::{Note, TagName};
 use shoots_store::{ColumnEdit, ErrorKind, Frame, PutOptions, ReadOptions, RowsToDelete, Store};
 
 use crate::on_every_place;
@@ -25,7 +26,8 @@ on_every_place!(
     a_renamed_frame_leaves_its_history_behind,
     a_rename_there_and_back_keeps_every_row,
     a_rename_to_a_name_that_is_taken_changes_nothing,
-    a_retried_copy_is_made_once;
+    a_retried_copy_is_made_once,
+    settings_go_along_and_tags_do_not;
     not_on_s3 "hundreds of requests, one after the other":
     a_copy_of_many_segments_can_be_read_and_written,
     a_rename_loses_no_row_of_a_concurrent_writer,
@@ -334,4 +336,28 @@ async fn a_rename_loses_no_row_of_a_concurrent_writer(place: &Place) {
         found.extend(numbers(&old).await);
     }
     assert_eq!(found, written);
+}
+
+async fn settings_go_along_and_tags_do_not(place: &Place) {
+    let store = place.open().await;
+    let (source, target) = (frame(&store, "source"), frame(&store, "target"));
+    let keep = |versions| Retention {
+        keep_versions: Some(versions),
+        ..Retention::default()
+    };
+    put(&source, Append, rows(0..2)).await;
+    source.set_retention(Some(keep(7))).await.unwrap();
+    let tag = TagName::parse("eod").unwrap();
+    source.tag(&tag, None, false).await.unwrap();
+    put(&target, Append, rows(0..2)).await;
+    target.set_retention(Some(keep(3))).await.unwrap();
+    target.delete().await.unwrap();
+    source.copy_to(target.id(), None).await.unwrap();
+    assert_eq!(target.retention().await.unwrap().own, Some(keep(7)));
+    assert!(target.tags().await.unwrap().is_empty());
+
+    source.set_retention(None).await.unwrap();
+    target.delete().await.unwrap();
+    source.copy_to(target.id(), None).await.unwrap();
+    assert_eq!(target.retention().await.unwrap().own, None);
 }

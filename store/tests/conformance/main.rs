@@ -13,9 +13,12 @@ mod buckets;
 mod chaos;
 mod copies;
 mod cost;
+mod diff;
 mod faults;
 mod frames;
 mod history;
+mod inspect;
+mod meddler;
 mod place;
 mod plain;
 mod reading;
@@ -24,6 +27,8 @@ mod requests;
 mod rows;
 mod snapshots;
 mod sorted;
+mod usage;
+mod verify;
 mod writers;
 
 /// Runs each test on every kind of place. Those after `not_on_s3` make so many requests that an S3 which answers them

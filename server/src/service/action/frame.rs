@@ -1,10 +1,14 @@
-//! What is done to a frame as a whole: `delete`, `undelete`.
+//! What is done to a frame as a whole: `delete`, `undelete`, `rename`, `copy`.
 
 use std::sync::Arc;
 
-use shoots_proto::action::{CommitResult, DeleteRequest, DeleteResult, UndeleteRequest};
+use shoots_proto::action::{
+    CommitResult, CopyRequest, DeleteRequest, DeleteResult, NewFrame, RenameRequest,
+    UndeleteRequest,
+};
 use tracing::info;
 
+use super::carry_through;
 use crate::service::Shared;
 use crate::status::Failure;
 
@@ -43,4 +47,25 @@ pub(super) async fn undelete(
         commit: published.commit,
         rows: published.frame_rows,
     })
+}
+
+/// Gives a frame another name.
+pub(super) async fn rename(
+    shared: Arc<Shared>,
+    request: RenameRequest,
+) -> Result<NewFrame, Failure> {
+    shared.check_writable("to rename a frame")?;
+    let (id, target) = (request.frame(), request.target());
+    let frame = shared.store.frame(&id).noted(request.note());
+    info!(frame = %id, %target, "renaming");
+    carry_through(async move { frame.rename_to(&target).await }).await
+}
+
+/// Makes a frame of a state of another.
+pub(super) async fn copy(shared: Arc<Shared>, request: CopyRequest) -> Result<NewFrame, Failure> {
+    shared.check_writable("to copy a frame")?;
+    let (id, target) = (request.frame(), request.target());
+    let frame = shared.store.frame(&id).noted(request.note());
+    info!(frame = %id, %target, "copying");
+    carry_through(async move { frame.copy_to(&target, request.as_of.as_ref()).await }).await
 }

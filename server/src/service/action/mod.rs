@@ -6,9 +6,13 @@
 
 mod bucket;
 mod columns;
+mod compaction;
 mod frame;
+mod health;
 mod history;
+mod retention;
 mod rows;
+mod snapshots;
 mod tags;
 
 use std::pin::Pin;
@@ -56,17 +60,33 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
+        action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,
         action::DELETE_BUCKET => call.answer(action::DELETE_BUCKET, bucket::delete).await,
         action::DELETE_ROWS => call.answer(action::DELETE_ROWS, rows::delete).await,
+        action::DROP_SNAPSHOT => call.answer(action::DROP_SNAPSHOT, snapshots::drop).await,
+        action::EXPIRE => call.answer(action::EXPIRE, retention::expire).await,
+        action::FORGET => call.answer(action::FORGET, retention::forget).await,
         action::LOG => call.answer(action::LOG, history::log).await,
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
+        action::PURGE => call.answer(action::PURGE, retention::purge).await,
+        action::RENAME => call.answer(action::RENAME, frame::rename).await,
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
+        action::RETENTION => call.answer(action::RETENTION, retention::retention).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,
+        action::SNAPSHOT => call.answer(action::SNAPSHOT, snapshots::take).await,
+        action::SNAPSHOTS => {
+            call.answer_or_default(action::SNAPSHOTS, snapshots::list)
+                .await
+        }
+        action::SWEEP => call.answer(action::SWEEP, retention::sweep).await,
         action::TAG => call.answer(action::TAG, tags::tag).await,
         action::TAGS => call.answer(action::TAGS, tags::list).await,
         action::UNDELETE => call.answer(action::UNDELETE, frame::undelete).await,
         action::UNTAG => call.answer(action::UNTAG, tags::untag).await,
+        action::USAGE => call.answer_or_default(action::USAGE, health::usage).await,
+        action::VERIFY => call.answer_or_default(action::VERIFY, health::verify).await,
         other => Err(unknown(other)),
     };
     let answer = ActionAnswer { body: answer? };

@@ -1,0 +1,114 @@
+//! How long old versions and their bytes stay: `retention`, `expire`, `forget`, `sweep`, `purge`.
+
+use std::sync::Arc;
+
+use shoots_proto::FrameId;
+use shoots_proto::action::{
+    ExpireRequest, ExpireResult, ForgetRequest, PurgeRequest, PurgeResult, RetentionRequest,
+    RetentionResult, SweepRequest, SweepResult,
+};
+use tracing::info;
+
+use super::carry_through;
+use crate::service::Shared;
+use crate::status::Failure;
+
+/// Asks or sets which versions are kept, of a frame or in a bucket.
+pub(super) async fn retention(
+    shared: Arc<Shared>,
+    request: RetentionRequest,
+) -> Result<RetentionResult, Failure> {
+    let RetentionRequest { name, bucket, set } = request;
+    if set.is_some() {
+        shared.check_writable("to set which versions are kept")?;
+    }
+    let store = shared.store.clone();
+    let frame = name.map(|name| store.frame(&FrameId::new(bucket.clone(), name)));
+    carry_through(async move {
+        match (frame, set) {
+            (Some(frame), Some(rules)) => frame.set_retention(rules).await,
+            (Some(frame), None) => frame.retention().await,
+            (None, Some(rules)) => store.set_retention(bucket.as_ref(), rules).await,
+            (None, None) => store.retention(bucket.as_ref()).await,
+        }
+    })
+    .await
+}
+
+/// Lets versions expire that no rule keeps.
+pub(super) async fn expire(
+    shared: Arc<Shared>,
+    request: ExpireRequest,
+) -> Result<ExpireResult, Failure> {
+    let ExpireRequest {
+        name,
+        bucket,
+        dry_run,
+    } = request;
+    shared.check_writable_unless(dry_run, "to let versions expire")?;
+    let mut frames = Vec::new();
+    for frame in shared.frames_of(name, bucket).await? {
+        let expired = carry_through(async move { frame.expire(dry_run).await }).await?;
+        if expired.versions_expired > 0 {
+            frames.push(expired);
+        }
+    }
+    Ok(ExpireResult { frames, dry_run })
+}
+
+/// Forgets chosen versions of a frame.
+pub(super) async fn forget(
+    shared: Arc<Shared>,
+    request: ForgetRequest,
+) -> Result<ExpireResult, Failure> {
+    shared.check_writable_unless(request.dry_run, "to forget versions")?;
+    let frame = shared.store.frame(&request.frame());
+    let dry_run = request.dry_run;
+    let forgotten =
+        carry_through(async move { frame.forget(&request.versions, dry_run).await }).await?;
+    Ok(ExpireResult {
+        frames: vec![forgotten],
+        dry_run,
+    })
+}
+
+/// Removes objects that nothing needs any more.
+pub(super) async fn sweep(
+    shared: Arc<Shared>,
+    request: SweepRequest,
+) -> Result<SweepResult, Failure> {
+    let SweepRequest {
+        name,
+        bucket,
+        dry_run,
+    } = request;
+    shared.check_writable_unless(dry_run, "to sweep")?;
+    let mut total = SweepResult {
+        objects: 0,
+        bytes: 0,
+        waiting_objects: 0,
+        waiting_bytes: 0,
+        dry_run,
+    };
+    for frame in shared.frames_of(name, bucket).await? {
+        let swept = carry_through(async move { frame.sweep(dry_run).await }).await?;
+        total.objects += swept.objects;
+        total.bytes += swept.bytes;
+        total.waiting_objects += swept.waiting_objects;
+        total.waiting_bytes += swept.waiting_bytes;
+    }
+    Ok(total)
+}
+
+/// Removes a frame and its history for good.
+pub(super) async fn purge(
+    shared: Arc<Shared>,
+    request: PurgeRequest,
+) -> Result<PurgeResult, Failure> {
+    shared.check_writable_unless(request.dry_run, "to purge a frame")?;
+    let id = request.frame();
+    let frame = shared.store.frame(&id);
+    let result = carry_through(async move { frame.purge(request.dry_run).await }).await?;
+    info!(frame = %id, objects = result.objects, dry_run = result.dry_run, "purged");
+    Ok(result)
+}

@@ -1,0 +1,81 @@
+//! What a store takes up: rows and bytes of its buckets, and the room that is left.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use shoots_proto::action::{BucketUsage, UsageResult};
+use shoots_proto::name::BucketName;
+
+use crate::error::Result;
+use crate::frame_log::Freshness;
+use crate::layout;
+use crate::store::Store;
+
+/// Buckets that are looked at at the same time.
+const PARALLEL_BUCKETS: usize = 4;
+
+impl Store {
+    /// What a bucket takes up (`Some(None)`: the one without a name), or each of them (`None`).
+    ///
+    /// The rows are those of the newest states; the stored bytes are all there are, older versions' and those that wait
+    /// for the sweep too. It looks at every frame and lists every object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket.
+    pub async fn usage(&self, bucket: Option<Option<&BucketName>>) -> Result<UsageResult> {
+        let buckets: Vec<Option<BucketName>> = match bucket {
+            Some(bucket) => vec![bucket.cloned()],
+            None => {
+                let named = self.buckets().await?.into_iter().map(Some);
+                std::iter::once(None).chain(named).collect()
+            }
+        };
+        let used = stream::iter(buckets)
+            .map(|bucket| async move { self.bucket_usage(bucket).await })
+            .buffered(PARALLEL_BUCKETS);
+        let buckets = used.try_collect().await?;
+        let space = self.shared().space.as_ref();
+        let free_bytes = match space {
+            Some(space) => space.free().await?,
+            None => None,
+        };
+        Ok(UsageResult {
+            buckets,
+            free_bytes,
+            low_space_bytes: space.and_then(|space| space.low()),
+        })
+    }
+
+    async fn bucket_usage(&self, bucket: Option<BucketName>) -> Result<BucketUsage> {
+        let found = self.look(bucket.as_ref(), Freshness::Tolerant).await?;
+        let frames = found.live.len() + found.damaged.len();
+        if let Some(bucket) = bucket.as_ref().filter(|_| found.damaged.is_empty()) {
+            self.expect_bucket(bucket, &found.live).await?;
+        }
+        let (objects, stored_bytes) = self.stored(bucket.as_ref()).await?;
+        Ok(BucketUsage {
+            bucket,
+            frames: frames as u64,
+            rows: found.live.iter().map(|frame| frame.rows()).sum(),
+            live_bytes: found.live.iter().map(|frame| frame.bytes()).sum(),
+            stored_bytes,
+            objects,
+        })
+    }
+
+    /// How many objects are stored for a bucket, and how many bytes they have.
+    async fn stored(&self, bucket: Option<&BucketName>) -> Result<(u64, u64)> {
+        let objects = &self.shared().objects;
+        let own = layout::bucket_folder(bucket);
+        let (mut count, mut bytes) = objects.measure(&own).await?;
+        let mut elsewhere = layout::plain_folders(bucket);
+        elsewhere.retain(|folder| *folder != own);
+        for folder in elsewhere {
+            let listed = objects.list_folder(&folder).await?.objects;
+            let plain = listed.iter();
+            for file in plain.filter(|file| layout::plain_name(&file.location).is_some()) {
+                count += 1;
+                bytes += file.size;
+            }
+        }
+        Ok((count, bytes))
+    }
+}

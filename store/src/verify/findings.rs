@@ -1,0 +1,85 @@
+//! What a check finds, and what is a finding: damage is told and the check goes on, a storage that is away ends it.
+
+use object_store::path::Path;
+use shoots_proto::action::{FaultyObject, UnreferencedObject, VerifyResult};
+
+use crate::error::{Error, Result};
+
+/// What became of looking at one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// So many bytes of it were read, and all are as they were written.
+    Sound(u64),
+    Missing,
+    Damaged(String),
+}
+
+impl Checked {
+    /// The outcome of a check that read so many bytes.
+    pub(super) fn after<T>(bytes: u64, outcome: Result<T>) -> Result<Self> {
+        match outcome {
+            Ok(_) => Ok(Self::Sound(bytes)),
+            Err(error) if error.is_of_the_storage() => Err(error),
+            Err(error) => Ok(Self::Damaged(error.to_string())),
+        }
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) frames: u64,
+    objects: u64,
+    bytes: u64,
+    missing: Vec<FaultyObject>,
+    damaged: Vec<FaultyObject>,
+    pub(super) unreferenced: Vec<UnreferencedObject>,
+}
+
+impl Findings {
+    /// Notes an object that was looked at.
+    pub(super) fn note(&mut self, object: &Path, checked: Checked) {
+        self.objects += 1;
+        let faulty = |problem: String| FaultyObject {
+            object: object.to_string(),
+            problem,
+        };
+        match checked {
+            Checked::Sound(bytes) => self.bytes += bytes,
+            Checked::Missing => {
+                let problem = "it is missing, and versions that are kept need it";
+                self.missing.push(faulty(problem.to_owned()));
+            }
+            Checked::Damaged(problem) => self.damaged.push(faulty(problem)),
+        }
+    }
+
+    /// Notes what is wrong with an object that is as it was written.
+    pub(super) fn contradiction(&mut self, object: &Path, problem: &str) {
+        self.damaged.push(FaultyObject {
+            object: object.to_string(),
+            problem: Error::damaged(object, problem).to_string(),
+        });
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.missing.extend(other.missing);
+        self.damaged.extend(other.damaged);
+        self.unreferenced.extend(other.unreferenced);
+    }
+
+    pub(super) fn told(self) -> VerifyResult {
+        VerifyResult {
+            frames: self.frames,
+            objects: self.objects,
+            bytes: self.bytes,
+            ok: self.missing.is_empty() && self.damaged.is_empty(),
+            missing: self.missing,
+            damaged: self.damaged,
+            unreferenced: self.unreferenced,
+        }
+    }
+}

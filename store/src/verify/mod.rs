@@ -1,0 +1,152 @@
+//! Checks what is stored against what was recorded of it.
+//!
+//! Everything that a version needs which can still be read is looked at: the log's entries and how they follow each
+//! other ([`history`]), checkpoints, schemas, deletion vectors and segments, each against its hash ([`frame`]); of
+//! the segments, all or a sample are read. Nothing comes from a cache. Damage is reported and never ends the check
+//! ([`findings`]); a storage that cannot be reached does. What a frame takes in memory meanwhile are the names of its
+//! objects; bytes are streamed.
+
+mod findings;
+mod frame;
+mod history;
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use shoots_proto::action::{VerifyRequest, VerifyResult};
+use shoots_proto::name::{BucketName, FrameId};
+
+use crate::error::Result;
+use crate::layout;
+use crate::snapshots::record;
+use crate::store::Store;
+use findings::{Checked, Findings};
+
+/// Frames that are checked at the same time.
+const PARALLEL_FRAMES: usize = 4;
+/// Objects of a frame that are read at the same time.
+const PARALLEL_READS: usize = 8;
+
+/// Which segments are read.
+#[derive(Debug)]
+struct Sample {
+    share: f64,
+    seed: [u8; 16],
+}
+
+impl Sample {
+    fn takes(&self, segment: &str) -> bool {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.seed).update(segment.as_bytes());
+        let mut bits = [0; 4];
+        hasher.finalize_xof().fill(&mut bits);
+        f64::from(u32::from_le_bytes(bits)) < self.share * f64::from(u32::MAX) + 1.0
+    }
+}
+
+impl Store {
+    /// Checks a frame, the frames of a bucket, or all frames.
+    ///
+    /// Objects that nothing refers to are reported when they are more than a day old. If a part of the log is
+    /// unreadable, what it refers to is unknown, and nothing of that frame is called unreferenced.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such frame or bucket,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the storage cannot be reached.
+    pub async fn verify(&self, request: &VerifyRequest) -> Result<VerifyResult> {
+        let sample = Sample {
+            share: request.sample.unwrap_or(1.0),
+            seed: self.shared().environment.unique().to_le_bytes(),
+        };
+        let mut findings = Findings::default();
+        match (&request.name, request.all_buckets) {
+            (Some(name), _) => {
+                let (bucket, name) = (request.bucket.clone(), name.clone());
+                let frame = self.frame(&FrameId { bucket, name });
+                let found = frame::check(frame.frame_log(), &sample).await?;
+                findings.add(found.ok_or_else(|| frame.frame_log().not_found())?);
+            }
+            (None, false) => {
+                let bucket = request.bucket.as_ref();
+                findings.add(self.verify_bucket(bucket, &sample, true).await?);
+            }
+            (None, true) => {
+                findings.add(self.verify_bucket(None, &sample, false).await?);
+                for bucket in self.bucket_folders().await? {
+                    let bucket = Some(&bucket);
+                    findings.add(self.verify_bucket(bucket, &sample, false).await?);
+                }
+                findings.add(self.verify_snapshots().await?);
+            }
+        }
+        Ok(findings.told())
+    }
+
+    /// Whatever may be a bucket.
+    async fn bucket_folders(&self) -> Result<BTreeSet<BucketName>> {
+        let root = object_store::path::Path::ROOT;
+        let listed = self.shared().objects.list_folder(&root).await?;
+        let names = listed.common_prefixes.iter();
+        let names = names.filter_map(layout::folder_name);
+        Ok(names
+            .filter_map(|name| BucketName::parse(&name).ok())
+            .collect())
+    }
+
+    async fn verify_bucket(
+        &self,
+        bucket: Option<&BucketName>,
+        sample: &Sample,
+        must_exist: bool,
+    ) -> Result<Findings> {
+        let names = self.candidates(bucket).await?.into_keys();
+        let names: Vec<_> = names.collect();
+        if let Some(bucket) = bucket.filter(|_| must_exist) {
+            self.expect_bucket(bucket, &names).await?;
+        }
+        let mut checks = stream::iter(names)
+            .map(|name| async move {
+                let bucket = bucket.cloned();
+                let frame = self.frame(&FrameId { bucket, name });
+                frame::check(frame.frame_log(), sample).await
+            })
+            .buffered(PARALLEL_FRAMES);
+        let mut findings = Findings::default();
+        while let Some(found) = checks.next().await {
+            findings.add(found?.unwrap_or_default());
+        }
+        Ok(findings)
+    }
+
+    /// Checks the records of snapshots.
+    async fn verify_snapshots(&self) -> Result<Findings> {
+        let objects = self.shared().objects.uncached();
+        let mut findings = Findings::default();
+        for object in objects.list_all(&layout::snapshots()).await? {
+            let read = record::read(&objects, &object.location).await;
+            findings.note(&object.location, Checked::after(object.size, read)?);
+        }
+        Ok(findings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sample;
+
+    #[test]
+    fn a_sample_takes_about_its_share_and_all_of_it_takes_all() {
+        let taken = |share: f64, seed: u8| {
+            let seed = [seed; 16];
+            let sample = Sample { share, seed };
+            let names = (0..1_000).map(|name: u32| format!("{name:032x}"));
+            names.filter(|name| sample.takes(name)).collect::<Vec<_>>()
+        };
+        assert_eq!(taken(1.0, 0).len(), 1_000);
+        let (one, other) = (taken(0.2, 1), taken(0.2, 2));
+        for some in [&one, &other] {
+            assert!((120..280).contains(&some.len()), "{}", some.len());
+        }
+        assert_ne!(one, other);
+    }
+}
