@@ -10,7 +10,9 @@
 #![cfg(test)]
 
 mod buckets;
+mod chaos;
 mod copies;
+mod cost;
 mod diff;
 mod faults;
 mod frames;
