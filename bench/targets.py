@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,15 @@ def release_binary() -> Path:
 
 
 @contextlib.contextmanager
-def shoots(binary: Path, bucket_dir: Path, *flags: str) -> Iterator[Target]:
+def shoots(
+    binary: Path, bucket_dir: Path | str, *flags: str, settings: Mapping[str, str] | None = None
+) -> Iterator[Target]:
     """This project's server."""
     if not binary.exists():
         message = f"{binary} does not exist: run `cargo build --release -p shoots-server`"
         raise FileNotFoundError(message)
     command = [str(binary), "--port=0", f"--bucket-dir={bucket_dir}", "--log-level=warn", *flags]
-    with running(command) as process:
+    with running(command, settings) as process:
         yield Target("shoots", announced_port(process), process.pid)
 
 
@@ -78,10 +80,11 @@ def in_memory() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def running(command: list[str], settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     environment = {key: text for key, text in os.environ.items() if not key.startswith("SHOOTS_")}
     # The older server warns about its own dependencies.
     environment["PYTHONWARNINGS"] = "ignore"
+    environment |= settings or {}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process

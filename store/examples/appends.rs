@@ -1,26 +1,33 @@
 //! What small durable puts cost, and that it stays the same however long the history is.
 //!
 //! ```text
-//! cargo run --release -p shoots-store --example appends [-- <appends> [<folder>]]
+//! cargo run --release -p shoots-store --example appends [-- [<appends>] [<folder>] [--without-upkeep]]
 //! ```
 //!
-//! Appends 100 rows again and again to one frame on local disk (nothing compacts it), and prints for each tenth of
-//! the run the time, bytes, object writes and fsyncs of one append. Then the same put to frames that are new, and
-//! the rows of the whole frame read back, against a frame that got the same rows in one put.
+//! Appends 100 rows again and again to one frame on local disk, which is looked after in the background as a server
+//! does it. Prints for each tenth of the run the time, and the bytes, object writes and fsyncs, of one append with
+//! what upkeep did meanwhile; then the last hundred appends against the first hundred. Then the same put to frames
+//! that are new, and the rows of the whole frame read back, against a frame that got the same rows in one put: when
+//! upkeep has come to rest, and once more after a complete compaction.
+//!
+//! `--without-upkeep` leaves the segments as the appends made them.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray};
 use futures::TryStreamExt;
 use shoots_proto::name::{FrameId, FrameName};
 use shoots_proto::put::PutMode;
-use shoots_store::{Frame, PutOptions, ReadOptions, Store};
+use shoots_store::{Frame, PutOptions, ReadOptions, Store, UpkeepSettings};
 
 const ROWS: i64 = 100;
+/// Upkeep that has not changed a frame for so long is at rest.
+const QUIET: Duration = Duration::from_secs(6);
+const READS: usize = 5;
 
 fn batch(start: i64, rows: i64) -> Result<RecordBatch, Box<dyn Error>> {
     let numbers = || start..start + rows;
@@ -45,6 +52,41 @@ async fn append(frame: &Frame, batch: RecordBatch) -> Result<(), Box<dyn Error>>
         .await?;
     writer.write(batch).await?;
     writer.commit().await?;
+    Ok(())
+}
+
+/// Waits until nobody changes the frame any more.
+async fn wait_for_rest(frame: &Frame) -> Result<(), Box<dyn Error>> {
+    let mut version = None;
+    loop {
+        let found = frame.snapshot(None).await?.version();
+        if found == version {
+            return Ok(());
+        }
+        version = found;
+        tokio::time::sleep(QUIET).await;
+    }
+}
+
+/// Reads the whole frame against one that has the same rows from one put, in turns, and prints the best of each.
+async fn compare(what: &str, grown: &Frame, whole: &Frame) -> Result<(), Box<dyn Error>> {
+    let (mut grown_seconds, mut whole_seconds) = (f64::MAX, f64::MAX);
+    let mut rows = (0, 0);
+    for _ in 0..READS {
+        let (of_grown, of_whole) = (read(grown).await?, read(whole).await?);
+        rows = (of_grown.0, of_whole.0);
+        grown_seconds = grown_seconds.min(of_grown.1);
+        whole_seconds = whole_seconds.min(of_whole.1);
+    }
+    assert_eq!(rows.0, rows.1, "rows are missing");
+    println!(
+        "reading {} rows, {what}: {:.1} ms from {} segments, {:.1} ms from one put: {:.2} times",
+        rows.0,
+        grown_seconds * 1000.0,
+        grown.snapshot(None).await?.segment_count(),
+        whole_seconds * 1000.0,
+        grown_seconds / whole_seconds,
+    );
     Ok(())
 }
 
@@ -83,12 +125,11 @@ impl<'a> Meter<'a> {
         }
     }
 
-    fn print(&self, what: &str, puts: i64, largest: Option<u64>) {
+    fn print(&self, what: &str, puts: i64) {
         let per_put = |total: u64| total as f64 / puts as f64;
         let requests = self.store.requests();
-        let largest = largest.map_or(String::new(), |bytes| format!("{bytes:>12}"));
         println!(
-            "{what:>14} {:>10.3} {:>12.0} {:>8.2} {:>8.2} {largest}",
+            "{what:>14} {:>10.3} {:>12.0} {:>8.2} {:>8.2}",
             self.start.elapsed().as_secs_f64() * 1000.0 / puts as f64,
             per_put(requests.bytes_written - self.bytes),
             per_put(requests.creates + requests.overwrites - self.writes),
@@ -97,57 +138,126 @@ impl<'a> Meter<'a> {
     }
 }
 
+/// What the command line asks for.
+struct Run {
+    appends: i64,
+    folder: Option<String>,
+    upkeep: bool,
+}
+
+impl Run {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let (flags, mut others): (Vec<_>, Vec<_>) =
+            arguments.partition(|argument| argument.starts_with("--"));
+        if let Some(unknown) = flags.iter().find(|flag| *flag != "--without-upkeep") {
+            return Err(
+                format!("there is no flag {unknown}; --without-upkeep is the only one").into(),
+            );
+        }
+        others.truncate(2);
+        let mut others = others.into_iter();
+        Ok(Self {
+            appends: others.next().map_or(Ok(10_000), |text| text.parse())?,
+            folder: others.next(),
+            upkeep: flags.is_empty(),
+        })
+    }
+}
+
+/// Appends so often, tenth by tenth, and gives the time of each append in milliseconds.
+async fn grow(store: &Store, frame: &Frame, appends: i64) -> Result<Vec<f64>, Box<dyn Error>> {
+    let tenth = (appends / 10).max(1);
+    let mut milliseconds = Vec::new();
+    for start in (0..appends).step_by(usize::try_from(tenth)?) {
+        let count = tenth.min(appends - start);
+        let meter = Meter::start(store);
+        for n in start..start + count {
+            let rows = batch(n * ROWS, ROWS)?;
+            let begun = Instant::now();
+            append(frame, rows).await?;
+            milliseconds.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        meter.print(&format!("{start}.."), count);
+    }
+    Ok(milliseconds)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn print_growth(milliseconds: &[f64]) {
+    let hundred = milliseconds.len().min(100);
+    let first = &milliseconds[..hundred];
+    let last = &milliseconds[milliseconds.len() - hundred..];
+    for (what, of) in [
+        ("mean", mean as fn(&[f64]) -> f64),
+        ("median", median as fn(&[f64]) -> f64),
+    ] {
+        let (first, last) = (of(first), of(last));
+        println!(
+            "{what} of the first {hundred} appends {first:.3} ms, of the last {last:.3} ms: {:.2} times",
+            last / first
+        );
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let appends: i64 = arguments.next().map_or(Ok(10_000), |text| text.parse())?;
-    let tenth = (appends / 10).max(1);
-    let folder = match arguments.next() {
+    let run = Run::parse(std::env::args().skip(1))?;
+    let folder = match &run.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
     };
     let store = Store::open(&folder.path().to_string_lossy()).await?;
-    let grown = frame(&store, "grown")?;
+    let upkeep = run
+        .upkeep
+        .then(|| store.start_upkeep(UpkeepSettings::default()));
+    // What a process pays once is not the cost of an append.
+    for n in 0..100 {
+        append(&frame(&store, "first steps")?, batch(n * ROWS, ROWS)?).await?;
+    }
 
     println!("appends of {ROWS} rows; per append:");
     println!(
-        "{:>14} {:>10} {:>12} {:>8} {:>8} {:>12}",
-        "", "ms", "bytes", "writes", "fsyncs", "most bytes"
+        "{:>14} {:>10} {:>12} {:>8} {:>8}",
+        "", "ms", "bytes", "writes", "fsyncs"
     );
-    for start in (0..appends).step_by(usize::try_from(tenth)?) {
-        let count = tenth.min(appends - start);
-        let meter = Meter::start(&store);
-        let mut largest = 0;
-        for n in start..start + count {
-            let before = store.requests().bytes_written;
-            append(&grown, batch(n * ROWS, ROWS)?).await?;
-            largest = largest.max(store.requests().bytes_written - before);
-        }
-        meter.print(&format!("{start}.."), count, Some(largest));
-    }
-
+    let grown = frame(&store, "grown")?;
+    let milliseconds = grow(&store, &grown, run.appends).await?;
     let new_frames = 100;
     let meter = Meter::start(&store);
     for n in 0..new_frames {
         append(&frame(&store, &format!("new {n}"))?, batch(0, ROWS)?).await?;
     }
-    meter.print("new frames", new_frames, None);
+    meter.print("new frames", new_frames);
+    print_growth(&milliseconds);
 
     let whole = frame(&store, "whole")?;
-    append(&whole, batch(0, appends * ROWS)?).await?;
-    let (mut grown_seconds, mut whole_seconds) = (f64::MAX, f64::MAX);
-    for _ in 0..5 {
-        let (rows, seconds) = read(&grown).await?;
-        assert_eq!(rows, (appends * ROWS).unsigned_abs(), "rows are missing");
-        grown_seconds = grown_seconds.min(seconds);
-        whole_seconds = whole_seconds.min(read(&whole).await?.1);
+    append(&whole, batch(0, run.appends * ROWS)?).await?;
+    if upkeep.is_some() {
+        wait_for_rest(&grown).await?;
     }
+    let left = if run.upkeep {
+        "looked after"
+    } else {
+        "as appended"
+    };
+    compare(left, &grown, &whole).await?;
+    drop(upkeep);
+    let begun = Instant::now();
+    let report = grown.compact(false).await?;
     println!(
-        "reading {} rows: {:.1} ms from {appends} segments, {:.1} ms from one put: {:.1} times",
-        appends * ROWS,
-        grown_seconds * 1000.0,
-        whole_seconds * 1000.0,
-        grown_seconds / whole_seconds,
+        "complete compaction: {:.1} ms, {} segments to {}",
+        begun.elapsed().as_secs_f64() * 1000.0,
+        report.segments_before,
+        report.segments_after,
     );
-    Ok(())
+    compare("compacted", &grown, &whole).await
 }

@@ -16,7 +16,7 @@ use crate::edit::columns::AlterColumns;
 use crate::edit::delete::{DeleteRows, RowsToDelete};
 use crate::edit::marks::{DropTag, SetTag};
 use crate::edit::restore::RestoreVersion;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::{FrameLog, Freshness};
 use crate::history;
 use crate::log::commit::{Published, Request};
@@ -203,8 +203,13 @@ impl Frame {
     /// [`ErrorKind::NotFound`] if there is no such frame, [`ErrorKind::InvalidRequest`] naming the column that it
     /// cannot be done to.
     pub async fn alter(&self, edit: ColumnEdit) -> Result<AlterResult> {
-        self.change(AlterColumns(edit)).await?;
-        let snapshot = self.snapshot(None).await?;
+        let snapshot = match self.change(AlterColumns(edit)).await? {
+            Some(published) => {
+                let version = i64::try_from(published.version).unwrap_or(i64::MAX);
+                self.read_back(&AsOf::Version(version)).await?
+            }
+            None => self.snapshot(None).await?,
+        };
         let result = commit_result(&snapshot);
         let columns = columns(&snapshot.schema());
         Ok(AlterResult {
@@ -246,13 +251,25 @@ impl Frame {
             as_of: as_of.cloned(),
             replace,
         };
-        self.change(change).await?;
-        let tagged = self.snapshot(Some(&AsOf::Tag(tag.to_string()))).await?;
+        let as_of = AsOf::Tag(tag.to_string());
+        let tagged = match self.change(change).await? {
+            Some(_) => self.read_back(&as_of).await?,
+            None => self.snapshot(Some(&as_of)).await?,
+        };
         let result = commit_result(&tagged);
         Ok(TagResult {
             tag: tag.to_string(),
             version: result.version,
             commit: result.commit,
+        })
+    }
+
+    /// The state that a change has led to. That it cannot be read does not mean that nothing has changed.
+    async fn read_back(&self, as_of: &AsOf) -> Result<Snapshot> {
+        let snapshot = self.snapshot(Some(as_of)).await;
+        snapshot.map_err(|error| {
+            let problem = format!("reading back what it has led to: {error}");
+            Cause::OutcomeUnknown { problem }.into()
         })
     }
 

@@ -1,15 +1,17 @@
 """An S3 of its own for the tests: moto on a free port of this machine, with one empty bucket.
 
 Prints its URL as the first line, and ends when its standard input does, so that it never outlives whoever
-started it.
+started it. Each line that it is sent there is answered with how many requests there were so far, by method.
 
 Requests are answered one after the other. Amazon decides "create if there is none" atomically; moto looks and
 creates in two steps, between which another thread could come.
 """
 
+import json
 import sys
 import threading
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -30,22 +32,25 @@ class QuietHandler(WSGIRequestHandler):
 
 def one_at_a_time(
     application: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]],
+    requests: Counter[str],
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     turn = threading.Lock()
 
     def answer(environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with turn:
+            requests[environment["REQUEST_METHOD"]] += 1
             return application(environment, start_response)
 
     return answer
 
 
 def main(bucket: str) -> None:
+    requests: Counter[str] = Counter()
     application: Any = DomainDispatcherApplication(create_backend_app)
     server = make_server(
         "127.0.0.1",
         0,
-        one_at_a_time(application),
+        one_at_a_time(application, requests),
         threaded=True,
         request_handler=QuietHandler,
     )
@@ -53,7 +58,8 @@ def main(bucket: str) -> None:
     url = f"http://127.0.0.1:{server.server_port}"
     urllib.request.urlopen(urllib.request.Request(f"{url}/{bucket}", method="PUT"))
     print(url, flush=True)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        print(json.dumps(requests), flush=True)
 
 
 if __name__ == "__main__":

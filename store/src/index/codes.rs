@@ -205,9 +205,9 @@ fn stripped(data_type: &DataType) -> DataType {
 }
 
 /// `array` with codes instead of dictionaries, moved to their `places`.
-fn strip<'a>(
+fn strip(
     array: &ArrayRef,
-    places: &mut dyn Iterator<Item = Option<&'a [usize]>>,
+    places: &mut dyn Iterator<Item = Option<&[usize]>>,
 ) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::Dictionary(_, _) => recode(array, places.next().flatten()),
@@ -219,10 +219,10 @@ fn strip<'a>(
 }
 
 /// The other way: `codes` as an array of type `to`, whose dictionaries have these `values`.
-fn dress<'a>(
+fn dress(
     codes: &ArrayRef,
     to: &DataType,
-    values: &mut dyn Iterator<Item = &'a ArrayRef>,
+    values: &mut dyn Iterator<Item = &ArrayRef>,
 ) -> Result<ArrayRef, ArrowError> {
     match to {
         DataType::Dictionary(key, _) => {

@@ -6,7 +6,6 @@ use arrow_array::RecordBatch;
 
 use super::Index;
 use super::keys::Keys;
-use super::range::KeyRange;
 use crate::error::Result;
 
 /// Keys of sorted rows, encoded once and looked for in any number of batches.
@@ -14,7 +13,6 @@ use crate::error::Result;
 pub(crate) struct KeySet<'a> {
     index: &'a Index,
     keys: Keys,
-    range: Option<KeyRange>,
 }
 
 /// A stored row whose key is among the new ones.
@@ -29,21 +27,10 @@ pub(crate) struct Match {
 impl<'a> KeySet<'a> {
     /// The keys of `batches`, which are sorted and follow each other.
     pub(crate) fn new(index: &'a Index, batches: &[RecordBatch]) -> Result<Self> {
-        let filled = || batches.iter().filter(|batch| batch.num_rows() > 0);
-        let range = match (filled().next(), filled().next_back()) {
-            (Some(first), Some(last)) => Some(index.range_of(first, last)?),
-            _ => None,
-        };
         Ok(Self {
             index,
             keys: index.keys(batches)?,
-            range,
         })
-    }
-
-    /// Within which keys the rows lie; nothing without rows.
-    pub(crate) fn range(&self) -> Option<&KeyRange> {
-        self.range.as_ref()
     }
 
     /// The rows of `existing`, which is sorted, that have one of the keys, in ascending order.
@@ -93,7 +80,6 @@ mod tests {
         let (index, batch) = super::super::samples::single(&column);
         for batches in [Vec::new(), vec![batch.slice(0, 0)]] {
             let keys = KeySet::new(&index, &batches).unwrap();
-            assert_eq!(keys.range(), None);
             assert_eq!(keys.matches(&batch).unwrap(), []);
         }
     }
@@ -123,7 +109,6 @@ mod tests {
             }
             let set = KeySet::new(&index, &new).unwrap();
             prop_assert_eq!(set.matches(&existing).unwrap(), expected);
-            prop_assert_eq!(set.range().is_some(), !new_keys.is_empty());
         }
     }
 }

@@ -72,9 +72,9 @@ struct Merge {
     /// Inputs that are not open, in the order of their least keys.
     waiting: VecDeque<(usize, Input)>,
     /// Open inputs whose next batch is not there yet.
-    reading: Vec<Box<Source>>,
+    reading: Vec<Source>,
     /// Open inputs in the order of their next keys.
-    open: Vec<Box<Source>>,
+    open: Vec<Source>,
     /// Short runs, taken and not yet copied.
     runs: Runs,
     ready: VecDeque<RecordBatch>,
@@ -95,7 +95,7 @@ struct Source {
 
 impl Source {
     /// The next batch that has rows, unless the input is at its end.
-    async fn next(mut self: Box<Self>) -> Result<Option<Box<Self>>> {
+    async fn next(mut self) -> Result<Option<Self>> {
         while let Some(batch) = self.stream.next().await.transpose()? {
             if batch.num_rows() > 0 {
                 self.batch = batch;
@@ -209,21 +209,21 @@ impl Merge {
                 return Ok(());
             }
             if let Some((position, input)) = self.waiting.pop_front() {
-                self.reading.push(Box::new(Source {
+                self.reading.push(Source {
                     position,
                     stream: (input.open)(),
                     batch: RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty())),
                     keys: None,
                     row: 0,
                     limit: None,
-                }));
+                });
             }
         }
         Ok(())
     }
 
     /// Puts an input where its next key belongs.
-    fn enqueue(&mut self, mut source: Box<Source>) -> Result<()> {
+    fn enqueue(&mut self, mut source: Source) -> Result<()> {
         if let Some(leader) = self.open.first_mut() {
             leader.encode(&self.index)?;
             source.encode(&self.index)?;

@@ -42,7 +42,9 @@ use arrow_schema::{ArrowError, DataType, Schema};
 
 pub(crate) use arrange::arrange;
 pub(crate) use gather::{Gather, Place};
-pub(crate) use key_set::{KeySet, Match};
+pub(crate) use key_set::KeySet;
+#[cfg(test)]
+pub(crate) use key_set::Match;
 pub(crate) use keys::Keys;
 pub(crate) use merge::{Input, merge};
 pub(crate) use range::KeyRange;
@@ -120,11 +122,6 @@ impl Index {
     /// What the columns are called, in the order of the index.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// The types of the columns, in the order of the index.
-    pub(crate) fn types(&self) -> &[DataType] {
-        &self.types
     }
 
     /// Refuses rows whose key is null or NaN somewhere.
@@ -240,7 +237,6 @@ mod tests {
         let index = Index::new(&Schema::new(fields), &names(&["c", "a"])).unwrap();
         assert_eq!(index.columns(), [2, 0]);
         assert_eq!(index.names(), ["c", "a"]);
-        assert_eq!(index.types(), [DataType::Int64, DataType::Int64]);
     }
 
     #[test]

@@ -26,11 +26,6 @@ impl KeyRange {
         compare_keys(&self.min, &other.max).is_le() && compare_keys(&other.min, &self.max).is_le()
     }
 
-    /// Whether every key in `other` lies in this too.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        compare_keys(&self.min, &other.min).is_le() && compare_keys(&other.max, &self.max).is_le()
-    }
-
     /// The least range that covers both.
     pub(crate) fn union(self, other: Self) -> Self {
         let pick = |one: Vec<KeyValue>, other: Vec<KeyValue>, wanted| {
@@ -112,8 +107,6 @@ mod tests {
             let within = |range: (i64, i64), number| range.0 <= number && number <= range.1;
             let shared = (0..9).any(|number| within(one, number) && within(other, number));
             prop_assert_eq!(first.overlaps(&second), shared);
-            let covered = (0..9).all(|number| !within(other, number) || within(one, number));
-            prop_assert_eq!(first.covers(&second), covered);
             prop_assert_eq!(first.union(second), range(one.0.min(other.0), one.1.max(other.1)));
         }
 

@@ -4,7 +4,6 @@
 //! such rows at all, whether all its rows are such, and where they begin and end among sorted ones.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 
 use arrow_array::Array;
 use arrow_schema::Field;
@@ -126,7 +125,8 @@ impl Span {
     }
 
     /// Which values of `sorted` lie within.
-    pub(crate) fn rows(&self, sorted: &dyn Array) -> Result<Range<usize>> {
+    #[cfg(test)]
+    pub(crate) fn rows(&self, sorted: &dyn Array) -> Result<std::ops::Range<usize>> {
         let start = self.before_start(sorted)?;
         // Nothing lies between a bound and itself, and then the stop is reached before the start.
         Ok(start..self.through_stop(sorted)?.max(start))

@@ -224,7 +224,11 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     let state = &head.state;
     let old = &state.retained;
     let (floor, empties) = first_kept(log, head, rule).await?;
-    let floor = floor.max(old.oldest);
+    let mut floor = floor.max(old.oldest);
+    // What was forgotten cannot be the oldest version that is kept.
+    while old.forgotten.contains(&floor) {
+        floor += 1;
+    }
     let empties = empties && !old.emptied;
     let first = old.oldest.max(1);
     if floor <= first && old.held.is_empty() && !empties {

@@ -9,7 +9,7 @@
 //! What is joined always follows each other in the list of segments (or nothing between overlaps it), so that no row
 //! changes its place among those with equal keys.
 
-use crate::index::arrange;
+use crate::index::{KeyRange, arrange};
 use crate::log::change::Segment;
 use crate::segment::Limits;
 
@@ -69,8 +69,10 @@ pub(crate) fn jobs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Job>
         job.places.iter().for_each(|place| taken[*place] = true);
         jobs.push(job);
     };
-    for group in overlapping(segments) {
-        add(merge_job(segments, group, limits, zeal), &mut jobs);
+    let merges = overlapping(segments).into_iter();
+    let merges = merges.filter_map(|group| merge_job(segments, group, limits, zeal));
+    for job in apart(segments, merges) {
+        add(Some(job), &mut jobs);
     }
     for run in small_runs(segments, limits, zeal) {
         let reason = Reason::Small;
@@ -184,6 +186,35 @@ fn merge_job(segments: &[Segment], group: Vec<usize>, limits: Limits, zeal: Zeal
     })
 }
 
+/// Jobs that would move rows with equal keys past each other become one: each of them alone keeps the order, but the
+/// second would begin where the first has put rows.
+fn apart(segments: &[Segment], jobs: impl Iterator<Item = Job>) -> Vec<Job> {
+    let mut apart: Vec<Job> = Vec::new();
+    for mut job in jobs {
+        let cross = |job: &Job, other: &Job| cross(segments, &job.places, &other.places);
+        while let Some(at) = apart.iter().position(|other| cross(&job, other)) {
+            job.places.extend(apart.remove(at).places);
+            job.places.sort_unstable();
+            job.places.dedup();
+            job.places = closed(segments, job.places);
+        }
+        apart.push(job);
+    }
+    apart
+}
+
+/// Whether some places lie between others, and the segments there share keys.
+fn cross(segments: &[Segment], one: &[usize], other: &[usize]) -> bool {
+    let whole = |places: &[usize]| {
+        let ranges = places.iter();
+        let ranges = ranges.filter_map(|place| segments[*place].record.range.clone());
+        ranges.reduce(KeyRange::union)
+    };
+    let between = one.first() <= other.last() && other.first() <= one.last();
+    let ranges = whole(one).zip(whole(other));
+    between && ranges.is_none_or(|(one, other)| one.overlaps(&other))
+}
+
 /// Rows of a group beyond those of its largest segments that do not overlap each other.
 fn beside_others(segments: &[Segment], group: &[usize]) -> u64 {
     let mut by_rows = group.to_vec();
@@ -216,7 +247,7 @@ fn closed(segments: &[Segment], mut places: Vec<usize>) -> Vec<usize> {
         let ranges = places
             .iter()
             .filter_map(|place| segments[*place].record.range.clone());
-        let Some(whole) = ranges.reduce(crate::index::KeyRange::union) else {
+        let Some(whole) = ranges.reduce(KeyRange::union) else {
             return places;
         };
         let between = (first..last).filter(|place| !places.contains(place));
@@ -239,6 +270,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::index::KeyValue;
     use crate::log::commit::SegmentRecord;
 
     const LIMITS: Limits = Limits {
@@ -260,6 +292,24 @@ mod tests {
             version: 1,
             hidden: None,
         }
+    }
+
+    fn between(min: i64, max: i64) -> Segment {
+        let mut segment = segment(3);
+        segment.record.range = Some(KeyRange {
+            min: vec![KeyValue::int(min)],
+            max: vec![KeyValue::int(max)],
+        });
+        segment
+    }
+
+    #[test]
+    fn groups_that_share_a_key_and_lie_between_each_other_are_merged_together() {
+        // Key 2 of the second segment would come to lie behind key 2 of the last one.
+        let ranges = [(-6, -4), (-3, 2), (3, 3), (-6, -6), (-6, -3), (2, 3)];
+        let segments = ranges.map(|(min, max)| between(min, max));
+        let found = jobs(&segments, LIMITS, Zeal::Complete);
+        assert_eq!(places(&found), [(0..ranges.len()).collect::<Vec<_>>()]);
     }
 
     fn places(jobs: &[Job]) -> Vec<Vec<usize>> {

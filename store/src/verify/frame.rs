@@ -149,13 +149,14 @@ impl FrameCheck<'_> {
     /// Checks small objects with what `check` says of the bytes of each; returns what it made of those that are sound.
     async fn small<K: Clone, T>(
         &mut self,
-        objects: impl IntoIterator<Item = (K, Path)>,
+        objects: Vec<(K, Path)>,
         check: impl Fn(&K, &Path, &Bytes) -> Result<T>,
     ) -> Result<Vec<T>> {
         let source = &self.objects;
-        let reads = objects
-            .into_iter()
-            .map(|(key, path)| async move { (source.read(&path).await, key, path) });
+        let reads = objects.into_iter().map(|(key, path)| async move {
+            let read = source.read(&path).await;
+            (read, key, path)
+        });
         let reads: Vec<_> = reads.collect();
         let mut reads = stream::iter(reads).buffered(PARALLEL_READS);
         let mut sound = Vec::new();
@@ -186,7 +187,7 @@ impl FrameCheck<'_> {
                 let path = paths.checkpoint(&hash);
                 (hash, path)
             });
-            let nodes = self.small(objects, |hash, path, bytes| {
+            let nodes = self.small(objects.collect(), |hash, path, bytes| {
                 Checkpoint::decode(path, hash, bytes)
             });
             let nodes = nodes.await?;
@@ -202,15 +203,18 @@ impl FrameCheck<'_> {
 
     async fn schemas(&mut self, hashes: &BTreeSet<String>) -> Result<()> {
         let paths = self.log.paths().clone();
-        let objects = hashes.iter().map(|hash| (hash, paths.schema(hash)));
-        let checked = self.small(objects, |hash, _, bytes| schema::decode(hash, bytes));
+        let objects = hashes.iter().map(|hash| (hash.clone(), paths.schema(hash)));
+        let checked = self.small(objects.collect(), |hash, _, bytes| {
+            schema::decode(hash, bytes)
+        });
         checked.await.map(drop)
     }
 
     async fn vectors(&mut self, vectors: &BTreeMap<String, (Vector, u64)>) -> Result<()> {
         let paths = self.log.paths().clone();
-        let objects = vectors.iter().map(|(id, known)| (known, paths.vector(id)));
-        let checked = self.small(objects, |(vector, hidden), path, bytes| {
+        let objects = vectors.values();
+        let objects = objects.map(|known| (known.clone(), paths.vector(&known.0.id)));
+        let checked = self.small(objects.collect(), |(vector, hidden), path, bytes| {
             let rows = vector.decode(path, bytes)?.len();
             if rows != *hidden {
                 let problem = format!("it hides {rows} rows, {hidden} are recorded");
@@ -225,8 +229,10 @@ impl FrameCheck<'_> {
     /// have hexadecimal names.
     async fn condemned(&mut self, lists: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         let paths = self.log.paths().clone();
-        let objects = lists.iter().map(|hash| (hash, paths.condemned(hash)));
-        let names = self.small(objects, |hash, path, bytes| {
+        let objects = lists
+            .iter()
+            .map(|hash| (hash.clone(), paths.condemned(hash)));
+        let names = self.small(objects.collect(), |hash, path, bytes| {
             if blake3::hash(bytes).to_hex().as_str() != hash.as_str() {
                 return Err(Error::damaged(path, "its hash is not the one in its name"));
             }

@@ -40,7 +40,7 @@ struct Faulty {
 
 /// Which calls fail, and when.
 #[derive(Debug, Clone, Copy)]
-enum Plan {
+pub(crate) enum Plan {
     /// The first creation of this log entry takes effect, but its reply is lost.
     LoseReply(u64),
     /// The first creation of this log entry never arrives.
@@ -56,6 +56,8 @@ enum Plan {
     PhantomSegment,
     /// One call in eight fails, half of those after they took effect.
     Random { seed: u64 },
+    /// The same, some calls take long, and hints are lost, or old when they are read.
+    Chaos { seed: u64 },
 }
 
 #[derive(PartialEq)]
@@ -64,6 +66,10 @@ enum Fault {
     Before,
     After,
     Phantom,
+    /// It takes long, and nothing else.
+    Late,
+    /// What was written is not there.
+    Lost,
 }
 
 impl Faulty {
@@ -84,6 +90,13 @@ impl Faulty {
             Plan::NoSegments if write && segment() => Fault::Before,
             Plan::LoseSegmentReplies if write && segment() => Fault::After,
             Plan::PhantomSegment if write && segment() && first() => Fault::Phantom,
+            Plan::Chaos { seed } => match scramble(seed, call) % 32 {
+                0..=3 if location.as_ref().ends_with("log/latest") => Fault::Lost,
+                0 | 1 => Fault::Before,
+                2 | 3 => Fault::After,
+                4..=7 => Fault::Late,
+                _ => Fault::None,
+            },
             Plan::Random { seed } => match scramble(seed, call) % 16 {
                 0 => Fault::Before,
                 1 => Fault::After,
@@ -95,7 +108,7 @@ impl Faulty {
 }
 
 /// A few well mixed bits of a seed and a number (the finaliser of SplitMix64).
-fn scramble(seed: u64, number: u64) -> u64 {
+pub(crate) fn scramble(seed: u64, number: u64) -> u64 {
     let mut bits = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -107,6 +120,10 @@ fn failure() -> object_store::Error {
         store: "faulty",
         source: "the wire was cut".into(),
     }
+}
+
+async fn late() {
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
 }
 
 impl fmt::Display for Faulty {
@@ -133,6 +150,15 @@ impl ObjectStore for Faulty {
                 source: "409 ConditionalRequestConflict".into(),
             });
         }
+        if fault == Fault::Late {
+            late().await;
+        }
+        if fault == Fault::Lost {
+            return Ok(PutResult {
+                e_tag: None,
+                version: None,
+            });
+        }
         let result = self.inner.put_opts(location, payload, options).await;
         if fault == Fault::After {
             Err(failure())
@@ -152,6 +178,14 @@ impl ObjectStore for Faulty {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         match self.fault(location, false) {
             Fault::None => self.inner.get_opts(location, options).await,
+            Fault::Late => {
+                late().await;
+                self.inner.get_opts(location, options).await
+            }
+            Fault::Lost => Err(object_store::Error::NotFound {
+                path: location.to_string(),
+                source: "404".into(),
+            }),
             Fault::Before | Fault::After | Fault::Phantom => Err(failure()),
         }
     }
@@ -180,7 +214,7 @@ impl ObjectStore for Faulty {
     }
 }
 
-async fn faulty(place: &Place, plan: Plan) -> Store {
+pub(crate) async fn faulty(place: &Place, plan: Plan) -> Store {
     let inner = place.objects();
     let calls = AtomicU64::new(0);
     let objects = Arc::new(Faulty { inner, plan, calls });

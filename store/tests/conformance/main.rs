@@ -10,12 +10,15 @@
 #![cfg(test)]
 
 mod buckets;
+mod chaos;
 mod copies;
+mod cost;
 mod diff;
 mod faults;
 mod frames;
 mod history;
 mod inspect;
+mod meddler;
 mod place;
 mod plain;
 mod reading;

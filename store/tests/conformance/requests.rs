@@ -18,7 +18,7 @@ on_every_place!(
     a_cold_open_costs_five_reads_and_no_listing,
 );
 
-fn since(after: Requests, before: Requests) -> Requests {
+pub(crate) fn since(after: Requests, before: Requests) -> Requests {
     Requests {
         creates: after.creates - before.creates,
         overwrites: after.overwrites - before.overwrites,

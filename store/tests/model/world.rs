@@ -189,7 +189,10 @@ impl World {
                 compare(&snapshot, table).await;
             }
             (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-            (snapshot, table) => panic!("{snapshot:?} instead of {table:?}"),
+            (snapshot, table) => {
+                let version = snapshot.map(|snapshot| snapshot.version());
+                panic!("{version:?} instead of {table:?}");
+            }
         }
     }
 
@@ -450,7 +453,10 @@ impl World {
         match (snapshot, table) {
             (Ok(snapshot), Some(table)) => compare_part(&snapshot, table, seed).await,
             (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-            (snapshot, table) => panic!("{snapshot:?} instead of {table:?}"),
+            (snapshot, table) => {
+                let version = snapshot.map(|snapshot| snapshot.version());
+                panic!("{version:?} instead of {table:?}");
+            }
         }
     }
 
@@ -469,7 +475,10 @@ impl World {
                     compare(&snapshot, table).await;
                 }
                 (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-                (snapshot, table) => panic!("{snapshot:?} instead of {table:?}"),
+                (snapshot, table) => {
+                    let version = snapshot.map(|snapshot| snapshot.version());
+                    panic!("{version:?} instead of {table:?}");
+                }
             }
         }
         if !self.versions.is_empty() {
