@@ -118,6 +118,14 @@ impl Named {
             Self::Gone(frame) => frame,
         }
     }
+
+    /// The state of the frame that the query reads.
+    pub(super) async fn state(self, store: &Store) -> Result<Snapshot, Failure> {
+        match self {
+            Self::Found(snapshot) => Ok(snapshot),
+            Self::Gone(frame) => Ok(store.frame(&frame).snapshot(None).await?),
+        }
+    }
 }
 
 /// Finds the frame of a name as the tables of a query are found.

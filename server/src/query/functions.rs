@@ -39,6 +39,8 @@ enum Function {
     AsOf(AsOf),
     /// One row for each of its commits, newest first.
     History,
+    /// One row for each of the segments of the state that the query reads.
+    Segments,
 }
 
 /// Replaces the calls in a statement by tables, and says what these are.
@@ -81,10 +83,11 @@ impl Call {
         let (function, frame) = match (name.as_str(), args.as_slice()) {
             ("as_of", [frame, state]) => (Function::AsOf(self::state(state)?), frame),
             ("history", [frame]) => (Function::History, frame),
+            ("segments", [frame]) => (Function::Segments, frame),
             ("as_of", _) => {
                 return plan_err!("as_of takes two things: as_of('frame', version, time or tag)");
             }
-            ("history", _) => {
+            ("history" | "segments", _) => {
                 return plan_err!("{name} takes one thing: {name}('frame')");
             }
             _ => return Ok(None),
@@ -104,6 +107,7 @@ impl Call {
         match self.function {
             Function::AsOf(_) => "as_of",
             Function::History => "history",
+            Function::Segments => "segments",
         }
     }
 
@@ -133,6 +137,11 @@ impl Call {
                 let frame = store.frame(named.frame());
                 Table::Records(Arc::new(records::HistoryTable::new(frame)))
             }
+            Function::Segments => {
+                let state = named.state(store).await?;
+                let frame = store.frame(state.frame());
+                Table::Records(Arc::new(records::segments(&frame, &state).await?))
+            }
         })
     }
 }
@@ -144,7 +153,7 @@ impl fmt::Display for Call {
             Function::AsOf(AsOf::Short(state)) => write!(f, ", '{state}')"),
             Function::AsOf(AsOf::Version(version)) => write!(f, ", {version})"),
             Function::AsOf(state) => write!(f, ", {state:?})"),
-            Function::History => write!(f, ")"),
+            Function::History | Function::Segments => write!(f, ")"),
         }
     }
 }
@@ -268,17 +277,18 @@ mod tests {
     #[test]
     fn calls_are_found_wherever_tables_stand() {
         let sql = "select * from AS_OF('Nyc.Weather', -2) as w join history('a') using (n) \
-                   where m in (select m from as_of('a', 'eod'))";
+                   where n in (select rows from segments('a')) and m in (select m from as_of('a', 'eod'))";
         let call = |function, frame: &str| Call {
             function,
             frame: frame.to_owned(),
         };
         let found = calls(sql).unwrap();
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 4);
         for expected in [
             call(Function::AsOf(AsOf::Version(-2)), "Nyc.Weather"),
             call(Function::AsOf(AsOf::Short("eod".into())), "a"),
             call(Function::History, "a"),
+            call(Function::Segments, "a"),
         ] {
             assert!(found.contains(&expected), "{expected:?}");
         }
@@ -302,6 +312,7 @@ mod tests {
             ("select * from as_of('a')", "as_of takes two"),
             ("select * from history()", "history('frame')"),
             ("select * from history(a)", "history('weather')"),
+            ("select * from segments('a', 1)", "segments takes one"),
             ("select * from as_of('a', 1.5)", "1.5 is no version"),
             ("select * from as_of('a', n)", "not n"),
         ] {

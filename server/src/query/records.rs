@@ -13,9 +13,11 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::Value;
-use shoots_proto::Time;
-use shoots_proto::action::CommitRecord;
-use shoots_store::Frame;
+use shoots_proto::action::{CommitRecord, FileRecord};
+use shoots_proto::{AsOf, Time};
+use shoots_store::{Frame, Snapshot};
+
+use crate::status::Failure;
 
 /// The commits of a frame, newest first. Only as many are read as the query's limit leaves.
 #[derive(Debug)]
@@ -56,6 +58,15 @@ impl TableProvider for HistoryTable {
     }
 }
 
+/// The segments of a state of a frame.
+pub(super) async fn segments(frame: &Frame, state: &Snapshot) -> Result<MemTable, Failure> {
+    let version = state
+        .version()
+        .and_then(|version| i64::try_from(version).ok());
+    let files = frame.files(version.map(AsOf::Version).as_ref()).await?;
+    Ok(table(files_batch(&files.files)?)?)
+}
+
 fn table(batch: RecordBatch) -> Result<MemTable> {
     MemTable::try_new(batch.schema(), vec![vec![batch]])
 }
@@ -79,6 +90,18 @@ fn commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
             texts(commits, |c| c.metadata.clone().map(Value::Object)),
         ),
         ("tags", false, lists(commits, |c| &c.tags)),
+    ])
+}
+
+fn files_batch(files: &[FileRecord]) -> Result<RecordBatch> {
+    batch([
+        ("path", false, texts(files, |f| Some(&f.path))),
+        ("rows", false, numbers(files, |f| f.rows)),
+        ("hidden_rows", false, numbers(files, |f| f.hidden_rows)),
+        ("bytes", false, numbers(files, |f| f.bytes)),
+        ("hash", true, texts(files, |f| f.hash.as_ref())),
+        ("min", true, texts(files, |f| f.min.as_deref().map(key))),
+        ("max", true, texts(files, |f| f.max.as_deref().map(key))),
     ])
 }
 
@@ -123,4 +146,13 @@ fn lists<T>(records: &[T], list: impl Fn(&T) -> &[String]) -> ArrayRef {
         column.append_value(list(record).iter().map(Some));
     }
     Arc::new(column.finish())
+}
+
+/// A key of an index, for people.
+fn key(values: &[Value]) -> String {
+    let values = values.iter().map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    values.collect::<Vec<_>>().join(", ")
 }

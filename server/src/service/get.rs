@@ -16,12 +16,13 @@ use shoots_flight::EncodeOptions;
 use shoots_proto::{AsOf, GetTicket, decode};
 use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
+use super::difference::{self, Difference};
 use super::flight_sql::check_not_flight_sql;
 use super::{Shared, check_length, info};
 use crate::query::{Plan, Question};
 use crate::status::Failure;
 
-type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
+pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
 
 /// Streams what a ticket asks for. Rows are read as they are taken; dropping the stream stops the work.
 pub(super) async fn get(
@@ -58,6 +59,8 @@ enum Source {
     Rows(Rows, Option<u64>),
     /// Rows that a query makes.
     Plan(Box<Plan>),
+    /// Rows by which two states differ.
+    Difference(Difference),
 }
 
 impl Selection {
@@ -77,7 +80,9 @@ impl Selection {
                 let plan = shared.queries.plan(&shared.store, question).await?;
                 Source::Plan(Box::new(plan))
             }
-            (None, Some(_)) => return Err(Failure::Unimplemented("diff".into())),
+            (None, Some(diff)) => {
+                Source::Difference(difference::of(&frame, &snapshot, ticket, diff).await?)
+            }
             (None, None) => {
                 let rows = snapshot.read(read_options(ticket)).await?;
                 Source::Rows(rows, count(ticket, snapshot.rows()))
@@ -91,6 +96,7 @@ impl Selection {
         match &self.source {
             Source::Rows(rows, _) => rows.schema(),
             Source::Plan(plan) => plan.schema(),
+            Source::Difference(difference) => difference.schema(),
         }
     }
 
@@ -98,7 +104,7 @@ impl Selection {
     pub(super) fn rows(&self) -> Option<u64> {
         match &self.source {
             Source::Rows(_, count) => *count,
-            Source::Plan(_) => None,
+            Source::Plan(_) | Source::Difference(_) => None,
         }
     }
 
@@ -106,7 +112,16 @@ impl Selection {
         Ok(match self.source {
             Source::Rows(rows, _) => Box::pin(rows.map_err(Failure::from)),
             Source::Plan(plan) => Box::pin(plan.run().await?),
+            Source::Difference(difference) => difference.batches(),
         })
+    }
+
+    /// The version that rows are compared with, if they are and it has a number.
+    pub(super) fn compared_with(&self) -> Option<u64> {
+        match &self.source {
+            Source::Difference(difference) => difference.from(),
+            Source::Rows(..) | Source::Plan(_) => None,
+        }
     }
 }
 

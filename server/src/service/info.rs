@@ -101,7 +101,9 @@ fn pinned(mut ticket: GetTicket, selection: &Selection) -> GetTicket {
     let found = version(selection.snapshot.version());
     match &mut ticket.diff {
         Some(diff) => {
-            diff.from = diff.from.clone();
+            if let Some(from) = version(selection.compared_with()) {
+                diff.from = from;
+            }
             diff.to = found.or_else(|| diff.to.take());
         }
         None if ticket.sql.is_some() && matches!(ticket.as_of, Some(AsOf::Time(_))) => {}

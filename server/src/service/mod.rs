@@ -6,6 +6,7 @@
 //! edge where bad input ends.
 
 mod action;
+mod difference;
 mod flight_sql;
 mod get;
 mod handshake;

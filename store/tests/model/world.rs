@@ -134,7 +134,7 @@ impl World {
                     None => Outcome::Refused(ErrorKind::NotFound),
                 };
                 let answer = self.frame(who).delete().await.map(drop);
-                self.note(who, expected, answer).await;
+                self.note(expected, answer).await;
             }
             Op::Undelete => self.undelete(who).await,
             Op::Compact => self.compact(who).await,
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// Compares the answer, and the frame as the other writer sees it.
-    pub(crate) async fn note(&mut self, who: bool, expected: Outcome, answer: Answer) {
+    pub(crate) async fn note(&mut self, expected: Outcome, answer: Answer) {
         match (expected, answer) {
             (Outcome::Becomes(step), Ok(())) => self.push(step).await,
             (Outcome::Stays, Ok(())) => {}
@@ -207,7 +207,7 @@ impl World {
             Ok(staged) => staged,
             Err(kind) => {
                 let answer = self.put_now(who, &put).await;
-                return self.note(who, Outcome::Refused(kind), answer).await;
+                return self.note(Outcome::Refused(kind), answer).await;
             }
         };
         let begun = self.retained.hour + LONGEST_PUT_HOURS;
@@ -247,7 +247,7 @@ impl World {
             }
             _ => expected,
         };
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn put_now(&self, who: bool, put: &Put) -> Answer {
@@ -295,14 +295,14 @@ impl World {
             }
             Err(error) => Err(error),
         };
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn alter(&mut self, who: bool, seed: &AlterSeed) {
         let Some(present) = self.present() else {
             let answer = self.frame(who).alter(ColumnEdit::default()).await.map(drop);
             let expected = Outcome::Refused(ErrorKind::NotFound);
-            return self.note(who, expected, answer).await;
+            return self.note(expected, answer).await;
         };
         let alter = seed.read(present);
         let expected = alter.applied(present);
@@ -326,7 +326,7 @@ impl World {
                 .collect(),
         };
         let answer = self.frame(who).alter(edit).await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn tag(&mut self, who: bool, name: u8, as_of: AsOfSeed, replace: bool) {
@@ -355,7 +355,7 @@ impl World {
             assert_eq!(Some(result.version), version);
             self.tags.insert(name.to_owned(), result.version);
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     async fn untag(&mut self, who: bool, name: u8) {
@@ -370,7 +370,7 @@ impl World {
         if let Ok(result) = &answer {
             assert_eq!(Some(result.version), known);
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     async fn restore(&mut self, who: bool, as_of: AsOfSeed) {
@@ -389,7 +389,7 @@ impl World {
         }
         let as_of = found.map_or_else(|as_of| as_of, |(as_of, _)| as_of);
         let answer = self.frame(who).restore(&as_of).await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn undelete(&mut self, who: bool) {
@@ -407,7 +407,7 @@ impl World {
             },
         };
         let answer = self.frame(who).undelete().await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     /// What names a version, and the place of that version in the list; or only the former, if there is none.

@@ -1,10 +1,10 @@
-//! What is done to a frame as a whole: `delete`, `undelete`, `rename`, `copy`.
+//! What is done to a frame as a whole: `delete`, `undelete`, `rename`, `copy`, `describe`, `files`.
 
 use std::sync::Arc;
 
 use shoots_proto::action::{
-    CommitResult, CopyRequest, DeleteRequest, DeleteResult, NewFrame, RenameRequest,
-    UndeleteRequest,
+    CommitResult, CopyRequest, DeleteRequest, DeleteResult, DescribeRequest, FilesRequest,
+    FilesResult, FrameDescription, NewFrame, RenameRequest, UndeleteRequest,
 };
 use tracing::info;
 
@@ -68,4 +68,22 @@ pub(super) async fn copy(shared: Arc<Shared>, request: CopyRequest) -> Result<Ne
     let frame = shared.store.frame(&id).noted(request.note());
     info!(frame = %id, %target, "copying");
     carry_through(async move { frame.copy_to(&target, request.as_of.as_ref()).await }).await
+}
+
+/// Says what there is to say about a state of a frame.
+pub(super) async fn describe(
+    shared: Arc<Shared>,
+    request: DescribeRequest,
+) -> Result<FrameDescription, Failure> {
+    let frame = shared.store.frame(&request.frame());
+    Ok(frame.describe(request.as_of.as_ref()).await?)
+}
+
+/// Lists the segments of a state of a frame.
+pub(super) async fn files(
+    shared: Arc<Shared>,
+    request: FilesRequest,
+) -> Result<FilesResult, Failure> {
+    let frame = shared.store.frame(&request.frame());
+    Ok(frame.files(request.as_of.as_ref()).await?)
 }

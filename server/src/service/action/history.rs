@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use shoots_proto::action::{CommitResult, LogRequest, LogResult, RestoreRequest};
+use shoots_proto::action::{
+    CommitResult, DiffRequest, FrameDiff, LogRequest, LogResult, RestoreRequest,
+};
 use tracing::info;
 
 use super::carry_through;
@@ -14,6 +16,12 @@ pub(super) async fn log(shared: Arc<Shared>, request: LogRequest) -> Result<LogR
     let frame = shared.store.frame(&request.frame());
     let limit = usize::try_from(request.limit()).unwrap_or(usize::MAX);
     Ok(frame.history(limit, request.since.as_ref()).await?)
+}
+
+/// Compares two states of a frame.
+pub(super) async fn diff(shared: Arc<Shared>, request: DiffRequest) -> Result<FrameDiff, Failure> {
+    let frame = shared.store.frame(&request.frame());
+    Ok(frame.diff(&request.from, request.to.as_ref()).await?)
 }
 
 /// Makes an older state the newest.
