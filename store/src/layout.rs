@@ -152,6 +152,11 @@ impl FramePaths {
         path(&format!("{}/segments/{id}.parquet", self.folder))
     }
 
+    /// The folder of its schemas.
+    pub(crate) fn schemas(&self) -> Path {
+        path(&format!("{}/schemas", self.folder))
+    }
+
     pub(crate) fn schema(&self, hash: &str) -> Path {
         path(&format!("{}/schemas/{hash}.arrow", self.folder))
     }

@@ -157,8 +157,9 @@ async fn try_publish(
     for _ in 0..MAX_REBASES {
         let before = head.as_ref().map(|head| head.entry.as_ref());
         let plan = plan_next(log, before, proposals).await?;
-        if !fresh && plan.outcomes.iter().any(Result::is_err) {
-            // A refusal must not rest on what may be old news.
+        let in_vain = |outcome: &Result<Option<Published>>| !matches!(outcome, Ok(Some(_)));
+        if !fresh && plan.outcomes.iter().any(in_vain) {
+            // That something is refused, or has nothing to change, must not rest on what may be old news.
             head = log.newest().await?;
             fresh = true;
             continue;

@@ -143,6 +143,11 @@ impl Worker {
         for bucket in buckets.collect::<Vec<_>>() {
             for frame in self.store.logged_frames(bucket.as_ref()).await? {
                 self.look_after(&frame).await;
+                if self.settings.expiry
+                    && let Err(error) = self.store.frame(&frame).sweep(false).await
+                {
+                    tracing::warn!(%error, "what writers left of frame {frame} was not swept");
+                }
             }
         }
         Ok(())
@@ -200,7 +205,7 @@ impl Worker {
         self.expired.insert(frame.clone(), now);
         let frame = self.store.frame(frame);
         frame.expire(false).await?;
-        frame.sweep(false).await?;
+        frame.sweep_condemned(false).await?;
         Ok(())
     }
 }

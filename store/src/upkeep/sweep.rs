@@ -17,6 +17,7 @@ use crate::frame_log::FrameLog;
 use crate::log::commit::{Base, Operation, Retained, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::entry::Entry;
+use crate::verify;
 
 /// Lists whose objects are gone.
 #[derive(Debug)]
@@ -76,11 +77,38 @@ impl Derive for Emptied {
 }
 
 impl Frame {
-    /// Removes what was condemned a grace period ago. With `dry_run`, only says what would be removed.
+    /// Removes what was condemned a grace period ago, and what writers that failed have left: objects that nothing
+    /// refers to, more than a day old. With `dry_run`, only says what would be removed.
     ///
     /// # Errors
     /// If the storage cannot be read or written.
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepResult> {
+        let mut result = self.sweep_condemned(dry_run).await?;
+        let log = self.frame_log();
+        let left = verify::unreferenced(log).await?;
+        // A schema is named after its content: a put that begins may count on one that nothing refers to so far.
+        let schemas = log.paths().schemas();
+        let left = left
+            .into_iter()
+            .filter(|left| !left.object.starts_with(schemas.as_ref()));
+        let mut objects = ObjectSet::default();
+        let folder = format!("{}/", log.paths().folder());
+        for left in left {
+            if let Some(name) = left.object.strip_prefix(&folder) {
+                objects.0.insert(name.to_owned(), left.bytes);
+            }
+        }
+        result.objects += objects.count();
+        result.bytes += objects.bytes();
+        if !dry_run && objects.count() > 0 {
+            self.log_writable()?;
+            condemned::remove_all(log, &objects).await?;
+        }
+        Ok(result)
+    }
+
+    /// The same for what was condemned only, which takes no listing.
+    pub(crate) async fn sweep_condemned(&self, dry_run: bool) -> Result<SweepResult> {
         let log = self.frame_log();
         let mut result = SweepResult {
             objects: 0,

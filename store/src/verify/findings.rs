@@ -71,12 +71,17 @@ impl Findings {
         self.unreferenced.extend(other.unreferenced);
     }
 
+    /// Whether nothing is missing and nothing damaged.
+    pub(super) fn is_clean(&self) -> bool {
+        self.missing.is_empty() && self.damaged.is_empty()
+    }
+
     pub(super) fn told(self) -> VerifyResult {
         VerifyResult {
             frames: self.frames,
             objects: self.objects,
             bytes: self.bytes,
-            ok: self.missing.is_empty() && self.damaged.is_empty(),
+            ok: self.is_clean(),
             missing: self.missing,
             damaged: self.damaged,
             unreferenced: self.unreferenced,

@@ -54,6 +54,17 @@ pub(super) async fn check(log: &FrameLog, sample: &Sample) -> Result<Option<Find
     Ok(found.then_some(check.findings))
 }
 
+/// The objects of a frame that nothing refers to, and that no put under way can have written. Only what is small is
+/// read. None are told of a frame whose log or checkpoints cannot all be read.
+pub(crate) async fn unreferenced(log: &FrameLog) -> Result<Vec<UnreferencedObject>> {
+    let findings = check(log, &Sample::nothing()).await?;
+    let sound = |findings: &Findings| findings.is_clean();
+    let findings = findings.filter(sound);
+    Ok(findings
+        .map(|findings| findings.unreferenced)
+        .unwrap_or_default())
+}
+
 struct FrameCheck<'a> {
     log: &'a FrameLog,
     sample: &'a Sample,

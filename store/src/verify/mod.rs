@@ -21,6 +21,7 @@ use crate::layout;
 use crate::snapshots::record;
 use crate::store::Store;
 use findings::{Checked, Findings};
+pub(crate) use frame::unreferenced;
 
 /// Frames that are checked at the same time.
 const PARALLEL_FRAMES: usize = 4;
@@ -35,6 +36,14 @@ struct Sample {
 }
 
 impl Sample {
+    /// No segment is read.
+    fn nothing() -> Self {
+        Self {
+            share: -1.0,
+            seed: [0; 16],
+        }
+    }
+
     fn takes(&self, segment: &str) -> bool {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.seed).update(segment.as_bytes());

@@ -12,6 +12,7 @@
 
 mod batches;
 mod clock;
+mod comparison;
 mod meaning;
 mod op;
 mod reference;

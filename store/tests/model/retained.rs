@@ -84,7 +84,7 @@ impl World {
                 self.push(step).await;
             }
         }
-        self.note(who, expected, outcome.map(drop)).await;
+        self.note(expected, outcome.map(drop)).await;
     }
 
     pub(crate) async fn set_retention(&mut self, who: bool, rule: Option<RuleSeed>) {
@@ -101,7 +101,7 @@ impl World {
             self.retained.rule = rule;
             assert_eq!(result.own, rule.map(RuleSeed::rule));
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     pub(crate) async fn expire(&mut self, who: bool) {
@@ -118,7 +118,7 @@ impl World {
                 None => Outcome::Refused(ErrorKind::NotFound),
                 Some(_) => Outcome::Stays,
             };
-            return self.note(who, expected, outcome.map(drop)).await;
+            return self.note(expected, outcome.map(drop)).await;
         };
         let (floor, empties) = self.floor();
         self.retained.oldest = self.retained.oldest.max(floor);
@@ -135,7 +135,7 @@ impl World {
                 Outcome::Stays
             }
         };
-        self.note(who, expected, Ok(())).await;
+        self.note(expected, Ok(())).await;
     }
 
     /// The first version that the rule keeps with all later ones, and whether the rows of a deleted frame go, too.
@@ -191,7 +191,7 @@ impl World {
         if answer.is_ok() {
             self.retained.forgotten.extend(version);
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     pub(crate) async fn sweep(&mut self, who: bool) {
@@ -205,7 +205,7 @@ impl World {
             true => self.same("expire"),
             false => Outcome::Stays,
         };
-        self.note(who, expected, Ok(())).await;
+        self.note(expected, Ok(())).await;
     }
 
     /// The segments of the version that follows the newest one.

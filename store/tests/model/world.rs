@@ -12,13 +12,13 @@ use shoots_proto::name::{FrameId, FrameName};
 use shoots_proto::{PutMode, TagName, UpdateScope};
 use shoots_store::{
     ColumnEdit, Condition, Error, ErrorKind, Frame, FrameWriter, NewColumn, PutOptions,
-    ReadOptions, RowsToDelete, Snapshot, Store,
+    RowsToDelete, Store,
 };
 
 use crate::batches;
 use crate::clock::Clock;
 use crate::meaning::first_kind;
-use crate::op::{AlterSeed, AsOfSeed, Mode, Op, PutSeed, ReadSeed, SpanSeed};
+use crate::op::{AlterSeed, AsOfSeed, Mode, Op, PutSeed, SpanSeed};
 use crate::reference::{Outcome, Put, Step, without_rows};
 use crate::retained::Retained;
 use crate::table::{Cell, Kind, Span, Table};
@@ -30,7 +30,7 @@ const TAGS: [&str; 3] = ["end of day", "böse", "t"];
 /// A frame, and what it should be.
 pub(crate) struct World {
     /// The frame as two writers see it.
-    frames: [Frame; 2],
+    pub(crate) frames: [Frame; 2],
     pub(crate) versions: Vec<Version>,
     pub(crate) tags: BTreeMap<String, u64>,
     pub(crate) objects: Arc<dyn ObjectStore>,
@@ -40,7 +40,7 @@ pub(crate) struct World {
 
 pub(crate) struct Version {
     pub(crate) step: Step,
-    commit: String,
+    pub(crate) commit: String,
     published: AsOf,
     /// How many hours had gone by.
     pub(crate) hour: u64,
@@ -134,7 +134,7 @@ impl World {
                     None => Outcome::Refused(ErrorKind::NotFound),
                 };
                 let answer = self.frame(who).delete().await.map(drop);
-                self.note(who, expected, answer).await;
+                self.note(expected, answer).await;
             }
             Op::Undelete => self.undelete(who).await,
             Op::Compact => self.compact(who).await,
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// Compares the answer, and the frame as the other writer sees it.
-    pub(crate) async fn note(&mut self, who: bool, expected: Outcome, answer: Answer) {
+    pub(crate) async fn note(&mut self, expected: Outcome, answer: Answer) {
         match (expected, answer) {
             (Outcome::Becomes(step), Ok(())) => self.push(step).await,
             (Outcome::Stays, Ok(())) => {}
@@ -182,20 +182,6 @@ impl World {
         });
     }
 
-    async fn compare_newest(&self, frame: &Frame) {
-        match (frame.snapshot(None).await, self.present()) {
-            (Ok(snapshot), Some(table)) => {
-                assert_eq!(snapshot.version(), Some(self.versions.len() as u64));
-                compare(&snapshot, table).await;
-            }
-            (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-            (snapshot, table) => {
-                let version = snapshot.map(|snapshot| snapshot.version());
-                panic!("{version:?} instead of {table:?}");
-            }
-        }
-    }
-
     /// A put; between its beginning and its end the other writer makes other changes.
     async fn put(&mut self, who: bool, seed: &PutSeed, meanwhile: &[Op]) {
         let before = self.present().cloned();
@@ -207,7 +193,7 @@ impl World {
             Ok(staged) => staged,
             Err(kind) => {
                 let answer = self.put_now(who, &put).await;
-                return self.note(who, Outcome::Refused(kind), answer).await;
+                return self.note(Outcome::Refused(kind), answer).await;
             }
         };
         let begun = self.retained.hour + LONGEST_PUT_HOURS;
@@ -247,7 +233,7 @@ impl World {
             }
             _ => expected,
         };
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn put_now(&self, who: bool, put: &Put) -> Answer {
@@ -295,14 +281,14 @@ impl World {
             }
             Err(error) => Err(error),
         };
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn alter(&mut self, who: bool, seed: &AlterSeed) {
         let Some(present) = self.present() else {
             let answer = self.frame(who).alter(ColumnEdit::default()).await.map(drop);
             let expected = Outcome::Refused(ErrorKind::NotFound);
-            return self.note(who, expected, answer).await;
+            return self.note(expected, answer).await;
         };
         let alter = seed.read(present);
         let expected = alter.applied(present);
@@ -326,7 +312,7 @@ impl World {
                 .collect(),
         };
         let answer = self.frame(who).alter(edit).await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn tag(&mut self, who: bool, name: u8, as_of: AsOfSeed, replace: bool) {
@@ -355,7 +341,7 @@ impl World {
             assert_eq!(Some(result.version), version);
             self.tags.insert(name.to_owned(), result.version);
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     async fn untag(&mut self, who: bool, name: u8) {
@@ -370,7 +356,7 @@ impl World {
         if let Ok(result) = &answer {
             assert_eq!(Some(result.version), known);
         }
-        self.note(who, expected, answer.map(drop)).await;
+        self.note(expected, answer.map(drop)).await;
     }
 
     async fn restore(&mut self, who: bool, as_of: AsOfSeed) {
@@ -389,7 +375,7 @@ impl World {
         }
         let as_of = found.map_or_else(|as_of| as_of, |(as_of, _)| as_of);
         let answer = self.frame(who).restore(&as_of).await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     async fn undelete(&mut self, who: bool) {
@@ -407,7 +393,7 @@ impl World {
             },
         };
         let answer = self.frame(who).undelete().await.map(drop);
-        self.note(who, expected, answer).await;
+        self.note(expected, answer).await;
     }
 
     /// What names a version, and the place of that version in the list; or only the former, if there is none.
@@ -441,82 +427,6 @@ impl World {
             Ok((as_of, place))
         } else {
             Err(as_of)
-        }
-    }
-
-    async fn read(&self, who: bool, seed: &ReadSeed) {
-        let (as_of, table) = match self.find(seed.as_of) {
-            Ok((as_of, place)) => (as_of, self.versions[place].step.table.as_ref()),
-            Err(as_of) => (as_of, None),
-        };
-        let snapshot = self.frame(who).snapshot(Some(&as_of)).await;
-        match (snapshot, table) {
-            (Ok(snapshot), Some(table)) => compare_part(&snapshot, table, seed).await,
-            (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-            (snapshot, table) => {
-                let version = snapshot.map(|snapshot| snapshot.version());
-                panic!("{version:?} instead of {table:?}");
-            }
-        }
-    }
-
-    /// Compares every version, every tag and the history with what a store that was just opened makes of them.
-    pub(crate) async fn compare_all(&self, store: &Store) {
-        let frame = store.frame(self.frames[0].id());
-        for (version, known) in (1_i64..).zip(&self.versions) {
-            let snapshot = frame.snapshot(Some(&AsOf::Version(version))).await;
-            let kept = known.step.table.as_ref();
-            match (
-                snapshot,
-                kept.filter(|_| self.keeps(version.unsigned_abs())),
-            ) {
-                (Ok(snapshot), Some(table)) => {
-                    assert_eq!(snapshot.commit().as_ref(), Some(&known.commit));
-                    compare(&snapshot, table).await;
-                }
-                (Err(error), None) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-                (snapshot, table) => {
-                    let version = snapshot.map(|snapshot| snapshot.version());
-                    panic!("{version:?} instead of {table:?}");
-                }
-            }
-        }
-        if !self.versions.is_empty() {
-            self.compare_tags(&frame).await;
-            self.compare_history(&frame).await;
-        }
-    }
-
-    async fn compare_tags(&self, frame: &Frame) {
-        let tags = frame.tags().await.unwrap().into_iter();
-        let tags: BTreeMap<String, u64> = tags.map(|tag| (tag.tag, tag.version)).collect();
-        assert_eq!(tags, self.tags);
-        for (tag, version) in tags {
-            let snapshot = frame.snapshot(Some(&AsOf::Tag(tag))).await.unwrap();
-            assert_eq!(snapshot.version(), Some(version));
-        }
-    }
-
-    async fn compare_history(&self, frame: &Frame) {
-        let history = frame.history(usize::MAX, None).await.unwrap();
-        assert!(!history.more);
-        assert_eq!(history.commits.len(), self.versions.len());
-        for (record, known) in history.commits.iter().rev().zip(&self.versions) {
-            let step = &known.step;
-            assert_eq!(
-                (&record.operation[..], &record.commit),
-                (step.operation, &known.commit)
-            );
-            assert_eq!(record.rows_removed, step.removed, "{record:?}");
-            if let Some(table) = &step.table {
-                assert_eq!(record.rows, table.rows.len() as u64, "{record:?}");
-            }
-            let tags = self
-                .tags
-                .iter()
-                .filter(|(_, version)| **version == record.version);
-            let tags: Vec<&String> = tags.map(|(tag, _)| tag).collect();
-            assert_eq!(record.tags.iter().collect::<Vec<_>>(), tags);
         }
     }
 }
@@ -564,95 +474,9 @@ fn span_kind(span: &Span) -> Kind {
     }
 }
 
-fn ends(span: Option<&Span>, kind: Kind) -> (Option<Value>, Option<Value>) {
+pub(crate) fn ends(span: Option<&Span>, kind: Kind) -> (Option<Value>, Option<Value>) {
     let bound = |bound| batches::bound(bound, kind);
     let start = span.and_then(|span| span.start.as_ref()).map(bound);
     let stop = span.and_then(|span| span.stop.as_ref()).map(bound);
     (start, stop)
-}
-
-/// Compares all that a snapshot says.
-async fn compare(snapshot: &Snapshot, table: &Table) {
-    assert_eq!(batches::columns(&snapshot.schema()), table.columns);
-    assert_eq!(snapshot.index(), table.index);
-    assert_eq!(snapshot.rows(), table.rows.len() as u64);
-    let rows = snapshot.read(ReadOptions::default()).await.unwrap();
-    assert_eq!(batches::columns(&rows.schema()), table.columns);
-    let rows = batches::rows(&rows.collect().await.unwrap());
-    assert_eq!(rows, table.rows);
-}
-
-/// Compares a part of the rows.
-async fn compare_part(snapshot: &Snapshot, table: &Table, seed: &ReadSeed) {
-    let kind = first_kind(table).unwrap_or(Kind::Int64);
-    let span = seed.span.and_then(|span| span.read(kind));
-    let (start, stop) = ends(span.as_ref(), kind);
-    let mut columns = seed.columns.as_ref().map(|numbers| {
-        let place = |number: &u8| usize::from(*number) % table.columns.len();
-        numbers.iter().map(place).collect::<Vec<_>>()
-    });
-    if let Some(columns) = &mut columns {
-        let mut seen = Vec::new();
-        columns.retain(|place| {
-            !seen.contains(place) && {
-                seen.push(*place);
-                true
-            }
-        });
-    }
-    let names = |places: &Vec<usize>| {
-        let names = places
-            .iter()
-            .map(|place| table.columns[*place].name.clone());
-        names.collect()
-    };
-    let options = ReadOptions {
-        columns: columns.as_ref().map(names),
-        start,
-        stop,
-        closed: span.as_ref().map(|span| span.closed).unwrap_or_default(),
-        offset: seed.offset,
-        limit: seed.limit,
-        tail: seed.tail,
-        part: None,
-        batch_rows: seed.batch_rows,
-    };
-    let refused = span
-        .as_ref()
-        .is_some_and(|span| table.index.is_empty() || span.is_reversed());
-    let rows = match snapshot.read(options).await {
-        Ok(rows) => batches::rows(&rows.collect().await.unwrap()),
-        Err(error) => {
-            assert!(refused, "{error}");
-            return assert_eq!(error.kind(), ErrorKind::InvalidRequest);
-        }
-    };
-    assert!(!refused);
-    assert_eq!(rows, part(table, span.as_ref(), columns, seed));
-}
-
-/// A part of the rows of a table.
-fn part(
-    table: &Table,
-    span: Option<&Span>,
-    columns: Option<Vec<usize>>,
-    seed: &ReadSeed,
-) -> Vec<Vec<Cell>> {
-    let mut rows = table.rows.clone();
-    if let Some(span) = span {
-        let mut within = table.first_keys().into_iter().map(|key| span.has(key));
-        rows.retain(|_| within.next().unwrap());
-    }
-    let count = rows.len();
-    let small = |number: u64| usize::try_from(number).unwrap();
-    let offset = seed
-        .tail
-        .map_or(small(seed.offset), |tail| count.saturating_sub(small(tail)));
-    let limit = seed.limit.map_or(count, small);
-    let rows = rows.into_iter().skip(offset).take(limit);
-    rows.map(|row| match &columns {
-        Some(columns) => columns.iter().map(|place| row[*place].clone()).collect(),
-        None => row,
-    })
-    .collect()
 }
