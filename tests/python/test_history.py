@@ -29,7 +29,9 @@ def weather(hours: range, temperature: float = 0.0) -> pa.Table:
 @pytest.fixture
 def frame(peer: Peer) -> dict[str, Any]:
     """A frame of two versions, the second of which lies before the first; what names it in requests."""
-    peer.put("weather", weather(range(5, 10)), bucket="nyc", index=INDEX, author="ada", metadata={"feed": [7]})
+    peer.put(
+        "weather", weather(range(5, 10)), bucket="nyc", index=INDEX, author="ada", metadata={"feed": [7]}
+    )
     peer.put("weather", weather(range(5)), bucket="nyc", mode="append", message="more")
     return {"name": "weather", "bucket": "nyc"}
 
@@ -53,7 +55,9 @@ def test_rows_are_corrected_and_deleted(peer: Peer, frame: dict[str, Any]) -> No
     assert peer.act("delete_rows", body)["rows_removed"] == 5
     with refused("DataFusionError", "No field named tempo"):
         peer.act("delete_rows", {**frame, "where": "tempo = 0"})
-    altered = peer.act("alter", {**frame, "rename": {"temp": "temperature"}, "add": [{"name": "dew", "type": "double"}]})
+    altered = peer.act(
+        "alter", {**frame, "rename": {"temp": "temperature"}, "add": [{"name": "dew", "type": "double"}]}
+    )
     assert [column["name"] for column in altered["columns"]] == [*INDEX, "temperature", "dew"]
     assert peer.get(**frame)["dew"].null_count == 15
 
