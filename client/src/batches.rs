@@ -41,16 +41,19 @@ use crate::Error;
 #[must_use = "streams do nothing unless polled"]
 pub struct Batches {
     schema: SchemaRef,
+    stale: bool,
     batches: BoxStream<'static, Result<RecordBatch, Error>>,
 }
 
 impl Batches {
     pub(crate) fn new(
         schema: SchemaRef,
+        stale: bool,
         batches: impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static,
     ) -> Self {
         Self {
             schema,
+            stale,
             batches: batches.boxed(),
         }
     }
@@ -58,6 +61,12 @@ impl Batches {
     /// The schema of every batch, also when there is none.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// Whether the storage was away and this is the newest state that the server had at hand; only if the get
+    /// [allowed](crate::GetRequest::allow_stale) that.
+    pub fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// All rows as one batch.

@@ -6,14 +6,18 @@ use arrow_flight::{Empty, FlightDescriptor};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use shoots_proto::action::{
-    self, BucketsRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest, DeleteResult,
-    ShutdownRequest, ShutdownResult,
+    self, BucketsRequest, CompactRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest,
+    DeleteResult, DropSnapshotRequest, ExpireRequest, RetentionRequest, ShutdownRequest,
+    ShutdownResult, SnapshotRequest, SnapshotsRequest, SweepRequest, UsageRequest, VerifyRequest,
 };
-use shoots_proto::{BucketDeleteMode, BucketName};
+use shoots_proto::{BucketDeleteMode, BucketName, RequestError, SnapshotName};
 
 use crate::connection::{Connection, answer};
 use crate::frame::bucket_name;
-use crate::{ClientBuilder, Error, FrameInfo, GetRequest, ListRequest, PutRequest, ToFrameId};
+use crate::{
+    ActionCall, ClientBuilder, Error, Frame, FrameInfo, GetRequest, ListRequest, PutRequest,
+    ToFrameId,
+};
 
 /// A client of one Shoots server.
 ///
@@ -81,6 +85,84 @@ impl ShootsClient {
     /// [`GetRequest`].
     pub fn sql(&self, frame: impl ToFrameId, query: impl Into<String>) -> GetRequest {
         self.get(frame).sql(query)
+    }
+
+    /// One frame: its history, and what else can be done to it; goes on at [`Frame`].
+    pub fn frame(&self, frame: impl ToFrameId) -> Frame {
+        Frame::new(self.connection.clone(), frame)
+    }
+
+    /// Names the newest state of many frames, and so keeps it.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use shoots_client::arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    /// use shoots_client::ShootsClient;
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+    /// # let url = server.url();
+    /// # let client = ShootsClient::connect(url).await?;
+    /// # let n: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// # for name in ["rates", "nyc/weather", "nyc/flights"] {
+    /// #     client.put(name).send_batch(batch.clone()).await?;
+    /// # }
+    /// let taken = client.snapshot("year end").frame("rates").bucket("nyc").send().await?;
+    /// assert_eq!(taken.frames.len(), 3);
+    /// assert_eq!(client.snapshots().send().await?.snapshots[0].snapshot, "year end");
+    /// client.drop_snapshot("year end").send().await?;
+    /// # server.shutdown().await?; Ok(()) }
+    /// ```
+    pub fn snapshot(&self, snapshot: &str) -> ActionCall<SnapshotRequest> {
+        let request = snapshot_name(snapshot).map(|snapshot| SnapshotRequest {
+            snapshot,
+            frames: Vec::new(),
+            buckets: Vec::new(),
+            message: None,
+        });
+        ActionCall::new(&self.connection, request)
+    }
+
+    /// The snapshots, by name.
+    pub fn snapshots(&self) -> ActionCall<SnapshotsRequest> {
+        ActionCall::new(&self.connection, Ok(SnapshotsRequest {}))
+    }
+
+    /// Drops a snapshot. Its frames stay; it no longer keeps their versions.
+    pub fn drop_snapshot(&self, snapshot: &str) -> ActionCall<DropSnapshotRequest> {
+        let request = snapshot_name(snapshot).map(|snapshot| DropSnapshotRequest { snapshot });
+        ActionCall::new(&self.connection, request)
+    }
+
+    /// Joins small and overlapping segments of every frame of a bucket; the default one if none is said.
+    pub fn compact(&self) -> ActionCall<CompactRequest> {
+        ActionCall::new(&self.connection, Ok(CompactRequest::default()))
+    }
+
+    /// Asks or sets which versions of the frames of a bucket are kept; the default one if none is said.
+    pub fn retention(&self) -> ActionCall<RetentionRequest> {
+        ActionCall::new(&self.connection, Ok(RetentionRequest::default()))
+    }
+
+    /// Lets the versions of a bucket's frames expire that no rule keeps; the default one's if none is said.
+    pub fn expire(&self) -> ActionCall<ExpireRequest> {
+        ActionCall::new(&self.connection, Ok(ExpireRequest::default()))
+    }
+
+    /// Removes the objects of a bucket that nothing needs any more; of the default one if none is said.
+    pub fn sweep(&self) -> ActionCall<SweepRequest> {
+        ActionCall::new(&self.connection, Ok(SweepRequest::default()))
+    }
+
+    /// Checks the stored objects of a bucket against their hashes; of the default one if none is said.
+    pub fn verify(&self) -> ActionCall<VerifyRequest> {
+        ActionCall::new(&self.connection, Ok(VerifyRequest::default()))
+    }
+
+    /// What a bucket takes up; the default one if none is said.
+    pub fn usage(&self) -> ActionCall<UsageRequest> {
+        ActionCall::new(&self.connection, Ok(UsageRequest::default()))
     }
 
     /// Lists frames; goes on at [`ListRequest`].
@@ -190,6 +272,10 @@ impl ShootsClient {
             })
             .await
     }
+}
+
+fn snapshot_name(name: &str) -> Result<SnapshotName, Error> {
+    SnapshotName::parse(name).map_err(|error| RequestError::new("snapshot", None, error).into())
 }
 
 /// An action that a server knows.

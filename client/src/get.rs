@@ -7,7 +7,7 @@ use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
-use shoots_proto::{AsOf, FrameSummary, GetTicket};
+use shoots_proto::{AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue};
 
 use crate::connection::{Connection, answer, json, read_json};
 use crate::frame::bucket_name;
@@ -82,6 +82,38 @@ impl GetRequest {
         self.with(|ticket| ticket.offset = Some(rows))
     }
 
+    /// Only rows that are not before this in the index.
+    pub fn start(self, start: impl Into<IndexValue>) -> Self {
+        self.with(|ticket| ticket.start = Some(start.into()))
+    }
+
+    /// Only rows that are before this in the index, unless [`closed`](Self::closed) says otherwise.
+    pub fn stop(self, stop: impl Into<IndexValue>) -> Self {
+        self.with(|ticket| ticket.stop = Some(stop.into()))
+    }
+
+    /// Which of the given ends belong to the range; `start` alone if it is not said.
+    pub fn closed(self, closed: Closed) -> Self {
+        self.with(|ticket| ticket.closed = Some(closed))
+    }
+
+    /// Only so many rows from the end; instead of [`limit`](Self::limit) and [`offset`](Self::offset).
+    pub fn tail(self, rows: u64) -> Self {
+        self.with(|ticket| ticket.tail = Some(rows))
+    }
+
+    /// The newest state that the server has at hand, when the storage behind it is away. What comes then says so:
+    /// [`Batches::is_stale`], [`FrameSummary::stale`].
+    pub fn allow_stale(self) -> Self {
+        self.with(|ticket| ticket.allow_stale = true)
+    }
+
+    /// The rows that only one of two states has, with a column `_change` that says `added` or `removed`; `to` is the
+    /// newest if it is not given.
+    pub fn diff(self, from: AsOf, to: Option<AsOf>) -> Self {
+        self.with(|ticket| ticket.diff = Some(DiffRange { from, to }))
+    }
+
     /// The frame as it was at a version, time, tag or commit.
     pub fn as_of(self, state: AsOf) -> Self {
         self.with(|ticket| ticket.as_of = Some(state))
@@ -113,7 +145,12 @@ impl GetRequest {
                 let streaming = answer(connection.flight().do_get(request).await)?;
                 let mut batches = decode(connection.messages("get", streaming));
                 let schema = batches.read_schema().await?;
-                Ok(Batches::new(schema, batches))
+                let told = batches.app_metadata();
+                let stale = match told.is_empty() {
+                    true => false,
+                    false => read_json::<FrameSummary>("frame summary", told)?.stale,
+                };
+                Ok(Batches::new(schema, stale, batches))
             })
             .await
     }

@@ -45,14 +45,18 @@
 //! The arrow crates and the vocabulary of the wire contract are re-exported, so that a program
 //! needs no dependencies of the right version beside this one.
 
+mod action;
 mod address;
 mod batches;
 mod builder;
 mod client;
 mod connection;
 mod error;
+#[cfg(feature = "export")]
+mod export;
 mod frame;
 mod get;
+mod handle;
 mod list;
 mod put;
 mod retry;
@@ -66,15 +70,19 @@ pub use arrow_schema;
 pub use serde_json;
 pub use shoots_proto as proto;
 
+pub use action::{ActionCall, ActionRequest};
 pub use batches::Batches;
 pub use builder::ClientBuilder;
 pub use client::{ActionInfo, ShootsClient};
 pub use error::Error;
+#[cfg(feature = "export")]
+pub use export::Exported;
 pub use frame::ToFrameId;
 pub use get::{Description, GetRequest};
+pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
 pub use shoots_proto::{
-    AsOf, BucketDeleteMode, BucketName, ErrorKind, FrameId, FrameName, FrameSummary, PutMode,
-    PutResult,
+    AsOf, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName, FrameSummary,
+    IndexValue, PutMode, PutResult, UpdateScope,
 };

@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use serde_json::Value;
 use shoots_flight::{EncodeOptions, encode};
-use shoots_proto::{PutCommand, PutMode, PutResult};
+use shoots_proto::{Closed, IndexValue, PutCommand, PutMode, PutResult, UpdateScope};
 
 use crate::connection::{Connection, answer, json, read_json};
 use crate::error::Cause;
@@ -87,9 +87,42 @@ impl PutRequest {
         self
     }
 
-    /// What happens to rows that are there: refuse (the default), append or replace.
+    /// What happens to rows that are there: refuse (the default), append, replace, update or upsert.
     pub fn mode(self, mode: PutMode) -> Self {
         self.with(|command| command.mode = mode)
+    }
+
+    /// The columns that the frame's rows are kept sorted by. A frame keeps its index: once it has one, a put need not
+    /// say it.
+    pub fn index<C: Into<String>>(self, columns: impl IntoIterator<Item = C>) -> Self {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.with(|command| command.index = Some(columns))
+    }
+
+    /// Mode `update`: where the range begins in which rows make way. With neither end given it is what the rows
+    /// cover, both ends included.
+    pub fn start(self, start: impl Into<IndexValue>) -> Self {
+        self.with(|command| command.start = Some(start.into()))
+    }
+
+    /// Mode `update`: where that range stops.
+    pub fn stop(self, stop: impl Into<IndexValue>) -> Self {
+        self.with(|command| command.stop = Some(stop.into()))
+    }
+
+    /// Mode `update`: which of the given ends belong to that range; `start` alone if it is not said.
+    pub fn closed(self, closed: Closed) -> Self {
+        self.with(|command| command.closed = Some(closed))
+    }
+
+    /// Mode `update`: which rows in the range make way; all of them if it is not said.
+    pub fn scope(self, scope: UpdateScope) -> Self {
+        self.with(|command| command.scope = Some(scope))
+    }
+
+    /// Who makes the commit. A server that knows its callers says so itself.
+    pub fn author(self, author: impl Into<String>) -> Self {
+        self.with(|command| command.author = Some(author.into()))
     }
 
     /// What the commit says about itself.

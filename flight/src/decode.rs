@@ -38,6 +38,7 @@ where
     Decoder {
         messages: Box::pin(messages),
         descriptor: None,
+        app_metadata: Bytes::new(),
         schema: None,
         state: State::Begin,
     }
@@ -49,6 +50,7 @@ where
 pub struct Decoder<S> {
     messages: Pin<Box<S>>,
     descriptor: Option<FlightDescriptor>,
+    app_metadata: Bytes,
     schema: Option<SchemaRef>,
     state: State,
 }
@@ -69,6 +71,13 @@ impl<S> Decoder<S> {
     /// The descriptor that came with the messages read so far, as in `DoPut`.
     pub fn descriptor(&self) -> Option<&FlightDescriptor> {
         self.descriptor.as_ref()
+    }
+}
+
+impl<S> Decoder<S> {
+    /// The application metadata that came with the schema; empty if none did.
+    pub fn app_metadata(&self) -> &Bytes {
+        &self.app_metadata
     }
 }
 
@@ -110,6 +119,7 @@ where
         match &mut self.state {
             State::Begin => {
                 let reader = Reader::new(&message)?;
+                self.app_metadata = std::mem::take(&mut message.app_metadata);
                 self.schema = Some(reader.schema.clone());
                 self.state = State::Batches(Box::new(reader));
                 Ok(None)

@@ -12,6 +12,7 @@ mod bucket;
 mod crash;
 mod flight;
 mod frames;
+mod history;
 mod lifecycle;
 mod peer;
 mod processes;

@@ -1,0 +1,145 @@
+//! Looking after the store: compaction, retention, expiry, forgetting, the sweep, checks, and purging.
+
+use shoots_client::proto::action::Retention;
+use shoots_client::{AsOf, ErrorKind, PutMode};
+
+use super::{all, hours, put};
+use crate::refusal::assert_refused;
+use crate::server::Server;
+
+#[tokio::test]
+async fn compaction_changes_no_row() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let frame = client.frame("nyc/weather");
+    for part in 0..20 {
+        put(&frame, PutMode::Append, hours(part..part + 1)).await;
+    }
+    let before = all(&frame).await;
+    let planned = client
+        .compact()
+        .bucket("nyc")
+        .dry_run()
+        .send()
+        .await
+        .unwrap();
+    assert!(planned.dry_run);
+    let told = &planned.frames[0];
+    assert_eq!((told.segments_before, told.version), (20, None), "{told:?}");
+    assert!(
+        told.segments_after < 20 && !told.reason.is_empty(),
+        "{told:?}"
+    );
+    let done = frame.compact().send().await.unwrap();
+    assert!(done.frames[0].version.is_some(), "{done:?}");
+    assert_eq!(all(&frame).await, before);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn versions_are_kept_as_long_as_the_rules_say() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let frame = client.frame("weather");
+    for part in 0..6 {
+        put(&frame, PutMode::Replace, hours(part..part + 1)).await;
+    }
+    let rules = Retention {
+        keep_versions: Some(2),
+        keep_seconds: Some(0),
+        keep_tagged: true,
+    };
+    frame
+        .tag("first")
+        .as_of(AsOf::Version(1))
+        .send()
+        .await
+        .unwrap();
+    let set = frame.retention().set(rules).send().await.unwrap();
+    assert_eq!((set.own, set.effective), (Some(rules), rules));
+    let planned = frame.expire().dry_run().send().await.unwrap();
+    assert!(
+        planned.dry_run && planned.frames[0].versions_expired > 0,
+        "{planned:?}"
+    );
+    assert_eq!(
+        frame
+            .get()
+            .as_of(AsOf::Version(3))
+            .collect_one()
+            .await
+            .unwrap()
+            .num_rows(),
+        2
+    );
+    let expired = frame.expire().send().await.unwrap();
+    assert_eq!(
+        expired.frames[0].versions_expired,
+        planned.frames[0].versions_expired
+    );
+    let gone = frame.get().as_of(AsOf::Version(3)).collect().await;
+    assert_refused(gone, ErrorKind::FileNotFoundError, &["3"]);
+    assert_eq!(
+        frame
+            .get()
+            .as_of(AsOf::Version(1))
+            .collect_one()
+            .await
+            .unwrap()
+            .num_rows(),
+        2
+    );
+    let swept = frame.sweep().send().await.unwrap();
+    assert_eq!(swept.objects, 0);
+    assert!(swept.waiting_objects > 0, "{swept:?}");
+    assert_eq!(frame.retention().unset().send().await.unwrap().own, None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_is_measured_and_checked_and_a_frame_purged() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let frame = client.frame("nyc/weather");
+    put(&frame, PutMode::Error, hours(0..5)).await;
+    put(&frame, PutMode::Append, hours(5..6)).await;
+    let usage = client.usage().all_buckets().send().await.unwrap();
+    let nyc = usage
+        .buckets
+        .iter()
+        .find(|used| used.bucket.is_some())
+        .unwrap();
+    assert_eq!((nyc.frames, nyc.rows), (1, 12));
+    assert!(
+        nyc.stored_bytes > nyc.live_bytes && nyc.live_bytes > 0,
+        "{nyc:?}"
+    );
+    let checked = client.verify().all_buckets().send().await.unwrap();
+    assert!(checked.ok && checked.frames == 1, "{checked:?}");
+    let file = frame.files(None).send().await.unwrap().files.remove(0);
+    let path = server.folder().path().join(&file.path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let checked = frame.verify().send().await.unwrap();
+    assert!(!checked.ok);
+    assert_eq!(checked.damaged[0].object, file.path);
+
+    let forgotten = frame
+        .forget([AsOf::Version(1)])
+        .dry_run()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(forgotten.frames[0].versions_expired, 1);
+    client.delete("nyc/weather").await.unwrap();
+    let purged = frame.purge().send().await.unwrap();
+    assert!(purged.objects > 2, "{purged:?}");
+    assert_refused(
+        frame.log().send().await,
+        ErrorKind::FileNotFoundError,
+        &["nyc/weather"],
+    );
+    server.stop().await;
+}
