@@ -188,7 +188,7 @@ async fn a_server_on_a_nearly_full_disk_refuses_puts_and_answers_the_rest() {
     for (frame, mode) in [("a", PutMode::Append), ("b", PutMode::Error)] {
         let put = put_without_rows(&client, frame, mode, schema().as_ref().clone()).await;
         let words = ["low_space_bytes", "bytes free"];
-        assert_refused(put, ErrorKind::LimitError, &words);
+        assert_refused(put, ErrorKind::NoSpaceError, &words);
     }
     assert_eq!(get(&client, "a").await, rows(0..3));
     client.delete("a").await.unwrap();
