@@ -154,8 +154,8 @@ async fn calls_that_make_no_sense_are_refused() {
         ("select * from as_of('weather', 9)", missing, "9"),
         (
             "select * from as_of('weather', 'nothing')",
-            missing,
-            "nothing",
+            ErrorKind::InvalidRequestError,
+            "no tag",
         ),
         ("select * from as_of('nothing', 1)", missing, "nothing"),
         ("select * from history('nothing')", missing, "nothing"),

@@ -136,10 +136,11 @@ async fn a_store_is_measured_and_checked_and_a_frame_purged() {
     client.delete("nyc/weather").await.unwrap();
     let purged = frame.purge().send().await.unwrap();
     assert!(purged.objects > 2, "{purged:?}");
-    assert_refused(
-        frame.log().send().await,
-        ErrorKind::FileNotFoundError,
-        &["nyc/weather"],
-    );
+    let left = frame.log().send().await.unwrap().commits;
+    assert_eq!((left.len(), left[0].operation.as_str()), (1, "purge"));
+    let older = frame.get().as_of(AsOf::Version(1)).collect().await;
+    assert_refused(older, ErrorKind::FileNotFoundError, &["1"]);
+    let never = client.frame("nyc/nothing").purge().send().await;
+    assert_refused(never, ErrorKind::FileNotFoundError, &["nyc/nothing"]);
     server.stop().await;
 }

@@ -286,3 +286,57 @@ async fn a_frame_is_described_with_its_index_its_files_and_its_last_commit() {
     assert!(server.folder().path().join(&files[0].path).is_file());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn while_the_storage_is_away_the_newest_state_at_hand_is_marked_as_stale() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let frame = client.frame("weather");
+    put(&frame, PutMode::Error, hours(0..4)).await;
+    let before = all(&frame).await;
+    let fresh = frame.get().allow_stale().stream().await.unwrap();
+    assert!(!fresh.is_stale());
+    assert_eq!(fresh.into_one_batch().await.unwrap(), before);
+
+    // No log can be read where a file has the name of its folder.
+    let log = server.folder().path().join("_default/weather/log");
+    let away = log.with_file_name("away");
+    std::fs::rename(&log, &away).unwrap();
+    std::fs::write(&log, b"").unwrap();
+    let io = ErrorKind::ShootsIOError;
+    assert_refused(frame.get().collect().await, io, &["weather"]);
+    let stale = frame.get().allow_stale().stream().await.unwrap();
+    assert!(stale.is_stale());
+    assert_eq!(stale.into_one_batch().await.unwrap(), before);
+    let described = frame.get().allow_stale().describe().await.unwrap();
+    assert_eq!(
+        (described.frame.stale, described.frame.version),
+        (true, Some(1))
+    );
+    let counted = frame
+        .sql("select count(*) from weather")
+        .allow_stale()
+        .stream()
+        .await
+        .unwrap();
+    assert!(counted.is_stale());
+    let newest = frame
+        .get()
+        .as_of(AsOf::Version(1))
+        .allow_stale()
+        .collect_one()
+        .await;
+    assert_eq!(newest.unwrap(), before);
+    let tagged = frame
+        .get()
+        .as_of(AsOf::Tag("eod".into()))
+        .allow_stale()
+        .collect()
+        .await;
+    assert_refused(tagged, io, &["weather"]);
+
+    std::fs::remove_file(&log).unwrap();
+    std::fs::rename(&away, &log).unwrap();
+    assert!(!frame.get().allow_stale().stream().await.unwrap().is_stale());
+    server.stop().await;
+}

@@ -124,6 +124,21 @@ async fn actions_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn every_action_of_the_contract_is_answered() {
+    let mut peer = Peer::new().await;
+    for action in ACTIONS.iter().filter(|action| action.name != "shutdown") {
+        let Err(status) = peer.act(action.name, r#"{"no such field":1}"#).await else {
+            assert_eq!(action.name, "ping");
+            continue;
+        };
+        let body = told(&status);
+        assert_eq!(body.kind, ErrorKind::InvalidRequestError, "{body}");
+        let expected = format!("{}: no such field", action.name);
+        assert!(body.message.starts_with(&expected), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_read_only_server_refuses_changes_only() {
     let folder = tempfile::tempdir().unwrap();
     let bucket_dir = folder.path().to_str().unwrap().to_owned();
@@ -148,9 +163,44 @@ async fn a_read_only_server_refuses_changes_only() {
     for (action, body) in [
         ("delete", r#"{"name":"a"}"#),
         ("delete_bucket", r#"{"name":"b"}"#),
+        ("delete_rows", r#"{"name":"a","where":"n > 1"}"#),
+        ("alter", r#"{"name":"a","drop":["n"]}"#),
+        ("tag", r#"{"name":"a","tag":"eod"}"#),
+        ("untag", r#"{"name":"a","tag":"eod"}"#),
+        ("restore", r#"{"name":"a","as_of":1}"#),
+        ("undelete", r#"{"name":"a"}"#),
+        ("rename", r#"{"name":"a","new_name":"b"}"#),
+        ("copy", r#"{"name":"a","new_name":"b"}"#),
+        ("snapshot", r#"{"snapshot":"all","buckets":[null]}"#),
+        ("drop_snapshot", r#"{"snapshot":"all"}"#),
+        ("compact", "{}"),
+        ("retention", r#"{"name":"a","set":null}"#),
+        ("expire", "{}"),
+        ("forget", r#"{"name":"a","versions":[1]}"#),
+        ("sweep", "{}"),
+        ("purge", r#"{"name":"a"}"#),
     ] {
         let outcome = peer.act(action, body).await;
         assert_refused(outcome, Code::FailedPrecondition, ErrorKind::ReadOnlyError);
+    }
+    for (action, body) in [
+        ("log", r#"{"name":"a"}"#),
+        ("tags", r#"{"name":"a"}"#),
+        ("describe", r#"{"name":"a"}"#),
+        ("files", r#"{"name":"a"}"#),
+        ("diff", r#"{"name":"a","from":1}"#),
+        ("retention", r#"{"name":"a"}"#),
+        ("compact", r#"{"dry_run":true}"#),
+        ("expire", r#"{"name":"a","dry_run":true}"#),
+        ("sweep", r#"{"dry_run":true}"#),
+        ("purge", r#"{"name":"a","dry_run":true}"#),
+        ("snapshots", ""),
+        ("usage", ""),
+        ("verify", ""),
+    ] {
+        peer.act(action, body)
+            .await
+            .unwrap_or_else(|status| panic!("{action}: {status}"));
     }
     assert_eq!(peer.act("ping", "").await.unwrap(), "pong");
 }

@@ -220,3 +220,107 @@ async fn a_ticket_from_information_names_the_version_described() {
         .unwrap();
     assert_eq!(got, rows(0..2));
 }
+
+#[tokio::test]
+async fn every_form_of_ticket_is_described_as_it_is_delivered_and_stays_what_it_was() {
+    let mut peer = Peer::new().await;
+    let put = |mode: &str| json!({"name": "a", "mode": mode, "index": ["n"]});
+    peer.put(put("error"), &[rows(0..10)]).await.unwrap();
+    peer.put(put("append"), &[rows(10..20)]).await.unwrap();
+    peer.act("tag", r#"{"name":"a","tag":"eod"}"#)
+        .await
+        .unwrap();
+    let time = "2100-01-01T00:00:00Z";
+    let mut described = Vec::new();
+    for (ticket, count) in [
+        (json!({"name": "a", "start": 5, "stop": 12}), 7),
+        (
+            json!({"name": "a", "start": 5, "stop": 12, "closed": "both", "columns": ["text"]}),
+            8,
+        ),
+        (json!({"name": "a", "tail": 3}), 3),
+        (
+            json!({"name": "a", "as_of": {"version": 1}, "offset": 2}),
+            8,
+        ),
+        (json!({"name": "a", "as_of": "eod"}), 20),
+        (json!({"name": "a", "as_of": {"time": time}, "limit": 4}), 4),
+        (json!({"name": "a", "allow_stale": true}), 20),
+        (json!({"name": "a", "diff": {"from": 1}}), 10),
+        (
+            json!({"name": "a", "diff": {"from": -3, "to": "eod"}, "columns": ["_change", "n"]}),
+            10,
+        ),
+        (
+            json!({"name": "a", "sql": "select n from a where n >= 15"}),
+            5,
+        ),
+        (
+            json!({"name": "a", "sql": "select n from a", "as_of": {"version": 1}}),
+            10,
+        ),
+        (
+            json!({"name": "a", "sql": "select * from as_of('a', 1) where n < 3"}),
+            3,
+        ),
+        (
+            json!({"name": "a", "sql": "select * from segments('a')"}),
+            2,
+        ),
+    ] {
+        let info = peer
+            .info(FlightDescriptor::new_cmd(ticket.to_string()))
+            .await
+            .unwrap();
+        let schema = shoots_flight::read_schema_message(&info.schema).unwrap();
+        let got = peer.get(ticket.clone()).await.unwrap();
+        assert_eq!(got.num_rows(), count, "{ticket}");
+        assert_eq!(*got.schema(), schema, "{ticket}");
+        assert!(
+            [-1, got.num_rows() as i64].contains(&info.total_records),
+            "{ticket}"
+        );
+        described.push((ticket, info, got));
+    }
+    peer.put(put("replace"), &[rows(0..1)]).await.unwrap();
+    for (ticket, info, got) in described {
+        let pinned = info.endpoint[0].ticket.clone().unwrap().ticket;
+        let pinned: serde_json::Value = serde_json::from_slice(&pinned).unwrap();
+        if ticket["as_of"]["time"] == time && ticket["sql"].is_null() {
+            assert_eq!(pinned["as_of"]["version"], info_version(&info), "{pinned}");
+        }
+        assert_eq!(peer.get(pinned).await.unwrap(), got, "{ticket}");
+    }
+}
+
+fn info_version(info: &arrow_flight::FlightInfo) -> serde_json::Value {
+    let summary: serde_json::Value = serde_json::from_slice(&info.app_metadata).unwrap();
+    summary["version"].clone()
+}
+
+#[tokio::test]
+async fn a_query_at_a_point_in_time_keeps_it_for_every_frame() {
+    let mut peer = Peer::new().await;
+    for name in ["a", "b"] {
+        peer.put(json!({"name": name}), &[rows(0..2)])
+            .await
+            .unwrap();
+    }
+    let log = peer.act("log", r#"{"name":"b"}"#).await.unwrap();
+    let log: serde_json::Value = serde_json::from_str(&log).unwrap();
+    let time = log["commits"][0]["published"].clone();
+    for name in ["a", "b"] {
+        let more = json!({"name": name, "mode": "append"});
+        peer.put(more, &[rows(2..4)]).await.unwrap();
+    }
+    let sql = "select a.n from a join b on a.n = b.n order by a.n";
+    let ticket = json!({"name": "a", "sql": sql, "as_of": {"time": time}});
+    let info = peer
+        .info(FlightDescriptor::new_cmd(ticket.to_string()))
+        .await
+        .unwrap();
+    let pinned = info.endpoint[0].ticket.clone().unwrap().ticket;
+    let pinned: serde_json::Value = serde_json::from_slice(&pinned).unwrap();
+    assert_eq!(pinned["as_of"], json!({"time": time}));
+    assert_eq!(peer.get(pinned).await.unwrap().num_rows(), 2);
+}
