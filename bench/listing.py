@@ -33,7 +33,7 @@ WRITERS = 16
 START = "start of the server to its first answered ping"
 FIRST = "first listing"
 AGAIN = "listing again"
-PUT = "putting one of the frames"
+PUT = f"putting one of the frames, {WRITERS} at the same time"
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 enum Writer {
     Parquet(Box<ArrowWriter<File>>),
-    Csv(arrow_csv::Writer<BufWriter<File>>),
+    Csv(Box<arrow_csv::Writer<BufWriter<File>>>),
 }
 
 impl Writer {
@@ -191,7 +191,7 @@ impl Writer {
                 let mut writer = arrow_csv::WriterBuilder::new().build(BufWriter::new(file));
                 // The header comes with the first batch, and a frame without rows has columns too.
                 writer.write(&RecordBatch::new_empty(SchemaRef::clone(schema)))?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
         })
     }

@@ -6,9 +6,10 @@
 //!
 //! Appends 100 rows again and again to one frame on local disk, which is looked after in the background as a server
 //! does it. Prints for each tenth of the run the time, and the bytes, object writes and fsyncs, of one append with
-//! what upkeep did meanwhile; then the last hundred appends against the first hundred. Then the same put to frames
-//! that are new, and the rows of the whole frame read back, against a frame that got the same rows in one put: when
-//! upkeep has come to rest, and once more after a complete compaction.
+//! what upkeep did meanwhile. The last hundred appends are made in turns with the first hundred to another frame, so
+//! that what else the machine and its disk do falls on both, and compared with them. Then the same put to frames that
+//! are new, and the rows of the whole frame read back, against a frame that got the same rows in one put: when upkeep
+//! has come to rest, and once more after a complete compaction.
 //!
 //! `--without-upkeep` leaves the segments as the appends made them.
 
@@ -28,6 +29,8 @@ const ROWS: i64 = 100;
 /// Upkeep that has not changed a frame for so long is at rest.
 const QUIET: Duration = Duration::from_secs(6);
 const READS: usize = 5;
+/// The last appends, which are compared with a frame's first.
+const LAST: i64 = 100;
 
 fn batch(start: i64, rows: i64) -> Result<RecordBatch, Box<dyn Error>> {
     let numbers = || start..start + rows;
@@ -156,30 +159,52 @@ impl Run {
         }
         others.truncate(2);
         let mut others = others.into_iter();
+        let appends: i64 = others.next().map_or(Ok(10_000), |text| text.parse())?;
         Ok(Self {
-            appends: others.next().map_or(Ok(10_000), |text| text.parse())?,
+            appends: appends.max(LAST),
             folder: others.next(),
             upkeep: flags.is_empty(),
         })
     }
 }
 
-/// Appends so often, tenth by tenth, and gives the time of each append in milliseconds.
-async fn grow(store: &Store, frame: &Frame, appends: i64) -> Result<Vec<f64>, Box<dyn Error>> {
+/// Appends so often, tenth by tenth.
+async fn grow(store: &Store, frame: &Frame, appends: i64) -> Result<(), Box<dyn Error>> {
     let tenth = (appends / 10).max(1);
-    let mut milliseconds = Vec::new();
     for start in (0..appends).step_by(usize::try_from(tenth)?) {
         let count = tenth.min(appends - start);
         let meter = Meter::start(store);
         for n in start..start + count {
-            let rows = batch(n * ROWS, ROWS)?;
-            let begun = Instant::now();
-            append(frame, rows).await?;
-            milliseconds.push(begun.elapsed().as_secs_f64() * 1000.0);
+            append(frame, batch(n * ROWS, ROWS)?).await?;
         }
         meter.print(&format!("{start}.."), count);
     }
-    Ok(milliseconds)
+    Ok(())
+}
+
+/// Appends a hundred times to a frame with a long history and, in turns, to a new one, and compares the times.
+async fn compare_growth(grown: &Frame, new: &Frame, appends: i64) -> Result<(), Box<dyn Error>> {
+    append(new, batch(0, ROWS)?).await?;
+    let (mut last, mut first) = (Vec::new(), Vec::new());
+    for n in 0..LAST {
+        for (frame, times, at) in [(grown, &mut last, appends + n), (new, &mut first, 1 + n)] {
+            let rows = batch(at * ROWS, ROWS)?;
+            let begun = Instant::now();
+            append(frame, rows).await?;
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    for (what, of) in [
+        ("mean", mean as fn(&[f64]) -> f64),
+        ("median", median as fn(&[f64]) -> f64),
+    ] {
+        let (first, last) = (of(&first), of(&last));
+        println!(
+            "{what} of a frame's first {LAST} appends {first:.3} ms, after {appends} appends {last:.3} ms: {:.2} times",
+            last / first
+        );
+    }
+    Ok(())
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -190,22 +215,6 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
-}
-
-fn print_growth(milliseconds: &[f64]) {
-    let hundred = milliseconds.len().min(100);
-    let first = &milliseconds[..hundred];
-    let last = &milliseconds[milliseconds.len() - hundred..];
-    for (what, of) in [
-        ("mean", mean as fn(&[f64]) -> f64),
-        ("median", median as fn(&[f64]) -> f64),
-    ] {
-        let (first, last) = (of(first), of(last));
-        println!(
-            "{what} of the first {hundred} appends {first:.3} ms, of the last {last:.3} ms: {:.2} times",
-            last / first
-        );
-    }
 }
 
 #[tokio::main]
@@ -230,14 +239,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "", "ms", "bytes", "writes", "fsyncs"
     );
     let grown = frame(&store, "grown")?;
-    let milliseconds = grow(&store, &grown, run.appends).await?;
+    let appends = run.appends - LAST;
+    grow(&store, &grown, appends).await?;
     let new_frames = 100;
     let meter = Meter::start(&store);
     for n in 0..new_frames {
         append(&frame(&store, &format!("new {n}"))?, batch(0, ROWS)?).await?;
     }
     meter.print("new frames", new_frames);
-    print_growth(&milliseconds);
+    compare_growth(&grown, &frame(&store, "young")?, appends).await?;
 
     let whole = frame(&store, "whole")?;
     append(&whole, batch(0, run.appends * ROWS)?).await?;

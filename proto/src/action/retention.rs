@@ -36,13 +36,13 @@ pub struct Retention {
         skip_serializing_if = "Option::is_none"
     )]
     pub keep_seconds: Option<u64>,
-    /// Keep versions that have a tag.
+    /// Keep versions that have a tag. If not, they lose it when nothing else keeps them.
     #[serde(default = "keep_tagged", deserialize_with = "or_keep_tagged")]
     pub keep_tagged: bool,
 }
 
 impl Default for Retention {
-    /// The newest version, and those that have a tag.
+    /// Every version: without a number and without an age, nothing expires.
     fn default() -> Self {
         Self {
             keep_versions: None,

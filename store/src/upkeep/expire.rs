@@ -36,6 +36,8 @@ struct GiveUp {
     after: Retained,
     /// The frame is deleted, and its rows go, too.
     empties: bool,
+    /// Tags of versions that are given up although they have one.
+    untagged: Vec<String>,
 }
 
 fn marks(state: &State) -> BTreeSet<(u64, u64)> {
@@ -52,12 +54,15 @@ impl Derive for GiveUp {
         if !same || (self.empties && !state.deleted) {
             return Ok(None);
         }
+        let untag = |tag: &String| StateEdit::Tag(tag.clone(), None);
+        let mut edits: Vec<StateEdit> = self.untagged.iter().map(untag).collect();
+        edits.push(StateEdit::Retain(Box::new(self.after.clone())));
         let mut step = Step {
             details: Details {
                 oldest: Some(self.after.oldest),
                 ..Details::default()
             },
-            edits: vec![StateEdit::Retain(Box::new(self.after.clone()))],
+            edits,
             ..Step::bare(log, entry, Operation::Expire).await?
         };
         if self.empties {
@@ -234,13 +239,11 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     if floor <= first && old.held.is_empty() && !empties {
         return Ok(None);
     }
-    let kept_marks = |rule: &Retention| {
-        let tags = state.tags.values().filter(|_| rule.keep_tagged);
-        tags.chain(state.pins.values())
-            .copied()
-            .collect::<Vec<Mark>>()
-    };
-    let marks_kept = kept_marks(rule);
+    let given_up = |mark: &Mark| !rule.keep_tagged && mark.version < floor;
+    let (untagged, tagged): (Vec<_>, Vec<_>) =
+        state.tags.iter().partition(|(_, mark)| given_up(mark));
+    let tagged = tagged.into_iter().map(|(_, mark)| mark);
+    let marks_kept: Vec<Mark> = tagged.chain(state.pins.values()).copied().collect();
     let mut garbage = ObjectSet::default();
     if floor > first {
         garbage = spoken_of(log, head, first..=floor - 1).await?;
@@ -248,7 +251,11 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     if empties {
         garbage.extend(needed_at(log, head, head.last_version()).await?);
     }
-    for mark in &old.held {
+    for mark in old
+        .held
+        .iter()
+        .chain(untagged.iter().map(|(_, mark)| *mark))
+    {
         garbage.extend(needed_by_marks(log, [*mark]).await?);
         if mark.sequence < old.first_entry {
             garbage.entry(mark.sequence);
@@ -297,6 +304,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
             marks: marks(state),
             after,
             empties,
+            untagged: untagged.into_iter().map(|(tag, _)| tag.clone()).collect(),
         },
         versions: expired,
         garbage,
@@ -357,6 +365,7 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
             marks: marks(state),
             after,
             empties: false,
+            untagged: Vec::new(),
         },
         versions: chosen.len() as u64,
         garbage,

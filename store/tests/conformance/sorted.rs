@@ -311,6 +311,19 @@ async fn expired_versions_are_gone_and_their_objects_swept(place: &Place) {
     );
     let gone = frame.snapshot(Some(&AsOf::Version(5))).await.unwrap_err();
     assert!(gone.to_string().contains("expired"), "{gone}");
+    let strict = shoots_proto::action::Retention {
+        keep_versions: Some(1),
+        keep_tagged: false,
+        ..Default::default()
+    };
+    frame.set_retention(Some(strict)).await.unwrap();
+    frame.expire(false).await.unwrap();
+    frame.sweep(false).await.unwrap();
+    assert!(frame.tags().await.unwrap().is_empty());
+    let untagged = frame.snapshot(Some(&tagged)).await.unwrap_err();
+    assert_eq!(untagged.kind(), ErrorKind::NotFound);
+    let left = place.objects_below("_default/f/segments").await;
+    assert_eq!(left.len(), 1, "{left:?}");
     let purged = frame.purge(false).await.unwrap();
     assert!(purged.objects > 0);
     assert!(place.objects_below("_default/f/segments").await.is_empty());
