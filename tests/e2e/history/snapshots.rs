@@ -1,6 +1,7 @@
 //! The state of many frames under one name.
 
-use shoots_client::{ErrorKind, PutMode};
+use shoots_client::proto::SnapshotName;
+use shoots_client::{AsOf, ErrorKind, PutMode};
 
 use super::{hours, put};
 use crate::refusal::assert_refused;
@@ -26,6 +27,12 @@ async fn a_snapshot_names_frames_of_several_buckets() {
         .collect();
     names.sort_unstable();
     assert_eq!(names, ["a", "b", "rates"]);
+    put(&client.frame("nyc/a"), PutMode::Append, hours(1..5)).await;
+    let year_end = AsOf::Snapshot(SnapshotName::parse("year end").unwrap());
+    let then = client.get("nyc/a").as_of(year_end.clone()).collect_one();
+    assert_eq!(then.await.unwrap().num_rows(), 2);
+    let other = client.get("other").as_of(year_end).collect().await;
+    assert_refused(other, ErrorKind::FileNotFoundError, &["year end"]);
     let again = client.snapshot("year end").default_bucket().send().await;
     assert_refused(again, ErrorKind::FileExistsError, &["year end"]);
     let listed = client.snapshots().send().await.unwrap().snapshots;

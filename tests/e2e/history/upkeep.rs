@@ -7,9 +7,14 @@ use super::{all, hours, put};
 use crate::refusal::assert_refused;
 use crate::server::Server;
 
+/// A server that does nothing by itself which a test wants to see done.
+async fn quiet_server() -> Server {
+    Server::with(&["--compaction=false", "--expiry-seconds", "86400"]).await
+}
+
 #[tokio::test]
 async fn compaction_changes_no_row() {
-    let server = Server::start().await;
+    let server = quiet_server().await;
     let client = server.client().await;
     let frame = client.frame("nyc/weather");
     for part in 0..20 {
@@ -38,7 +43,7 @@ async fn compaction_changes_no_row() {
 
 #[tokio::test]
 async fn versions_are_kept_as_long_as_the_rules_say() {
-    let server = Server::start().await;
+    let server = quiet_server().await;
     let client = server.client().await;
     let frame = client.frame("weather");
     for part in 0..6 {
@@ -98,7 +103,7 @@ async fn versions_are_kept_as_long_as_the_rules_say() {
 
 #[tokio::test]
 async fn a_store_is_measured_and_checked_and_a_frame_purged() {
-    let server = Server::start().await;
+    let server = quiet_server().await;
     let client = server.client().await;
     let frame = client.frame("nyc/weather");
     put(&frame, PutMode::Error, hours(0..5)).await;
