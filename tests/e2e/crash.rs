@@ -177,7 +177,7 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_is_there_in_part() {
     let folder = fresh_folder();
     let mut attempts: Vec<Attempt> = Vec::new();
     for round in 0..ROUNDS {
-        let server = Server::on(&folder, &[]).await;
+        let server = Server::on(&folder, &["--compaction=false"]).await;
         let acknowledged = Arc::new(AtomicU64::new(0));
         let mut writers = Vec::new();
         for writer in 0..WRITERS {
@@ -208,7 +208,7 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_is_there_in_part() {
         let between = attempts.len();
         attempts.extend(unknown);
 
-        let server = Server::on(&folder, &[]).await;
+        let server = Server::on(&folder, &["--compaction=false"]).await;
         let client = server.client().await;
         check(&look_into(&folder).await, &client, &attempts).await;
         for attempt in &mut attempts[between..] {

@@ -8,11 +8,14 @@ use crate::rows::{get, numbers, put, rows};
 use crate::server::{Server, fresh_folder, look_into};
 use crate::stamp::{Stamp, stamps};
 
+/// Every version is one that a test has put.
+const ONLY_PUTS: &[&str] = &["--compaction=false"];
+
 async fn pair() -> [Server; 2] {
     let folder = fresh_folder();
     [
-        Server::on(&folder, &[]).await,
-        Server::on(&folder, &[]).await,
+        Server::on(&folder, ONLY_PUTS).await,
+        Server::on(&folder, ONLY_PUTS).await,
     ]
 }
 
