@@ -362,6 +362,7 @@ impl Frame {
             wish: Wish::Adopt(rows),
             write_id: self.log.unique_id(),
             request: None,
+            basis: None,
             note: Note::default(),
         };
         put::try_submit(&self.log, adoption).await?;
@@ -385,6 +386,7 @@ impl Frame {
             wish,
             write_id: self.log.unique_id(),
             request: self.request_id.as_deref().map(Request::key),
+            basis: None,
             note: self.note.clone(),
         }
     }

@@ -3,7 +3,7 @@
 use shoots_proto::Time;
 use shoots_proto::action::CommitRecord;
 
-use crate::log::commit::State;
+use crate::log::commit::{Operation, State};
 use crate::log::entry::Entry;
 use crate::time::Timestamp;
 
@@ -24,7 +24,10 @@ pub(crate) fn records(entry: &Entry, newest: &State) -> Vec<CommitRecord> {
             time: time(commit.time),
             operation: commit.operation.name().to_owned(),
             rows: entry.totals_at(version).map_or(0, |totals| totals.rows),
-            rows_added: commit.added.iter().map(|segment| segment.rows).sum(),
+            rows_added: match commit.operation {
+                Operation::Compact => 0,
+                _ => commit.added.iter().map(|segment| segment.rows).sum(),
+            },
             rows_removed: commit.rows_removed,
             author: commit.author.clone(),
             message: commit.message.clone(),

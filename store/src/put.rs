@@ -86,6 +86,8 @@ struct Writing {
     /// The frame does not exist so far, so its bucket may not either.
     creates: bool,
     plain: Option<PlainFile>,
+    /// The newest version when this began.
+    basis: u64,
     index: Vec<String>,
     /// Mode `update` with a given range: what that is.
     span: Option<Span>,
@@ -134,7 +136,8 @@ impl FrameWriter {
             }),
             _ => None,
         };
-        let writing = Writing::new(&log, schema, &options, present, plain)?;
+        let basis = head.as_ref().map_or(0, |entry| entry.last_version());
+        let writing = Writing::new(&log, schema, &options, present, plain, basis)?;
         let state = State::Writing(Box::new(writing));
         Ok(Self {
             log,
@@ -176,6 +179,7 @@ impl FrameWriter {
             Some(plain) => Some(plain.adopt(&log).await?),
             None => None,
         };
+        let basis = writing.basis;
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
         let rows = writing.finish(&log).await?;
@@ -205,6 +209,7 @@ impl FrameWriter {
             wish,
             write_id,
             request: options.request_id.as_deref().map(Request::key),
+            basis: Some(basis),
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;
@@ -227,6 +232,7 @@ impl Writing {
         options: &PutOptions,
         present: Option<Present>,
         plain: Option<PlainFile>,
+        basis: u64,
     ) -> Result<Self> {
         let mode = options.mode;
         let creates = present.is_none();
@@ -263,6 +269,7 @@ impl Writing {
             new_schema: bytes,
             creates,
             plain,
+            basis,
             index,
             span,
             sink,

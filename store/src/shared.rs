@@ -24,6 +24,8 @@ use crate::upkeep::background::Touched;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
+/// Jobs of compaction that are remembered because they gained nothing.
+const FUTILE_JOBS: usize = 10_000;
 /// Memory for deletion vectors.
 const VECTOR_CACHE_BYTES: u64 = 16 << 20;
 
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// After so long, what was condemned is removed.
     pub(crate) sweep_grace_seconds: u64,
+    /// Jobs of compaction that gained nothing.
+    pub(crate) futile: Cache<String, ()>,
     /// Frames for upkeep to look at.
     pub(crate) touched: Arc<Touched>,
     pub(crate) read_only: bool,
@@ -111,6 +115,7 @@ impl Shared {
             max_staleness,
             retention,
             sweep_grace_seconds,
+            futile: Cache::new(FUTILE_JOBS),
             touched: Arc::default(),
             read_only,
             disk,

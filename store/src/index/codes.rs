@@ -79,6 +79,10 @@ pub(super) fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         };
     };
     let dictionary = array.as_any_dictionary();
+    if dictionary.values().is_empty() {
+        // Arrow's look at the keys panics where there is nothing that they could mean.
+        return Ok(Arc::clone(array));
+    }
     let mut used = vec![false; dictionary.values().len()];
     for (row, code) in dictionary.normalized_keys().into_iter().enumerate() {
         if dictionary.keys().is_valid(row) {

@@ -130,6 +130,14 @@ impl Operation {
         )
     }
 
+    /// Whether it is about neither rows nor columns.
+    pub(crate) fn is_upkeep(self) -> bool {
+        matches!(
+            self,
+            Self::Tag | Self::Configure | Self::Compact | Self::Expire
+        )
+    }
+
     /// Its name, as it is recorded.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -256,6 +264,10 @@ pub(crate) struct Retained {
     /// The frame was deleted so long ago that its rows are gone, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) emptied: bool,
+    /// The version that removed the frame for good, the last time; 0: none did. What was begun before it cannot be
+    /// published after it: its objects are gone, too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) purged: u64,
     /// Entries before this one were removed, but for those that a mark needs; 0: none was.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) first_entry: u64,

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
+use serde_json::{Map, Value};
 use shoots_proto::{Note, PutMode};
 
 use super::change::{Change, mentions};
@@ -35,6 +36,8 @@ pub(crate) struct Proposal {
     pub(crate) write_id: String,
     /// [`Request::key`] of the caller's request id.
     pub(crate) request: Option<String>,
+    /// The newest version when rows began to be written for it; none: it has no rows.
+    pub(crate) basis: Option<u64>,
     /// What people say about it.
     pub(crate) note: Note,
 }
@@ -121,6 +124,8 @@ struct Draft<'a> {
     now: Timestamp,
     first_version: u64,
     last: Option<(CommitId, Timestamp)>,
+    /// Of the last commit.
+    metadata: Option<Map<String, Value>>,
     commits: Vec<(CommitId, Commit)>,
     lines: Vec<Vec<u8>>,
     own: Vec<Own>,
@@ -143,6 +148,7 @@ impl<'a> Draft<'a> {
             now,
             first_version: before.map_or(1, |entry| entry.last_version() + 1),
             last: last.map(|(id, commit)| (id.clone(), commit.time)),
+            metadata: last.and_then(|(_, commit)| commit.metadata.clone()),
             commits: Vec::new(),
             lines: Vec::new(),
             own: Vec::new(),
@@ -163,6 +169,11 @@ impl<'a> Draft<'a> {
         let remembered = self.state.as_ref().zip(proposal.request.as_ref());
         if let Some(first) = remembered.and_then(|(state, key)| state.answered(key)) {
             return Ok(Some(first));
+        }
+        let purged = self.state.as_ref().map_or(0, |state| state.retained.purged);
+        if proposal.basis.is_some_and(|basis| basis < purged) {
+            let problem = format!("frame {} was purged meanwhile", self.frame);
+            return Err(Cause::Conflict(problem).into());
         }
         let published = match &proposal.wish {
             Wish::Put(put) => self.apply_put(proposal, put)?,
@@ -327,8 +338,13 @@ impl<'a> Draft<'a> {
             details,
             author: proposal.note.author.clone(),
             message: proposal.note.message.clone(),
-            metadata: proposal.note.metadata.clone(),
+            metadata: match &proposal.note.metadata {
+                // What was said about the rows stays true when others look after them.
+                None if step.operation.is_upkeep() => self.metadata.take(),
+                metadata => metadata.clone(),
+            },
         };
+        self.metadata.clone_from(&commit.metadata);
         let (id, line) = encode_commit(&commit)?;
         let added = commit.added.iter();
         let published = Published {

@@ -246,6 +246,6 @@ impl LogReader {
 
     async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
         let entry = self.entry(sequence).await?;
-        entry.ok_or_else(|| self.expired("that old"))
+        entry.ok_or_else(|| Error::damaged(self.paths.entry(sequence), "it is missing"))
     }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use shoots_proto::action::CompactedFrame;
 
-use super::policy::{self, Job, Zeal};
+use super::policy::{self, Job, Reason, Zeal};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::FrameLog;
@@ -107,6 +107,16 @@ impl Frame {
             report.reason = names.join(", ");
         }
         for job in &jobs {
+            if zeal == Zeal::Background
+                && self
+                    .frame_log()
+                    .shared()
+                    .futile
+                    .get(&key(segments, job))
+                    .is_some()
+            {
+                continue;
+            }
             if dry_run {
                 foresee(&mut report, segments, job, limits.max_rows as u64);
             } else {
@@ -128,7 +138,11 @@ impl Frame {
         let gone = totals(&old);
         let added = write_anew(source, old.clone()).await?;
         let ids: Vec<String> = added.iter().map(|added| added.id.clone()).collect();
-        if added.len() > old.len() {
+        let gains_nothing = job.reason == Reason::Small && added.len() == old.len();
+        if gains_nothing || added.len() > old.len() {
+            // What cannot be joined (dictionaries of more values than their keys tell apart) is not tried again.
+            let futile = &self.frame_log().shared().futile;
+            futile.insert(key(segments, job), ());
             return self.frame_log().discard(&ids).await;
         }
         let written: u64 = added.iter().map(|added| added.bytes).sum();
@@ -157,6 +171,17 @@ impl Frame {
             }
         }
     }
+}
+
+/// What a job is remembered by.
+fn key(segments: &[Segment], job: &Job) -> String {
+    let ids = job
+        .places
+        .iter()
+        .map(|place| segments[*place].record.id.as_str());
+    blake3::hash(ids.collect::<Vec<_>>().join(" ").as_bytes())
+        .to_hex()
+        .to_string()
 }
 
 /// What a job would come to, roughly.

@@ -26,6 +26,8 @@ use crate::time::Timestamp;
 /// The newest so many entries are never removed, and none that is younger than this.
 const KEPT_ENTRIES: u64 = 1_000;
 const KEPT_ENTRY_SECONDS: u64 = 7 * 24 * 3600;
+/// Others that may change what a plan rests on before it gives up.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Versions that are given up.
 #[derive(Debug)]
@@ -87,16 +89,21 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
     pub async fn expire(&self, dry_run: bool) -> Result<ExpiredFrame> {
         let log = self.frame_log();
-        let Some(head) = log.newest().await? else {
-            return match self.exists().await? {
-                true => Ok(self.report(None)),
-                false => Err(log.not_found()),
-            };
-        };
         let bucket = self.id().bucket.as_ref();
-        let rule = retention::effective(log.shared(), bucket, Some(&head.entry.state)).await?;
-        let plan = plan(log, &head.entry, &rule).await?;
-        self.carry_out_plan(plan, dry_run).await
+        for _ in 1..MAX_ATTEMPTS {
+            let Some(head) = log.newest().await? else {
+                return match self.exists().await? {
+                    true => Ok(self.report(None)),
+                    false => Err(log.not_found()),
+                };
+            };
+            let rule = retention::effective(log.shared(), bucket, Some(&head.entry.state)).await?;
+            let plan = plan(log, &head.entry, &rule).await?;
+            if let Some(report) = self.carry_out_plan(plan, dry_run).await? {
+                return Ok(report);
+            }
+        }
+        Err(self.overtaken())
     }
 
     /// Gives up chosen versions, though a rule would keep them.
@@ -106,6 +113,16 @@ impl Frame {
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for the newest one, and for one with a tag or
     /// in a snapshot.
     pub async fn forget(&self, versions: &[AsOf], dry_run: bool) -> Result<ExpiredFrame> {
+        for _ in 1..MAX_ATTEMPTS {
+            let plan = self.plan_forgetting(versions).await?;
+            if let Some(report) = self.carry_out_plan(Some(plan), dry_run).await? {
+                return Ok(report);
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    async fn plan_forgetting(&self, versions: &[AsOf]) -> Result<Plan> {
         let log = self.frame_log();
         let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
         let mut chosen = BTreeSet::new();
@@ -115,18 +132,27 @@ impl Frame {
         for version in &chosen {
             check_forgettable(&head, *version)?;
         }
-        let plan = plan_to_forget(log, &head, &chosen).await?;
-        self.carry_out_plan(Some(plan), dry_run).await
+        plan_to_forget(log, &head, &chosen).await
     }
 
-    async fn carry_out_plan(&self, plan: Option<Plan>, dry_run: bool) -> Result<ExpiredFrame> {
+    fn overtaken(&self) -> Error {
+        let problem = format!("the history of frame {} changed again and again", self.id());
+        Cause::Conflict(problem).into()
+    }
+
+    /// What was done; none if what the plan rests on has changed.
+    async fn carry_out_plan(
+        &self,
+        plan: Option<Plan>,
+        dry_run: bool,
+    ) -> Result<Option<ExpiredFrame>> {
         let log = self.frame_log();
         let Some(mut plan) = plan else {
-            return Ok(self.report(None));
+            return Ok(Some(self.report(None)));
         };
         let mut report = self.report(Some(&plan));
         if dry_run {
-            return Ok(report);
+            return Ok(Some(report));
         }
         self.log_writable()?;
         let list = match plan.garbage.0.is_empty() {
@@ -138,14 +164,13 @@ impl Frame {
             Some(published) => {
                 report.version = Some(published.version);
                 report.commit = Some(published.commit);
-                Ok(report)
+                Ok(Some(report))
             }
             None => {
                 if let Some(list) = &list {
                     condemned::remove(log, list).await?;
                 }
-                let problem = format!("the history of frame {} changed meanwhile", self.id());
-                Err(Cause::Conflict(problem).into())
+                Ok(None)
             }
         }
     }
@@ -169,8 +194,10 @@ fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
         format!("version {version} is the newest one: put or restore another one first")
     } else if let Some((tag, _)) = state.tags.iter().find(|(_, mark)| mark.version == version) {
         format!("version {version} has the tag `{tag}`: untag it first")
-    } else if let Some((name, _)) = state.pins.iter().find(|(_, mark)| mark.version == version) {
-        format!("version {version} is in the snapshot `{name}`: drop that first")
+    } else if state.pins.values().any(|mark| mark.version == version) {
+        format!(
+            "version {version} is in a snapshot of many frames (their list says which): drop that first"
+        )
     } else {
         return Ok(());
     };
@@ -295,6 +322,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
         held: Vec::new(),
         revived,
         emptied: old.emptied || empties,
+        purged: old.purged,
         first_entry,
         condemned: old.condemned.clone(),
     };

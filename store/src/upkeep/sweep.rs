@@ -49,15 +49,13 @@ struct Emptied;
 impl Derive for Emptied {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
-        if let Some(snapshot) = entry.state.pins.keys().next() {
-            let problem = format!("the snapshot `{snapshot}` holds on to it: drop that first");
-            return Err(Error::invalid("name", problem));
-        }
+        check_purgeable(entry)?;
         let version = entry.last_version() + 1;
         let retained = Retained {
             oldest: version,
             first_entry: entry.header.sequence + 1,
             emptied: true,
+            purged: version,
             ..Retained::default()
         };
         let mut edits: Vec<StateEdit> = entry
@@ -74,6 +72,14 @@ impl Derive for Emptied {
             ..Step::bare(log, entry, Operation::Purge).await?
         }))
     }
+}
+
+fn check_purgeable(entry: &Entry) -> Result<()> {
+    if entry.state.pins.is_empty() {
+        return Ok(());
+    }
+    let problem = "a snapshot of many frames holds on to it (the list of snapshots says which): drop that first";
+    Err(Error::invalid("name", problem))
 }
 
 impl Frame {
@@ -150,8 +156,8 @@ impl Frame {
         Ok(result)
     }
 
-    /// Removes the frame and its whole history for good, at once. Only an entry of its log stays, so that versions
-    /// are never used twice should the name come back. With `dry_run`, only says what would be removed.
+    /// Removes the frame and its whole history for good, at once. An entry of its log stays, so that versions are
+    /// never used twice should the name come back, and so do schemas: what puts that begin now may count on. With `dry_run`, only says what would be removed.
     ///
     /// Readers that are at it will fail. A frame whose log is damaged can be purged, too; nothing of it stays.
     ///
@@ -168,16 +174,11 @@ impl Frame {
         if !dry_run {
             self.log_writable()?;
         }
-        let mut kept = ObjectSet::default();
-        if head.is_some() && !dry_run {
-            self.change(Emptied).await?;
-            if let Some(head) = log.newest().await? {
-                kept.entry(head.entry.header.sequence);
-                kept.0.insert("log/latest".to_owned(), 0);
-                let schema = &head.entry.state.schema;
-                kept.0.insert(format!("schemas/{schema}.arrow"), 0);
-            }
+        if let Some(head) = &head {
+            check_purgeable(head)?;
         }
+        // What is written after this list was made is not on it, and what was begun before the commit below cannot be
+        // published after it. So nothing goes that anybody may still count on.
         let folder = log.paths().folder();
         let listed = log.objects().list_all(&folder).await?;
         let mut objects = ObjectSet::default();
@@ -190,8 +191,14 @@ impl Frame {
         if head.is_none() && objects.0.is_empty() {
             return Err(log.not_found());
         }
-        objects.remove_all(&kept);
+        if head.is_some() {
+            let stays = |name: &String| name == "log/latest" || name.starts_with("schemas/");
+            objects.0.retain(|name, _| !stays(name));
+        }
         if !dry_run {
+            if head.is_some() {
+                self.change(Emptied).await?;
+            }
             condemned::remove_all(log, &objects).await?;
             log.forget_head();
         }
