@@ -23,6 +23,8 @@ on_every_place!(
     an_index_is_checked_on_every_write,
     compaction_changes_no_row_and_no_order,
     expired_versions_are_gone_and_their_objects_swept,
+    a_put_that_a_purge_overtook_is_refused,
+    segments_whose_small_dictionaries_cannot_be_joined_are_merged_and_left_alone,
 );
 
 fn points(points: impl IntoIterator<Item = (i64, f64)>) -> RecordBatch {
@@ -336,4 +338,62 @@ async fn expired_versions_are_gone_and_their_objects_swept(place: &Place) {
         read(&frame, ReadOptions::default()).await,
         some(&[(1, 1.0)])
     );
+}
+
+async fn a_put_that_a_purge_overtook_is_refused(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put(&frame, indexed(Error), points([(1, 1.0)])).await;
+    for mode in [Append, Replace, Upsert] {
+        let batch = points([(2, 2.0)]);
+        let mut writer = frame.put(batch.schema(), indexed(mode)).await.unwrap();
+        writer.write(batch).await.unwrap();
+        frame.purge(false).await.unwrap();
+        let overtaken = writer.commit().await.unwrap_err();
+        assert_eq!(overtaken.kind(), ErrorKind::Conflict, "{overtaken}");
+        put(&frame, indexed(Append), points([(3, 3.0)])).await;
+        assert_eq!(
+            read(&frame, ReadOptions::default()).await,
+            some(&[(3, 3.0)])
+        );
+    }
+}
+
+async fn segments_whose_small_dictionaries_cannot_be_joined_are_merged_and_left_alone(
+    place: &Place,
+) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    for n in 0..3_i64 {
+        let times = (n * 100..n * 100 + 100).chain([1_000 + n]);
+        let times: ArrayRef = Arc::new(times.collect::<Int64Array>());
+        let keys = arrow_array::Int8Array::from_iter_values((0..100).chain([0]));
+        let values = (0..100).map(|value| format!("{n} {value}"));
+        let values = Arc::new(arrow_array::StringArray::from_iter_values(values));
+        let labels = arrow_array::DictionaryArray::new(keys, values);
+        let labels: ArrayRef = Arc::new(labels);
+        let batch = RecordBatch::try_from_iter([("t", times), ("label", labels)]).unwrap();
+        put(&frame, indexed(Append), batch).await;
+    }
+    let snapshot = frame.snapshot(None).await.unwrap();
+    let mut found = Vec::new();
+    let batches = snapshot.read(ReadOptions::default()).await.unwrap();
+    for batch in batches.collect().await.unwrap() {
+        let labels = batch["label"].as_dictionary::<arrow_array::types::Int8Type>();
+        let values = labels.values().as_string::<i32>();
+        let keys = labels.keys().values();
+        found.extend(
+            keys.iter()
+                .map(|key| values.value(*key as usize).to_owned()),
+        );
+    }
+    let expected = (0..300).map(|at| format!("{} {}", at / 100, at % 100));
+    let expected = expected.chain((0..3).map(|n| format!("{n} 0")));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    for _ in 0..3 {
+        frame.compact(false).await.unwrap();
+    }
+    let rest = frame.snapshot(None).await.unwrap().version();
+    frame.compact(false).await.unwrap();
+    assert_eq!(frame.snapshot(None).await.unwrap().version(), rest);
 }
