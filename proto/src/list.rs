@@ -1,6 +1,7 @@
 //! Listing frames: the criteria of a `ListFlights`, and what its `FlightInfo`s say of each frame.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::decode::decode;
 use crate::error::RequestError;
@@ -125,4 +126,13 @@ pub struct FrameSummary {
     /// Whether the storage was away and this is the newest state that the server had at hand.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+    /// What the version's commit says about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Facts that it carries for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
 }

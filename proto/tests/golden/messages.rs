@@ -165,8 +165,18 @@ fn frame_summary() {
         bytes: 2048,
         segments: 2,
         stale: false,
+        message: None,
+        author: None,
+        metadata: None,
     };
     round_trips("frame_summary.json", &summary);
+    let noted = FrameSummary {
+        message: Some("end of day".to_owned()),
+        author: Some("ada".to_owned()),
+        metadata: serde_json::json!({"feed": 7}).as_object().cloned(),
+        ..summary.clone()
+    };
+    round_trips("frame_summary.noted.json", &noted);
     let stale = FrameSummary {
         stale: true,
         ..summary.clone()

@@ -33,12 +33,17 @@ pub(super) async fn get(
     let selection = Selection::of(&shared, &ticket).await?;
     let schema = selection.schema();
     let mut options = EncodeOptions::default();
-    if selection.snapshot.is_stale() {
-        // What is as new as it should be needs no words.
+    if is_worth_telling(&selection.snapshot) {
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
     let batches = selection.batches().await?;
     Ok(shoots_flight::encode(schema, batches, options))
+}
+
+/// Whether the first message of a read says what is read: that it is not the newest, or what its commit says.
+fn is_worth_telling(snapshot: &Snapshot) -> bool {
+    let noted = snapshot.message().is_some() || snapshot.author().is_some();
+    snapshot.is_stale() || noted || snapshot.metadata().is_some()
 }
 
 /// Reads a ticket, or the same JSON in a descriptor's command.

@@ -134,6 +134,9 @@ pub(super) fn summary(snapshot: &Snapshot) -> Result<Bytes, Failure> {
         bytes: snapshot.bytes(),
         segments: snapshot.segment_count(),
         stale: snapshot.is_stale(),
+        message: snapshot.message().map(str::to_owned),
+        author: snapshot.author().map(str::to_owned),
+        metadata: snapshot.metadata().cloned(),
     })
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use shoots_proto::action::{ExpiredFrame, Retention};
 use shoots_proto::as_of::AsOf;
 
@@ -207,10 +208,12 @@ fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
 /// The version from which on a rule keeps all, and whether a deleted frame's rows go, too.
 async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<(u64, bool)> {
     let last = head.last_version();
-    let by_count = rule
-        .keep_versions
-        .map(|count| (last + 1).saturating_sub(count.max(1)));
-    let by_count = by_count.filter(|_| !head.state.deleted || rule.keep_seconds.is_none());
+    let count = rule.keep_versions;
+    let count = count.filter(|_| !head.state.deleted || rule.keep_seconds.is_none());
+    let by_count = match count {
+        Some(count) => Some(newest_states(log, head, count.max(1)).await?),
+        None => None,
+    };
     let by_time = match rule.keep_seconds {
         Some(seconds) => {
             let cutoff = before(log.now(), seconds);
@@ -232,6 +235,27 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
         return Ok((last, true));
     }
     Ok((floor.min(last), false))
+}
+
+/// The first of the newest so many versions, of which those count that changed rows or columns: the state of each is
+/// kept until the next of them. 0 if there are not so many.
+async fn newest_states(log: &FrameLog, head: &Arc<Entry>, count: u64) -> Result<u64> {
+    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+    let mut entries = log.reader().walk_back(Arc::clone(head), wanted);
+    let mut found = 0;
+    while let Some(entry) = entries.try_next().await? {
+        let versions: Vec<(u64, bool)> = entry
+            .versions()
+            .map(|(version, _, commit)| (version, !commit.operation.is_upkeep()))
+            .collect();
+        for (version, _) in versions.iter().rev().filter(|(_, counts)| *counts) {
+            found += 1;
+            if found == count {
+                return Ok(*version);
+            }
+        }
+    }
+    Ok(0)
 }
 
 fn before(now: Timestamp, seconds: u64) -> Timestamp {

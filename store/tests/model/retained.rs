@@ -146,9 +146,16 @@ impl World {
             .map_or_else(default_retention, RuleSeed::rule);
         let last = self.versions.len() as u64;
         let deleted = self.present().is_none();
-        let by_count = rule
-            .keep_versions
-            .map(|count| (last + 1).saturating_sub(count));
+        let upkeep = ["tag", "configure", "compact", "expire"];
+        let states: Vec<u64> = (1..)
+            .zip(&self.versions)
+            .filter(|(_, version)| !upkeep.contains(&version.step.operation))
+            .map(|(number, _)| number)
+            .collect();
+        let by_count = rule.keep_versions.map(|count| {
+            let first = states.len().checked_sub(usize::try_from(count).unwrap());
+            first.map_or(0, |first| states[first])
+        });
         let by_count = by_count.filter(|_| !deleted || rule.keep_seconds.is_none());
         // The version that was the newest at that time was in force after it.
         let by_time = rule.keep_seconds.map(|seconds| {
