@@ -55,32 +55,59 @@ fn run(config: Config) -> Outcome {
 }
 
 async fn serve(config: Config) -> Outcome {
+    // Before anybody can know of the server: a signal that nobody listens for ends the process at once.
+    let mut signals = Signals::listen()?;
     let mut server = Server::start(config).await?;
     print(&format!("shoots-server listening on {}", server.url()));
     tokio::select! {
         ended = server.wait() => return Ok(ended?),
-        signal = signalled() => info!("received {}", signal?),
+        signal = signals.next() => info!("received {}", signal?),
     }
     tokio::select! {
         ended = server.shutdown() => Ok(ended?),
-        signal = signalled() => Err(format!("received {} again: left without waiting", signal?).into()),
+        signal = signals.next() => Err(format!("received {} again: left without waiting", signal?).into()),
     }
+}
+
+/// What asks the server to stop.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-async fn signalled() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "SIGINT"),
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> std::io::Result<&'static str> {
+        tokio::select! {
+            _ = self.terminate.recv() => Ok("SIGTERM"),
+            _ = self.interrupt.recv() => Ok("SIGINT"),
+        }
     }
 }
 
+/// What asks the server to stop.
 #[cfg(not(unix))]
-async fn signalled() -> std::io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "an interrupt")
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> std::io::Result<&'static str> {
+        tokio::signal::ctrl_c().await.map(|()| "an interrupt")
+    }
 }
 
 fn start_logging(config: &Config) -> Outcome {

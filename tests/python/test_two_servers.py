@@ -23,7 +23,8 @@ ROWS = 50
 
 @pytest.fixture
 def servers(start_server: StartServer) -> list[ServerProcess]:
-    return [start_server(), start_server()]
+    # Compactions would be versions, too.
+    return [start_server("--compaction=false"), start_server("--compaction=false")]
 
 
 @pytest.fixture
