@@ -11,6 +11,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use futures::future::join_all;
 use shoots_proto::PutMode::{self, Append, Error as Create, Update, Upsert};
+use shoots_proto::action::VerifyRequest;
 use shoots_proto::{Note, TagName, UpdateScope};
 use shoots_store::{
     ColumnEdit, Error, ErrorKind, Frame, NewColumn, PutOptions, ReadOptions, RowsToDelete, Store,
@@ -20,6 +21,7 @@ use crate::faults::{Plan, faulty, scramble};
 use crate::on_every_place;
 use crate::place::Place;
 use crate::rows::{frame, try_put_with};
+use crate::verify::tomorrow;
 
 on_every_place!(
     ; not_on_s3 "thousands of requests, one after the other":
@@ -214,7 +216,30 @@ async fn under_chaos_every_change_takes_effect_once_or_not_at_all(place: &Place)
         });
         let changes = join_all(writers).await;
         check(&place.open().await, &name, &changes).await;
+        nothing_is_left_after_a_sweep(place, &name).await;
+        check(&place.open().await, &name, &changes).await;
     }
+}
+
+/// What failed and overtaken changes have left is gone a day later, and nothing else is. Schemas stay: they are named
+/// after their content, and a put may count on one that nothing refers to so far.
+async fn nothing_is_left_after_a_sweep(place: &Place, name: &str) {
+    let store = tomorrow(place).await;
+    let frame = frame(&store, name);
+    let found = frame.sweep(true).await.unwrap();
+    let swept = frame.sweep(false).await.unwrap();
+    assert_eq!((found.objects, found.bytes), (swept.objects, swept.bytes));
+    let request = VerifyRequest {
+        name: Some(frame.id().name.clone()),
+        ..VerifyRequest::default()
+    };
+    let checked = store.verify(&request).await.unwrap();
+    assert!(checked.ok, "{checked:?}");
+    let left = checked.unreferenced.iter();
+    let left: Vec<_> = left
+        .filter(|left| !left.object.contains("/schemas/"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 async fn check(store: &Store, name: &str, writers: &[Vec<Change>]) {

@@ -50,7 +50,7 @@ impl Environment for Ahead {
 }
 
 /// A store as it would be opened tomorrow.
-async fn tomorrow(place: &Place) -> Store {
+pub(crate) async fn tomorrow(place: &Place) -> Store {
     let builder = place.builder().environment(Arc::new(Ahead(25)));
     builder.open().await.unwrap()
 }
