@@ -134,7 +134,7 @@ impl ReplaceRows {
             ..Step::new(
                 Operation::Create,
                 self.schema.clone(),
-                with_added(Totals::default(), &self.added),
+                Totals::default().with(&self.added),
             )
         };
         if matches!(self.replaced, Replaced::Upsert) {
@@ -177,11 +177,7 @@ impl ReplaceRows {
             index: self.index.clone(),
             added: self.added.clone(),
             details,
-            ..Step::new(
-                self.operation(),
-                target,
-                with_added(state.totals(), &self.added),
-            )
+            ..Step::new(self.operation(), target, state.totals().with(&self.added))
         };
         hiding.settle(log, &self.added, &mut step).await?;
         Ok(step)
@@ -215,11 +211,7 @@ impl ReplaceRows {
                 given,
                 ..Details::default()
             },
-            ..Step::new(
-                Operation::Upsert,
-                target,
-                with_added(state.totals(), &added),
-            )
+            ..Step::new(Operation::Upsert, target, state.totals().with(&added))
         };
         hiding.settle(log, &added, &mut step).await?;
         Ok(step)
@@ -318,15 +310,6 @@ fn overlaps(one: &SegmentRecord, other: &SegmentRecord) -> bool {
         (Some(one), Some(other)) => one.overlaps(other),
         _ => true,
     }
-}
-
-fn with_added(totals: Totals, added: &[SegmentRecord]) -> Totals {
-    added.iter().fold(totals, |sum, segment| Totals {
-        rows: sum.rows + segment.rows,
-        bytes: sum.bytes + segment.bytes,
-        segments: sum.segments + 1,
-        hidden: sum.hidden,
-    })
 }
 
 fn changed(log: &FrameLog) -> Error {

@@ -302,6 +302,18 @@ pub(crate) struct Totals {
     pub(crate) hidden: u64,
 }
 
+impl Totals {
+    /// With more segments, all of whose rows are visible.
+    pub(crate) fn with(self, added: &[SegmentRecord]) -> Self {
+        added.iter().fold(self, |sum, segment| Self {
+            rows: sum.rows + segment.rows,
+            bytes: sum.bytes + segment.bytes,
+            segments: sum.segments + 1,
+            hidden: sum.hidden,
+        })
+    }
+}
+
 /// What this store knows of one of an entry's own commits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -292,12 +292,7 @@ impl<'a> Draft<'a> {
     ) -> Step {
         let present = self.state.as_ref().filter(|_| !operation.clears());
         let totals = present.map(State::totals).unwrap_or_default();
-        let totals = added.iter().fold(totals, |sum, segment| Totals {
-            rows: sum.rows + segment.rows,
-            bytes: sum.bytes + segment.bytes,
-            segments: sum.segments + 1,
-            hidden: sum.hidden,
-        });
+        let totals = totals.with(&added);
         Step {
             added,
             index,

@@ -244,7 +244,8 @@ impl LogReader {
         self.no_version(which, "; it has expired and is no longer kept")
     }
 
-    async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
+    /// An entry that must be there.
+    pub(crate) async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
         let entry = self.entry(sequence).await?;
         entry.ok_or_else(|| Error::damaged(self.paths.entry(sequence), "it is missing"))
     }

@@ -108,9 +108,9 @@ pub(crate) async fn needed_by_marks(
 ) -> Result<ObjectSet> {
     let mut objects = ObjectSet::default();
     for mark in marks {
-        if let Some(entry) = log.reader().entry(mark.sequence).await? {
-            objects.extend(needed_by(log, entry.list_through(mark.version)).await?);
-        }
+        // Without its entry nobody knows what a marked version needs, and nothing may be given up.
+        let entry = log.reader().kept(mark.sequence).await?;
+        objects.extend(needed_by(log, entry.list_through(mark.version)).await?);
     }
     Ok(objects)
 }
