@@ -1,11 +1,14 @@
 //! Finding the frames that a query names.
 //!
-//! A bucket is a schema: a bare name is a frame of the request's own bucket, `bucket.frame` one of another.
+//! A bucket is a schema: a bare name is a frame of the request's own bucket, `bucket.frame` one of another, and
+//! `"".frame` one of the default bucket; the catalog's own name may stand before the bucket.
 //! The exact name comes first, then, for a name without quotes, the only one that differs in case alone. A
 //! name with a dot that was written without quotes is found too, if there is no bucket to match its first
-//! part. The frame that the ticket names is read at the ticket's version.
+//! part. The frame that the ticket names is read at the ticket's version, and every frame in one state, however
+//! often and however spelt the query names it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
@@ -16,7 +19,7 @@ use shoots_store::{ErrorKind, Snapshot, Store};
 
 use super::functions::CALLS;
 use super::names::{Mentions, Part, Relation};
-use super::session::{CATALOG, no_such_table};
+use super::session::{CATALOG, DEFAULT_BUCKET, no_such_table};
 use super::table::FrameTable;
 use crate::status::Failure;
 
@@ -35,15 +38,15 @@ pub(super) struct Found {
 pub(super) enum Table {
     /// The rows of a frame.
     Frame(Snapshot),
-    /// What the store says about a frame.
-    Records(Arc<dyn TableProvider>),
+    /// What is made of frames, or said about them.
+    Made(Arc<dyn TableProvider>),
 }
 
 impl Table {
     pub(super) fn schema(&self) -> SchemaRef {
         match self {
             Self::Frame(snapshot) => snapshot.schema(),
-            Self::Records(table) => table.schema(),
+            Self::Made(table) => table.schema(),
         }
     }
 
@@ -51,55 +54,16 @@ impl Table {
     pub(super) fn snapshot(&self) -> Option<&Snapshot> {
         match self {
             Self::Frame(snapshot) => Some(snapshot),
-            Self::Records(_) => None,
+            Self::Made(_) => None,
         }
     }
 
     fn provider(&self) -> Arc<dyn TableProvider> {
         match self {
             Self::Frame(snapshot) => Arc::new(FrameTable::new(snapshot.clone())),
-            Self::Records(table) => Arc::clone(table),
+            Self::Made(table) => Arc::clone(table),
         }
     }
-}
-
-/// Finds the frames behind a query's tables; a table that is nothing is an error.
-pub(super) async fn find(
-    store: &Store,
-    frame: &Snapshot,
-    as_of: Option<&AsOf>,
-    mentions: &Mentions,
-) -> Result<Vec<Found>, Failure> {
-    let finder = Finder::new(store, frame, as_of);
-    let mut found: Vec<Found> = Vec::new();
-    for relation in &mentions.relations {
-        if relation.0.first().is_some_and(|part| part.text == CALLS) {
-            continue;
-        }
-        let cte = mentions.cte(relation);
-        if cte.is_some_and(|cte| cte != relation.text()) {
-            continue;
-        }
-        match finder.find(relation).await? {
-            Some((path, snapshot)) => {
-                // One state of a frame in one query, however it is spelt.
-                let mut known = found.iter().filter_map(|found| found.table.snapshot());
-                let same = known.find(|known| known.frame() == snapshot.frame());
-                let snapshot = same.cloned().unwrap_or(snapshot);
-                found.push(Found {
-                    relation: relation.clone(),
-                    path,
-                    table: Table::Frame(snapshot),
-                });
-            }
-            None if cte.is_some() => {}
-            None => {
-                let bucket = frame.frame().bucket.as_ref();
-                return Err(no_such_table(&relation.text(), bucket).into());
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// A frame that a query names in words.
@@ -117,39 +81,6 @@ impl Named {
             Self::Found(snapshot) => snapshot.frame(),
             Self::Gone(frame) => frame,
         }
-    }
-
-    /// The state of the frame that the query reads.
-    pub(super) async fn state(self, store: &Store) -> Result<Snapshot, Failure> {
-        match self {
-            Self::Found(snapshot) => Ok(snapshot),
-            Self::Gone(frame) => Ok(store.frame(&frame).snapshot(None).await?),
-        }
-    }
-}
-
-/// Finds the frame of a name as the tables of a query are found.
-pub(super) async fn named(
-    store: &Store,
-    frame: &Snapshot,
-    as_of: Option<&AsOf>,
-    relation: &Relation,
-) -> Result<Named, Failure> {
-    if let Some((_, snapshot)) = Finder::new(store, frame, as_of).find(relation).await? {
-        return Ok(Named::Found(snapshot));
-    }
-    let own = frame.frame().bucket.clone();
-    let named = match relation.0.as_slice() {
-        [name] => (own, FrameName::parse(&name.text)),
-        [bucket, name] => (
-            BucketName::parse(&bucket.text).ok().or(own),
-            FrameName::parse(&name.text),
-        ),
-        _ => (own, FrameName::parse(&relation.text())),
-    };
-    match named {
-        (bucket, Ok(name)) => Ok(Named::Gone(FrameId::new(bucket, name))),
-        (own, Err(_)) => Err(no_such_table(&relation.text(), own.as_ref()).into()),
     }
 }
 
@@ -181,40 +112,141 @@ pub(super) fn register(state: &SessionState, found: &[Found]) -> DataFusionResul
     Ok(())
 }
 
-struct Finder<'a> {
-    store: &'a Store,
-    frame: &'a Snapshot,
-    as_of: Option<&'a AsOf>,
+/// Where the names of a query mean something.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    /// The bucket of names that say none; `None` is the default bucket.
+    pub(crate) bucket: Option<BucketName>,
+    /// A frame that is read in this state.
+    pub(crate) frame: Option<Snapshot>,
+    /// A point in time applies to every frame of the query; another state only to `frame`, which has it already.
+    pub(crate) as_of: Option<AsOf>,
 }
 
-type Match = Option<(Vec<String>, Snapshot)>;
-
-impl<'a> Finder<'a> {
-    fn new(store: &'a Store, frame: &'a Snapshot, as_of: Option<&'a AsOf>) -> Self {
+impl Scope {
+    /// That of a ticket for a frame.
+    pub(crate) fn of(frame: &Snapshot, as_of: Option<AsOf>) -> Self {
         Self {
-            store,
-            frame,
-            as_of: as_of.filter(|as_of| matches!(as_of, AsOf::Time(_))),
+            bucket: frame.frame().bucket.clone(),
+            frame: Some(frame.clone()),
+            as_of,
         }
     }
 }
 
-impl Finder<'_> {
+/// The frames that a query can name.
+#[derive(Debug)]
+pub(super) struct Frames<'a> {
+    store: &'a Store,
+    scope: &'a Scope,
+    /// The states that the query reads.
+    read: Mutex<HashMap<FrameId, Snapshot>>,
+}
+
+/// The name of a frame as it is, with its bucket before it if the query names one, and its state.
+type Match = Option<(Vec<String>, Snapshot)>;
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(store: &'a Store, scope: &'a Scope) -> Self {
+        let own = scope.frame.iter();
+        let own = own.map(|own| (own.frame().clone(), own.clone()));
+        Self {
+            store,
+            scope,
+            read: Mutex::new(own.collect()),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// The frames behind a query's tables; a table that is nothing is an error.
+    pub(super) async fn of(&self, mentions: &Mentions) -> Result<Vec<Found>, Failure> {
+        let mut found: Vec<Found> = Vec::new();
+        for relation in &mentions.relations {
+            if relation.0.first().is_some_and(|part| part.text == CALLS) {
+                continue;
+            }
+            let cte = mentions.cte(relation);
+            if cte.is_some_and(|cte| cte != relation.text()) {
+                continue;
+            }
+            match self.find(relation).await? {
+                Some((path, snapshot)) => found.push(Found {
+                    relation: relation.clone(),
+                    path,
+                    table: Table::Frame(snapshot),
+                }),
+                None if cte.is_some() => {}
+                None => return Err(self.nothing(relation).into()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The state of a frame that is named in words, as the tables of a query are named.
+    pub(super) async fn state(&self, name: &str) -> Result<Snapshot, Failure> {
+        match self.named(name).await? {
+            Named::Found(snapshot) => Ok(snapshot),
+            Named::Gone(frame) => Ok(self.store.frame(&frame).snapshot(None).await?),
+        }
+    }
+
+    /// The frame that is named in words, be it there or not.
+    pub(super) async fn named(&self, name: &str) -> Result<Named, Failure> {
+        let relation = Relation::dotted(name);
+        if let Some((_, snapshot)) = self.find(&relation).await? {
+            return Ok(Named::Found(snapshot));
+        }
+        let own = self.scope.bucket.clone();
+        let named = match relation.0.as_slice() {
+            [bucket, name] => (
+                BucketName::parse(&bucket.text).ok().or(own),
+                FrameName::parse(&name.text),
+            ),
+            _ => (own, FrameName::parse(name)),
+        };
+        match named {
+            (bucket, Ok(name)) => Ok(Named::Gone(FrameId::new(bucket, name))),
+            (_, Err(_)) => Err(self.nothing(&relation).into()),
+        }
+    }
+
+    fn nothing(&self, relation: &Relation) -> DataFusionError {
+        no_such_table(&relation.text(), self.scope.bucket.as_ref())
+    }
+
     async fn find(&self, relation: &Relation) -> Result<Match, Failure> {
-        let own = self.frame.frame().bucket.as_ref();
+        let own = self.scope.bucket.as_ref();
         match relation.0.as_slice() {
             [name] => self.bare(own, name).await,
-            [bucket, name] => {
-                if let Some(bucket) = self.bucket(bucket).await?
-                    && let Some(snapshot) = self.in_bucket(Some(&bucket), name).await?
-                {
-                    let name = snapshot.frame().name.to_string();
-                    return Ok(Some((vec![bucket.to_string(), name], snapshot)));
+            [bucket, name] | [_, bucket, name] if relation.is_in(CATALOG) => {
+                if let Some(found) = self.in_named_bucket(bucket, name).await? {
+                    return Ok(Some(found));
                 }
                 self.dotted(own, relation).await
             }
             _ => self.dotted(own, relation).await,
         }
+    }
+
+    async fn in_named_bucket(&self, bucket: &Part, name: &Part) -> Result<Match, Failure> {
+        if bucket.quoted && bucket.text.is_empty() {
+            let snapshot = self.in_bucket(None, name).await?;
+            return Ok(snapshot.map(|snapshot| {
+                let name = snapshot.frame().name.to_string();
+                (vec![DEFAULT_BUCKET.to_owned(), name], snapshot)
+            }));
+        }
+        let Some(bucket) = self.bucket(bucket).await? else {
+            return Ok(None);
+        };
+        let snapshot = self.in_bucket(Some(&bucket), name).await?;
+        Ok(snapshot.map(|snapshot| {
+            let name = snapshot.frame().name.to_string();
+            (vec![bucket.to_string(), name], snapshot)
+        }))
     }
 
     async fn dotted(
@@ -257,9 +289,6 @@ impl Finder<'_> {
     ) -> Result<Option<Snapshot>, Failure> {
         if let Ok(name) = FrameName::parse(&part.text) {
             let id = FrameId::new(bucket.cloned(), name);
-            if id == *self.frame.frame() {
-                return Ok(Some(self.frame.clone()));
-            }
             if let Some(snapshot) = self.snapshot(&id).await? {
                 return Ok(Some(snapshot));
             }
@@ -272,21 +301,38 @@ impl Finder<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let alike = only_alike(&part.text, frames, |s| s.frame().name.as_str());
-        match alike {
+        match only_alike(&part.text, frames, |s| s.frame().name.as_str()) {
             None => Ok(None),
-            Some(same) if same.frame() == self.frame.frame() => Ok(Some(self.frame.clone())),
-            Some(newest) if self.as_of.is_none() => Ok(Some(newest)),
+            Some(newest) if self.time().is_none() => Ok(Some(self.one_state(newest))),
             Some(newest) => self.snapshot(newest.frame()).await,
         }
     }
 
     async fn snapshot(&self, id: &FrameId) -> Result<Option<Snapshot>, Failure> {
-        match self.store.frame(id).snapshot(self.as_of).await {
-            Ok(snapshot) => Ok(Some(snapshot)),
+        if let Some(read) = self.states().get(id) {
+            return Ok(Some(read.clone()));
+        }
+        match self.store.frame(id).snapshot(self.time()).await {
+            Ok(snapshot) => Ok(Some(self.one_state(snapshot))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The state in which the query reads a frame: the first that it was seen in.
+    fn one_state(&self, snapshot: Snapshot) -> Snapshot {
+        let mut states = self.states();
+        let first = states.entry(snapshot.frame().clone()).or_insert(snapshot);
+        first.clone()
+    }
+
+    fn states(&self) -> MutexGuard<'_, HashMap<FrameId, Snapshot>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self) -> Option<&AsOf> {
+        let time = self.scope.as_of.as_ref();
+        time.filter(|as_of| matches!(as_of, AsOf::Time(_)))
     }
 }
 

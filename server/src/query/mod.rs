@@ -1,6 +1,6 @@
 //! SQL over frames, for reading only.
 //!
-//! A query is a [`Question`]: SQL, the frame that the ticket names, and what else the ticket asks for. It
+//! A query is a [`Question`]: SQL, the scope of its names, and what else is asked for. It
 //! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
 //!
 //! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]);
@@ -44,11 +44,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{Stream, stream};
-use shoots_proto::{AsOf, ErrorKind};
+use shoots_proto::ErrorKind;
 use shoots_store::{Snapshot, Store};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::catalog::Frames;
+pub(crate) use self::catalog::Scope;
 use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
 use self::result::ResultShape;
@@ -65,14 +67,11 @@ pub(crate) struct Queries {
     time_limit: Duration,
 }
 
-/// What a ticket asks of a frame in SQL.
+/// What is asked in SQL.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) sql: String,
-    /// The frame that the ticket names, at the version that it asks for.
-    pub(crate) frame: Snapshot,
-    /// A point in time applies to every frame of the query; another version only to the ticket's own.
-    pub(crate) as_of: Option<AsOf>,
+    pub(crate) scope: Scope,
     /// Columns of the query's result to keep, in this order.
     pub(crate) columns: Option<Vec<String>>,
     /// Rows of the query's result to leave out, and then to keep.
@@ -123,15 +122,14 @@ async fn make_plan(
     store: Store,
     question: Question,
 ) -> Result<Planned, Failure> {
-    let frame = &question.frame;
-    let bucket = frame.frame().bucket.as_ref();
-    let state = session::state(runtime, bucket);
+    let scope = &question.scope;
+    let state = session::state(runtime, scope.bucket.as_ref());
     let mut statement = session::parse(&state, &question.sql)?;
     let query = session::query(&mut statement)?;
-    let as_of = question.as_of.as_ref();
-    let calls = functions::replace(&store, frame, as_of, query).await?;
+    let frames = Frames::new(&store, scope);
+    let calls = functions::replace(&frames, query).await?;
     let mentions = Mentions::of(query);
-    let mut found = catalog::find(&store, frame, as_of, &mentions).await?;
+    let mut found = frames.of(&mentions).await?;
     found.extend(calls);
     let tables = found.iter().map(|found| {
         let schema = found.table.schema();
@@ -154,7 +152,7 @@ async fn make_plan(
     let physical = interrupt::interruptible(physical, &interrupt)?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
-    let shape = ResultShape::new(&physical.schema(), frame, &frames);
+    let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
     Ok((shape, physical, interrupt, state.task_ctx()))
 }
 

@@ -49,6 +49,23 @@ impl Relation {
         }])
     }
 
+    /// A name in words, whose parts are set apart by dots.
+    pub(crate) fn dotted(name: &str) -> Self {
+        let parts = name.split('.').map(|part| Part {
+            text: part.to_owned(),
+            quoted: false,
+        });
+        Self(parts.collect())
+    }
+
+    /// Whether the name leaves the catalog open, or begins with this one.
+    pub(crate) fn is_in(&self, catalog: &str) -> bool {
+        match self.0.as_slice() {
+            [first, _, _] => first.text.eq_ignore_ascii_case(catalog),
+            _ => true,
+        }
+    }
+
     /// The name as one text, as it stood in the statement.
     pub(crate) fn text(&self) -> String {
         let parts: Vec<&str> = self.0.iter().map(|part| part.text.as_str()).collect();

@@ -29,9 +29,11 @@ pub(super) struct ResultShape {
 }
 
 impl ResultShape {
-    /// The shape of what a plan makes of `frames`, asked by a ticket for `frame`.
-    pub(super) fn new(planned: &Schema, frame: &Snapshot, frames: &[&Snapshot]) -> Self {
-        let own = frames.iter().find(|f| f.frame() == frame.frame());
+    /// The shape of what a plan makes of `frames`, asked by a ticket for `frame` if one names it.
+    pub(super) fn new(planned: &Schema, frame: Option<&Snapshot>, frames: &[&Snapshot]) -> Self {
+        let own = frames
+            .iter()
+            .find(|f| frame.is_some_and(|frame| f.frame() == frame.frame()));
         let source = own.or(match frames {
             [only] => Some(only),
             _ => None,

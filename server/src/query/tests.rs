@@ -12,7 +12,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use datafusion::physical_plan::displayable;
 use futures::TryStreamExt;
-use shoots_proto::{ErrorBody, FrameId, PutMode};
+use shoots_proto::{AsOf, ErrorBody, FrameId, PutMode};
 use shoots_store::PutOptions;
 
 use super::*;
@@ -61,8 +61,7 @@ impl Lake {
         let snapshot = frame.snapshot(as_of.as_ref()).await.unwrap();
         let question = Question {
             sql: sql.to_owned(),
-            frame: snapshot,
-            as_of,
+            scope: Scope::of(&snapshot, as_of),
             columns: None,
             offset: None,
             limit: None,
@@ -352,8 +351,7 @@ async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
     let columns = vec!["Twice".to_owned(), "n".to_owned()];
     let question = Question {
         sql: "SELECT n, n * 2 AS Twice FROM numbers".to_owned(),
-        frame: snapshot,
-        as_of: None,
+        scope: Scope::of(&snapshot, None),
         columns: Some(columns),
         offset: Some(3),
         limit: Some(2),

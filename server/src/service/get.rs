@@ -19,7 +19,7 @@ use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 use super::difference::{self, Difference};
 use super::flight_sql::check_not_flight_sql;
 use super::{Shared, check_length, info};
-use crate::query::{Plan, Question};
+use crate::query::{Plan, Question, Scope};
 use crate::status::Failure;
 
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
@@ -76,8 +76,7 @@ impl Selection {
             (Some(sql), _) => {
                 let question = Question {
                     sql: sql.clone(),
-                    frame: snapshot.clone(),
-                    as_of: ticket.as_of.clone(),
+                    scope: Scope::of(&snapshot, ticket.as_of.clone()),
                     columns: ticket.columns.clone(),
                     offset: ticket.offset,
                     limit: ticket.limit,

@@ -1,0 +1,97 @@
+//! The arguments of a call, taken one by one as values of the type that the function expects.
+//!
+//! A function asks for its arguments in the order of their positions, each with the name under which it may also be
+//! given, and finally that there are no others ([`Arguments::end`]).
+
+use std::collections::VecDeque;
+
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use shoots_proto::AsOf;
+
+use super::call::{Call, Constant};
+
+/// What of a call's arguments is not taken yet.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    function: super::Function,
+    values: VecDeque<Constant>,
+    named: Vec<(String, Constant)>,
+}
+
+impl Arguments {
+    pub(super) fn of(call: Call) -> Self {
+        Self {
+            function: call.function,
+            values: call.values.into(),
+            named: call.named,
+        }
+    }
+
+    /// The next argument, which is called `name`; `None` if it is not given, or null.
+    fn take(&mut self, name: &str) -> Result<Option<Constant>> {
+        let by_name = self.named.iter().position(|(known, _)| known == name);
+        let by_name = by_name.map(|at| self.named.remove(at).1);
+        let value = match (self.values.pop_front(), by_name) {
+            (Some(_), Some(_)) => return self.wrong(format_args!("{name} is given twice")),
+            (by_position, by_name) => by_position.or(by_name),
+        };
+        Ok(value.filter(|value| *value != Constant::Null))
+    }
+
+    /// A text that must be there.
+    pub(crate) fn text(&mut self, name: &str) -> Result<String> {
+        match self.text_or_none(name)? {
+            Some(text) => Ok(text),
+            None => self.wrong(format_args!("{name} is missing")),
+        }
+    }
+
+    pub(crate) fn text_or_none(&mut self, name: &str) -> Result<Option<String>> {
+        match self.take(name)? {
+            None => Ok(None),
+            Some(Constant::Text(text)) => Ok(Some(text)),
+            Some(other) => self.wrong(format_args!(
+                "{name} must be text in single quotes, not {other}"
+            )),
+        }
+    }
+
+    /// A state of a frame: a number is a version, a text is a tag, a time or the beginning of a commit.
+    pub(crate) fn state_or_none(&mut self, name: &str) -> Result<Option<AsOf>> {
+        match self.take(name)? {
+            None => Ok(None),
+            Some(Constant::Text(text)) => Ok(Some(AsOf::Short(text))),
+            Some(Constant::Number(digits)) => match digits.parse() {
+                Ok(version) => Ok(Some(AsOf::Version(version))),
+                Err(_) => self.wrong(format_args!(
+                    "{digits} is no version; versions are integers"
+                )),
+            },
+            Some(other) => self.wrong(format_args!(
+                "{name} must be a version such as 3 or -1, or text in single quotes: a time, a tag or a commit; \
+                 not {other}"
+            )),
+        }
+    }
+
+    /// Refuses what no one asked for.
+    pub(crate) fn end(mut self) -> Result<()> {
+        if let Some(value) = self.values.pop_front() {
+            return self.wrong(format_args!("{value} is one argument too many"));
+        }
+        match self.named.pop() {
+            Some((name, _)) => self.wrong(format_args!("it has no argument {name}")),
+            None => Ok(()),
+        }
+    }
+
+    /// An error about the arguments, which says how the function is called.
+    pub(crate) fn wrong<T>(&self, problem: impl std::fmt::Display) -> Result<T> {
+        plan_err!(
+            "{}: {problem}; it is used as {}",
+            self.function.name(),
+            self.function.usage()
+        )
+    }
+}
