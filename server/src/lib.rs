@@ -26,6 +26,7 @@
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
+//! | `resample` | rows of a frame gathered into bins of time |
 //! | `config`, [`cli`] | settings, and where they come from |
 //!
 //! What a frame is, and when a change of it is visible and durable, is `shoots-store`'s to say; the JSON of
@@ -36,6 +37,7 @@ mod call;
 pub mod cli;
 mod config;
 mod query;
+mod resample;
 mod running;
 mod server;
 mod service;
