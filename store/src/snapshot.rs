@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use serde_json::{Map, Value};
 use shoots_proto::name::FrameId;
 
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
+use crate::index::{KeyRange, KeyValue};
 use crate::log::change::{self, Segment};
 use crate::log::commit::{Commit, CommitId, Totals};
 use crate::log::entry::Entry;
@@ -19,6 +21,15 @@ use crate::plain::PlainFile;
 use crate::read::{self, Files, ReadOptions, Rows, Source};
 use crate::schema::identity;
 use crate::time::Timestamp;
+
+/// Between which values of the first index column the rows of a state lie; a row stands at each end.
+#[derive(Debug, Clone)]
+pub struct IndexBounds {
+    /// The least value: an array of one, of the column's type.
+    pub least: ArrayRef,
+    /// The greatest value: an array of one, of the column's type.
+    pub greatest: ArrayRef,
+}
 
 /// One state of a frame. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -195,6 +206,33 @@ impl Snapshot {
         self.state()?.commit.1.metadata.as_ref()
     }
 
+    /// Between which values of the first index column the rows lie; `None` if there is no index, there are no rows,
+    /// or the log does not tell exactly. No row is read.
+    ///
+    /// # Errors
+    /// If the list of segments cannot be read.
+    pub async fn index_bounds(&self) -> Result<Option<IndexBounds>> {
+        let Some(column) = self.index().first() else {
+            return Ok(None);
+        };
+        let Ok(field) = self.schema.field_with_name(column) else {
+            return Ok(None);
+        };
+        let segments = self.segments().await?;
+        let Some(range) = exact_range(&self.log, &segments).await? else {
+            return Ok(None);
+        };
+        let array = |key: &[KeyValue]| match key.first() {
+            Some(value) => value.to_array(field.data_type()).ok().flatten(),
+            None => None,
+        };
+        let ends = (array(&range.min), array(&range.max));
+        let (Some(least), Some(greatest)) = ends else {
+            return Ok(None);
+        };
+        Ok(Some(IndexBounds { least, greatest }))
+    }
+
     /// Starts to read rows.
     ///
     /// # Errors
@@ -238,6 +276,35 @@ impl Snapshot {
     pub(crate) fn place(&self) -> Option<(&Arc<Entry>, &Commit)> {
         self.state().map(|state| (&state.entry, &state.commit.1))
     }
+}
+
+/// The least range around all rows, if visible rows stand at both its ends.
+async fn exact_range(log: &FrameLog, segments: &[Segment]) -> Result<Option<KeyRange>> {
+    let ranges = segments.iter().map(|segment| segment.record.range.clone());
+    let Some(Some(all)) = ranges.reduce(|one, other| Some(one?.union(other?))) else {
+        return Ok(None);
+    };
+    let (mut begins, mut ends) = (false, false);
+    for segment in segments {
+        let Some(range) = &segment.record.range else {
+            continue;
+        };
+        let (first, last) = (
+            range.min.first() == all.min.first() && !begins,
+            range.max.first() == all.max.first() && !ends,
+        );
+        begins |= first && is_visible(log, segment, 0).await?;
+        ends |= last && is_visible(log, segment, segment.record.rows.saturating_sub(1)).await?;
+    }
+    Ok((begins && ends).then_some(all))
+}
+
+async fn is_visible(log: &FrameLog, segment: &Segment, row: u64) -> Result<bool> {
+    Ok(match (&segment.hidden, u32::try_from(row)) {
+        (None, _) => true,
+        (Some(hidden), Ok(row)) => !hidden.read(log).await?.contains(row),
+        (Some(_), Err(_)) => false,
+    })
 }
 
 /// What the frame held. An older entry says it of its last version only; for the others, segments are counted.

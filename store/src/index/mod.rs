@@ -11,6 +11,7 @@
 //! | [`keys`] | keys of batches in a form that compares fast |
 //! | [`order`] | sorting what is put |
 //! | [`value`], [`range`] | one value of a key, and bounds of a segment, as the log records them |
+//! | [`scalar`] | one value of a key as an array |
 //! | [`span`], [`literal`] | what a reader asks for, from the text or number that was sent |
 //! | [`arrange`], [`merge`] | reading overlapping segments as one sorted stream |
 //! | [`key_set`] | which stored rows an upsert meets |
@@ -29,6 +30,7 @@ mod range;
 mod readable;
 #[cfg(test)]
 mod samples;
+mod scalar;
 mod span;
 mod value;
 

@@ -2,9 +2,11 @@
 //!
 //! What is not wanted is not touched, as far as can be known without touching it: segments whose keys lie outside
 //! the range, pages of those that reach into it ([`piece`]), segments before the offset and after the limit. Segments
-//! that do not overlap are read one after the other, those that do are merged by key ([`scan`]). Everything is a
+//! that do not overlap are read one after the other, those that do are merged by key ([`scan`]). A
+//! condition may leave out further pages and rows ([`filter`]). Everything is a
 //! stream; dropping it stops the work.
 
+mod filter;
 mod piece;
 mod scan;
 
@@ -19,6 +21,8 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
 use shoots_proto::Closed;
 
+pub(crate) use self::filter::Sieve;
+pub use self::filter::{ColumnBlocks, RowFilter};
 pub(crate) use self::piece::{Batches, Piece};
 pub(crate) use self::scan::Scan;
 use crate::error::{Error, Result};
@@ -52,6 +56,8 @@ pub struct ReadOptions {
     /// `(i, n)`: only the i-th of n runs of segments, counted from 0; `offset` and `limit` count its rows. The n
     /// parts together are the snapshot, in order.
     pub part: Option<(usize, usize)>,
+    /// Only rows that this wants. Not together with `offset`, `limit` and `tail`.
+    pub filter: Option<Arc<dyn RowFilter>>,
     /// Rows in a batch at most; none: 65,536. Where rows are large, a batch has fewer: about 2 MiB.
     pub batch_rows: Option<usize>,
 }
@@ -92,10 +98,19 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
         names => Some(Index::new(&source.schema, names)?),
     };
     let span = span(&source, &options)?;
+    let schema = Arc::clone(&source.schema);
     let mut scan = Scan::find(source, index, span).await?;
     if let Some((part, parts)) = options.part {
         scan.keep_part(part, parts);
     }
+    let sieve = match &options.filter {
+        Some(_) if options.offset > 0 || options.limit.is_some() || options.tail.is_some() => {
+            let problem = "it cannot be given together with `limit`, `offset` or `tail`";
+            return Err(Error::invalid("filter", problem));
+        }
+        Some(filter) => Some(Arc::new(Sieve::new(Arc::clone(filter), &schema)?)),
+        None => None,
+    };
     match options.tail {
         Some(_) if options.offset > 0 || options.limit.is_some() => {
             let problem = "it cannot be given together with `limit` or `offset`";
@@ -105,7 +120,7 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
         None => scan.cut(options.offset, options.limit),
     }
     let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS).max(1);
-    let batches = scan.read(columns, batch_rows)?;
+    let batches = scan.read(columns, batch_rows, sieve)?;
     let schema = Arc::clone(&output);
     let batches = batches
         .map(move |batch| with_schema(batch?, &output))

@@ -15,6 +15,7 @@
 //! - [`SegmentEncoder`] turns record batches into segments of bounded size, without any I/O;
 //! - [`ObjectReader`] fetches byte ranges of a stored object and checks them, and [`read`] turns them into record batches again:
 //!   all or some columns, all or a range of rows. Parquet files that others wrote are read the same way;
+//! - [`PageBounds`] is what the pages of a column say about the values in them;
 //! - [`border`] finds the rows between two bounds of the column that a segment is sorted by;
 //! - [`verify`] compares a whole object with its record.
 //!
@@ -31,6 +32,7 @@ mod extent;
 mod fidelity;
 mod footer;
 mod object;
+mod pages;
 mod reader;
 mod record;
 #[cfg(test)]
@@ -45,4 +47,5 @@ pub use encoder::Limits;
 pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
 pub(crate) use footer::{FooterCache, footer_cache};
 pub(crate) use object::ObjectReader;
+pub(crate) use pages::PageBounds;
 pub(crate) use reader::{Origin, Rows, plain_schema, read};

@@ -209,7 +209,7 @@ async fn write_anew(source: &Source, old: Vec<Segment>) -> Result<Vec<SegmentRec
     };
     let scan = Scan::find(part, index(source)?, None).await?;
     let mut sink = SegmentSink::new(source.log.clone(), Arc::clone(&source.schema), order)?;
-    let mut batches = scan.read(None, BATCH_ROWS)?;
+    let mut batches = scan.read(None, BATCH_ROWS, None)?;
     while let Some(batch) = batches.try_next().await? {
         sink.write(batch).await?;
     }

@@ -15,6 +15,7 @@ mod copies;
 mod cost;
 mod diff;
 mod faults;
+mod filtered;
 mod frames;
 mod history;
 mod inspect;
