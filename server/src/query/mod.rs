@@ -16,8 +16,10 @@
 //! system, no URL and no other table to be reached: frames are all there is.
 
 mod catalog;
+mod categories;
 mod condition;
 mod depth;
+mod filter;
 mod functions;
 mod interrupt;
 mod names;
@@ -25,6 +27,7 @@ mod order;
 mod range;
 mod records;
 mod result;
+mod scan;
 mod session;
 mod table;
 mod threads;
@@ -43,7 +46,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::{Stream, stream};
+use futures::{Stream, TryStreamExt, stream};
 use shoots_proto::ErrorKind;
 use shoots_store::{Snapshot, Store};
 use tokio::sync::Semaphore;
@@ -204,10 +207,12 @@ impl Plan {
             time_limit,
             _threads: self.threads,
         };
-        Ok(stream::try_unfold(running, |mut running| async move {
+        let batches = stream::try_unfold(running, |mut running| async move {
             let next = running.next().await?;
-            Ok(next.map(|batch| (batch, running)))
-        }))
+            let ready = |batches: Vec<_>| stream::iter(batches.into_iter().map(Ok::<_, Failure>));
+            Ok::<_, Failure>(next.map(|batches| (ready(batches), running)))
+        });
+        Ok(batches.try_flatten())
     }
 }
 
@@ -221,10 +226,10 @@ struct Running {
 }
 
 impl Running {
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, Failure> {
         let next = timeout_at(self.deadline, self.batches.next()).await;
         match next.map_err(|_| too_long(self.time_limit))?? {
-            Taken::Batch(batch) => Ok(Some(self.shape.apply(batch)?)),
+            Taken::Batch(batch) => Ok(Some(self.shape.apply(&batch)?)),
             Taken::End => Ok(None),
             Taken::OutOfTime => Err(too_long(self.time_limit)),
         }
