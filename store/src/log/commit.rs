@@ -321,7 +321,8 @@ pub(crate) struct Own {
     pub(crate) totals: Totals,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleted: bool,
-    /// For a restore: the list of segments that it brings back.
+    /// The list of segments that the commit is applied to, in place of the one before it: what a restore brings back,
+    /// or what a commit leaves that removes most of the segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<Base>,
 }

@@ -118,8 +118,10 @@ fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
             last
         };
         last = totals;
-        // What a list brings back that the commit refers to is in no record of the commit.
-        after.has_base(version) || follows(start, commit, totals)
+        // What a restore brings back is in no record of the commit. A list that comes with removed segments is the
+        // one before, without what the commit removes.
+        let brings_back = after.has_base(version) && commit.removed.is_empty();
+        brings_back || follows(start, commit, totals)
     });
     each && last == after.state.totals()
 }

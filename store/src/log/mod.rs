@@ -62,6 +62,7 @@ pub(crate) mod hidden;
 pub(crate) mod invariants;
 pub(crate) mod plan;
 pub(crate) mod publish;
+mod relist;
 pub(crate) mod seek;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
 use super::plan::{self, Next, Plan, Proposal, Wish};
+use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::objects::{CreateError, Created};
@@ -220,7 +221,13 @@ async fn derive(
     if remembered.is_some_and(|(entry, key)| entry.state.answered(key).is_some()) {
         return None;
     }
-    Some(change.derive(log, before).await)
+    let mut step = change.derive(log, before).await;
+    if let (Some(before), Ok(Some(step))) = (before, &mut step)
+        && let Err(error) = relist(&log.checkpoints(), before, step).await
+    {
+        return Some(Err(error));
+    }
+    Some(step)
 }
 
 /// An entry that is ready to be created, with its bytes.
