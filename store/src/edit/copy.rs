@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoots_proto::action::NewFrame;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
@@ -254,6 +254,11 @@ impl Derive for CopyFrame {
             edits: self.property_edits(before),
             ..Step::new(Operation::Copy, schema, self.totals)
         }))
+    }
+
+    fn asked(&self) -> Value {
+        // A copy of the newest state is a copy of another one when it is tried again.
+        json!(["copy", self.source.frame().to_string()])
     }
 }
 

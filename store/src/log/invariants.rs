@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::commit::{Commit, Operation, REMEMBERED_REQUESTS, SegmentRecord, Totals};
+use super::commit::{Commit, Operation, SegmentRecord, Totals};
 use super::entry::Entry;
 use super::hidden::HiddenRecord;
 use super::plan::MAX_CHANGES;
+use super::remembered::REMEMBERED_REQUESTS;
 
 type Rule = fn(Option<&Entry>, &Entry) -> bool;
 
@@ -135,7 +136,8 @@ fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
     };
     let own_hidden: u64 = commit.hidden.iter().filter(own).map(|own| own.rows).sum();
     let rows_follow = match commit.operation {
-        Operation::Compact => end.rows == start.rows,
+        Operation::Compact | Operation::Delete => end.rows == start.rows,
+        operation if operation.clears() => end.rows + own_hidden == rows,
         _ => end.rows + commit.rows_removed + own_hidden == start.rows + rows,
     };
     let removed = commit.removed.len() as u64;
@@ -217,5 +219,5 @@ fn changes_are_bounded(_: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn requests_are_bounded(_: Option<&Entry>, after: &Entry) -> bool {
-    after.state.requests.len() <= REMEMBERED_REQUESTS
+    after.state.remembered.len() <= REMEMBERED_REQUESTS
 }
