@@ -4,14 +4,15 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use shoots_proto::action::{Retention, VerifyRequest};
 use shoots_proto::as_of::AsOf;
-use shoots_proto::put::PutMode::{Append, Replace};
-use shoots_store::{ReadOptions, Requests, SegmentLimits, Store};
+use shoots_proto::put::PutMode::{Append, Replace, Update};
+use shoots_store::{PutOptions, ReadOptions, Requests, RowsToDelete, SegmentLimits, Store};
 
 use crate::on_every_place;
 use crate::place::Place;
-use crate::rows::{frame, numbers, numbers_as_of, put, rows};
+use crate::rows::{frame, numbers, numbers_as_of, put, rows, try_put_with};
 
 on_every_place!(
+    what_stays_after_most_rows_were_deleted_or_replaced_is_listed_once,
     what_stays_between_compacted_segments_keeps_its_place,
     what_followed_a_replaced_list_expires_after_the_list_is_gone;
     not_on_s3 "a thousand segments, one after the other":
@@ -131,6 +132,47 @@ async fn what_stays_between_compacted_segments_keeps_its_place(place: &Place) {
     put(&frame, Append, rows([460])).await;
     let expected: Vec<i64> = (0..461).collect();
     assert_eq!(numbers(&frame_of(place).await).await, expected);
+}
+
+async fn what_stays_after_most_rows_were_deleted_or_replaced_is_listed_once(place: &Place) {
+    let small = splitting(place, 1).await;
+    let written = frame(&small, "f");
+    let indexed = |mode| PutOptions::mode(mode).index(["n"]);
+    for start in [0, 150] {
+        let batch = rows(start..start + 150);
+        try_put_with(&written, indexed(Append), batch)
+            .await
+            .unwrap();
+    }
+    let most = RowsToDelete {
+        start: Some(20.into()),
+        stop: Some(200.into()),
+        ..RowsToDelete::default()
+    };
+    written.delete_rows(most).await.unwrap();
+    let store = place.open().await;
+    let mut expected: Vec<i64> = (0..20).chain(200..300).collect();
+    assert_eq!(numbers(&frame(&store, "f")).await, expected);
+    assert!(store.requests().reads <= 5, "{:?}", store.requests());
+
+    let update = PutOptions {
+        start: Some(205.into()),
+        stop: Some(295.into()),
+        ..indexed(Update)
+    };
+    try_put_with(&written, update, rows(250..255))
+        .await
+        .unwrap();
+    expected.retain(|n| !(205..295).contains(n) || (250..255).contains(n));
+    let opened = frame_of(place).await;
+    assert_eq!(numbers(&opened).await, expected);
+    let snapshot = opened.snapshot(None).await.unwrap();
+    assert_eq!(snapshot.segment_count(), expected.len() as u64);
+    written.restore(&AsOf::Version(3)).await.unwrap();
+    let restored: Vec<i64> = (0..20).chain(200..300).collect();
+    assert_eq!(numbers(&frame_of(place).await).await, restored);
+    let verified = small.verify(&everything()).await.unwrap();
+    assert!(verified.ok, "{verified:?}");
 }
 
 async fn frame_of(place: &Place) -> shoots_store::Frame {
