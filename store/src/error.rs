@@ -147,6 +147,19 @@ impl Error {
         matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))
     }
 
+    /// The same error for a request that calls the state which it is about `field`. A state that makes no sense is
+    /// told as `as_of`, which is what most requests call it.
+    #[must_use]
+    pub fn of_state(self, field: &'static str) -> Self {
+        match &*self.0 {
+            Cause::InvalidRequest {
+                field: "as_of",
+                problem,
+            } => Self::invalid(field, problem.clone()),
+            _ => self,
+        }
+    }
+
     /// The storage failed while `doing` something; the message says so when it was away or refused.
     pub(crate) fn io(
         doing: impl Into<String>,

@@ -19,9 +19,10 @@ use crate::edit::restore::RestoreVersion;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::{FrameLog, Freshness};
 use crate::history;
-use crate::log::commit::{Published, Request};
+use crate::log::commit::Published;
 use crate::log::derive::Derive;
 use crate::log::plan::{Proposal, Wish};
+use crate::log::remembered::RequestKey;
 use crate::log::seek::Found;
 use crate::plain;
 use crate::put::{self, FrameWriter, PutOptions};
@@ -319,7 +320,10 @@ impl Frame {
             return Err(self.log.not_found());
         };
         let after = match since {
-            Some(as_of) => self.log.seek(&head.entry, Some(as_of)).await?.version,
+            Some(as_of) => {
+                let found = self.log.seek(&head.entry, Some(as_of)).await;
+                found.map_err(|error| error.of_state("since"))?.version
+            }
             None => 0,
         };
         let newest = Arc::clone(&head.entry);
@@ -382,10 +386,12 @@ impl Frame {
     }
 
     pub(crate) fn proposal(&self, wish: Wish) -> Proposal {
+        let id = self.request_id.as_deref();
+        let request = id.map(|id| RequestKey::new(id, &wish.asked()));
         Proposal {
             wish,
             write_id: self.log.unique_id(),
-            request: self.request_id.as_deref().map(Request::key),
+            request,
             basis: None,
             note: self.note.clone(),
         }

@@ -251,6 +251,24 @@ impl FrameLog {
         }
     }
 
+    /// What the caller heard whose change became this version.
+    pub(crate) async fn published(&self, head: &Arc<Entry>, version: u64) -> Result<Published> {
+        let found = self.reader.locate(Arc::clone(head), version).await;
+        let published = match found {
+            Ok(entry) => entry.published_at(version),
+            Err(error) if error.is_of_the_storage() || head.state.keeps(version) => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+        published.ok_or_else(|| {
+            let problem = format!(
+                "the change was made in version {version}, which is no longer kept: give a new change an id of its own"
+            );
+            Error::invalid("request_id", problem)
+        })
+    }
+
     /// Publishes a change and waits until it is durable; `None` if there was nothing to change.
     pub(crate) async fn submit(&self, proposal: Proposal) -> Result<Option<Published>> {
         self.shared.publisher.submit(self, proposal).await

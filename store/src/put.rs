@@ -1,11 +1,12 @@
 //! Writing a frame: from a stream of batches to one commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoots_proto::{Closed, Note, PutMode, UpdateScope};
 
 use crate::edit::replace::{ReplaceRows, Replaced};
@@ -13,8 +14,10 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Span};
 use crate::layout;
-use crate::log::commit::{Published, Request, SegmentRecord};
+use crate::log::commit::{Published, SegmentRecord};
+use crate::log::entry::Entry;
 use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
+use crate::log::remembered::RequestKey;
 use crate::plain::{self, PlainFile};
 use crate::schema::{self, Conform, identity};
 use crate::sink::{Order, SegmentSink};
@@ -39,7 +42,8 @@ pub struct PutOptions {
     /// What is kept with the commit.
     pub note: Note,
     /// Makes a retry safe: while the frame remembers a put with the same id (it remembers the last 128 that had
-    /// one), a second one changes nothing and is answered with the version of the first.
+    /// one), a second one changes nothing and is answered with the version of the first. It must be the same put:
+    /// another mode, range or index, values in other columns or another number of rows under the same id are refused.
     pub request_id: Option<String>,
 }
 
@@ -66,13 +70,25 @@ impl PutOptions {
 pub struct FrameWriter {
     log: FrameLog,
     options: PutOptions,
+    asked: Asked,
     state: State,
+}
+
+/// What tells a put from another one under the same request id.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Whether a column holds a value in some row. A retry may fill columns with null that the frame got meanwhile.
+    columns: BTreeMap<String, bool>,
+    rows: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// An earlier attempt of this put took effect.
-    Repeated(Published),
+    /// An earlier attempt of this put took effect, unless it turns out to be another one.
+    Repeated {
+        head: Arc<Entry>,
+        first: Published,
+    },
     Writing(Box<Writing>),
 }
 
@@ -110,14 +126,19 @@ impl FrameWriter {
         schema::check(&schema)?;
         let schema = identity::public(&schema);
         let head = log.newest().await?.map(|head| head.entry);
-        let key = options.request_id.as_deref().map(Request::key);
-        let remembered = head.as_ref().zip(key.as_ref());
-        if let Some(first) = remembered.and_then(|(entry, key)| entry.state.answered(key)) {
-            let state = State::Repeated(first);
+        let asked = Asked::default();
+        let remembered = head.as_ref().zip(options.request_id.as_deref());
+        let known = remembered.and_then(|(entry, id)| {
+            let version = entry.state.remembered.version_of(id)?;
+            Some((Arc::clone(entry), version))
+        });
+        if let Some((head, version)) = known {
+            let first = log.published(&head, version).await?;
             return Ok(Self {
                 log,
                 options,
-                state,
+                asked,
+                state: State::Repeated { head, first },
             });
         }
         log.shared().check_space().await?;
@@ -142,6 +163,7 @@ impl FrameWriter {
         Ok(Self {
             log,
             options,
+            asked,
             state,
         })
     }
@@ -153,8 +175,9 @@ impl FrameWriter {
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for null or NaN in a column of the index.
     /// After an error the put cannot be committed.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        self.asked.note(&batch);
         match &mut self.state {
-            State::Repeated(_) => Ok(()),
+            State::Repeated { .. } => Ok(()),
             State::Writing(writing) => writing.write(batch).await,
         }
     }
@@ -163,16 +186,24 @@ impl FrameWriter {
     ///
     /// # Errors
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if the storage did not confirm;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another writer changed the frame's columns meanwhile.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another writer changed the frame's columns meanwhile;
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the request id was given to another put.
     /// With any other error nothing has changed.
     pub async fn commit(self) -> Result<Published> {
         let Self {
             log,
             options,
+            asked,
             state,
         } = self;
+        let request = asked.key(&options);
         let mut writing = match state {
-            State::Repeated(published) => return Ok(published),
+            State::Repeated { head, first } => {
+                if let Some(key) = &request {
+                    head.state.remembered.answered(key)?;
+                }
+                return Ok(first);
+            }
             State::Writing(writing) => *writing,
         };
         let adopt = match &writing.plain {
@@ -208,7 +239,7 @@ impl FrameWriter {
         let proposal = Proposal {
             wish,
             write_id,
-            request: options.request_id.as_deref().map(Request::key),
+            request,
             basis: Some(basis),
             note: options.note,
         };
@@ -221,6 +252,30 @@ impl FrameWriter {
             change.discard_rest(&log, outcome.is_ok()).await;
         }
         outcome
+    }
+}
+
+impl Asked {
+    fn note(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let holds = !field.data_type().is_null() && column.null_count() < column.len();
+            match self.columns.get_mut(field.name()) {
+                Some(known) => *known |= holds,
+                None => drop(self.columns.insert(field.name().clone(), holds)),
+            }
+        }
+    }
+
+    fn key(&self, options: &PutOptions) -> Option<RequestKey> {
+        let range = (options.mode == PutMode::Update)
+            .then(|| json!([options.start, options.stop, options.closed, options.scope]));
+        let mode = options.mode.to_string();
+        let columns = self.columns.iter().filter(|(_, holds)| **holds);
+        let columns: Vec<&String> = columns.map(|(name, _)| name).collect();
+        let asked = json!(["put", mode, options.index, range, columns, self.rows]);
+        let id = options.request_id.as_deref()?;
+        Some(RequestKey::new(id, &asked))
     }
 }
 

@@ -43,6 +43,12 @@ impl Store {
         Self { shared }
     }
 
+    /// The store that frames share this with.
+    pub(crate) fn sharing(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
+        Self { shared }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

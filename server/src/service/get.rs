@@ -131,13 +131,13 @@ impl Selection {
 
 /// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
 async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
-    let as_of = match &ticket.diff {
-        Some(diff) => diff.to.as_ref(),
-        None => ticket.as_of.as_ref(),
+    let (field, as_of) = match &ticket.diff {
+        Some(diff) => ("to", diff.to.as_ref()),
+        None => ("as_of", ticket.as_of.as_ref()),
     };
     let away = match frame.snapshot(as_of).await {
         Err(error) if ticket.allow_stale && error.kind() == ErrorKind::Io => error,
-        outcome => return Ok(outcome?),
+        outcome => return Ok(outcome.map_err(|error| error.of_state(field))?),
     };
     match frame.cached_snapshot().await {
         Ok(Some(snapshot)) if is_meant(&snapshot, as_of) => Ok(snapshot),

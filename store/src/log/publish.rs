@@ -15,7 +15,8 @@ use super::derive::Step;
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::plan::{self, Next, Plan, Proposal, Wish};
+use super::plan::{self, Answers, Next, Plan, Proposal, Wish};
+use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::objects::{CreateError, Created};
@@ -156,7 +157,7 @@ async fn try_publish(
     }
     for _ in 0..MAX_REBASES {
         let before = head.as_ref().map(|head| head.entry.as_ref());
-        let plan = plan_next(log, before, proposals).await?;
+        let plan = plan_next(log, head.as_ref(), proposals).await?;
         let in_vain = |outcome: &Result<Option<Published>>| !matches!(outcome, Ok(Some(_)));
         if !fresh && plan.outcomes.iter().any(in_vain) {
             // That something is refused, or has nothing to change, must not rest on what may be old news.
@@ -190,7 +191,8 @@ async fn try_publish(
     Err(Cause::Conflict(problem).into())
 }
 
-async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal]) -> Result<Plan> {
+async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Result<Plan> {
+    let before = head.map(|head| head.entry.as_ref());
     let schema = match before {
         Some(entry) => {
             entry.check_writable(&log.paths().entry(entry.header.sequence))?;
@@ -202,9 +204,27 @@ async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal
         Some(first) => derive(log, before, first).await,
         None => None,
     };
+    let answers = answers(log, head, proposals).await;
     let frame = log.frame().to_string();
     let (schema, now) = (schema.as_ref(), log.now());
-    Ok(plan::plan(&frame, before, schema, proposals, step, now))
+    Ok(plan::plan(
+        &frame, before, schema, proposals, answers, step, now,
+    ))
+}
+
+/// What callers heard whose changes were published before, and are now proposed again.
+async fn answers(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Answers {
+    let mut answers = Answers::new();
+    let keys = proposals
+        .iter()
+        .filter_map(|proposal| proposal.request.as_ref());
+    for (key, head) in keys.filter_map(|key| Some((key, head?))) {
+        if let Ok(Some(version)) = head.entry.state.remembered.answered(key) {
+            let answer = log.published(&head.entry, version).await;
+            answers.insert(version, answer);
+        }
+    }
+    answers
 }
 
 /// What a derived change comes to, unless an earlier attempt of it took effect.
@@ -217,10 +237,17 @@ async fn derive(
         return None;
     };
     let remembered = before.zip(proposal.request.as_ref());
-    if remembered.is_some_and(|(entry, key)| entry.state.answered(key).is_some()) {
+    let known = remembered.map(|(entry, key)| entry.state.remembered.answered(key));
+    if known.is_some_and(|known| !matches!(known, Ok(None))) {
         return None;
     }
-    Some(change.derive(log, before).await)
+    let mut step = change.derive(log, before).await;
+    if let (Some(before), Ok(Some(step))) = (before, &mut step)
+        && let Err(error) = relist(&log.checkpoints(), before, step).await
+    {
+        return Some(Err(error));
+    }
+    Some(step)
 }
 
 /// An entry that is ready to be created, with its bytes.

@@ -9,12 +9,14 @@
 //! 4. The object with the name is created, if there is none: that decides between several who take the same name.
 //!    Whoever loses takes its own pins back, which are nobody else's.
 //!
-//! A crash on the way leaves an attempt and pins that no reader sees; the name is free, and dropping it cleans up.
+//! A crash on the way leaves an attempt and pins that no reader sees; the name is free, and dropping it cleans up, or
+//! the sweep a day later ([`abandoned`]).
 //! Dropping removes the object with the name first, then the pins of all attempts, each attempt last, so that it
 //! can be repeated after a crash. A drop that meets a snapshot which is being taken wins: when the object
 //! with the name is there, whoever takes the snapshot looks whether the attempt still is, and whoever drops it looks, when
 //! the attempts are gone, whether the object came.
 
+mod abandoned;
 mod cut;
 pub(crate) mod record;
 
@@ -30,6 +32,8 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
 use crate::objects::{CreateError, Created, Objects};
 use crate::store::Store;
+pub(crate) use abandoned::Abandoned;
+use abandoned::NAMED_SECONDS;
 use cut::Scope;
 use record::Record;
 
@@ -158,6 +162,16 @@ impl Store {
 
     /// Gives a pinned snapshot its name.
     async fn finish(&self, record: Record) -> Result<SnapshotResult> {
+        let age = self
+            .shared()
+            .environment
+            .now()
+            .seconds_since(record.created);
+        if age >= NAMED_SECONDS {
+            self.give_up(&record).await;
+            let problem = format!("snapshot `{}` took too long to take", record.snapshot);
+            return Err(Cause::Conflict(problem).into());
+        }
         match self.name(&record).await? {
             Named::Yes => Ok(SnapshotResult {
                 snapshot: record.snapshot.to_string(),
@@ -270,7 +284,8 @@ impl Store {
         self.objects().remove(&attempt).await
     }
 
-    /// The same after a failure, which is what the caller hears of. What is left over, dropping the name cleans up.
+    /// The same after a failure, which is what the caller hears of. What is left over, dropping the name cleans up, or
+    /// the sweep.
     async fn give_up(&self, record: &Record) {
         if let Err(error) = self.withdraw(record).await {
             let snapshot = &record.snapshot;

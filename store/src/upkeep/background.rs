@@ -138,6 +138,11 @@ impl Worker {
 
     /// Looks after every frame, deleted ones too.
     async fn round(&mut self) -> Result<()> {
+        if self.settings.expiry
+            && let Err(error) = self.store.withdraw_abandoned(None, false).await
+        {
+            tracing::warn!(%error, "what unfinished snapshots left was not cleaned up");
+        }
         let buckets = self.store.buckets().await?;
         let buckets = std::iter::once(None).chain(buckets.into_iter().map(Some));
         for bucket in buckets.collect::<Vec<_>>() {

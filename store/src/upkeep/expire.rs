@@ -128,7 +128,9 @@ impl Frame {
         let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
         let mut chosen = BTreeSet::new();
         for as_of in versions {
-            chosen.insert(log.seek(&head, Some(as_of)).await?.version);
+            let found = log.seek(&head, Some(as_of)).await;
+            let found = found.map_err(|error| error.of_state("versions"))?;
+            chosen.insert(found.version);
         }
         for version in &chosen {
             check_forgettable(&head, *version)?;

@@ -4,6 +4,7 @@
 //! newest then, and may take that long. A crash in the middle of a sweep does no harm: the next one removes what is
 //! left, and only then the list.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,12 +12,15 @@ use shoots_proto::action::{PurgeResult, SweepResult};
 
 use super::condemned;
 use super::garbage::ObjectSet;
+use crate::edit::marks::DropPin;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::FrameLog;
 use crate::log::commit::{Base, Operation, Retained, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::entry::Entry;
+use crate::snapshots::Abandoned;
+use crate::store::Store;
 use crate::verify;
 
 /// Lists whose objects are gone.
@@ -84,13 +88,17 @@ fn check_purgeable(entry: &Entry) -> Result<()> {
 
 impl Frame {
     /// Removes what was condemned a grace period ago, and what writers that failed have left: objects that nothing
-    /// refers to, more than a day old. With `dry_run`, only says what would be removed.
+    /// refers to, more than a day old, and what holds on to versions for a snapshot that was begun a day ago and never
+    /// finished. With `dry_run`, only says what would be removed.
     ///
     /// # Errors
     /// If the storage cannot be read or written.
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepResult> {
         let mut result = self.sweep_condemned(dry_run).await?;
         let log = self.frame_log();
+        let abandoned = self.withdraw_pins(dry_run).await?;
+        result.objects += abandoned.attempts;
+        result.bytes += abandoned.bytes;
         let left = verify::unreferenced(log).await?;
         // A schema is named after its content: a put that begins may count on one that nothing refers to so far.
         let schemas = log.paths().schemas();
@@ -111,6 +119,29 @@ impl Frame {
             condemned::remove_all(log, &objects).await?;
         }
         Ok(result)
+    }
+
+    /// Takes pins back that attempts to take a snapshot have left here, with all that these attempts have left.
+    async fn withdraw_pins(&self, dry_run: bool) -> Result<Abandoned> {
+        let log = self.frame_log();
+        let head = log.newest().await?;
+        let pins = head.iter().flat_map(|head| head.entry.state.pins.keys());
+        let pins: HashSet<&str> = pins.map(String::as_str).collect();
+        if pins.is_empty() {
+            return Ok(Abandoned::default());
+        }
+        if !dry_run {
+            self.log_writable()?;
+        }
+        let store = Store::sharing(log.shared());
+        for id in store.unrecorded(&pins).await? {
+            if !dry_run {
+                // Which snapshot it was, nothing tells.
+                let (id, snapshot) = (id.to_owned(), id.to_owned());
+                self.change(DropPin { id, snapshot }).await?;
+            }
+        }
+        store.withdraw_abandoned(Some(&pins), dry_run).await
     }
 
     /// The same for what was condemned only, which takes no listing.

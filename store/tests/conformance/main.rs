@@ -11,6 +11,7 @@
 
 mod buckets;
 mod chaos;
+mod compacted;
 mod copies;
 mod cost;
 mod diff;

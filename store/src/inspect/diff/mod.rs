@@ -84,7 +84,11 @@ impl Frame {
     }
 
     async fn both(&self, from: &AsOf, to: Option<&AsOf>) -> Result<(Snapshot, Snapshot)> {
-        tokio::try_join!(self.snapshot(Some(from)), self.snapshot(to))
+        let state = async |field, as_of| {
+            let snapshot = self.snapshot(as_of).await;
+            snapshot.map_err(|error| error.of_state(field))
+        };
+        tokio::try_join!(state("from", Some(from)), state("to", to))
     }
 }
 
