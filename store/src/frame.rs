@@ -363,6 +363,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             request: None,
             basis: None,
+            absent: None,
             note: Note::default(),
         };
         put::try_submit(&self.log, adoption).await?;
@@ -387,6 +388,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             request: self.request_id.as_deref().map(Request::key),
             basis: None,
+            absent: None,
             note: self.note.clone(),
         }
     }

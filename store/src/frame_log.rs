@@ -28,6 +28,9 @@ pub(crate) enum Freshness {
     AsOfNow,
     /// As the store's `max_staleness` has it.
     Tolerant,
+    /// The newest one that this process has seen, however long ago. Only for what is judged again when it is
+    /// published.
+    Remembered,
 }
 
 /// Reads and extends one frame's log. Cheap to make and to clone.
@@ -115,10 +118,16 @@ impl FrameLog {
     /// Writers use [`newest`](Self::newest).
     pub(crate) async fn newest_for(&self, freshness: Freshness) -> Result<Option<Head>> {
         match self.remembered_head() {
-            Some(head) if freshness == Freshness::Tolerant && self.is_tolerable(&head) => {
-                Ok(Some(head))
-            }
+            Some(head) if self.is_fresh(&head, freshness) => Ok(Some(head)),
             _ => self.newest().await,
+        }
+    }
+
+    fn is_fresh(&self, head: &Head, freshness: Freshness) -> bool {
+        match freshness {
+            Freshness::AsOfNow => false,
+            Freshness::Tolerant => self.is_tolerable(head),
+            Freshness::Remembered => true,
         }
     }
 
@@ -150,8 +159,9 @@ impl FrameLog {
 
     /// Notes an entry that this process has just created.
     pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
-        self.shared.touched.note(self.frame());
-        self.remember(entry, self.now());
+        let now = self.now();
+        self.shared.touched.note(self.frame(), now);
+        self.remember(entry, now);
     }
 
     fn remember(&self, entry: Arc<Entry>, confirmed: Timestamp) -> Head {

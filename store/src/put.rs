@@ -18,6 +18,7 @@ use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
 use crate::plain::{self, PlainFile};
 use crate::schema::{self, Conform, identity};
 use crate::sink::{Order, SegmentSink};
+use crate::time::Timestamp;
 
 /// How a frame is written, and what is noted with the commit.
 #[derive(Debug, Clone, Default)]
@@ -88,10 +89,21 @@ struct Writing {
     plain: Option<PlainFile>,
     /// The newest version when this began.
     basis: u64,
+    /// When this began, if the frame had no log then.
+    absent: Option<Timestamp>,
     index: Vec<String>,
     /// Mode `update` with a given range: what that is.
     span: Option<Span>,
     sink: SegmentSink,
+}
+
+/// What a put finds when it begins.
+struct Found {
+    /// The frame, if there is one.
+    present: Option<Present>,
+    plain: Option<PlainFile>,
+    basis: u64,
+    absent: Option<Timestamp>,
 }
 
 /// The frame that a put finds.
@@ -109,7 +121,9 @@ impl FrameWriter {
         log.shared().check_writable()?;
         schema::check(&schema)?;
         let schema = identity::public(&schema);
+        let begun = log.now();
         let head = log.newest().await?.map(|head| head.entry);
+        let absent = head.is_none().then_some(begun);
         let key = options.request_id.as_deref().map(Request::key);
         let remembered = head.as_ref().zip(key.as_ref());
         if let Some(first) = remembered.and_then(|(entry, key)| entry.state.answered(key)) {
@@ -137,7 +151,13 @@ impl FrameWriter {
             _ => None,
         };
         let basis = head.as_ref().map_or(0, |entry| entry.last_version());
-        let writing = Writing::new(&log, schema, &options, present, plain, basis)?;
+        let found = Found {
+            present,
+            plain,
+            basis,
+            absent,
+        };
+        let writing = Writing::new(&log, schema, &options, found)?;
         let state = State::Writing(Box::new(writing));
         Ok(Self {
             log,
@@ -179,7 +199,7 @@ impl FrameWriter {
             Some(plain) => Some(plain.adopt(&log).await?),
             None => None,
         };
-        let basis = writing.basis;
+        let (basis, absent) = (writing.basis, writing.absent);
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
         let rows = writing.finish(&log).await?;
@@ -210,6 +230,7 @@ impl FrameWriter {
             write_id,
             request: options.request_id.as_deref().map(Request::key),
             basis: Some(basis),
+            absent,
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;
@@ -226,14 +247,13 @@ impl FrameWriter {
 
 impl Writing {
     /// Settles the schema that the rows will have, before any is taken.
-    fn new(
-        log: &FrameLog,
-        schema: SchemaRef,
-        options: &PutOptions,
-        present: Option<Present>,
-        plain: Option<PlainFile>,
-        basis: u64,
-    ) -> Result<Self> {
+    fn new(log: &FrameLog, schema: SchemaRef, options: &PutOptions, found: Found) -> Result<Self> {
+        let Found {
+            present,
+            plain,
+            basis,
+            absent,
+        } = found;
         let mode = options.mode;
         let creates = present.is_none();
         if mode == PutMode::Error && !creates {
@@ -270,6 +290,7 @@ impl Writing {
             creates,
             plain,
             basis,
+            absent,
             index,
             span,
             sink,

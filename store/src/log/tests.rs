@@ -50,6 +50,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         write_id: format!("{:032x}", number + 0xabc),
         request: Some(Request::key(&format!("request {number}"))),
         basis: None,
+        absent: None,
         note: Note {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),
