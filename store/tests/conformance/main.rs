@@ -12,6 +12,7 @@
 mod buckets;
 mod chaos;
 mod copies;
+mod copies_in_chaos;
 mod cost;
 mod diff;
 mod faults;
