@@ -26,7 +26,8 @@ pub struct PutOptions {
     /// What happens to the rows that the frame has; the default refuses if there is such a frame.
     pub mode: PutMode,
     /// Columns that the frame's rows are kept sorted by, if this put creates or replaces the frame. For a frame that
-    /// there is already: its own, or nothing.
+    /// there is already: its own, or nothing. Mode `replace` replaces the index with the rows: if it names none, the
+    /// frame has none afterwards.
     pub index: Vec<String>,
     /// Mode `update`: rows from here on are replaced; none, and no `stop`: those in the range that the data covers,
     /// both ends included.
@@ -272,6 +273,9 @@ impl Writing {
             _ => None,
         };
         let target = conform.as_ref().map_or(schema, Conform::frame_schema);
+        if conform.is_some() {
+            check_keys(&frame, mode, &target, &index)?;
+        }
         let (schema, bytes) = match present {
             Some(present) if *present.schema.schema == *target && plain.is_none() => {
                 (present.schema, None)
@@ -351,6 +355,20 @@ fn index(log: &FrameLog, options: &PutOptions, present: Option<&Present>) -> Res
         None => format!("`{mode}` needs an index, and there is no frame {frame}: give `index`"),
     };
     Err(Error::invalid("mode", problem))
+}
+
+/// Rows that join those of a frame need its keys. (In other modes the put itself says what the index is.)
+fn check_keys(frame: &str, mode: PutMode, rows: &SchemaRef, index: &[String]) -> Result<()> {
+    let missing = index.iter().filter(|name| rows.index_of(name).is_err());
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (missing, own) = (missing.join(", "), index.join(", "));
+    let problem = format!(
+        "the rows have no column {missing}, and the index of frame {frame} is {own}: `{mode}` tells rows apart by it, so give each row its value there"
+    );
+    Err(Error::invalid("index", problem))
 }
 
 /// How the rows are ordered, and the range that an update gives.

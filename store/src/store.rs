@@ -197,13 +197,13 @@ impl Store {
             .map(|(name, plain)| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                (frame.snapshot_with(None, freshness).await, plain)
+                (frame.live_snapshot(freshness).await, plain)
             })
             .buffered(self.shared.parallel_frames());
         let mut found = Found::default();
         while let Some((snapshot, plain)) = looks.next().await {
             match snapshot {
-                Ok(snapshot) => found.live.push(snapshot),
+                Ok(snapshot) => found.live.extend(snapshot),
                 Err(error) => match error.kind() {
                     ErrorKind::NotFound => {}
                     ErrorKind::Damaged | ErrorKind::Newer if !plain => found.damaged.push(error),

@@ -201,6 +201,10 @@ impl Worker {
 
     async fn compact(&self, frame: &FrameId) -> Result<()> {
         let frame = self.store.frame(frame);
+        let head = frame.frame_log().remembered_head();
+        if head.is_some_and(|head| head.entry.state.deleted) {
+            return Ok(());
+        }
         let report = match frame.compact_with(false, Zeal::Background).await {
             // It was deleted, and still has versions to expire.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
