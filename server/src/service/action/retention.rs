@@ -57,9 +57,9 @@ pub(super) async fn expire(
     Ok(ExpireResult { frames, dry_run })
 }
 
-/// In a whole bucket, what was begun and never became a frame is passed over, and one that is damaged does not
-/// hinder the others.
-fn passed_over<T>(
+/// In a whole bucket, what never became a frame or is none any more is passed over, and a frame that is damaged does
+/// not hinder the others.
+pub(super) fn passed_over<T>(
     frame: &FrameId,
     whole_bucket: bool,
     outcome: Result<T, Failure>,
