@@ -43,6 +43,7 @@ request! {
         pub mode: PutMode,
         /// The columns that the rows are sorted by, at least one, each once. A frame keeps its index: once
         /// it has one, a put need not say it, and may not say another unless it replaces the frame.
+        /// Mode `replace` replaces the index, too: without `index` the frame has none afterwards.
         #[serde(
             default,
             deserialize_with = "field::some_columns",

@@ -141,10 +141,29 @@ impl Frame {
     /// # Errors
     /// If the storage cannot be read.
     pub async fn exists(&self) -> Result<bool> {
-        match self.snapshot(None).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+        match self.exists_with(Freshness::Tolerant).await? {
+            // It may have come since.
+            false if self.log.shared().is_tolerant() => self.exists_with(Freshness::AsOfNow).await,
+            exists => Ok(exists),
+        }
+    }
+
+    async fn exists_with(&self, freshness: Freshness) -> Result<bool> {
+        match self.log.newest_for(freshness).await? {
+            Some(head) => Ok(!head.entry.state.deleted),
+            None => Ok(plain::find(&self.log).await?.is_some()),
+        }
+    }
+
+    /// The newest state; none if the frame was deleted.
+    pub(crate) async fn live_snapshot(&self, freshness: Freshness) -> Result<Option<Snapshot>> {
+        match self.log.newest_for(freshness).await? {
+            Some(head) if head.entry.state.deleted => Ok(None),
+            Some(head) => {
+                let found = Found::newest(head.entry);
+                Snapshot::at(self.log.clone(), found).await.map(Some)
+            }
+            None => self.plain_snapshot(None).await.map(Some),
         }
     }
 
@@ -367,6 +386,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             request: None,
             basis: None,
+            absent: None,
             note: Note::default(),
         };
         put::try_submit(&self.log, adoption).await?;
@@ -393,6 +413,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             request,
             basis: None,
+            absent: None,
             note: self.note.clone(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
@@ -10,7 +11,7 @@ use shoots_proto::name::FrameId;
 use crate::error::{Cause, Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
-use crate::log::commit::{Published, SegmentRecord};
+use crate::log::commit::{Commit, Operation, Published, SegmentRecord};
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
@@ -21,6 +22,9 @@ use crate::segment::ObjectReader;
 use crate::shared::Shared;
 use crate::time::Timestamp;
 
+/// So many entries are looked into for the one that deleted a frame.
+const DELETION_ENTRIES: usize = 32;
+
 /// How new the newest entry has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -28,6 +32,9 @@ pub(crate) enum Freshness {
     AsOfNow,
     /// As the store's `max_staleness` has it.
     Tolerant,
+    /// The newest one that this process has seen, however long ago. Only for what is judged again when it is
+    /// published.
+    Remembered,
 }
 
 /// Reads and extends one frame's log. Cheap to make and to clone.
@@ -115,10 +122,16 @@ impl FrameLog {
     /// Writers use [`newest`](Self::newest).
     pub(crate) async fn newest_for(&self, freshness: Freshness) -> Result<Option<Head>> {
         match self.remembered_head() {
-            Some(head) if freshness == Freshness::Tolerant && self.is_tolerable(&head) => {
-                Ok(Some(head))
-            }
+            Some(head) if self.is_fresh(&head, freshness) => Ok(Some(head)),
             _ => self.newest().await,
+        }
+    }
+
+    fn is_fresh(&self, head: &Head, freshness: Freshness) -> bool {
+        match freshness {
+            Freshness::AsOfNow => false,
+            Freshness::Tolerant => self.is_tolerable(head),
+            Freshness::Remembered => true,
         }
     }
 
@@ -150,8 +163,9 @@ impl FrameLog {
 
     /// Notes an entry that this process has just created.
     pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
-        self.shared.touched.note(self.frame());
-        self.remember(entry, self.now());
+        let now = self.now();
+        self.shared.touched.note(self.frame(), now);
+        self.remember(entry, now);
     }
 
     fn remember(&self, entry: Arc<Entry>, confirmed: Timestamp) -> Head {
@@ -240,6 +254,35 @@ impl FrameLog {
     pub(crate) fn not_found(&self) -> Error {
         let (what, name) = ("frame", self.frame().to_string());
         Cause::NotFound { what, name }.into()
+    }
+
+    /// That there is no frame at a version, because it was deleted then or before: with the version that deleted it,
+    /// unless that is long ago.
+    pub(crate) async fn deleted(&self, at: Found) -> Error {
+        let frame = self.frame();
+        let name = match self.deletion(at).await {
+            Some(version) => format!("{frame} (deleted in version {version})"),
+            None => format!("{frame} (deleted)"),
+        };
+        let what = "frame";
+        Cause::NotFound { what, name }.into()
+    }
+
+    /// The version that deleted the frame. A deleted frame can still be tagged, for example.
+    async fn deletion(&self, at: Found) -> Option<u64> {
+        let deletes = |commit: &Commit| {
+            let operation = commit.operation;
+            matches!(operation, Operation::Delete | Operation::Purge)
+        };
+        let mut entries = self.reader.walk_back(at.entry, 1).take(DELETION_ENTRIES);
+        // This is for an error, and another one on the way to it says less.
+        while let Ok(Some(entry)) = entries.try_next().await {
+            let until = entry.versions().filter(|(of, ..)| *of <= at.version);
+            if let Some((version, ..)) = until.filter(|(.., commit)| deletes(commit)).last() {
+                return Some(version);
+            }
+        }
+        None
     }
 
     /// The version that `as_of` means, given the newest entry; none: the newest one.

@@ -21,6 +21,7 @@ use crate::log::remembered::RequestKey;
 use crate::plain::{self, PlainFile};
 use crate::schema::{self, Conform, identity};
 use crate::sink::{Order, SegmentSink};
+use crate::time::Timestamp;
 
 /// How a frame is written, and what is noted with the commit.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +29,8 @@ pub struct PutOptions {
     /// What happens to the rows that the frame has; the default refuses if there is such a frame.
     pub mode: PutMode,
     /// Columns that the frame's rows are kept sorted by, if this put creates or replaces the frame. For a frame that
-    /// there is already: its own, or nothing.
+    /// there is already: its own, or nothing. Mode `replace` replaces the index with the rows: if it names none, the
+    /// frame has none afterwards.
     pub index: Vec<String>,
     /// Mode `update`: rows from here on are replaced; none, and no `stop`: those in the range that the data covers,
     /// both ends included.
@@ -104,10 +106,21 @@ struct Writing {
     plain: Option<PlainFile>,
     /// The newest version when this began.
     basis: u64,
+    /// When this began, if the frame had no log then.
+    absent: Option<Timestamp>,
     index: Vec<String>,
     /// Mode `update` with a given range: what that is.
     span: Option<Span>,
     sink: SegmentSink,
+}
+
+/// What a put finds when it begins.
+struct Found {
+    /// The frame, if there is one.
+    present: Option<Present>,
+    plain: Option<PlainFile>,
+    basis: u64,
+    absent: Option<Timestamp>,
 }
 
 /// The frame that a put finds.
@@ -125,7 +138,9 @@ impl FrameWriter {
         log.shared().check_writable()?;
         schema::check(&schema)?;
         let schema = identity::public(&schema);
+        let begun = log.now();
         let head = log.newest().await?.map(|head| head.entry);
+        let absent = head.is_none().then_some(begun);
         let asked = Asked::default();
         let remembered = head.as_ref().zip(options.request_id.as_deref());
         let known = remembered.and_then(|(entry, id)| {
@@ -158,7 +173,13 @@ impl FrameWriter {
             _ => None,
         };
         let basis = head.as_ref().map_or(0, |entry| entry.last_version());
-        let writing = Writing::new(&log, schema, &options, present, plain, basis)?;
+        let found = Found {
+            present,
+            plain,
+            basis,
+            absent,
+        };
+        let writing = Writing::new(&log, schema, &options, found)?;
         let state = State::Writing(Box::new(writing));
         Ok(Self {
             log,
@@ -210,7 +231,7 @@ impl FrameWriter {
             Some(plain) => Some(plain.adopt(&log).await?),
             None => None,
         };
-        let basis = writing.basis;
+        let (basis, absent) = (writing.basis, writing.absent);
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
         let rows = writing.finish(&log).await?;
@@ -241,6 +262,7 @@ impl FrameWriter {
             write_id,
             request,
             basis: Some(basis),
+            absent,
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;
@@ -281,14 +303,13 @@ impl Asked {
 
 impl Writing {
     /// Settles the schema that the rows will have, before any is taken.
-    fn new(
-        log: &FrameLog,
-        schema: SchemaRef,
-        options: &PutOptions,
-        present: Option<Present>,
-        plain: Option<PlainFile>,
-        basis: u64,
-    ) -> Result<Self> {
+    fn new(log: &FrameLog, schema: SchemaRef, options: &PutOptions, found: Found) -> Result<Self> {
+        let Found {
+            present,
+            plain,
+            basis,
+            absent,
+        } = found;
         let mode = options.mode;
         let creates = present.is_none();
         if mode == PutMode::Error && !creates {
@@ -307,6 +328,9 @@ impl Writing {
             _ => None,
         };
         let target = conform.as_ref().map_or(schema, Conform::frame_schema);
+        if conform.is_some() {
+            check_keys(&frame, mode, &target, &index)?;
+        }
         let (schema, bytes) = match present {
             Some(present) if *present.schema.schema == *target && plain.is_none() => {
                 (present.schema, None)
@@ -325,6 +349,7 @@ impl Writing {
             creates,
             plain,
             basis,
+            absent,
             index,
             span,
             sink,
@@ -385,6 +410,20 @@ fn index(log: &FrameLog, options: &PutOptions, present: Option<&Present>) -> Res
         None => format!("`{mode}` needs an index, and there is no frame {frame}: give `index`"),
     };
     Err(Error::invalid("mode", problem))
+}
+
+/// Rows that join those of a frame need its keys. (In other modes the put itself says what the index is.)
+fn check_keys(frame: &str, mode: PutMode, rows: &SchemaRef, index: &[String]) -> Result<()> {
+    let missing = index.iter().filter(|name| rows.index_of(name).is_err());
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (missing, own) = (missing.join(", "), index.join(", "));
+    let problem = format!(
+        "the rows have no column {missing}, and the index of frame {frame} is {own}: `{mode}` tells rows apart by it, so give each row its value there"
+    );
+    Err(Error::invalid("index", problem))
 }
 
 /// How the rows are ordered, and the range that an update gives.

@@ -8,7 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
 use shoots_proto::action::Retention;
-use shoots_proto::name::FrameId;
+use shoots_proto::name::{BucketName, FrameId};
 
 use crate::budget::Budget;
 use crate::disk::Disk;
@@ -20,10 +20,13 @@ use crate::log::publish::Publisher;
 use crate::objects::Objects;
 use crate::segment::{FooterCache, Limits, footer_cache};
 use crate::space::Space;
+use crate::time::Timestamp;
 use crate::upkeep::background::Touched;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
+/// Buckets whose rules of retention are remembered.
+const CACHED_RULES: usize = 1_000;
 /// Jobs of compaction that are remembered because they gained nothing.
 const FUTILE_JOBS: usize = 10_000;
 /// Memory for deletion vectors.
@@ -48,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// After so long, what was condemned is removed.
     pub(crate) sweep_grace_seconds: u64,
+    /// Buckets' rules of retention, and when they were looked up.
+    pub(crate) rules: Cache<Option<BucketName>, (Timestamp, Option<Retention>)>,
     /// Jobs of compaction that gained nothing.
     pub(crate) futile: Cache<String, ()>,
     /// Frames for upkeep to look at.
@@ -115,10 +120,19 @@ impl Shared {
             max_staleness,
             retention,
             sweep_grace_seconds,
+            rules: Cache::new(CACHED_RULES),
             futile: Cache::new(FUTILE_JOBS),
             touched: Arc::default(),
             read_only,
             disk,
+        }
+    }
+
+    /// How many frames are looked at, or worked on, at the same time. A bucket answers slowly and many at once.
+    pub(crate) fn parallel_frames(&self) -> usize {
+        match self.disk {
+            Some(_) => 16,
+            None => 128,
         }
     }
 

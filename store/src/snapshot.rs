@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 use serde_json::{Map, Value};
 use shoots_proto::name::FrameId;
 
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{KeyRange, KeyValue};
 use crate::log::change::{self, Segment};
@@ -85,9 +85,7 @@ impl Snapshot {
             return Err(Error::damaged(path, problem));
         };
         if entry.deleted_at(version) {
-            let name = format!("{} (deleted in version {version})", log.frame());
-            let what = "frame";
-            return Err(Cause::NotFound { what, name }.into());
+            return Err(log.deleted(Found { entry, version }).await);
         }
         let schema = log.schema(&commit.schema).await?.schema;
         let size = size_at(&log, &entry, version).await?;

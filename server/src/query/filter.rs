@@ -2,8 +2,7 @@
 //!
 //! They are those that cannot fail and cost little: comparisons of columns with literals and with each other, tests
 //! for null, lists, ranges and patterns, and what `and`, `or` and `not` make of them. DataFusion evaluates them; which
-//! pages can be left out is told by its pruning (Durner et al. describe the idea as small materialized aggregates,
-//! after Moerkotte, *Small Materialized Aggregates*, VLDB 1998).
+//! pages can be left out is told by its pruning (Moerkotte, *Small Materialized Aggregates*, VLDB 1998).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -38,6 +38,8 @@ pub(crate) struct Proposal {
     pub(crate) request: Option<RequestKey>,
     /// The newest version when rows began to be written for it; none: it has no rows.
     pub(crate) basis: Option<u64>,
+    /// When it was seen that the frame has no log, if that was so.
+    pub(crate) absent: Option<Timestamp>,
     /// What people say about it.
     pub(crate) note: Note,
 }

@@ -29,6 +29,8 @@ const MAX_REBASES: u32 = 100;
 const MAX_ATTEMPTS: u32 = 5;
 /// After so long, a head in memory is confirmed before an entry is created on top of it.
 const CONFIRM_AFTER_SECONDS: u64 = 3600;
+/// So long it is believed that a frame has no log, without another look, when its first entry is created.
+const ABSENT_SECONDS: u64 = 60;
 
 /// The queues of a store's frames.
 #[derive(Debug, Default, Clone)]
@@ -151,7 +153,11 @@ async fn try_publish(
     let mut head = log.remembered_head();
     let stale = |head: &Head| log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS;
     let mut fresh = false;
-    if head.as_ref().is_none_or(stale) {
+    let unknown = match &head {
+        Some(head) => stale(head),
+        None => !seen_absent(log, proposals),
+    };
+    if unknown {
         head = log.newest().await?;
         fresh = true;
     }
@@ -189,6 +195,14 @@ async fn try_publish(
         log.frame()
     );
     Err(Cause::Conflict(problem).into())
+}
+
+/// Whether one of those who wait has just seen that there is no log. Should there be one by now, creating its first
+/// entry says so.
+fn seen_absent(log: &FrameLog, proposals: &[Proposal]) -> bool {
+    let now = log.now();
+    let mut seen = proposals.iter().filter_map(|proposal| proposal.absent);
+    seen.any(|at| now.seconds_since(at) <= ABSENT_SECONDS)
 }
 
 async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Result<Plan> {

@@ -61,6 +61,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
             &serde_json::json!(number),
         )),
         basis: None,
+        absent: None,
         note: Note {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use super::record::{self, Record};
-use super::{PARALLEL_FRAMES, is_unreadable, readable};
+use super::{is_unreadable, readable};
 use crate::error::Result;
 use crate::layout;
 use crate::store::Store;
@@ -55,7 +55,7 @@ impl Store {
             Ok::<_, crate::Error>(record.map(|record| (record, object.size)))
         });
         let looks: Vec<_> = looks.collect();
-        let mut looks = stream::iter(looks).buffered(PARALLEL_FRAMES);
+        let mut looks = stream::iter(looks).buffered(self.shared().parallel_frames());
         while let Some(look) = looks.try_next().await? {
             let Some((record, bytes)) = look else {
                 continue;

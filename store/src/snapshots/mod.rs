@@ -37,8 +37,6 @@ use abandoned::NAMED_SECONDS;
 use cut::Scope;
 use record::Record;
 
-/// Frames that are looked at or changed at the same time.
-const PARALLEL_FRAMES: usize = 16;
 /// How often a cut is made again because one of its versions expired before it was pinned.
 const MAX_CUTS: u32 = 3;
 /// Attempts to create the object with the name, or to learn what became of it, when replies are lost.
@@ -109,7 +107,7 @@ impl Store {
         let paths = listed.objects.into_iter().map(|object| object.location);
         let mut records = stream::iter(paths)
             .map(|path| async move { record::read(self.objects(), &path).await })
-            .buffered(PARALLEL_FRAMES);
+            .buffered(self.shared().parallel_frames());
         let mut snapshots = Vec::new();
         while let Some(read) = records.next().await {
             match read {
@@ -249,7 +247,7 @@ impl Store {
 
     async fn pin(&self, record: &Record) -> Result<()> {
         let pinned = stream::iter(&record.frames).map(Ok);
-        let pinned = pinned.try_for_each_concurrent(PARALLEL_FRAMES, |frame| {
+        let pinned = pinned.try_for_each_concurrent(self.shared().parallel_frames(), |frame| {
             let pin = SetPin {
                 id: record.id.clone(),
                 snapshot: record.snapshot.to_string(),
@@ -264,7 +262,7 @@ impl Store {
     /// Takes the pins of an attempt back, and then its record. A frame that is gone has none.
     async fn withdraw(&self, record: &Record) -> Result<()> {
         let dropped = stream::iter(&record.frames).map(Ok);
-        let dropped = dropped.try_for_each_concurrent(PARALLEL_FRAMES, |frame| {
+        let dropped = dropped.try_for_each_concurrent(self.shared().parallel_frames(), |frame| {
             let frame = self.frame(&record::frame_of(frame));
             let pin = DropPin {
                 id: record.id.clone(),

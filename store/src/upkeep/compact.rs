@@ -13,7 +13,7 @@ use shoots_proto::action::CompactedFrame;
 use super::policy::{self, Job, Reason, Zeal};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Frame;
-use crate::frame_log::FrameLog;
+use crate::frame_log::{FrameLog, Freshness};
 use crate::index::Index;
 use crate::log::change::{Segment, totals};
 use crate::log::commit::{Operation, SegmentRecord, Totals};
@@ -80,7 +80,11 @@ impl Frame {
     }
 
     pub(crate) async fn compact_with(&self, dry_run: bool, zeal: Zeal) -> Result<CompactedFrame> {
-        let snapshot = self.snapshot(None).await?;
+        let snapshot = match zeal {
+            Zeal::Complete => self.snapshot(None).await?,
+            // What others have written meanwhile makes it give way.
+            Zeal::Background => self.snapshot_with(None, Freshness::Remembered).await?,
+        };
         let source = snapshot.source().await?;
         let mut report = CompactedFrame {
             name: self.id().name.clone(),

@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use shoots_proto::action::{ExpiredFrame, Retention};
 use shoots_proto::as_of::AsOf;
+use shoots_proto::name::BucketName;
 
 use super::garbage::{ObjectSet, needed_at, needed_by_marks, spoken_of, version_of};
 use super::{condemned, retention};
 use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
-use crate::frame_log::FrameLog;
+use crate::frame_log::{FrameLog, Freshness};
 use crate::log::commit::{Base, Mark, Operation, Retained, State, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::Details;
@@ -90,7 +91,6 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
     pub async fn expire(&self, dry_run: bool) -> Result<ExpiredFrame> {
         let log = self.frame_log();
-        let bucket = self.id().bucket.as_ref();
         for _ in 1..MAX_ATTEMPTS {
             let Some(head) = log.newest().await? else {
                 return match self.exists().await? {
@@ -98,13 +98,34 @@ impl Frame {
                     false => Err(log.not_found()),
                 };
             };
-            let rule = retention::effective(log.shared(), bucket, Some(&head.entry.state)).await?;
+            let state = &head.entry.state;
+            let rule = retention::effective(log.shared(), self.bucket(), Some(state)).await?;
             let plan = plan(log, &head.entry, &rule).await?;
             if let Some(report) = self.carry_out_plan(plan, dry_run).await? {
                 return Ok(report);
             }
         }
         Err(self.overtaken())
+    }
+
+    /// Whether a rule may give up versions, as far as this process knows with hardly a look: from the newest entry
+    /// and the bucket's rule that it has seen. Nothing is to be done on the strength of this but to look.
+    pub(crate) async fn is_expiry_due(&self) -> Result<bool> {
+        let log = self.frame_log();
+        let Some(head) = log.newest_for(Freshness::Remembered).await? else {
+            return Ok(false);
+        };
+        let state = &head.entry.state;
+        if has_one_version(&head.entry) {
+            return Ok(false);
+        }
+        let rule = retention::remembered(log.shared(), self.bucket(), state).await?;
+        let plan = plan(log, &head.entry, &rule).await?;
+        Ok(plan.is_some())
+    }
+
+    fn bucket(&self) -> Option<&BucketName> {
+        self.id().bucket.as_ref()
     }
 
     /// Gives up chosen versions, though a rule would keep them.
@@ -207,6 +228,13 @@ fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
     Err(Error::invalid("versions", problem))
 }
 
+/// Whether no rule whatever gives up a version: there is just one that is kept.
+fn has_one_version(head: &Entry) -> bool {
+    let retained = &head.state.retained;
+    let one = head.last_version() <= retained.oldest.max(1);
+    one && retained.held.is_empty() && (!head.state.deleted || retained.emptied)
+}
+
 /// The version from which on a rule keeps all, and whether a deleted frame's rows go, too.
 async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<(u64, bool)> {
     let last = head.last_version();
@@ -216,6 +244,9 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
         Some(count) => Some(newest_states(log, head, count.max(1)).await?),
         None => None,
     };
+    if by_count == Some(0) && !head.state.deleted {
+        return Ok((0, false));
+    }
     let by_time = match rule.keep_seconds {
         Some(seconds) => {
             let cutoff = before(log.now(), seconds);
@@ -242,6 +273,9 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
 /// The first of the newest so many versions, of which those count that changed rows or columns: the state of each is
 /// kept until the next of them. 0 if there are not so many.
 async fn newest_states(log: &FrameLog, head: &Arc<Entry>, count: u64) -> Result<u64> {
+    if head.last_version() < count {
+        return Ok(0);
+    }
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let mut entries = log.reader().walk_back(Arc::clone(head), wanted);
     let mut found = 0;

@@ -144,6 +144,17 @@ impl Frame {
         store.withdraw_abandoned(Some(&pins), dry_run).await
     }
 
+    /// Whether anything was condemned a grace period ago, as far as this process knows without looking.
+    pub(crate) fn is_sweep_due(&self) -> bool {
+        let log = self.frame_log();
+        let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+        let head = log.remembered_head();
+        head.is_none_or(|head| {
+            let mut lists = head.entry.state.retained.condemned.iter();
+            lists.any(|list| now.seconds_since(list.at) >= grace)
+        })
+    }
+
     /// The same for what was condemned only, which takes no listing.
     pub(crate) async fn sweep_condemned(&self, dry_run: bool) -> Result<SweepResult> {
         let log = self.frame_log();
@@ -231,7 +242,9 @@ impl Frame {
                 self.change(Emptied).await?;
             }
             condemned::remove_all(log, &objects).await?;
-            log.forget_head();
+            if head.is_none() {
+                log.forget_head();
+            }
         }
         Ok(PurgeResult {
             objects: objects.count(),

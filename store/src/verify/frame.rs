@@ -136,16 +136,13 @@ impl FrameCheck<'_> {
 
     /// Whether a plain file stands for the frame.
     async fn plain(&mut self) -> Result<bool> {
-        for path in crate::layout::plain_files(self.log.frame()) {
-            let Some(bytes) = self.objects.size(&path).await? else {
-                continue;
-            };
-            let checked = Checked::after(bytes, plain::find(self.log).await)?;
-            self.findings.frames = 1;
-            self.findings.note(&path, checked);
-            return Ok(true);
-        }
-        Ok(false)
+        let Some((path, bytes)) = plain::place(self.log, &self.objects).await? else {
+            return Ok(false);
+        };
+        let checked = Checked::after(bytes, plain::find(self.log).await)?;
+        self.findings.frames = 1;
+        self.findings.note(&path, checked);
+        Ok(true)
     }
 
     /// The state after the newest entry that can be read, and the number of the newest one that there is.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shoots_proto::Note;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Replace};
+use shoots_proto::{Note, TagName};
 use shoots_store::{ErrorKind, PutOptions};
 
 use crate::on_every_place;
@@ -50,6 +50,18 @@ async fn any_version_can_be_read_again(place: &Place) {
         deleted.to_string().contains("deleted in version 4"),
         "{deleted}"
     );
+
+    frame.delete().await.unwrap();
+    for (tag, version) in [("one", 1), ("two", 2)] {
+        let tag = TagName::parse(tag).unwrap();
+        let version = AsOf::Version(version);
+        frame.tag(&tag, Some(&version), false).await.unwrap();
+        let deleted = frame.snapshot(None).await.unwrap_err();
+        assert!(deleted.to_string().contains("deleted in version 6"));
+        let other = TagName::parse("gone").unwrap();
+        let refused = frame.tag(&other, None, false).await.unwrap_err();
+        assert!(refused.to_string().contains("deleted in version 6"));
+    }
 }
 
 /// Long enough for checkpoints of checkpoints would take hours; this many passes several checkpoints, with

@@ -2,12 +2,13 @@
 
 use object_store::ObjectStoreExt;
 use shoots_proto::as_of::AsOf;
+use shoots_proto::name::FrameId;
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
 use shoots_store::{ErrorKind, PutOptions, ReadOptions, Requests};
 
 use crate::on_every_place;
 use crate::place::Place;
-use crate::rows::{frame, numbers, put, rows, try_put_with};
+use crate::rows::{bucket, frame, id, id_in, numbers, put, rows, try_put_with};
 
 on_every_place!(
     a_warm_append_costs_three_writes_and_no_listing,
@@ -17,7 +18,9 @@ on_every_place!(
     a_request_id_is_remembered_across_many_puts,
     a_request_id_that_comes_with_another_change_is_refused,
     a_retry_may_come_in_other_batches_and_after_other_changes,
-    what_readers_fetch_of_segments_is_counted_apart_from_other_reads;
+    what_readers_fetch_of_segments_is_counted_apart_from_other_reads,
+    a_cold_look_costs_three_reads_for_each_frame,
+    a_put_to_a_new_frame_looks_for_its_log_once;
     not_on_s3 "thousands of requests, one after the other":
     a_cold_open_costs_five_reads_and_no_listing,
 );
@@ -287,4 +290,55 @@ async fn what_readers_fetch_of_segments_is_counted_apart_from_other_reads(place:
         ..ReadOptions::default()
     };
     assert_eq!(read(count).await.segment_reads, 0);
+}
+
+async fn a_cold_look_costs_three_reads_for_each_frame(place: &Place) {
+    const FRAMES: u64 = 7;
+    let writer = place.open().await;
+    for n in 0..FRAMES {
+        for of in [id(&n.to_string()), id_in("b", &n.to_string())] {
+            let of = writer.frame(&of);
+            put(&of, Append, rows([1])).await;
+            put(&of, Append, rows([2])).await;
+        }
+    }
+    settle().await;
+    for (of, lists) in [(None, 2), (Some(bucket("b")), 1)] {
+        let store = place.open().await;
+        let found = store.frames(of.as_ref()).await.unwrap();
+        assert_eq!(found.len() as u64, FRAMES);
+        let cost = store.requests();
+        // The hint, the entry after it, that entry; and a schema, which several may ask for at the same time.
+        let schemas = cost.reads - 3 * FRAMES;
+        assert!((1..=FRAMES).contains(&schemas), "{cost:?}");
+        assert_eq!(cost.lists, lists, "{cost:?}");
+
+        let other = place.open().await;
+        let looked = async |name: &str| {
+            let before = other.requests();
+            let bucket = of.clone();
+            let id = FrameId { bucket, ..id(name) };
+            other.frame(&id).snapshot(None).await.unwrap();
+            since(other.requests(), before).reads
+        };
+        assert_eq!(looked("0").await, 3 + 1);
+        assert_eq!(looked("1").await, 3);
+        assert_eq!(looked("1").await, 1);
+    }
+}
+
+async fn a_put_to_a_new_frame_looks_for_its_log_once(place: &Place) {
+    let store = place.open().await;
+    put(&store.frame(&id_in("b", "other")), Error, rows([0])).await;
+    settle().await;
+    let before = store.requests();
+    put(&store.frame(&id_in("b", "f")), Error, rows([1])).await;
+    settle().await;
+    let cost = since(store.requests(), before);
+    // The hint, and the bucket's marker: that it is there, and that it still is when the frame is. And a plain file,
+    // for which a look at the folder is enough on a local disk.
+    let plain = u64::from(!matches!(place, Place::Disk(_)));
+    assert_eq!((cost.lists, cost.reads), (1, 3 + plain), "{cost:?}");
+    // Its rows, its schema, its entry, and the marker; and the hint.
+    assert_eq!((cost.creates, cost.overwrites), (4, 1), "{cost:?}");
 }

@@ -228,7 +228,7 @@ async fn conditions_mean_the_same_wherever_they_are_settled() {
         "symbol <> '0-1' AND time <= to_timestamp(100)",
         "time > to_timestamp(59999) AND time <= to_timestamp(60001)",
         "time IN (to_timestamp(5), to_timestamp(200000))",
-        "volume IS DISTINCT FROM 5 AND time BETWEEN to_timestamp(10) AND to_timestamp(40)",
+        "(volume IS DISTINCT FROM 5) AND time BETWEEN to_timestamp(10) AND to_timestamp(40)",
         "price = volume OR price > 34284",
         "(volume > 79990) IS TRUE",
         "(volume > 10) IS UNKNOWN AND time < to_timestamp(50)",
