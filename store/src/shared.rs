@@ -21,11 +21,12 @@ use crate::objects::Objects;
 use crate::segment::{FooterCache, Limits, footer_cache};
 use crate::space::Space;
 use crate::upkeep::background::Touched;
+use crate::upkeep::borders::Borders;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
-/// Jobs of compaction that are remembered because they gained nothing.
-const FUTILE_JOBS: usize = 10_000;
+/// Segments, and jobs of compaction, that are remembered because nothing was gained.
+const FUTILE_JOBS: usize = 100_000;
 /// Memory for deletion vectors.
 const VECTOR_CACHE_BYTES: u64 = 16 << 20;
 
@@ -48,8 +49,10 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// After so long, what was condemned is removed.
     pub(crate) sweep_grace_seconds: u64,
-    /// Jobs of compaction that gained nothing.
+    /// Jobs of compaction that gained nothing, and the segments in them.
     pub(crate) futile: Cache<String, ()>,
+    /// Neighbours that cannot become one segment.
+    pub(crate) borders: Borders,
     /// Frames for upkeep to look at.
     pub(crate) touched: Arc<Touched>,
     pub(crate) read_only: bool,
@@ -116,6 +119,7 @@ impl Shared {
             retention,
             sweep_grace_seconds,
             futile: Cache::new(FUTILE_JOBS),
+            borders: Borders::default(),
             touched: Arc::default(),
             read_only,
             disk,

@@ -12,6 +12,7 @@
 //! meanwhile makes them try again another time.
 
 pub(crate) mod background;
+pub(crate) mod borders;
 mod compact;
 pub(crate) mod condemned;
 mod expire;
