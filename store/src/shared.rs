@@ -18,6 +18,7 @@ use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
 use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
+use crate::read::Readers;
 use crate::segment::{FooterCache, Limits, footer_cache};
 use crate::space::Space;
 use crate::upkeep::background::Touched;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) borders: Borders,
     /// Frames for upkeep to look at.
     pub(crate) touched: Arc<Touched>,
+    /// Who reads which version of a frame.
+    pub(crate) readers: Arc<Readers>,
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
@@ -121,6 +124,7 @@ impl Shared {
             futile: Cache::new(FUTILE_JOBS),
             borders: Borders::default(),
             touched: Arc::default(),
+            readers: Arc::default(),
             read_only,
             disk,
         }

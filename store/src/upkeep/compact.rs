@@ -24,6 +24,7 @@ use crate::log::entry::Entry;
 use crate::log::plan::NamedSchema;
 use crate::read::{BATCH_ROWS, Files, Scan, Source};
 use crate::sink::{Order, SegmentSink};
+use crate::snapshot::Snapshot;
 
 /// Segments that are put in the places of others.
 #[derive(Debug)]
@@ -83,6 +84,18 @@ impl Frame {
 
     pub(crate) async fn compact_with(&self, dry_run: bool, zeal: Zeal) -> Result<CompactedFrame> {
         let snapshot = self.snapshot(None).await?;
+        match self.compact_snapshot(&snapshot, dry_run, zeal).await {
+            Err(error) => Err(snapshot.explain(error).await),
+            report => report,
+        }
+    }
+
+    async fn compact_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        dry_run: bool,
+        zeal: Zeal,
+    ) -> Result<CompactedFrame> {
         let source = snapshot.source().await?;
         let mut report = CompactedFrame {
             name: self.id().name.clone(),

@@ -28,6 +28,7 @@ mod requests;
 mod rows;
 mod snapshots;
 mod sorted;
+mod upkeep;
 mod usage;
 mod verify;
 mod writers;
