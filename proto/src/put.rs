@@ -58,7 +58,7 @@ request! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stop: Option<IndexValue>,
         /// Which of the given ends belong to the range; `None` is [`Closed::Left`]. Only with mode
-        /// `update`.
+        /// `update`, and with `start` or `stop`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub closed: Option<Closed>,
         /// Which rows in the range make way; `None` is [`UpdateScope::Range`]. Only with mode `update`.
@@ -132,7 +132,14 @@ impl PutCommand {
 impl Coherent for PutCommand {
     fn check(&self) -> Result<(), Misfit> {
         if self.mode == PutMode::Update {
-            return Ok(());
+            let bounded = self.start.is_some() || self.stop.is_some();
+            return match self.closed {
+                Some(_) if !bounded => Err(Misfit::new(
+                    "closed",
+                    "goes only with `start` or `stop`: without them the range is what the rows cover",
+                )),
+                _ => Ok(()),
+            };
         }
         let of_updates = [
             ("start", self.start.is_some()),

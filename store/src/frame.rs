@@ -91,6 +91,11 @@ impl Frame {
                 // It may have come since.
                 self.snapshot_with(as_of, Freshness::AsOfNow).await
             }
+            Err(error) if error.is_missing() => {
+                // What was remembered may have been purged or swept since.
+                self.log.forget_head();
+                self.snapshot_with(as_of, Freshness::AsOfNow).await
+            }
             outcome => outcome,
         }
     }

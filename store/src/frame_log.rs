@@ -201,7 +201,7 @@ impl FrameLog {
         }
         let path = self.paths().schema(hash);
         let bytes = self.objects().read(&path).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
         let schema = Arc::new(schema::decode(hash, &bytes)?);
         self.shared
             .schemas
@@ -310,6 +310,44 @@ impl FrameLog {
             );
             Error::invalid("request_id", problem)
         })
+    }
+
+    /// An error that says so if a version was given up by now: expired, forgotten or purged. For readers of it that
+    /// find something missing.
+    pub(crate) async fn given_up(&self, version: u64, commit: &str) -> Option<Error> {
+        let how = match self.newest_anew().await.ok()? {
+            None => Some("purged"),
+            Some(head) => {
+                let state = &head.entry.state;
+                if version < state.retained.purged || version > head.entry.last_version() {
+                    Some("purged")
+                } else if !state.keeps(version) {
+                    Some("expired")
+                } else {
+                    // What was purged with its whole log, and came back, counts from one.
+                    let entry = self.reader.locate(head.entry, version).await.ok()?;
+                    let same = entry
+                        .versions()
+                        .any(|(of, id, _)| of == version && *id == *commit);
+                    (!same).then_some("purged")
+                }
+            }
+        };
+        let frame = self.frame().to_string();
+        Some(
+            Cause::GivenUp {
+                version,
+                frame,
+                how: how?,
+            }
+            .into(),
+        )
+    }
+
+    /// The newest entry, whatever this process remembers: entries that it has seen may be gone.
+    pub(crate) async fn newest_anew(&self) -> Result<Option<Head>> {
+        self.forget_head();
+        self.newest().await
     }
 
     /// Publishes a change and waits until it is durable; `None` if there was nothing to change.

@@ -36,6 +36,7 @@ pub(crate) fn records(entry: &Entry, newest: &State) -> Vec<CommitRecord> {
             message: commit.message.clone(),
             metadata: commit.metadata.clone(),
             tags: tags_of(newest, version),
+            expired: !newest.keeps(version),
         })
         .collect();
     records.reverse();

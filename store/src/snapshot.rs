@@ -16,6 +16,7 @@ use crate::index::{KeyRange, KeyValue};
 use crate::log::change::{self, Segment};
 use crate::log::commit::{Commit, CommitId, Totals};
 use crate::log::entry::Entry;
+use crate::log::noted::Noted;
 use crate::log::seek::Found;
 use crate::plain::PlainFile;
 use crate::read::{self, Files, ReadOptions, Rows, Source};
@@ -54,6 +55,7 @@ struct State {
     entry: Arc<Entry>,
     version: u64,
     commit: (CommitId, Commit),
+    noted: Noted,
     /// As it is stored.
     schema: SchemaRef,
 }
@@ -93,6 +95,7 @@ impl Snapshot {
         let state = State {
             version,
             commit: (id.clone(), commit.clone()),
+            noted: Noted::at(&entry, version),
             schema,
             entry,
         };
@@ -186,16 +189,16 @@ impl Snapshot {
         self.state().map(|state| state.entry.header.published)
     }
 
-    /// What the commit that led here says about itself.
+    /// What the last commit up to here that changed rows or columns says about itself.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.state()?.commit.1.message.as_deref()
+        self.state()?.noted.message.as_deref()
     }
 
-    /// Who made the commit that led here.
+    /// Who made the last commit up to here that changed rows or columns.
     #[must_use]
     pub fn author(&self) -> Option<&str> {
-        self.state()?.commit.1.author.as_deref()
+        self.state()?.noted.author.as_deref()
     }
 
     /// What else was kept with the commit that led here.
@@ -238,11 +241,39 @@ impl Snapshot {
     /// asked for twice, for a range of a frame without an index, and for bounds that are no values of its first
     /// column.
     pub async fn read(&self, options: ReadOptions) -> Result<Rows> {
-        read::read(self.source().await?, options).await
+        let rows = async { read::read(self.source().await?, options).await };
+        match rows.await {
+            Ok(rows) => {
+                let snapshot = self.clone();
+                Ok(rows.explained(move |error| {
+                    let snapshot = snapshot.clone();
+                    async move { snapshot.explain(error).await }
+                }))
+            }
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// The error of a read of this state: if it found something missing because the state was given up meanwhile,
+    /// that it was.
+    pub(crate) async fn explain(&self, error: Error) -> Error {
+        match self.state() {
+            Some(state) if error.is_missing() => {
+                let given_up = self.log.given_up(state.version, &state.commit.0).await;
+                given_up.unwrap_or(error)
+            }
+            _ => error,
+        }
     }
 
     /// All that reading needs to know.
     pub(crate) async fn source(&self) -> Result<Source> {
+        // Before the list of segments is read, which may itself be swept.
+        let reading = self.state().map(|state| {
+            let readers = &self.log.shared().readers;
+            let frame = &self.log.reader().frame;
+            Arc::new(readers.begin(frame, state.version, self.log.now()))
+        });
         let (schema, files) = match &self.origin {
             Origin::Plain(plain) => (&plain.schema, Files::Plain(plain.clone())),
             Origin::Log(state) => (&state.schema, Files::Segments(self.segments().await?)),
@@ -252,6 +283,7 @@ impl Snapshot {
             schema: Arc::clone(schema),
             index: self.index().to_vec(),
             files,
+            reading,
         })
     }
 

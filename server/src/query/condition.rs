@@ -23,7 +23,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
-use shoots_proto::{FrameId, action};
+use shoots_proto::{ErrorKind, FrameId, action};
 use shoots_store::Condition;
 use tokio::time::Instant;
 
@@ -85,6 +85,7 @@ impl SqlCondition {
             None => Err(too_long(self.time_limit)),
         };
         done.map_err(|failure| {
+            let failure = about_where(failure);
             let words = failure.to_string();
             // The first failure ends the deletion.
             self.failure.get_or_init(|| failure);
@@ -132,6 +133,17 @@ impl SqlCondition {
         };
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
         Ok(physical)
+    }
+}
+
+/// The query engine does not know which field of the request it was given.
+fn about_where(failure: Failure) -> Failure {
+    match failure {
+        Failure::Domain(body) if body.kind == ErrorKind::DataFusionError => {
+            let message = format!("{}: where: {}", action::DELETE_ROWS, body.message);
+            Failure::new(body.kind, message)
+        }
+        other => other,
     }
 }
 
@@ -333,7 +345,9 @@ mod tests {
             ("nonsense(N)", "nonsense"),
         ] {
             let failure = asked(sql).unwrap_err();
-            assert!(failure.to_string().contains(words), "{sql}: {failure}");
+            let told = failure.to_string();
+            assert!(told.contains(words), "{sql}: {failure}");
+            assert!(told.contains(": delete_rows: where: "), "{sql}: {failure}");
             assert!(
                 matches!(&failure, Failure::Domain(body) if body.kind == shoots_proto::ErrorKind::DataFusionError),
                 "{failure}"

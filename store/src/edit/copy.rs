@@ -264,5 +264,5 @@ impl Derive for CopyFrame {
 
 async fn copy_object(log: &FrameLog, from: Path, to: Path) -> Result<()> {
     let copied = log.objects().copy_immutable(&from, &to).await?;
-    copied.ok_or_else(|| Error::damaged(from, "it is missing"))
+    copied.ok_or_else(|| Error::missing(from))
 }

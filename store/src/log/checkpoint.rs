@@ -182,7 +182,7 @@ impl Checkpoints {
         }
         let path = self.paths.checkpoint(hash);
         let bytes = self.objects.read(&path).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
         let checkpoint = Arc::new(Checkpoint::decode(&path, hash, &bytes)?);
         self.cache.insert(hash.to_owned(), checkpoint.clone());
         Ok(checkpoint)

@@ -61,6 +61,7 @@ pub(crate) mod entry;
 pub(crate) mod head;
 pub(crate) mod hidden;
 pub(crate) mod invariants;
+pub(crate) mod noted;
 pub(crate) mod plan;
 pub(crate) mod publish;
 mod relist;

@@ -20,6 +20,7 @@ use super::commit::{
 use super::derive::{Derive, Step};
 use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
+use super::noted::Noted;
 use super::remembered::RequestKey;
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
@@ -146,6 +147,8 @@ struct Draft<'a> {
     last: Option<(CommitId, Timestamp)>,
     /// Of the last commit.
     metadata: Option<Map<String, Value>>,
+    /// Of the last commit before that changed rows or columns.
+    noted: Noted,
     commits: Vec<(CommitId, Commit)>,
     lines: Vec<Vec<u8>>,
     own: Vec<Own>,
@@ -170,6 +173,9 @@ impl<'a> Draft<'a> {
             first_version: before.map_or(1, |entry| entry.last_version() + 1),
             last: last.map(|(id, commit)| (id.clone(), commit.time)),
             metadata: last.and_then(|(_, commit)| commit.metadata.clone()),
+            noted: before.map_or_else(Noted::default, |entry| {
+                Noted::at(entry, entry.last_version())
+            }),
             commits: Vec::new(),
             lines: Vec::new(),
             own: Vec::new(),
@@ -416,6 +422,8 @@ impl<'a> Draft<'a> {
 
     fn finish(self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
         let mut state = self.state.filter(|_| !self.commits.is_empty())?;
+        let first = self.commits.first().map(|(_, commit)| commit);
+        self.noted.keep(&mut state, self.first_version, first);
         let earlier = before.map(|entry| entry.list_through(entry.last_version()));
         let Base {
             checkpoint,

@@ -8,6 +8,7 @@
 
 mod filter;
 mod piece;
+mod readers;
 mod scan;
 
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use shoots_proto::Closed;
 pub(crate) use self::filter::Sieve;
 pub use self::filter::{ColumnBlocks, RowFilter};
 pub(crate) use self::piece::{Batches, Piece};
+pub(crate) use self::readers::{Readers, Reading};
 pub(crate) use self::scan::Scan;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
@@ -77,6 +79,8 @@ pub(crate) struct Source {
     /// The columns that the rows are sorted by.
     pub(crate) index: Vec<String>,
     pub(crate) files: Files,
+    /// Keeps the sweep from what is read; a plain file is never swept.
+    pub(crate) reading: Option<Arc<Reading>>,
 }
 
 /// Where the rows lie.
@@ -197,6 +201,21 @@ impl Rows {
     /// Batches of this schema.
     pub(crate) fn new(schema: SchemaRef, batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
         Self { schema, batches }
+    }
+
+    /// The same rows, with another error where they fail.
+    pub(crate) fn explained<F>(self, explain: impl Fn(Error) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Error> + Send + 'static,
+    {
+        let explain = move |error| {
+            let explained = explain(error);
+            async { Err(explained.await) }
+        };
+        Self {
+            batches: self.batches.or_else(explain).boxed(),
+            ..self
+        }
     }
 
     /// The columns of every batch.

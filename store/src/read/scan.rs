@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::filter::Sieve;
 use super::piece::{Batches, Piece, pieces_between};
-use super::{Files, Source};
+use super::{Files, Reading, Source};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Input, Span, arrange, merge};
@@ -27,6 +27,7 @@ pub(crate) struct Scan {
     schema: SchemaRef,
     index: Vec<String>,
     groups: VecDeque<Group>,
+    reading: Option<Arc<Reading>>,
 }
 
 /// Pieces that are merged, with what is left out of the merged rows.
@@ -49,6 +50,7 @@ impl Scan {
             schema,
             index: names,
             files,
+            reading,
         } = source;
         let pieces = match (files, &index, &span) {
             (Files::Plain(plain), ..) => vec![Piece::plain(&log, plain)],
@@ -69,6 +71,7 @@ impl Scan {
             schema,
             groups: groups(pieces, index.is_some()),
             index: names,
+            reading,
         })
     }
 
@@ -109,6 +112,7 @@ impl Scan {
         let columns = columns.unwrap_or_else(|| (0..all).collect());
         let merging = Merging::new(&self.schema, &self.index, columns, sieve)?;
         let merging = Arc::new(merging);
+        let reading = self.reading;
         let batches = stream::iter(self.groups)
             .map(move |group| {
                 let merging = Arc::clone(&merging);
@@ -116,6 +120,10 @@ impl Scan {
             })
             .buffered(1 + GROUPS_AHEAD)
             .flatten()
+            .inspect(move |_| {
+                // The stream is a reader for as long as it exists.
+                let _ = &reading;
+            })
             .boxed();
         Ok(batches)
     }

@@ -70,6 +70,15 @@ fn added(field: &Field, version: u64) -> Field {
     with_identity(&field.clone().with_nullable(true), &identity)
 }
 
+/// The version that brought a column to a frame which had others already, if its identity says so.
+pub(crate) fn brought_by(field: &Field) -> Option<u64> {
+    let (_, version) = identity(field).rsplit_once('@')?;
+    version
+        .parse()
+        .ok()
+        .filter(|_| identity(field) != field.name())
+}
+
 /// Whether rows with the columns of `rows` have those of `target` and no others, in the same order.
 pub(crate) fn has_columns_of(rows: &Schema, target: &Schema) -> bool {
     let names = |schema: &Schema| {
@@ -108,6 +117,13 @@ pub(crate) fn edited(
             return Err(Error::invalid("drop", problem));
         }
         fields.remove(place);
+    }
+    let unnamed = |field| Error::invalid(field, "a column needs a name");
+    if edit.rename.values().any(String::is_empty) {
+        return Err(unnamed("rename"));
+    }
+    if edit.add.iter().any(|column| column.name.is_empty()) {
+        return Err(unnamed("add"));
     }
     rename(&mut fields, &edit.rename)?;
     let index: Vec<String> = index
@@ -325,6 +341,19 @@ mod tests {
         for part in ["`t` is Timestamp(s)", "1677 to 2262", "mode `replace`"] {
             assert!(told.to_string().contains(part), "{told}");
         }
+        let told = edit(ColumnEdit {
+            rename: texts(&[("a", "")]),
+            ..ColumnEdit::default()
+        });
+        assert_eq!(told, "rename: a column needs a name");
+        let told = edit(ColumnEdit {
+            add: vec![NewColumn {
+                name: String::new(),
+                data_type: "string".into(),
+            }],
+            ..ColumnEdit::default()
+        });
+        assert_eq!(told, "add: a column needs a name");
         let told = edit(ColumnEdit {
             drop: vec!["x".into()],
             ..ColumnEdit::default()

@@ -82,6 +82,8 @@ struct Plan {
     change: GiveUp,
     versions: u64,
     garbage: ObjectSet,
+    /// Segments of those versions that others need, too.
+    still_needed: ObjectSet,
 }
 
 impl Frame {
@@ -98,9 +100,12 @@ impl Frame {
                     false => Err(log.not_found()),
                 };
             };
-            let state = &head.entry.state;
-            let rule = retention::effective(log.shared(), self.bucket(), Some(state)).await?;
-            let plan = plan(log, &head.entry, &rule).await?;
+            let rule =
+                retention::effective(log.shared(), self.bucket(), Some(&head.entry.state)).await?;
+            let plan = match plan(log, &head.entry, &rule).await {
+                Err(error) if error.is_missing() && is_outdated(log, &head.entry).await => continue,
+                plan => plan?,
+            };
             if let Some(report) = self.carry_out_plan(plan, dry_run).await? {
                 return Ok(report);
             }
@@ -136,7 +141,12 @@ impl Frame {
     /// in a snapshot.
     pub async fn forget(&self, versions: &[AsOf], dry_run: bool) -> Result<ExpiredFrame> {
         for _ in 1..MAX_ATTEMPTS {
-            let plan = self.plan_forgetting(versions).await?;
+            let log = self.frame_log();
+            let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
+            let plan = match self.plan_forgetting(&head, versions).await {
+                Err(error) if error.is_missing() && is_outdated(log, &head).await => continue,
+                plan => plan?,
+            };
             if let Some(report) = self.carry_out_plan(Some(plan), dry_run).await? {
                 return Ok(report);
             }
@@ -144,19 +154,18 @@ impl Frame {
         Err(self.overtaken())
     }
 
-    async fn plan_forgetting(&self, versions: &[AsOf]) -> Result<Plan> {
+    async fn plan_forgetting(&self, head: &Arc<Entry>, versions: &[AsOf]) -> Result<Plan> {
         let log = self.frame_log();
-        let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
         let mut chosen = BTreeSet::new();
         for as_of in versions {
-            let found = log.seek(&head, Some(as_of)).await;
+            let found = log.seek(head, Some(as_of)).await;
             let found = found.map_err(|error| error.of_state("versions"))?;
             chosen.insert(found.version);
         }
         for version in &chosen {
-            check_forgettable(&head, *version)?;
+            check_forgettable(head, *version)?;
         }
-        plan_to_forget(log, &head, &chosen).await
+        plan_to_forget(log, head, &chosen).await
     }
 
     fn overtaken(&self) -> Error {
@@ -206,9 +215,20 @@ impl Frame {
             versions_expired: plan.map_or(0, |plan| plan.versions),
             segments: plan.map_or(0, |plan| plan.garbage.segment_count()),
             bytes: plan.map_or(0, |plan| plan.garbage.bytes()),
+            still_needed_segments: plan.map_or(0, |plan| plan.still_needed.segment_count()),
+            still_needed_bytes: plan.map_or(0, |plan| plan.still_needed.bytes()),
             version: None,
             commit: None,
         }
+    }
+}
+
+/// Whether there is a newer entry, or the frame is gone: what is missing may have been given up since.
+async fn is_outdated(log: &FrameLog, head: &Entry) -> bool {
+    match log.newest_anew().await {
+        Ok(Some(newest)) => newest.entry.header.sequence != head.header.sequence,
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 
@@ -348,6 +368,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
             garbage.entry(mark.sequence);
         }
     }
+    let spoken = garbage.clone();
     let first_entry = first_entry(log, head, floor).await?;
     for sequence in old.first_entry.max(1)..first_entry {
         if !marks_kept.iter().any(|mark| mark.sequence == sequence) {
@@ -395,6 +416,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
             untagged: untagged.into_iter().map(|(tag, _)| tag.clone()).collect(),
         },
         versions: expired,
+        still_needed: spoken.segments_beside(&garbage),
         garbage,
     }))
 }
@@ -419,7 +441,9 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
     let mut forgotten: BTreeSet<u64> = old.forgotten.iter().copied().collect();
     forgotten.extend(chosen);
     let mut garbage = ObjectSet::default();
+    let mut spoken = ObjectSet::default();
     for version in chosen {
+        spoken.extend(needed_at(log, head, *version).await?);
         let gone = |version: u64| version < old.oldest.max(1) || forgotten.contains(&version);
         let mut first = *version;
         while first > old.oldest.max(1) && gone(first - 1) {
@@ -456,6 +480,7 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
             untagged: Vec::new(),
         },
         versions: chosen.len() as u64,
+        still_needed: spoken.segments_beside(&garbage),
         garbage,
     })
 }

@@ -64,6 +64,13 @@ impl ObjectSet {
         self.0.retain(|name, _| !other.0.contains_key(name));
     }
 
+    /// The segments among them that are not among others.
+    pub(crate) fn segments_beside(mut self, others: &Self) -> Self {
+        self.remove_all(others);
+        self.0.retain(|name, _| name.starts_with("segments/"));
+        self
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.0.values().sum()
     }

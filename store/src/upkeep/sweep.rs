@@ -1,7 +1,8 @@
 //! The sweep: what was condemned a grace period ago is removed for good.
 //!
 //! The grace period is for readers that nobody knows of, in other processes: they began with a state that was the
-//! newest then, and may take that long. A crash in the middle of a sweep does no harm: the next one removes what is
+//! newest then, and may take that long. Readers of this process are known ([`crate::read`]), and what they may need is
+//! left to a later sweep. A crash in the middle of a sweep does no harm: the next one removes what is
 //! left, and only then the list.
 
 use std::collections::HashSet;
@@ -87,9 +88,9 @@ fn check_purgeable(entry: &Entry) -> Result<()> {
 }
 
 impl Frame {
-    /// Removes what was condemned a grace period ago, and what writers that failed have left: objects that nothing
-    /// refers to, more than a day old, and what holds on to versions for a snapshot that was begun a day ago and never
-    /// finished. With `dry_run`, only says what would be removed.
+    /// Removes what was condemned a grace period ago and no reader in this process needs, and what writers that failed
+    /// have left: objects that nothing refers to, more than a day old, and what holds on to versions for a snapshot that
+    /// was begun a day ago and never finished. With `dry_run`, only says what would be removed.
     ///
     /// # Errors
     /// If the storage cannot be read or written.
@@ -163,6 +164,8 @@ impl Frame {
             bytes: 0,
             waiting_objects: 0,
             waiting_bytes: 0,
+            in_use_objects: 0,
+            in_use_bytes: 0,
             dry_run,
         };
         let Some(head) = log.newest().await? else {
@@ -170,9 +173,17 @@ impl Frame {
         };
         let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
         let lists = &head.entry.state.retained.condemned;
-        let (due, waiting): (Vec<_>, Vec<_>) = lists
+        let (mut due, waiting): (Vec<_>, Vec<_>) = lists
             .iter()
             .partition(|list| now.seconds_since(list.at) >= grace);
+        // A version that is kept needs nothing that was condemned.
+        let mut read = log.shared().readers.versions(log.frame(), now).into_iter();
+        if read.any(|version| !head.entry.state.keeps(version)) {
+            for list in due.drain(..) {
+                result.in_use_objects += list.objects;
+                result.in_use_bytes += list.bytes;
+            }
+        }
         for list in waiting {
             result.waiting_objects += list.objects;
             result.waiting_bytes += list.bytes;
@@ -201,7 +212,7 @@ impl Frame {
     /// Removes the frame and its whole history for good, at once. An entry of its log stays, so that versions are
     /// never used twice should the name come back, and so do schemas: what puts that begin now may count on. With `dry_run`, only says what would be removed.
     ///
-    /// Readers that are at it will fail. A frame whose log is damaged can be purged, too; nothing of it stays.
+    /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame,

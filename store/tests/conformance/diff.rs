@@ -26,6 +26,7 @@ on_every_place!(
     equal_rows_are_counted,
     a_frame_without_index_is_compared_as_a_heap_of_rows,
     other_columns_are_told_and_rows_compared_by_common_ones,
+    a_column_that_takes_an_old_name_is_another_one,
     a_frame_put_anew_is_matched_by_names,
     unrelated_types_differ_everywhere,
     rows_that_differ_come_in_the_order_of_the_index,
@@ -300,6 +301,43 @@ async fn other_columns_are_told_and_rows_compared_by_common_ones(place: &Place) 
     };
     // The removed row has no new column, the added ones do not have the old one, and 0 had no text.
     assert_eq!((nulls("s"), nulls("s (dropped)")), (1, 3));
+}
+
+/// No segment is left of the first state, and yet the frame was not put anew.
+async fn a_column_that_takes_an_old_name_is_another_one(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put_pairs(&frame, Error, (0..30).map(|n| (n, n))).await;
+    let edit = ColumnEdit {
+        drop: vec!["v".into()],
+        add: vec![NewColumn {
+            name: "v".into(),
+            data_type: "string".into(),
+        }],
+        ..ColumnEdit::default()
+    };
+    frame.alter(edit).await.unwrap();
+    let edit = ColumnEdit {
+        rename: [("v".to_owned(), "w".to_owned())].into(),
+        ..ColumnEdit::default()
+    };
+    frame.alter(edit).await.unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..30));
+    let values: ArrayRef = Arc::new(Float64Array::from(vec![0.5; 30]));
+    let brought = RecordBatch::try_from_iter([("n", numbers), ("v", values)]).unwrap();
+    try_put_with(&frame, indexed(Upsert), brought)
+        .await
+        .unwrap();
+    for (from, to, names) in [(1, 4, ["v", "w"]), (4, 1, ["v", ""])] {
+        let told = diff(&frame, from, to).await;
+        assert!(told.columns_changed.is_empty() && told.columns_renamed.is_empty());
+        let mut added: Vec<&str> = told.columns_added.iter().map(|c| c.name.as_str()).collect();
+        added.sort_unstable();
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        assert_eq!(added, names);
+        assert_eq!(told.columns_dropped.len(), 3 - names.len());
+        assert_eq!(counts(&frame, from, to).await, (0, 0));
+    }
 }
 
 async fn a_frame_put_anew_is_matched_by_names(place: &Place) {

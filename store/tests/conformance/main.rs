@@ -12,6 +12,7 @@
 mod buckets;
 mod chaos;
 mod compacted;
+
 mod copies;
 mod copies_in_chaos;
 mod cost;
@@ -24,6 +25,7 @@ mod inspect;
 mod meddler;
 mod place;
 mod plain;
+mod readers;
 mod reading;
 mod remote;
 mod requests;

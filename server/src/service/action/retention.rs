@@ -106,6 +106,8 @@ pub(super) async fn sweep(
         bytes: 0,
         waiting_objects: 0,
         waiting_bytes: 0,
+        in_use_objects: 0,
+        in_use_bytes: 0,
         dry_run,
     };
     let whole_bucket = name.is_none();
@@ -119,6 +121,8 @@ pub(super) async fn sweep(
         total.bytes += swept.bytes;
         total.waiting_objects += swept.waiting_objects;
         total.waiting_bytes += swept.waiting_bytes;
+        total.in_use_objects += swept.in_use_objects;
+        total.in_use_bytes += swept.in_use_bytes;
     }
     Ok(total)
 }
