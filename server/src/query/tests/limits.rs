@@ -87,10 +87,10 @@ async fn a_query_whose_rows_nobody_takes_ends_at_its_deadline_with_an_error() {
     let rows = lake.plan("numbers", long).await.unwrap().run().await;
     let mut rows = Box::pin(rows.unwrap());
     assert!(rows.try_next().await.unwrap().is_some());
-    let reserved = || lake.queries.runtime.memory_pool.reserved();
+    let reserved = || lake.queries.engine.reserved();
     assert!(reserved() > 0);
     let freed = async {
-        while reserved() > 0 || lake.queries.permits.available_permits() == 0 {
+        while reserved() > 0 || lake.queries.turns.free() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
