@@ -263,7 +263,7 @@ impl From<DataFusionError> for Failure {
         let mut message = error.strip_backtrace();
         if let Some(Span { start, .. }) = place {
             message.push_str(&format!(
-                ", at line {}, column {}",
+                " (at line {}, column {})",
                 start.line, start.column
             ));
         }

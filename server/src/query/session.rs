@@ -267,7 +267,8 @@ mod tests {
 
     #[test]
     fn a_session_knows_no_formats_factories_or_files() {
-        let state = state(runtime(&Config::default()).unwrap(), None);
+        let engine = Engine::new(&Config::default()).unwrap();
+        let state = engine.state(None, &Interrupt::default()).unwrap();
         assert!(state.table_factories().is_empty());
         for format in ["csv", "json", "arrow", "parquet"] {
             assert!(state.get_file_format_factory(format).is_none(), "{format}");

@@ -37,7 +37,7 @@ use super::interrupt::Interrupt;
 const SMALL: usize = 64 << 10;
 
 /// What the copies of a constant in one batch may take.
-const COPIES_BYTES: usize = 64 << 20;
+const COPIES_BYTES: usize = 16 << 20;
 
 /// Functions that make much out of little, with how much; and those whose values are as large as their arguments
 /// together, which is much after a few in a row.
