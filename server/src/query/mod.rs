@@ -14,7 +14,7 @@
 //!
 //! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`]); spill space and time, and what a
 //! query is told that meets a limit ([`limits`]); how many compute at once, in fair turns ([`turns`]); and its own threads
-//! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`]). There is no file system, no URL
+//! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`], [`windows`]). There is no file system, no URL
 //! and no other table to be reached: frames, and what is said about them ([`information`]), are all there is.
 
 mod catalog;
@@ -35,6 +35,7 @@ mod sizes;
 mod table;
 mod threads;
 mod turns;
+mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 
 use std::env::temp_dir;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, fs, process};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
@@ -32,6 +33,7 @@ use url::Url;
 use super::interrupt::{self, Interrupt};
 use super::memory::Memory;
 use super::sizes;
+use super::windows::InterruptibleWindows;
 use crate::config::Config;
 
 /// The one catalog, in which each bucket is a schema.
@@ -86,13 +88,17 @@ impl Engine {
     }
 }
 
+/// Servers in one process try to write at the same time.
+static TRIALS: AtomicU64 = AtomicU64::new(0);
+
 /// Where queries write what they cannot hold in memory. That it can be written to is tried at once.
 fn spill_mode(config: &Config) -> Result<DiskManagerMode> {
     let folder = config.query_spill_folder.as_str();
     match (config.query_spill_bytes, folder) {
         (0, _) => Ok(DiskManagerMode::Disabled),
         (_, "") => {
-            let trial = temp_dir().join(format!("shoots-spill-{}", process::id()));
+            let trial = TRIALS.fetch_add(1, Ordering::Relaxed);
+            let trial = temp_dir().join(format!("shoots-spill-{}-{trial}", process::id()));
             let tried = fs::create_dir_all(&trial).and_then(|()| fs::remove_dir(&trial));
             tried.map_err(|error| spill_trouble(&temp_dir().display(), &error))?;
             Ok(DiskManagerMode::OsTmpDirectory)
@@ -127,6 +133,9 @@ fn state(
     // Mixing batches of one part among others would lose the frame's order for nothing: a scan has a part
     // for each core already.
     options.optimizer.enable_round_robin_repartition = false;
+    let mut rules = Optimizer::new().rules;
+    rules.push(Arc::new(InterruptibleWindows(interrupt.clone())));
+    let rules = interrupt::checked_rules(rules, interrupt);
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
@@ -136,7 +145,7 @@ fn state(
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
-        .with_optimizer_rules(interrupt::checked_rules(Optimizer::new().rules, interrupt))
+        .with_optimizer_rules(rules)
         .build();
     let catalog = MemoryCatalogProvider::new();
     // Registering into a catalog made just above cannot meet another of the name.

@@ -18,8 +18,8 @@ use arrow_schema::{DataType, FieldRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::arrow::array::ArrayData;
 use datafusion::arrow::compute::cast;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, exec_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -38,6 +38,9 @@ const SMALL: usize = 64 << 10;
 
 /// What the copies of a constant in one batch may take.
 const COPIES_BYTES: usize = 16 << 20;
+
+/// So many characters may be compared with each other in one call: a second or so.
+const MOST_STEPS: usize = 1 << 30;
 
 /// Functions that make much out of little, with how much; and those whose values are as large as their arguments
 /// together, which is much after a few in a row.
@@ -61,6 +64,7 @@ const GROWING: &[(&str, Estimate)] = &[
     ("array_prepend", together),
     ("array_concat", together),
     ("array_to_string", together),
+    ("levenshtein", edited),
 ];
 
 /// How many bytes a call is about to make of its arguments, roughly.
@@ -399,6 +403,21 @@ fn lengths(start: &[f64], stop: &[f64], step: &[f64]) -> Vec<f64> {
         }
     };
     rows.map(length).collect()
+}
+
+/// Nothing; but how long it takes grows with both texts, and nothing ends it.
+fn edited(args: &[ArrayRef]) -> Result<usize> {
+    let [from, to] = args else {
+        return Ok(0);
+    };
+    let rows = 0..from.len().min(to.len());
+    let steps = sum(rows.map(|row| row_size(from, row).saturating_mul(row_size(to, row))));
+    if steps > MOST_STEPS {
+        return exec_err!(
+            "levenshtein compares texts character by character, and these are too long for that"
+        );
+    }
+    Ok(0)
 }
 
 /// What all arguments take.

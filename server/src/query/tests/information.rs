@@ -1,7 +1,5 @@
 //! What there is, asked in SQL.
 
-use arrow_array::Array;
-
 use super::*;
 
 /// All rows of a result, as texts set apart by bars.

@@ -357,6 +357,9 @@ async fn queries_of_every_kind_end_when_their_rows_are_dropped() {
         "SELECT max(sha512(repeat(CAST(n AS VARCHAR), 1000))) FROM numbers, range(1000)",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
         "SELECT unnest(range(n)) FROM numbers",
+        "SELECT median(n) OVER (ORDER BY n ROWS BETWEEN 40000 PRECEDING AND 40000 FOLLOWING) FROM numbers",
+        "SELECT median(n) OVER (ORDER BY n DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING), \
+         array_agg(n) OVER (ORDER BY n ROWS BETWEEN 40000 PRECEDING AND 40000 FOLLOWING) FROM numbers",
         "EXPLAIN ANALYZE SELECT count(*) FROM numbers a, numbers b, numbers c",
     ] {
         let rows = lake.plan("numbers", sql).await.unwrap().run().await;
@@ -378,4 +381,50 @@ async fn planning_that_is_not_waited_for_ends() {
     drop(Wanted::new(&interrupt));
     let error = state.optimize(&plan).unwrap_err().to_string();
     assert!(error.contains("interrupted"), "{error}");
+}
+
+#[tokio::test]
+async fn windows_that_are_watched_give_what_they_should() {
+    let lake = Lake::new(Config::default()).await;
+    lake.numbers("numbers", 0..10).await;
+    for (sql, expected) in [
+        (
+            "SELECT sum(n) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM numbers WHERE n < 4",
+            vec![0, 1, 3, 5],
+        ),
+        (
+            "SELECT sum(n) OVER (PARTITION BY n % 2 ORDER BY n DESC) FROM numbers WHERE n < 4 ORDER BY n",
+            vec![2, 4, 2, 3],
+        ),
+        (
+            "SELECT max(n) OVER () + count(*) OVER (ORDER BY n) FROM numbers WHERE n < 3 ORDER BY n",
+            vec![3, 4, 5],
+        ),
+        (
+            "SELECT first_value(n) OVER (ORDER BY n DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM numbers WHERE n < 2",
+            vec![1, 1],
+        ),
+        (
+            "SELECT a FROM (SELECT n, sum(n) OVER (ORDER BY n) AS a FROM numbers) WHERE n = 4",
+            vec![10],
+        ),
+    ] {
+        assert_eq!(lake.asked_numbers("numbers", sql).await, expected, "{sql}");
+    }
+    let named = lake.ask("numbers", "SELECT sum(n) OVER (ORDER BY n) FROM numbers");
+    let named = named.await.unwrap().schema();
+    assert!(
+        named.field(0).name().starts_with("sum(numbers.n) ORDER BY"),
+        "{named}"
+    );
+}
+
+#[tokio::test]
+async fn what_takes_long_without_a_moment_to_end_it_is_refused() {
+    let lake = lake().await;
+    let sql = "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))";
+    let error = lake.refused("numbers", sql).await;
+    assert!(error.message.contains("too long"), "{error}");
+    let sql = "SELECT CAST(levenshtein('kitten', 'sitting') AS BIGINT)";
+    assert_eq!(lake.asked_numbers("numbers", sql).await, [3]);
 }
