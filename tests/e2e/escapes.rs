@@ -64,7 +64,9 @@ impl Untouched {
 /// The files of the store and those outside, and what there is by name and version.
 async fn look(store: &Path, outside: &Path, client: &ShootsClient) -> (Files, Files, Vec<String>) {
     let frames = client.list().all_buckets().send().await.unwrap();
-    let frames = frames.iter().map(|info| format!("{info:?}"));
+    let frames = frames
+        .iter()
+        .map(|info| format!("{:?} {:?}", info.frame, info.summary.version));
     let buckets = client.buckets().await.unwrap();
     let buckets = buckets.iter().map(ToString::to_string);
     (

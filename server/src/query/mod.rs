@@ -12,7 +12,7 @@
 //!    query leaves the order open ([`order`]);
 //! 5. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`]); spill space and time, and what a
+//! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`], [`joined`]); spill space and time, and what a
 //! query is told that meets a limit ([`limits`]); how many compute at once, in fair turns ([`turns`]); and its own threads
 //! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`], [`windows`]). There is no file system, no URL
 //! and no other table to be reached: frames, and what is said about them ([`information`]), are all there is.
@@ -23,6 +23,7 @@ mod depth;
 mod functions;
 mod information;
 mod interrupt;
+mod joined;
 mod limits;
 mod memory;
 mod names;

@@ -31,6 +31,7 @@ use shoots_proto::BucketName;
 use url::Url;
 
 use super::interrupt::{self, Interrupt};
+use super::joined::{BoundedCalls, Joined};
 use super::memory::Memory;
 use super::sizes;
 use super::windows::InterruptibleWindows;
@@ -76,7 +77,8 @@ impl Engine {
         let environment = RuntimeEnvBuilder::from_runtime_env(&self.environment)
             .with_memory_pool(self.memory.operators())
             .build_arc()?;
-        let functions = SessionStateDefaults::default_scalar_functions();
+        let mut functions = SessionStateDefaults::default_scalar_functions();
+        functions.push(Arc::new(ScalarUDF::new_from_impl(Joined::new())));
         let functions = sizes::bounded(functions, &self.memory.values(), interrupt);
         Ok(state(environment, functions, bucket, interrupt))
     }
@@ -134,6 +136,7 @@ fn state(
     // for each core already.
     options.optimizer.enable_round_robin_repartition = false;
     let mut rules = Optimizer::new().rules;
+    rules.insert(0, Arc::new(BoundedCalls::new(&functions)));
     rules.push(Arc::new(InterruptibleWindows(interrupt.clone())));
     let rules = interrupt::checked_rules(rules, interrupt);
     let state = SessionStateBuilder::new()

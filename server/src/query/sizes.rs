@@ -32,6 +32,7 @@ use datafusion::logical_expr::{
 };
 
 use super::interrupt::Interrupt;
+use super::joined::JOINED;
 
 /// Values below this size are not worth watching.
 const SMALL: usize = 64 << 10;
@@ -64,6 +65,7 @@ const GROWING: &[(&str, Estimate)] = &[
     ("array_prepend", together),
     ("array_concat", together),
     ("array_to_string", together),
+    (JOINED, together),
     ("levenshtein", edited),
 ];
 
@@ -91,6 +93,11 @@ pub(super) fn bounded(
         }
     });
     bounded.collect()
+}
+
+/// Whether a function is one of those that are bounded.
+pub(super) fn grows(function: &ScalarUDF) -> bool {
+    GROWING.iter().any(|(name, _)| *name == function.name())
 }
 
 /// How many rows a batch may have, so that a column of copies of the plan's largest constant does not become too large.

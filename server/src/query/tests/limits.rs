@@ -1,5 +1,6 @@
 //! What bounds queries: memory, time, and how many compute at once.
 
+use arrow_array::Array;
 use datafusion::execution::memory_pool::MemoryConsumer;
 
 use super::*;
@@ -45,7 +46,7 @@ async fn assert_limited(config: Config, sql: &str, words: &[&str]) {
     lake.numbers("numbers", 0..1000).await;
     let bystander = Bystander::begin(&lake).await;
     let error = lake.refused("numbers", sql).await;
-    assert_eq!(error.kind, ErrorKind::LimitError, "{sql}: {error}");
+    assert_eq!(error.kind, ErrorKind::LimitError, "{error}: {sql}");
     for word in words {
         assert!(error.message.contains(word), "{sql}: {error}");
     }
@@ -427,4 +428,45 @@ async fn what_takes_long_without_a_moment_to_end_it_is_refused() {
     assert!(error.message.contains("too long"), "{error}");
     let sql = "SELECT CAST(levenshtein('kitten', 'sitting') AS BIGINT)";
     assert_eq!(lake.asked_numbers("numbers", sql).await, [3]);
+}
+
+/// Joined with itself so many times, one time after the other.
+fn doubled(start: &str, times: usize) -> String {
+    let steps: String = (1..=times)
+        .map(|step| format!(", t{step} AS (SELECT a || a AS a FROM t{})", step - 1))
+        .collect();
+    format!(
+        "WITH t0 AS (SELECT {start} AS a FROM numbers WHERE n = 1){steps} SELECT a FROM t{times}"
+    )
+}
+
+#[tokio::test]
+async fn what_is_joined_with_itself_again_and_again_is_limited() {
+    let config = || Config {
+        query_memory_bytes_each: 1 << 20,
+        ..Config::default()
+    };
+    let words = ["query_memory_bytes_each is 1048576"];
+    for start in [
+        "'x'",
+        "arrow_cast('x', 'LargeUtf8')",
+        "arrow_cast(n, 'Utf8View')",
+        "CAST(n AS VARCHAR)",
+        "[n]",
+        "[1]",
+    ] {
+        assert_limited(config(), &doubled(start, 36), &words).await;
+    }
+    let lake = lake().await;
+    for sql in [doubled("'x'", 10), doubled("CAST(n AS VARCHAR)", 10)] {
+        let rows = lake.ask("numbers", &sql).await.unwrap();
+        let joined = rows.column(0).as_string::<i32>().value(0);
+        assert_eq!(joined.len(), 1024, "{sql}");
+    }
+    let sql = "SELECT n || '!' || NULL, 'a' || n FROM numbers LIMIT 1";
+    let rows = lake.ask("numbers", sql).await.unwrap();
+    assert!(rows.column(0).is_null(0));
+    assert_eq!(rows.column(1).as_string::<i32>().value(0), "a0");
+    let schema = rows.schema();
+    assert_eq!(schema.field(1).name(), "Utf8(\"a\") || numbers.n");
 }
