@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{BooleanArray, RecordBatch};
@@ -16,7 +15,6 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, TableReference, plan_err};
 use datafusion::error::Result;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -27,9 +25,12 @@ use shoots_proto::{ErrorKind, FrameId, action};
 use shoots_store::Condition;
 use tokio::time::Instant;
 
+use super::interrupt::Interrupt;
+use super::limits::Limits;
 use super::names::{Mentions, Relation, Spelling};
+use super::session::Engine;
 use super::threads::QueryThreads;
-use super::{Queries, depth, session, too_long};
+use super::{Queries, depth};
 use crate::status::Failure;
 
 impl Queries {
@@ -39,10 +40,10 @@ impl Queries {
         Ok(SqlCondition {
             sql: sql.to_owned(),
             frame: frame.clone(),
-            runtime: Arc::clone(&self.runtime),
+            engine: Arc::clone(&self.engine),
             threads: Arc::clone(&self.threads),
-            time_limit: self.time_limit,
-            deadline: Instant::now() + self.time_limit,
+            limits: self.limits.clone(),
+            deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
             failure: OnceLock::new(),
         })
@@ -54,9 +55,9 @@ impl Queries {
 pub(crate) struct SqlCondition {
     sql: String,
     frame: FrameId,
-    runtime: Arc<RuntimeEnv>,
+    engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
-    time_limit: Duration,
+    limits: Limits,
     deadline: Instant,
     /// The condition for the columns that it met last.
     planned: Mutex<Option<Planned>>,
@@ -81,8 +82,11 @@ impl SqlCondition {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T, String> {
         let done = match self.threads.wait_for(self.deadline, work) {
-            Some(done) => done.and_then(|result| result).map_err(Failure::from),
-            None => Err(too_long(self.time_limit)),
+            Some(done) => {
+                let done = done.and_then(|result| result);
+                done.map_err(|error| self.limits.failure(error))
+            }
+            None => Err(self.limits.too_long()),
         };
         done.map_err(|failure| {
             let failure = about_where(failure);
@@ -97,10 +101,12 @@ impl SqlCondition {
         &self,
         schema: &SchemaRef,
     ) -> impl FnOnce() -> Result<(SessionState, DFSchema, Expr)> + use<> {
-        let (runtime, frame) = (Arc::clone(&self.runtime), self.frame.clone());
+        let (engine, frame) = (Arc::clone(&self.engine), self.frame.clone());
+        let interrupt = Interrupt::default();
+        interrupt.request_at(self.deadline);
         let (sql, schema) = (self.sql.clone(), Arc::clone(schema));
         move || {
-            let state = session::state(runtime, frame.bucket.as_ref());
+            let state = engine.state(frame.bucket.as_ref(), &interrupt)?;
             let columns = columns(&frame, &schema)?;
             let expr = logical(&state, &frame, &sql, &schema, &columns)?;
             Ok((state, columns, expr))

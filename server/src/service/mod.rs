@@ -188,7 +188,9 @@ impl FlightService for Service {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let (call, shared) = self.begin("DoGet", &request);
-        call.answers(get::get(shared, request.into_inner())).await
+        let asker = request.remote_addr();
+        call.answers(get::get(shared, asker, request.into_inner()))
+            .await
     }
 
     async fn do_put(
