@@ -48,10 +48,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
-use datafusion::execution::TaskContext;
-use datafusion::logical_expr::ident;
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{Stream, TryStreamExt, stream};
 use shoots_store::{Snapshot, Store};
@@ -91,6 +93,16 @@ pub(crate) struct Question {
     pub(crate) limit: Option<u64>,
 }
 
+/// What of a result is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Columns to keep, in this order; `None` is all.
+    pub(crate) columns: Option<Vec<String>>,
+    /// Rows to leave out, and then to keep.
+    pub(crate) offset: Option<u64>,
+    pub(crate) limit: Option<u64>,
+}
+
 impl Queries {
     pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
         Ok(Self {
@@ -105,7 +117,6 @@ impl Queries {
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let interrupt = Interrupt::default();
-        let wanted = Wanted::new(&interrupt);
         let planning = make_plan(
             Arc::clone(&self.engine),
             self.limits.clone(),
@@ -113,6 +124,32 @@ impl Queries {
             question,
             interrupt.clone(),
         );
+        self.planned(planning, interrupt).await
+    }
+
+    /// Plans to read some of a table that is made of a frame. No row is read so far.
+    pub(crate) async fn plan_table(
+        &self,
+        table: Arc<dyn TableProvider>,
+        part: Part,
+    ) -> Result<Plan, Failure> {
+        let interrupt = Interrupt::default();
+        let planning = plan_part(
+            Arc::clone(&self.engine),
+            self.limits.clone(),
+            table,
+            part,
+            interrupt.clone(),
+        );
+        self.planned(planning, interrupt).await
+    }
+
+    async fn planned(
+        &self,
+        planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
+        interrupt: Interrupt,
+    ) -> Result<Plan, Failure> {
+        let wanted = Wanted::new(&interrupt);
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
         let (shape, physical, context) = planned?;
@@ -159,22 +196,53 @@ async fn make_plan(
     catalog::register(&state, &found)?;
 
     let logical = session::read_only_plan(&state, statement).await?;
-    let mut rows = DataFrame::new(state.clone(), logical);
-    if let Some(columns) = &question.columns {
-        rows = rows.select(columns.iter().map(ident))?;
-    }
-    if question.offset.is_some() || question.limit.is_some() {
-        let skip = clamp(question.offset.unwrap_or(0));
-        rows = rows.limit(skip, question.limit.map(clamp))?;
-    }
-    let physical = session::physical_plan(&mut state, rows.logical_plan()).await;
-    let physical = physical.map_err(|error| limits.failure(error))?;
-    let physical = order::in_frame_order(physical)?;
-    let physical = interrupt::interruptible(physical, &interrupt)?;
+    let part = Part {
+        columns: question.columns,
+        offset: question.offset,
+        limit: question.limit,
+    };
+    let physical = physical_plan(&mut state, logical, &part, &limits, &interrupt).await?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
     Ok((shape, physical, state.task_ctx()))
+}
+
+async fn plan_part(
+    engine: Arc<Engine>,
+    limits: Limits,
+    table: Arc<dyn TableProvider>,
+    part: Part,
+    interrupt: Interrupt,
+) -> Result<Planned, Failure> {
+    let mut state = engine.state(None, &interrupt)?;
+    let source = provider_as_source(table);
+    let logical = LogicalPlanBuilder::scan("result", source, None)?.build()?;
+    let physical = physical_plan(&mut state, logical, &part, &limits, &interrupt).await?;
+    let shape = ResultShape::new(&physical.schema(), None, &[]);
+    Ok((shape, physical, state.task_ctx()))
+}
+
+/// How a part of what a plan gives is made.
+async fn physical_plan(
+    state: &mut SessionState,
+    logical: LogicalPlan,
+    part: &Part,
+    limits: &Limits,
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn ExecutionPlan>, Failure> {
+    let mut rows = DataFrame::new(state.clone(), logical);
+    if let Some(columns) = &part.columns {
+        rows = rows.select(columns.iter().map(ident))?;
+    }
+    if part.offset.is_some() || part.limit.is_some() {
+        let skip = clamp(part.offset.unwrap_or(0));
+        rows = rows.limit(skip, part.limit.map(clamp))?;
+    }
+    let physical = session::physical_plan(state, rows.logical_plan()).await;
+    let physical = physical.map_err(|error| limits.failure(error))?;
+    let physical = order::in_frame_order(physical)?;
+    Ok(interrupt::interruptible(physical, interrupt)?)
 }
 
 fn clamp(count: u64) -> usize {

@@ -32,7 +32,9 @@ impl Origin {
             "end_day" => Self::EndDay,
             text => {
                 let time: Time = text.parse().map_err(|_| {
-                    format!("must be epoch, start, start_day, end, end_day or a time (got `{text}`)")
+                    format!(
+                        "must be epoch, start, start_day, end, end_day or a time (got `{text}`)"
+                    )
                 })?;
                 let seconds = i128::from(time.0.timestamp()) * 1_000_000_000;
                 Self::At(seconds + i128::from(time.0.timestamp_subsec_nanos()))
@@ -134,7 +136,11 @@ impl Layout {
             Origin::EndDay => {
                 let day = self.day(last)?;
                 let midnight = self.midnight(day)?;
-                if midnight == last { last } else { self.midnight(day + 1)? }
+                if midnight == last {
+                    last
+                } else {
+                    self.midnight(day + 1)?
+                }
             }
         };
         let origin = i128::from(origin) + i128::from(self.in_units(self.offset)?);
@@ -296,7 +302,12 @@ mod tests {
     fn lengths_that_do_not_divide_a_day_are_counted_from_the_first_one() {
         let bins = layout("7h", None).bins(at("2024-01-02T05:00"), at("2024-01-03T02:00"));
         let bins = bins.unwrap();
-        let expected = ["2024-01-02T00:00", "2024-01-02T07:00", "2024-01-02T14:00", "2024-01-02T21:00"];
+        let expected = [
+            "2024-01-02T00:00",
+            "2024-01-02T07:00",
+            "2024-01-02T14:00",
+            "2024-01-02T21:00",
+        ];
         assert_eq!(labels(&bins), expected.map(at));
         assert_eq!(bins.of(at("2024-01-02T07:00")).map(|bin| bin.0), Some(1));
         assert_eq!(bins.of(at("2024-01-03T09:00")), None);
@@ -308,14 +319,21 @@ mod tests {
             closed: BinEnd::Right,
             ..layout("5min", None)
         };
-        let bins = right.bins(at("2024-01-01T00:05"), at("2024-01-01T00:10")).unwrap();
-        assert_eq!(labels(&bins), ["2024-01-01T00:00", "2024-01-01T00:05"].map(at));
+        let bins = right
+            .bins(at("2024-01-01T00:05"), at("2024-01-01T00:10"))
+            .unwrap();
+        assert_eq!(
+            labels(&bins),
+            ["2024-01-01T00:00", "2024-01-01T00:05"].map(at)
+        );
         assert_eq!(bins.of(at("2024-01-01T00:05")).map(|bin| bin.0), Some(0));
     }
 
     #[test]
     fn months_hold_the_whole_of_their_last_day() {
-        let bins = layout("ME", None).bins(at("2024-01-15"), at("2024-02-29T23:59:59")).unwrap();
+        let bins = layout("ME", None)
+            .bins(at("2024-01-15"), at("2024-02-29T23:59:59"))
+            .unwrap();
         assert_eq!(labels(&bins), ["2024-01-31", "2024-02-29"].map(at));
         assert_eq!(bins.of(at("2024-01-31T23:59:59")).map(|bin| bin.0), Some(0));
         assert_eq!(bins.of(at("2024-02-01")).map(|bin| bin.0), Some(1));
@@ -324,7 +342,9 @@ mod tests {
     #[test]
     fn days_of_a_place_are_as_long_as_its_clocks_say() {
         let bins = layout("D", Some("Europe/Berlin"));
-        let bins = bins.bins(at("2024-03-30T12:00"), at("2024-04-01T12:00")).unwrap();
+        let bins = bins
+            .bins(at("2024-03-30T12:00"), at("2024-04-01T12:00"))
+            .unwrap();
         let expected = ["2024-03-29T23:00", "2024-03-30T23:00", "2024-03-31T22:00"];
         assert_eq!(labels(&bins), expected.map(at));
     }
@@ -337,7 +357,9 @@ mod tests {
             label: BinEnd::Right,
             ..layout("7min", None)
         };
-        let bins = end.bins(at("2024-01-01T00:01"), at("2024-01-01T00:20")).unwrap();
+        let bins = end
+            .bins(at("2024-01-01T00:01"), at("2024-01-01T00:20"))
+            .unwrap();
         let expected = ["2024-01-01T00:06", "2024-01-01T00:13", "2024-01-01T00:20"];
         assert_eq!(labels(&bins), expected.map(at));
     }

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{cast, max, min, take};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_err, internal_err};
@@ -76,8 +76,15 @@ impl DisplayAs for ResampleExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frame = self.resample.snapshot.frame();
         let columns = self.resample.columns().len();
-        let order = if self.resample.streams() { "by time" } else { "any" };
-        write!(f, "ResampleExec: frame={frame}, columns={columns}, order={order}")
+        let order = if self.resample.streams() {
+            "by time"
+        } else {
+            "any"
+        };
+        write!(
+            f,
+            "ResampleExec: frame={frame}, columns={columns}, order={order}"
+        )
     }
 }
 
@@ -106,7 +113,11 @@ impl ExecutionPlan for ResampleExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.with_new_children(children)
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("resampling has no children")
+        }
     }
 
     fn with_new_children(
@@ -151,11 +162,16 @@ impl Resample {
             None => Ok(None),
             Some(value) => self.moment(value, field).map(Some),
         };
-        let (start, stop) = (bound(&self.range.start, "start")?, bound(&self.range.stop, "stop")?);
+        let (start, stop) = (
+            bound(&self.range.start, "start")?,
+            bound(&self.range.stop, "stop")?,
+        );
         let closed = self.range.closed;
         let start_belongs = matches!(closed, Closed::Left | Closed::Both);
         let stop_belongs = matches!(closed, Closed::Right | Closed::Both);
-        let first = start.map_or(all.0, |start| start.saturating_add(i64::from(!start_belongs)));
+        let first = start.map_or(all.0, |start| {
+            start.saturating_add(i64::from(!start_belongs))
+        });
         let last = stop.map_or(all.1, |stop| stop.saturating_sub(i64::from(!stop_belongs)));
         Ok((first, last))
     }
@@ -199,7 +215,13 @@ impl Resample {
     }
 
     /// The columns of entries.
-    fn batch(&self, entries: &[Entry], rows: &Rows, bins: &Bins, keys: &[ArrayRef]) -> Result<RecordBatch> {
+    fn batch(
+        &self,
+        entries: &[Entry],
+        rows: &Rows,
+        bins: &Bins,
+        keys: &[ArrayRef],
+    ) -> Result<RecordBatch> {
         let labels = entries.iter().map(|entry| bins.label(entry.bin));
         let labels: ArrayRef = Arc::new(Int64Array::from_iter_values(labels));
         let mut columns = vec![cast(&labels, self.schema.field(0).data_type())?];
@@ -214,19 +236,29 @@ impl Resample {
     }
 }
 
-async fn widen(extent: &mut Option<(i64, i64)>, mut rows: StoredRows, range: (i64, i64)) -> Result<()> {
+async fn widen(
+    extent: &mut Option<(i64, i64)>,
+    mut rows: StoredRows,
+    range: (i64, i64),
+) -> Result<()> {
     while let Some(batch) = rows.try_next().await.map_err(external)? {
         let times = times(batch.column(0))?;
         let (least, greatest) = if range == (i64::MIN, i64::MAX) {
             (min(&times), max(&times))
         } else {
-            let within = times.iter().flatten().filter(|t| (range.0..=range.1).contains(t));
-            within.fold((None, None), |(least, greatest): (Option<i64>, Option<i64>), t| {
-                (
-                    Some(least.map_or(t, |least| least.min(t))),
-                    Some(greatest.map_or(t, |greatest| greatest.max(t))),
-                )
-            })
+            let within = times
+                .iter()
+                .flatten()
+                .filter(|t| (range.0..=range.1).contains(t));
+            within.fold(
+                (None, None),
+                |(least, greatest): (Option<i64>, Option<i64>), t| {
+                    (
+                        Some(least.map_or(t, |least| least.min(t))),
+                        Some(greatest.map_or(t, |greatest| greatest.max(t))),
+                    )
+                },
+            )
         };
         if let (Some(least), Some(greatest)) = (least, greatest) {
             *extent = Some(match *extent {
@@ -252,7 +284,8 @@ async fn run(
         return Ok(());
     };
     let bins = resample.layout.bins(first, last);
-    let bins = Arc::new(bins.map_err(|problem| DataFusionError::Execution(format!("rule: {problem}")))?);
+    let bins =
+        Arc::new(bins.map_err(|problem| DataFusionError::Execution(format!("rule: {problem}")))?);
     let segments = usize::try_from(resample.snapshot.segment_count()).unwrap_or(usize::MAX);
     let run = Run {
         parts: segments.clamp(1, cores.max(1)),
@@ -479,7 +512,9 @@ impl Run {
         let mut entries: Vec<Entry> = Vec::with_capacity(rows.bins.len());
         for (at, (bin, group)) in rows.bins.iter().zip(&rows.groups).enumerate() {
             let row = row_number(at)?;
-            let before = at.checked_sub(1).filter(|before| rows.groups[*before] == *group);
+            let before = at
+                .checked_sub(1)
+                .filter(|before| rows.groups[*before] == *group);
             if let Some(before) = before
                 && self.resample.fill.method != Method::Drop
             {
@@ -491,7 +526,7 @@ impl Run {
                         before: row.checked_sub(1),
                         after: Some(row),
                     });
-                    if entries.len() % (1 << 16) == 0 {
+                    if entries.len().is_multiple_of(1 << 16) {
                         self.hold(entries.capacity() * size_of::<Entry>())?;
                     }
                 }
@@ -517,7 +552,10 @@ fn sorted(rows: &Rows, first: impl Fn(usize) -> u64, second: impl Fn(usize) -> u
 fn reordered(rows: &Rows, order: &[usize]) -> Result<Rows> {
     let places = order.iter().map(|at| row_number(*at));
     let places = UInt32Array::from(places.collect::<Result<Vec<u32>>>()?);
-    let columns = rows.columns.iter().map(|column| Ok(take(column, &places, None)?));
+    let columns = rows
+        .columns
+        .iter()
+        .map(|column| Ok(take(column, &places, None)?));
     Ok(Rows {
         bins: order.iter().map(|at| rows.bins[*at]).collect(),
         groups: order.iter().map(|at| rows.groups[*at]).collect(),
@@ -527,7 +565,9 @@ fn reordered(rows: &Rows, order: &[usize]) -> Result<Rows> {
 
 fn row_number(row: usize) -> Result<u32> {
     u32::try_from(row).map_err(|_| {
-        DataFusionError::ResourcesExhausted("resampling holds more than 4 billion bins at once".into())
+        DataFusionError::ResourcesExhausted(
+            "resampling holds more than 4 billion bins at once".into(),
+        )
     })
 }
 
@@ -627,7 +667,11 @@ impl Head {
             return Ok((None, Some(batch)));
         };
         let inside = |time: &i64| (begin..end).contains(time);
-        let rows = times.values().iter().take_while(|time| inside(time)).count();
+        let rows = times
+            .values()
+            .iter()
+            .take_while(|time| inside(time))
+            .count();
         if rows == batch.num_rows() {
             return Ok((Some(batch), None));
         }

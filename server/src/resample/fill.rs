@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_null_array,
+};
 use arrow_schema::DataType;
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat, interleave};
 use datafusion::error::Result;
@@ -105,7 +107,9 @@ impl Fill {
 
     /// That of some of the outputs.
     pub(super) fn of(&self, outputs: &[usize]) -> Self {
-        let constants = outputs.iter().filter_map(|at| self.constants.get(*at).cloned());
+        let constants = outputs
+            .iter()
+            .filter_map(|at| self.constants.get(*at).cloned());
         Self {
             method: self.method,
             constants: constants.collect(),
@@ -122,11 +126,15 @@ impl Fill {
         let first = entries.first().and_then(|entry| entry.own);
         let contiguous = |first: u32| {
             let numbered = (first..).zip(entries);
-            numbered.into_iter().all(|(at, entry)| entry.own == Some(at))
+            numbered
+                .into_iter()
+                .all(|(at, entry)| entry.own == Some(at))
         };
         if let Some(first) = first.filter(|first| contiguous(*first)) {
             let columns = rows.columns.iter();
-            return Ok(columns.map(|c| c.slice(first as usize, entries.len())).collect());
+            return Ok(columns
+                .map(|c| c.slice(first as usize, entries.len()))
+                .collect());
         }
         let mut columns = Vec::with_capacity(outputs.len());
         for ((output, values), constant) in outputs.iter().zip(&rows.columns).zip(&self.constants) {
@@ -162,7 +170,10 @@ fn fitting(value: &ArrayRef, of: &DataType) -> Option<ArrayRef> {
         Kind::Signed => matches!(to, Kind::Signed | Kind::Unsigned | Kind::Float),
         Kind::Float => to == Kind::Float,
         Kind::Bool => to == Kind::Bool,
-        _ => matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+        _ => matches!(
+            of,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        ),
     };
     let strict = CastOptions {
         safe: false,
@@ -172,7 +183,12 @@ fn fitting(value: &ArrayRef, of: &DataType) -> Option<ArrayRef> {
 }
 
 /// Puts between two rows what lies between them.
-fn between(column: &ArrayRef, values: &ArrayRef, entries: &[Entry], rows: &Rows) -> Result<ArrayRef> {
+fn between(
+    column: &ArrayRef,
+    values: &ArrayRef,
+    entries: &[Entry],
+    rows: &Rows,
+) -> Result<ArrayRef> {
     let floats = cast(values, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
     let own = cast(column, &DataType::Float64)?;
@@ -180,7 +196,9 @@ fn between(column: &ArrayRef, values: &ArrayRef, entries: &[Entry], rows: &Rows)
     let value = |row: u32| {
         let row = row as usize;
         let bin = *rows.bins.get(row)?;
-        floats.is_valid(row).then(|| (bin as f64, floats.value(row)))
+        floats
+            .is_valid(row)
+            .then(|| (bin as f64, floats.value(row)))
     };
     let filled = entries.iter().enumerate().map(|(at, entry)| {
         if entry.own.is_some() {
@@ -214,7 +232,11 @@ impl Rows {
         Some(Self {
             bins: vec![*self.bins.last()?],
             groups: vec![*self.groups.last()?],
-            columns: self.columns.iter().map(|column| column.slice(at, 1)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.slice(at, 1))
+                .collect(),
         })
     }
 

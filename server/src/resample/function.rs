@@ -55,7 +55,9 @@ impl Function {
 
     /// Reads a name; the error lists the names.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|function| function.name() == text);
+        let known = Self::ALL
+            .into_iter()
+            .find(|function| function.name() == text);
         known.ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
             format!("`{text}` is no function; the functions are {names}")
@@ -163,7 +165,10 @@ impl Kind {
     }
 
     pub(super) fn is_number(self) -> bool {
-        matches!(self, Self::Bool | Self::Signed | Self::Unsigned | Self::Float)
+        matches!(
+            self,
+            Self::Bool | Self::Signed | Self::Unsigned | Self::Float
+        )
     }
 
     fn float(self, of: &DataType) -> Option<DataType> {

@@ -25,7 +25,9 @@ pub(super) fn times(column: &ArrayRef) -> Result<Int64Array> {
         DataType::Timestamp(..) => Arc::clone(column),
         _ => cast(column, &DataType::Timestamp(TimeUnit::Millisecond, None))?,
     };
-    Ok(cast(&stamps, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+    Ok(cast(&stamps, &DataType::Int64)?
+        .as_primitive::<Int64Type>()
+        .clone())
 }
 
 /// The bins that are gathered so far.
@@ -64,7 +66,10 @@ impl Gather {
         let columns = resample.columns();
         let places = resample.outputs.iter().map(|output| {
             let column = output.column.unwrap_or(resample.time);
-            columns.iter().position(|known| *known == column).unwrap_or(0)
+            columns
+                .iter()
+                .position(|known| *known == column)
+                .unwrap_or(0)
         });
         let accumulators = resample.outputs.iter();
         let accumulators = accumulators.map(|o| accumulator(o.function, &o.of, resample.quantile));
@@ -135,7 +140,9 @@ impl Gather {
             let group = groups.as_ref().map_or(0, |groups| groups[row]);
             let missing = nulls.is_some_and(|nulls| nulls.is_null(row));
             let outside = time < range.0 || time > range.1;
-            let found = bins.of(time).filter(|_| !missing && !outside && group != NO_GROUP);
+            let found = bins
+                .of(time)
+                .filter(|_| !missing && !outside && group != NO_GROUP);
             let Some((bin, begin, end)) = found else {
                 row += 1;
                 continue;
@@ -156,7 +163,10 @@ impl Gather {
                 row += 1;
             }
             let known = match slots {
-                Slots::InOrder => keys.last().filter(|key| key.0 == bin).map(|_| keys.len() - 1),
+                Slots::InOrder => keys
+                    .last()
+                    .filter(|key| key.0 == bin)
+                    .map(|_| keys.len() - 1),
                 Slots::Any { of, .. } => of.get(&(bin, group)).map(|slot| *slot as usize),
             };
             let slot = known.unwrap_or(keys.len());
@@ -215,7 +225,9 @@ impl Gather {
 
 fn number(number: usize) -> Result<u32> {
     u32::try_from(number).map_err(|_| {
-        DataFusionError::ResourcesExhausted("resampling holds more than 4 billion bins at once".into())
+        DataFusionError::ResourcesExhausted(
+            "resampling holds more than 4 billion bins at once".into(),
+        )
     })
 }
 
@@ -242,8 +254,17 @@ impl Groups {
 
     /// The group of each row; those with a missing value have none.
     fn of(&mut self, batch: &RecordBatch) -> Result<Vec<u32>> {
-        let columns: Vec<ArrayRef> = batch.columns().iter().skip(1).take(self.columns).cloned().collect();
-        let present: Vec<_> = columns.iter().filter_map(super::accumulate::present).collect();
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .skip(1)
+            .take(self.columns)
+            .cloned()
+            .collect();
+        let present: Vec<_> = columns
+            .iter()
+            .filter_map(super::accumulate::present)
+            .collect();
         let rows = self.rows.convert_columns(&columns)?;
         let mut groups = Vec::with_capacity(batch.num_rows());
         let mut last: Option<(usize, u32)> = None;
@@ -280,7 +301,9 @@ impl Groups {
                 *place = number(rank)?;
             }
         }
-        let values = self.rows.convert_rows(all.iter().map(|(row, _)| row.row()))?;
+        let values = self
+            .rows
+            .convert_rows(all.iter().map(|(row, _)| row.row()))?;
         Ok((ranks, values))
     }
 }

@@ -43,9 +43,9 @@ impl Rule {
             let part = part(count, alias).ok_or_else(|| unknown(text))?;
             rule = match (rule, part) {
                 (None, part) => Some(part),
-                (Some(Self::Fixed(one)), Self::Fixed(other)) => {
-                    Some(Self::Fixed(one.checked_add(other).ok_or_else(|| unknown(text))?))
-                }
+                (Some(Self::Fixed(one)), Self::Fixed(other)) => Some(Self::Fixed(
+                    one.checked_add(other).ok_or_else(|| unknown(text))?,
+                )),
                 _ => return Err(unknown(text)),
             };
             rest = after;
@@ -209,7 +209,18 @@ mod tests {
     #[test]
     fn everything_else_is_refused_with_what_is_known() {
         for text in [
-            "", "5", "5 parsecs", "1D12h", "W-XXX", "ME-JAN", "QE-FOO", "min5", "h-", "0.3ns", "1e3s", "1h-MON",
+            "",
+            "5",
+            "5 parsecs",
+            "1D12h",
+            "W-XXX",
+            "ME-JAN",
+            "QE-FOO",
+            "min5",
+            "h-",
+            "0.3ns",
+            "1e3s",
+            "1h-MON",
         ] {
             let error = Rule::parse(text).unwrap_err();
             assert!(error.contains("the rules are ns, us"), "{text}: {error}");

@@ -102,7 +102,10 @@ impl Resample {
         let by: Vec<usize> = by.collect::<Result<_, _>>()?;
         if by.contains(&time) {
             let name = schema.field(time).name();
-            return Err(Problem::new("by", format!("`{name}` holds the time; rows have bins of it already")));
+            return Err(Problem::new(
+                "by",
+                format!("`{name}` holds the time; rows have bins of it already"),
+            ));
         }
         let (time_type, layout) = layout(schema.field(time).data_type(), &resampling)?;
         let outputs = outputs(&schema, &resampling, time, &by)?;
@@ -112,13 +115,22 @@ impl Resample {
         fields.extend(by.iter().map(|at| Arc::clone(&schema.fields()[*at])));
         fields.extend(outputs.iter().map(|output| Arc::clone(&output.field)));
         let mut names = HashSet::new();
-        if let Some(twice) = fields.iter().find(|field| !names.insert(field.name().as_str())) {
-            let text = format!("two columns of the result would be called `{}`", twice.name());
+        if let Some(twice) = fields
+            .iter()
+            .find(|field| !names.insert(field.name().as_str()))
+        {
+            let text = format!(
+                "two columns of the result would be called `{}`",
+                twice.name()
+            );
             return Err(Problem::new("aggregation_func", text));
         }
         let fill = resampling.fill.as_ref();
         let fill = Fill::parse(fill, &outputs).map_err(|text| Problem::new("fill", text))?;
-        let quantile = resampling.quantile.as_ref().and_then(serde_json::Number::as_f64);
+        let quantile = resampling
+            .quantile
+            .as_ref()
+            .and_then(serde_json::Number::as_f64);
         Ok(Self {
             snapshot,
             range,
@@ -136,11 +148,6 @@ impl Resample {
     /// The columns: the time, those of `by`, and the results.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
-    }
-
-    /// The frame that is read.
-    pub(crate) fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
     }
 
     /// The columns that the result is sorted by: the time and those of `by`.
@@ -166,7 +173,9 @@ impl Resample {
         let outputs: Vec<Output> = places.iter().map(|at| self.outputs[*at].clone()).collect();
         let fields = self.schema.fields();
         let fields = fields.iter().take(keys).cloned();
-        let fields: Vec<FieldRef> = fields.chain(outputs.iter().map(|o| Arc::clone(&o.field))).collect();
+        let fields: Vec<FieldRef> = fields
+            .chain(outputs.iter().map(|o| Arc::clone(&o.field)))
+            .collect();
         Self {
             fill: self.fill.of(&places),
             outputs,
@@ -215,19 +224,26 @@ fn column(schema: &Schema, field: &'static str, name: &str) -> Result<usize, Pro
     schema.index_of(name).map_err(|_| {
         let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let known = known.join(", ");
-        Problem::new(field, format!("there is no column `{name}`; the columns are {known}"))
+        Problem::new(
+            field,
+            format!("there is no column `{name}`; the columns are {known}"),
+        )
     })
 }
 
 fn is_time(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+    matches!(
+        data_type,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
+    )
 }
 
 fn time_column(snapshot: &Snapshot, name: Option<&str>) -> Result<usize, Problem> {
     let field = "time_col";
     let schema = snapshot.schema();
     let Some(name) = name.or_else(|| snapshot.index().first().map(String::as_str)) else {
-        let text = "is missing, and the frame has no index to take it from; name the column of times";
+        let text =
+            "is missing, and the frame has no index to take it from; name the column of times";
         return Err(Problem::new(field, text));
     };
     let at = column(&schema, field, name)?;
@@ -264,9 +280,15 @@ fn layout(of: &DataType, resampling: &Resampling) -> Result<(DataType, Layout), 
         None => 0,
         Some(text) => offset(text).map_err(|text| Problem::new("offset", text))?,
     };
-    let given = [("origin", origin != Origin::StartDay), ("offset", offset != 0)];
+    let given = [
+        ("origin", origin != Origin::StartDay),
+        ("offset", offset != 0),
+    ];
     if let Some((field, _)) = given.into_iter().find(|(_, given)| *given && !is_fixed) {
-        let text = format!("goes only with rules of a fixed length such as 2h; `{}` follows the calendar", resampling.rule);
+        let text = format!(
+            "goes only with rules of a fixed length such as 2h; `{}` follows the calendar",
+            resampling.rule
+        );
         return Err(Problem::new(field, text));
     }
     let usual = match rule.is_end_anchored() || matches!(origin, Origin::End | Origin::EndDay) {
@@ -285,7 +307,10 @@ fn layout(of: &DataType, resampling: &Resampling) -> Result<(DataType, Layout), 
     if let Rule::Fixed(length) = rule
         && length % i128::from(layout.unit) != 0
     {
-        let text = format!("`{}` is no whole number of the column's unit, {unit:?}", resampling.rule);
+        let text = format!(
+            "`{}` is no whole number of the column's unit, {unit:?}",
+            resampling.rule
+        );
         return Err(Problem::new("rule", text.to_lowercase()));
     }
     Ok((DataType::Timestamp(unit, zone_name), layout))
@@ -308,7 +333,9 @@ fn offset(text: &str) -> Result<i128, String> {
     match Rule::parse(length) {
         Ok(Rule::Fixed(length)) => Ok(sign * length),
         Ok(Rule::Calendar(days, Steps::Day)) => Ok(sign * i128::from(days) * 86_400_000_000_000),
-        _ => Err(format!("`{text}` is no length of time; give one such as 15min or -2h")),
+        _ => Err(format!(
+            "`{text}` is no length of time; give one such as 15min or -2h"
+        )),
     }
 }
 
@@ -340,7 +367,9 @@ fn outputs(
             for (name, functions) in columns {
                 let at = column(schema, "aggregation_func", name)?;
                 if at == time || by.contains(&at) {
-                    let text = format!("`{name}` says which rows belong together, so nothing is made of it");
+                    let text = format!(
+                        "`{name}` says which rows belong together, so nothing is made of it"
+                    );
                     return Err(Problem::new("aggregation_func", text));
                 }
                 wanted.add(at, functions, true)?;
@@ -398,7 +427,8 @@ impl Wanted<'_> {
                 continue;
             }
             let Some(result) = function.result(data_type) else {
-                self.unfit.push(format!("`{}` ({data_type}, {name})", field.name()));
+                self.unfit
+                    .push(format!("`{}` ({data_type}, {name})", field.name()));
                 continue;
             };
             if function == Function::Ohlc {

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use shoots_proto::AsOf;
+use serde_json::Number;
+use shoots_proto::{AsOf, IndexValue};
 
 use super::call::{Call, Constant};
 
@@ -29,7 +30,7 @@ impl Arguments {
     }
 
     /// The next argument, which is called `name`; `None` if it is not given, or null.
-    fn take(&mut self, name: &str) -> Result<Option<Constant>> {
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Constant>> {
         let by_name = self.named.iter().position(|(known, _)| known == name);
         let by_name = by_name.map(|at| self.named.remove(at).1);
         let value = match (self.values.pop_front(), by_name) {
@@ -53,6 +54,57 @@ impl Arguments {
             Some(Constant::Text(text)) => Ok(Some(text)),
             Some(other) => self.wrong(format_args!(
                 "{name} must be text in single quotes, not {other}"
+            )),
+        }
+    }
+
+    /// Texts in a list; one that stands alone is a list of it.
+    pub(crate) fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>> {
+        let list = match self.take(name)? {
+            None => return Ok(None),
+            Some(Constant::List(list)) => list,
+            Some(other) => vec![other],
+        };
+        let texts = list.iter().map(|one| match one {
+            Constant::Text(text) => Ok(text.clone()),
+            other => self.wrong(format_args!(
+                "{name} must be a list of texts such as ['a', 'b'], without {other}"
+            )),
+        });
+        texts.collect::<Result<_>>().map(Some)
+    }
+
+    /// Something that is true or false.
+    pub(crate) fn truth_or_none(&mut self, name: &str) -> Result<Option<bool>> {
+        match self.take(name)? {
+            None => Ok(None),
+            Some(Constant::Boolean(truth)) => Ok(Some(truth)),
+            Some(other) => self.wrong(format_args!("{name} must be true or false, not {other}")),
+        }
+    }
+
+    /// A number, a text, or something that is true or false.
+    pub(crate) fn value_or_none(&mut self, name: &str) -> Result<Option<IndexValue>> {
+        let value = match self.take(name)? {
+            None => return Ok(None),
+            Some(value) => value,
+        };
+        let read = match &value {
+            Constant::Text(text) => Some(IndexValue::Text(text.clone())),
+            Constant::Boolean(truth) => Some(IndexValue::Bool(*truth)),
+            Constant::Number(digits) => match digits.parse::<i64>() {
+                Ok(whole) => Some(IndexValue::Number(whole.into())),
+                Err(_) => {
+                    let number = digits.parse().ok().and_then(Number::from_f64);
+                    number.map(IndexValue::Number)
+                }
+            },
+            Constant::Null | Constant::List(_) => None,
+        };
+        match read {
+            Some(read) => Ok(Some(read)),
+            None => self.wrong(format_args!(
+                "{name} must be a number, a text, true or false, not {value}"
             )),
         }
     }

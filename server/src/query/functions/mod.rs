@@ -7,6 +7,7 @@
 mod arguments;
 mod call;
 mod history;
+mod resample;
 
 use datafusion::sql::sqlparser::ast::Statement;
 
@@ -25,12 +26,14 @@ enum Function {
     AsOf,
     /// One row for each of its commits, newest first.
     History,
+    /// Its rows gathered into bins of time.
+    Resample,
     /// One row for each of its segments.
     Segments,
 }
 
 impl Function {
-    const ALL: [Self; 3] = [Self::AsOf, Self::History, Self::Segments];
+    const ALL: [Self; 4] = [Self::AsOf, Self::History, Self::Resample, Self::Segments];
 
     /// The function of a name in lower case.
     fn of(name: &str) -> Option<Self> {
@@ -41,6 +44,7 @@ impl Function {
         match self {
             Self::AsOf => "as_of",
             Self::History => "history",
+            Self::Resample => "resample",
             Self::Segments => "segments",
         }
     }
@@ -50,6 +54,10 @@ impl Function {
         match self {
             Self::AsOf => "as_of('frame', version, time, tag or commit)",
             Self::History => "history('frame')",
+            Self::Resample => {
+                "resample('frame', '5min', 'mean'), with time_col, by, columns, closed, label, origin, offset, \
+                 time_zone, fill, numeric_only, quantile, start and stop by name, such as by => ['symbol']"
+            }
             Self::Segments => {
                 "segments('frame') or segments('frame', version, time, tag or commit)"
             }
@@ -80,6 +88,7 @@ async fn table(frames: &Frames<'_>, call: Call) -> Result<Table, Failure> {
     match function {
         Function::AsOf => history::as_of(frames, arguments).await,
         Function::History => history::commits(frames, arguments).await,
+        Function::Resample => resample::resample(frames, arguments).await,
         Function::Segments => history::segments(frames, arguments).await,
     }
 }

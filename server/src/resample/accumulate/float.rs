@@ -22,7 +22,11 @@ fn each(values: &Float64Array, run: Run, mut take: impl FnMut(f64)) {
     match values.nulls() {
         None => {
             let values = values.values().get(rows).unwrap_or(&[]);
-            values.iter().copied().filter(|x| !x.is_nan()).for_each(take);
+            values
+                .iter()
+                .copied()
+                .filter(|x| !x.is_nan())
+                .for_each(take);
         }
         Some(nulls) => {
             for row in rows {

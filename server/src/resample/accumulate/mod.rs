@@ -68,35 +68,37 @@ pub(super) fn accumulator(
     let integers = |inner: Box<dyn Accumulator>| cast_to(inner, of, DataType::Int64);
     let unsigned = |inner: Box<dyn Accumulator>| cast_to(inner, of, DataType::UInt64);
     Ok(match (function, kind) {
-        (Function::Count, _) => Box::new(Count::default()),
-        (Function::Size, _) => Box::new(Size::default()),
+        (Function::Count, _) => Box::<Count>::default(),
+        (Function::Size, _) => Box::<Size>::default(),
         (Function::First | Function::Ohlc, _) => Box::new(picked::Picked::first(of)),
         (Function::Last, _) => Box::new(picked::Picked::last(of)),
         (Function::Nunique, _) => Box::new(values::Distinct::new(of)?),
-        (Function::Mean, Kind::Moment | Kind::Duration) => integers(Box::new(integer::Mean::default())),
-        (Function::Median, Kind::Moment | Kind::Duration) => {
-            integers(Box::new(values::IntegerMedian::default()))
+        (Function::Mean, Kind::Moment | Kind::Duration) => {
+            integers(Box::<integer::Mean>::default())
         }
-        (Function::Mean, _) => floats(Box::new(float::Mean::default())),
+        (Function::Median, Kind::Moment | Kind::Duration) => {
+            integers(Box::<values::IntegerMedian>::default())
+        }
+        (Function::Mean, _) => floats(Box::<float::Mean>::default()),
         (Function::Median, _) => floats(Box::new(values::Quantile::new(0.5))),
         (Function::Quantile, _) => floats(Box::new(values::Quantile::new(quantile))),
         (Function::Var, _) => floats(Box::new(float::Spread::new(float::Measure::Var))),
         (Function::Std, _) => floats(Box::new(float::Spread::new(float::Measure::Std))),
         (Function::Sem, _) => floats(Box::new(float::Spread::new(float::Measure::Sem))),
-        (Function::Sum, Kind::Float) => floats(Box::new(float::Sum::default())),
-        (Function::Sum, Kind::Unsigned) => {
-            unsigned(Box::new(integer::Fold::<arrow_array::types::UInt64Type>::sum()))
-        }
-        (Function::Sum, _) => {
-            integers(Box::new(integer::Fold::<arrow_array::types::Int64Type>::sum()))
-        }
-        (Function::Prod, Kind::Float) => floats(Box::new(float::Product::default())),
-        (Function::Prod, Kind::Unsigned) => {
-            unsigned(Box::new(integer::Fold::<arrow_array::types::UInt64Type>::product()))
-        }
-        (Function::Prod, _) => {
-            integers(Box::new(integer::Fold::<arrow_array::types::Int64Type>::product()))
-        }
+        (Function::Sum, Kind::Float) => floats(Box::<float::Sum>::default()),
+        (Function::Sum, Kind::Unsigned) => unsigned(Box::new(integer::Fold::<
+            arrow_array::types::UInt64Type,
+        >::sum())),
+        (Function::Sum, _) => integers(Box::new(
+            integer::Fold::<arrow_array::types::Int64Type>::sum(),
+        )),
+        (Function::Prod, Kind::Float) => floats(Box::<float::Product>::default()),
+        (Function::Prod, Kind::Unsigned) => unsigned(Box::new(integer::Fold::<
+            arrow_array::types::UInt64Type,
+        >::product())),
+        (Function::Prod, _) => integers(Box::new(
+            integer::Fold::<arrow_array::types::Int64Type>::product(),
+        )),
         (Function::Min | Function::Max, kind) => {
             let greatest = function == Function::Max;
             match kind {
@@ -136,7 +138,8 @@ impl Accumulator for Cast {
         runs: &[Run],
         slots: usize,
     ) -> Result<()> {
-        self.inner.update(&recast(values, &self.to)?, times, runs, slots)
+        self.inner
+            .update(&recast(values, &self.to)?, times, runs, slots)
     }
 
     fn finish(&mut self, slots: usize) -> Result<ArrayRef> {
@@ -161,9 +164,17 @@ pub(super) fn recast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 }
 
 /// Gives up the first slots, and makes a value of each.
-fn drain<S, T>(states: &mut Vec<S>, slots: usize, value: impl FnMut(S) -> T) -> impl Iterator<Item = T> {
+fn drain<S, T>(
+    states: &mut Vec<S>,
+    slots: usize,
+    value: impl FnMut(S) -> T,
+) -> impl Iterator<Item = T> {
     let slots = slots.min(states.len());
-    states.drain(..slots).map(value).collect::<Vec<_>>().into_iter()
+    states
+        .drain(..slots)
+        .map(value)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// How many values are not missing.
@@ -234,7 +245,7 @@ impl Accumulator for Size {
 }
 
 /// Which rows are not missing; none: all are there.
-fn present(values: &ArrayRef) -> Option<Box<dyn Fn(usize) -> bool>> {
+pub(super) fn present(values: &ArrayRef) -> Option<Box<dyn Fn(usize) -> bool>> {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float16Type, Float32Type, Float64Type};
     let nulls = values.logical_nulls();
@@ -242,15 +253,21 @@ fn present(values: &ArrayRef) -> Option<Box<dyn Fn(usize) -> bool>> {
     match values.data_type() {
         DataType::Float64 => {
             let values = values.as_primitive::<Float64Type>().clone();
-            Some(Box::new(move |row| valid(row) && !values.value(row).is_nan()))
+            Some(Box::new(move |row| {
+                valid(row) && !values.value(row).is_nan()
+            }))
         }
         DataType::Float32 => {
             let values = values.as_primitive::<Float32Type>().clone();
-            Some(Box::new(move |row| valid(row) && !values.value(row).is_nan()))
+            Some(Box::new(move |row| {
+                valid(row) && !values.value(row).is_nan()
+            }))
         }
         DataType::Float16 => {
             let values = values.as_primitive::<Float16Type>().clone();
-            Some(Box::new(move |row| valid(row) && !values.value(row).is_nan()))
+            Some(Box::new(move |row| {
+                valid(row) && !values.value(row).is_nan()
+            }))
         }
         _ if values.logical_null_count() == 0 => None,
         _ => Some(Box::new(valid)),

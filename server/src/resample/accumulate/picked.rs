@@ -76,7 +76,12 @@ impl Picked {
 
     /// Keeps the values of the slots alone.
     fn throw_out(&mut self) -> Result<()> {
-        let places: UInt32Array = self.states.iter().flatten().map(|c| Some(c.place)).collect();
+        let places: UInt32Array = self
+            .states
+            .iter()
+            .flatten()
+            .map(|c| Some(c.place))
+            .collect();
         self.kept = take(&self.kept, &places, None)?;
         for (place, choice) in self.states.iter_mut().flatten().enumerate() {
             choice.place = u32::try_from(place).unwrap_or(u32::MAX);

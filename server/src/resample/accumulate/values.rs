@@ -75,7 +75,11 @@ fn quantile(values: &mut [f64], share: f64) -> Option<f64> {
     match high {
         Some(high) if part > 0.0 && high != low => {
             // The middle of two is their mean, which is exact more often than going half the way.
-            Some(if part == 0.5 { (low + high) / 2.0 } else { low + (high - low) * part })
+            Some(if part == 0.5 {
+                (low + high) / 2.0
+            } else {
+                low + (high - low) * part
+            })
         }
         _ => Some(low),
     }
@@ -175,7 +179,10 @@ impl Accumulator for Distinct {
     fn finish(&mut self, slots: usize) -> Result<ArrayRef> {
         let held = &mut self.held;
         let counts = drain(&mut self.states, slots, |values| {
-            let bytes: usize = values.iter().map(|v| v.len() + 2 * size_of::<Box<[u8]>>()).sum();
+            let bytes: usize = values
+                .iter()
+                .map(|v| v.len() + 2 * size_of::<Box<[u8]>>())
+                .sum();
             *held = held.saturating_sub(bytes);
             values.len() as i64
         });
@@ -240,7 +247,11 @@ impl Accumulator for OrderedExtreme {
         let slots = slots.min(self.states.len());
         let finished: Vec<Option<OwnedRow>> = self.states.drain(..slots).collect();
         let present = finished.iter().flatten().map(OwnedRow::row);
-        let freed: usize = finished.iter().flatten().map(|row| row.row().data().len()).sum();
+        let freed: usize = finished
+            .iter()
+            .flatten()
+            .map(|row| row.row().data().len())
+            .sum();
         self.held = self.held.saturating_sub(freed);
         let values = self.rows.convert_rows(present)?;
         let [values] = values.as_slice() else {
