@@ -7,6 +7,7 @@ use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
+use shoots_proto::action::Resampling;
 use shoots_proto::{AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue};
 
 use crate::connection::{Connection, answer, json, read_json};
@@ -122,6 +123,12 @@ impl GetRequest {
     /// The result of a query, which names the frame as a table, instead of the frame itself.
     pub fn sql(self, query: impl Into<String>) -> Self {
         self.with(|ticket| ticket.sql = Some(query.into()))
+    }
+
+    /// One row for each bin of time, in place of the rows; [`start`](Self::start) and [`stop`](Self::stop) then choose
+    /// by time which rows take part.
+    pub fn resample(self, resampling: Resampling) -> Self {
+        self.with(|ticket| ticket.resample = Some(resampling))
     }
 
     fn with(mut self, set: impl FnOnce(&mut GetTicket)) -> Self {

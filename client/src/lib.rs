@@ -82,6 +82,7 @@ pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
+pub use shoots_proto::action::{Aggregations, BinEnd, Resampling};
 pub use shoots_proto::{
     AsOf, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName, FrameSummary,
     IndexValue, PutMode, PutResult, UpdateScope,

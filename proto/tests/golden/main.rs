@@ -15,6 +15,7 @@
 mod frames;
 mod history;
 mod messages;
+mod resample;
 mod server;
 mod upkeep;
 
@@ -31,10 +32,11 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{BucketName, FrameId, FrameName, Time, decode, encode};
 
 /// The sources that say which golden files are checked.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     include_str!("frames.rs"),
     include_str!("history.rs"),
     include_str!("messages.rs"),
+    include_str!("resample.rs"),
     include_str!("server.rs"),
     include_str!("upkeep.rs"),
 ];

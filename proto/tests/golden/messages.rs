@@ -128,7 +128,8 @@ fn get_ticket() {
         "ticket",
         "get_ticket.newer.json",
         "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, `columns`, \
-         `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, `allow_stale`, `diff`",
+         `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, `allow_stale`, `diff`, \
+         `resample`",
     );
 }
 
