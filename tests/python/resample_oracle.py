@@ -1,10 +1,11 @@
 """What pandas makes of a resampling, case by case, and cases drawn at random.
 
-pandas is the oracle: every value comes from `Series.resample` or `groupby`. Where the server differs on purpose
-(`docs/resampling.md` has the reasons), this computes what is promised instead, and says so next to it.
+pandas is the oracle: every value comes from `Series.resample` or `groupby`. Where the server differs on
+purpose (`docs/resampling.md` has the reasons), this computes what is promised instead, and says so there.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,10 +45,26 @@ OLDER = {
 }  # fmt: skip
 #: Moments around which clocks are changed, months end, or a year begins.
 AROUND = [
-    "2024-03-31", "2024-10-27", "2024-11-03", "2018-11-04", "2018-02-18", "2024-02-29", "2023-12-31", "2024-04-07",
+    "2024-03-31", "2024-10-27", "2024-11-03", "2018-11-04", "2018-02-18", "2024-02-29", "2023-12-31",
+    "2024-04-07",
     "1969-12-31", "2011-04-02", "2024-06-15",
 ]  # fmt: skip
-NUMBERS = ["mean", "sum", "min", "max", "count", "first", "last", "median", "std", "var", "sem", "prod", "nunique", "quantile"]
+NUMBERS = [
+    "mean",
+    "sum",
+    "min",
+    "max",
+    "count",
+    "first",
+    "last",
+    "median",
+    "std",
+    "var",
+    "sem",
+    "prod",
+    "nunique",
+    "quantile",
+]
 PICKS = ["min", "max", "count", "first", "last", "nunique"]
 COLUMNS = {
     "f64": [*NUMBERS, "ohlc"],
@@ -88,7 +105,8 @@ class Case:
 
     def __str__(self) -> str:
         zone = self.frame["t"].dt.tz
-        return f"seed {self.seed}: {self.request}, zone {zone}, unit {self.unit}, indexed {self.indexed}\n{self.frame}"
+        how = f"zone {zone}, unit {self.unit}, indexed {self.indexed}"
+        return f"seed {self.seed}: {self.request}, {how}\n{self.frame}"
 
 
 def draw(seed: int) -> Case:
@@ -97,11 +115,11 @@ def draw(seed: int) -> Case:
     zone = rng.choice(ZONES)
     unit = rng.choice(["ns", "ns", "us", "ms", "s"])
     if rng.random() < 0.5:
-        rule, seconds = rng.choice(list(FIXED.items()))
+        rule, seconds = draw_rule(rng, FIXED)
         if unit == "ns" and rng.random() < 0.2:
-            rule, seconds = rng.choice(list(FINE.items()))
+            rule, seconds = draw_rule(rng, FINE)
     else:
-        rule, seconds = rng.choice(list(CALENDAR.items()))
+        rule, seconds = draw_rule(rng, CALENDAR)
     frame = draw_frame(rng, zone, unit, seconds)
     options: dict[str, Any] = {}
     if rng.random() < 0.3:
@@ -134,6 +152,10 @@ def draw(seed: int) -> Case:
     return Case(seed, frame, unit, rule, functions, indexed, puts, options)
 
 
+def draw_rule(rng: random.Random, rules: Mapping[str, float]) -> tuple[str, float]:
+    return rng.choice(list(rules.items()))
+
+
 def draw_functions(rng: random.Random) -> Any:
     form = rng.random()
     if form < 0.3:
@@ -156,7 +178,8 @@ def draw_frame(rng: random.Random, zone: str | None, unit: str, seconds: float) 
     span = seconds * rng.choice([0.3, 2, 10, 40]) * 10**9
     moments = [base + int(rng.uniform(0, span)) for _ in range(rows)]
     # Not so far away that the bins between could not be counted.
-    snap = int(rng.choice([length for length in [seconds, 60, 3600, DAY] if length <= 100 * seconds]) * 10**9)
+    lengths = [length for length in [seconds, 60, 3600, DAY] if length <= 100 * seconds]
+    snap = int(rng.choice(lengths) * 10**9)
     for at in range(rows):
         chance = rng.random()
         if chance < 0.15:
@@ -207,7 +230,7 @@ def outputs(case: Case) -> list[tuple[str, str | None, str]]:
     if functions == "size":
         return [("size", None, "size")]
     if isinstance(functions, str):
-        functions = {column: functions for column in case.options["columns"]}
+        functions = dict.fromkeys(case.options["columns"], functions)
     found: list[tuple[str, str | None, str]] = []
     for column, given in functions.items():
         for function in [given] if isinstance(given, str) else given:
@@ -261,7 +284,9 @@ def expected(case: Case) -> Result:
     columns: dict[str, list[Any]] = {}
     for name, column, function in outputs(case):
         series: dict[tuple[Any, ...], list[tuple[int, Any, bool]]] = {}
-        for (at, key, rows), value in zip(entries, values(case, column, function, [e[2] for e in entries]), strict=True):
+        for (at, key, rows), value in zip(
+            entries, values(case, column, function, [e[2] for e in entries]), strict=True
+        ):
             series.setdefault(key, []).append((at, value, bool(rows)))
         filled_values: dict[tuple[int, tuple[Any, ...]], Any] = {}
         for key, run in series.items():
@@ -361,7 +386,10 @@ def expected_type(column: str | None, function: str, table: pa.Schema) -> pa.Dat
 def table_of(case: Case) -> pa.Table:
     table = pa.Table.from_pandas(case.frame, preserve_index=False)
     # Where all are missing, pandas knows no type.
-    texts = [pa.field(name, pa.string()) if name in ["text", "symbol"] else table.field(name) for name in table.column_names]
+    texts = [
+        pa.field(name, pa.string()) if name in ["text", "symbol"] else table.field(name)
+        for name in table.column_names
+    ]
     return table.cast(pa.schema(texts, metadata=table.schema.metadata))
 
 
@@ -399,8 +427,8 @@ def difference(case: Case, got: pa.Table) -> str | None:
 def plain(column: pa.ChunkedArray) -> list[Any]:
     """Values to compare; times as nanoseconds."""
     if pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type):
-        return column.cast(pa.int64()).to_pylist()
-    found = column.to_pylist()
+        column = column.cast(pa.int64())
+    found: list[Any] = column.to_pylist()
     return [None if isinstance(value, float) and np.isnan(value) else value for value in found]
 
 

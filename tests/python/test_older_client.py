@@ -248,7 +248,9 @@ def test_resampling_by_sql_puts_the_rows_of_the_query(client: ShootsClient) -> N
         client.resample(source="readings", target="late", sql=sql, mode=PutMode.ERROR)
 
 
-def test_resampling_by_time_is_what_pandas_makes_of_it_with_the_time_as_a_column(client: ShootsClient) -> None:
+def test_resampling_by_time_is_what_pandas_makes_of_it_with_the_time_as_a_column(
+    client: ShootsClient,
+) -> None:
     put = frame(rows=100).drop(columns="text")
     client.put("readings", put)
     arguments = {"source": "readings", "target": "means", "rule": "10s", "time_col": "time"}

@@ -36,7 +36,9 @@ def as_sql(case: Case) -> str:
 
     functions = case.functions
     if isinstance(functions, dict):
-        functions = [[column, *([given] if isinstance(given, str) else given)] for column, given in functions.items()]
+        functions = [
+            [column, *([given] if isinstance(given, str) else given)] for column, given in functions.items()
+        ]
     options = "".join(f", {key} => {constant(value)}" for key, value in case.options.items())
     call = f"resample('drawn', '{case.rule}', {constant(functions)}, time_col => 't'{options})"
     return f"select * from {call}"
@@ -184,7 +186,9 @@ def test_a_range_of_a_frame_without_index_is_a_range_of_its_time(peer: Peer) -> 
     bins = {"rule": "h", "aggregation_func": "count", "time_col": "time"}
     got = peer.get("readings", resample=bins, start="2024-01-01T00:30:00Z", stop="2024-01-01T02:00:00Z")
     assert got["n"].to_pylist() == [30, 60]
-    exact = peer.get("readings", resample=bins, start="2024-01-01T02:59:00Z", stop="2024-01-01T02:59:00Z", closed="both")
+    exact = peer.get(
+        "readings", resample=bins, start="2024-01-01T02:59:00Z", stop="2024-01-01T02:59:00Z", closed="both"
+    )
     assert exact["n"].to_pylist() == [1]
 
 
