@@ -126,7 +126,7 @@ class Rivals:
             lambda: duck.execute(f"copy ({query}) to '{copied}' (format parquet)"),
             lambda _: pq.read_table(copied),
         )
-        self.add(GOT, "DuckDB", lambda: duck.execute(query).to_arrow_table(), lambda got: got)
+        self.add(GOT, "DuckDB", lambda: duck.sql(query).to_arrow_table(), lambda got: got)
         bins = (
             pl.scan_parquet(file)
             .set_sorted("time")

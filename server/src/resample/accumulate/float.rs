@@ -73,31 +73,44 @@ impl Total {
 
     /// Sums a slice in lanes; not if something in it is not finite, which the lanes would get wrong.
     fn take_lanes(&mut self, slice: &[f64]) -> bool {
-        let (chunks, rest) = slice.as_chunks::<LANES>();
+        let (chunks, behind) = slice.as_chunks::<LANES>();
         if chunks.is_empty() {
             return false;
         }
         let mut sums = [0.0_f64; LANES];
         let mut rests = [0.0_f64; LANES];
-        for chunk in chunks {
+        let mut take = |chunk: &[f64; LANES]| {
             for lane in 0..LANES {
                 let value = chunk[lane] - rests[lane];
                 let sum = sums[lane] + value;
                 rests[lane] = (sum - sums[lane]) - value;
                 sums[lane] = sum;
             }
+        };
+        chunks.iter().for_each(&mut take);
+        if !behind.is_empty() {
+            let mut padded = [0.0; LANES];
+            padded[..behind.len()].copy_from_slice(behind);
+            take(&padded);
         }
-        let finite = |values: &[f64]| values.iter().all(|x| x.is_finite());
-        if !finite(&sums) || !finite(rest) {
+        // The lanes are joined two by two, and what that rounds away is kept too (Knuth's TwoSum).
+        let mut width = LANES;
+        while width > 1 {
+            width /= 2;
+            for lane in 0..width {
+                let (one, other) = (sums[lane], sums[lane + width]);
+                let sum = one + other;
+                let of_other = sum - one;
+                let lost = (one - (sum - of_other)) + (other - of_other);
+                sums[lane] = sum;
+                rests[lane] += rests[lane + width] - lost;
+            }
+        }
+        if !sums[0].is_finite() || !rests[0].is_finite() {
             return false;
         }
-        for lane in 0..LANES {
-            self.add(sums[lane]);
-            self.add(-rests[lane]);
-        }
-        for value in rest {
-            self.add(*value);
-        }
+        self.rest += rests[0];
+        self.add(sums[0]);
         self.count += slice.len() as u64;
         true
     }
@@ -295,5 +308,49 @@ impl Accumulator for Spread {
 
     fn bytes(&self) -> usize {
         self.states.capacity() * size_of::<Moments>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(values: &[f64]) -> f64 {
+        let length = u32::try_from(values.len()).unwrap();
+        let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
+        let mut sum = Sum::default();
+        let run = Run {
+            slot: 0,
+            start: 0,
+            length,
+        };
+        sum.update(&values, &[], &[run], 1).unwrap();
+        sum.finish(1)
+            .unwrap()
+            .as_primitive::<Float64Type>()
+            .value(0)
+    }
+
+    #[test]
+    fn what_additions_round_away_is_added_at_the_end() {
+        for length in [3, 8, 9, 60, 1000] {
+            let mut values = vec![0.1; length];
+            let exact = 0.1 * length as f64;
+            assert!((sum(&values) - exact).abs() <= exact * 2e-16, "{length}");
+            values.push(1e15);
+            values.push(-1e15);
+            assert!((sum(&values) - exact).abs() <= 0.2, "{length}");
+        }
+    }
+
+    #[test]
+    fn missing_values_are_left_out_and_infinity_is_not() {
+        for length in [2, 20] {
+            let mut values = vec![1.0; length];
+            values[1] = f64::NAN;
+            assert_eq!(sum(&values), (length - 1) as f64);
+            values[0] = f64::INFINITY;
+            assert_eq!(sum(&values), f64::INFINITY);
+        }
     }
 }
