@@ -7,8 +7,8 @@
 //! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
-//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
-//!    query leaves the order open ([`order`]);
+//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), with values in the places that the
+//!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open ([`order`]);
 //! 5. settle types and metadata of the result ([`result`]).
 //!
 //! What bounds a query: memory and spill space, shared by all queries; time; how many compute at once; and its own
@@ -22,6 +22,7 @@ mod functions;
 mod interrupt;
 mod names;
 mod order;
+mod parameters;
 mod range;
 mod records;
 mod result;
@@ -43,6 +44,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, stream};
 use shoots_proto::ErrorKind;
 use shoots_store::{Snapshot, Store};
@@ -53,7 +55,10 @@ use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
 use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
+pub(crate) use self::parameters::Parameters;
+use self::parameters::Places;
 use self::result::ResultShape;
+pub(crate) use self::session::CATALOG;
 use self::threads::{Batches, QueryThreads, Taken, Turn};
 use crate::config::Config;
 use crate::status::Failure;
@@ -72,6 +77,7 @@ pub(crate) struct Queries {
 pub(crate) struct Question {
     pub(crate) sql: String,
     pub(crate) scope: Scope,
+    pub(crate) parameters: Parameters,
     /// Columns of the query's result to keep, in this order.
     pub(crate) columns: Option<Vec<String>>,
     /// Rows of the query's result to leave out, and then to keep.
@@ -90,15 +96,21 @@ impl Queries {
         })
     }
 
+    /// How long a query may take.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
     /// Plans a query. No row is read so far.
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let planning = make_plan(Arc::clone(&self.runtime), store.clone(), question);
         let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| too_long(self.time_limit))??;
-        let (shape, physical, interrupt, context) = planned?;
+        let (shape, parameters, physical, interrupt, context) = planned?;
         Ok(Plan {
             shape,
+            parameters,
             physical,
             interrupt,
             context,
@@ -112,6 +124,7 @@ impl Queries {
 /// What is left of a query when it is planned.
 type Planned = (
     ResultShape,
+    SchemaRef,
     Arc<dyn ExecutionPlan>,
     Interrupt,
     Arc<TaskContext>,
@@ -139,6 +152,9 @@ async fn make_plan(
     catalog::register(&state, &found)?;
 
     let logical = session::read_only_plan(&state, statement).await?;
+    let places = Places::of(&logical)?;
+    let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
+    let logical = places.fill(logical, question.parameters)?;
     let mut rows = DataFrame::new(state.clone(), logical);
     if let Some(columns) = &question.columns {
         rows = rows.select(columns.iter().map(ident))?;
@@ -147,13 +163,18 @@ async fn make_plan(
         let skip = clamp(question.offset.unwrap_or(0));
         rows = rows.limit(skip, question.limit.map(clamp))?;
     }
-    let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
+    let physical = if only_looked_at {
+        Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
+    } else {
+        order::in_frame_order(rows.create_physical_plan().await?)?
+    };
     let interrupt = Interrupt::default();
     let physical = interrupt::interruptible(physical, &interrupt)?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    Ok((shape, physical, interrupt, state.task_ctx()))
+    let parameters = places.schema();
+    Ok((shape, parameters, physical, interrupt, state.task_ctx()))
 }
 
 fn too_long(limit: Duration) -> Failure {
@@ -171,6 +192,7 @@ fn clamp(count: u64) -> usize {
 #[derive(Debug)]
 pub(crate) struct Plan {
     shape: ResultShape,
+    parameters: SchemaRef,
     physical: Arc<dyn ExecutionPlan>,
     interrupt: Interrupt,
     context: Arc<TaskContext>,
@@ -183,6 +205,11 @@ impl Plan {
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shape.schema()
+    }
+
+    /// The parameters of the query, with the types that it tells, or that of nulls.
+    pub(crate) fn parameters(&self) -> SchemaRef {
+        Arc::clone(&self.parameters)
     }
 
     /// Runs the query, once it is its turn. Dropping the rows stops it.
