@@ -74,41 +74,27 @@ fn scalar(value: &ParameterValue) -> ScalarValue {
 /// The tokens of a statement, in which every `?` has its number.
 pub(super) fn tokens(dialect: &dyn Dialect, sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(dialect, sql).tokenize_with_location();
-    let tokens = tokens.map_err(ParserError::from)?;
-    let mut numbered = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.map_err(ParserError::from)?;
     let mut marks = 0_usize;
     let mut written = None;
-    for token in tokens {
-        if let Token::Placeholder(name) = &token.token {
-            written = Some(name.clone());
+    for token in &mut tokens {
+        match &mut token.token {
+            Token::Placeholder(name) if name == "?" => {
+                marks += 1;
+                *name = format!("{MARK}{marks}");
+            }
+            Token::Placeholder(name) => written = Some(name.clone()),
+            _ => {}
         }
-        let Some(rest) = behind_mark(&token.token) else {
-            numbered.push(token);
-            continue;
-        };
-        marks += 1;
-        let place = Token::Placeholder(format!("{MARK}{marks}"));
-        numbered.push(TokenWithSpan::new(place, token.span));
-        numbered.extend(rest.map(|rest| TokenWithSpan::new(rest, token.span)));
     }
     match written {
+        Some(name) if name.starts_with('?') => {
+            plan_err!("{name} is no parameter; write ? or {MARK}{}", &name[1..])
+        }
         Some(name) if marks > 0 => {
             plan_err!("the query has both ? and {name}; write all of its parameters in one way")
         }
-        _ => Ok(numbered),
-    }
-}
-
-/// What follows a question mark in a token that begins with one; the tokenizer takes some pairs for operators.
-fn behind_mark(token: &Token) -> Option<Option<Token>> {
-    match token {
-        Token::Question => Some(None),
-        Token::QuestionMarkDash => Some(Some(Token::Minus)),
-        Token::QuestionPipe => Some(Some(Token::Pipe)),
-        Token::QuestionAnd => Some(Some(Token::Ampersand)),
-        Token::QuestionMarkSharp => Some(Some(Token::Sharp)),
-        Token::QuestionMarkDoubleVerticalBar => Some(Some(Token::StringConcat)),
-        _ => None,
+        _ => Ok(tokens),
     }
 }
 
@@ -321,14 +307,20 @@ mod tests {
     fn question_marks_are_numbered_where_they_are_places() {
         for (sql, expected) in [
             ("select ?, '?', \"?\" -- ?", "select $1, '?', \"?\" -- ?"),
-            ("select a?-1, ?||?", "select a$1-1, $2||$3"),
+            ("select ?-1, ?||?", "select $1-1, $2||$3"),
             ("x in (?,?)and y=?", "x in ($1,$2)and y=$3"),
             ("select $2, $of", "select $2, $of"),
         ] {
             assert_eq!(written(sql).unwrap().trim_end(), expected);
         }
-        let mixed = written("select ?, $1").unwrap_err();
-        assert!(mixed.to_string().contains("both ? and $1"), "{mixed}");
+        for (sql, told) in [
+            ("select ?, $1", "both ? and $1"),
+            ("select $of, ?", "both ? and $of"),
+            ("select ?7", "write ? or $7"),
+        ] {
+            let refused = written(sql).unwrap_err();
+            assert!(refused.to_string().contains(told), "{refused}");
+        }
     }
 
     #[test]

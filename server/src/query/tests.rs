@@ -1,6 +1,7 @@
 //! Queries over a store in memory: what they may do, what they find, and what comes out.
 
 mod limits;
+mod parameters;
 
 use std::collections::HashMap;
 

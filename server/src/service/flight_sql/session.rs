@@ -38,7 +38,7 @@ pub(crate) struct Session {
     /// The bucket of names that say none; `None` is the default bucket.
     pub(super) bucket: Option<BucketName>,
     /// Whether the client keeps cookies.
-    keeps: bool,
+    pub(super) keeps: bool,
 }
 
 impl Session {
