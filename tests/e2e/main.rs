@@ -11,6 +11,7 @@
 mod bucket;
 mod crash;
 mod flight;
+mod flight_sql;
 mod frames;
 mod history;
 mod lifecycle;
