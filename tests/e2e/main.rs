@@ -10,6 +10,7 @@
 
 mod bucket;
 mod crash;
+mod escapes;
 mod flight;
 mod flight_sql;
 mod frames;

@@ -19,7 +19,7 @@ use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
 use super::{Shared, check_length, info};
-use crate::query::{Plan, Question, Scope};
+use crate::query::{Asker, Plan, Question, Scope};
 use crate::status::Failure;
 
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
@@ -28,11 +28,12 @@ pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>
 pub(super) async fn get(
     shared: Arc<Shared>,
     session: Result<Session, Failure>,
+    asker: Asker,
     ticket: Ticket,
 ) -> Result<Answer, Failure> {
     const WHAT: &str = "ticket";
     if let Some(command) = flight_sql::read(WHAT, &ticket.ticket)? {
-        return Box::pin(flight_sql::get(shared, session?, command)).await;
+        return Box::pin(flight_sql::get(shared, session?, asker, command)).await;
     }
     let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
@@ -41,7 +42,7 @@ pub(super) async fn get(
     if is_worth_telling(&selection.snapshot) {
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
-    let batches = selection.batches().await?;
+    let batches = selection.batches(asker).await?;
     Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
 }
 
@@ -121,10 +122,10 @@ impl Selection {
         }
     }
 
-    async fn batches(self) -> Result<Batches, Failure> {
+    async fn batches(self, asker: Asker) -> Result<Batches, Failure> {
         Ok(match self.source {
             Source::Rows(rows, _) => Box::pin(rows.map_err(Failure::from)),
-            Source::Plan(plan) => Box::pin(plan.run().await?),
+            Source::Plan(plan) => Box::pin(plan.asked_by(asker).run().await?),
             Source::Difference(difference) => difference.batches(),
         })
     }
@@ -140,13 +141,13 @@ impl Selection {
 
 /// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
 async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
-    let as_of = match &ticket.diff {
-        Some(diff) => diff.to.as_ref(),
-        None => ticket.as_of.as_ref(),
+    let (field, as_of) = match &ticket.diff {
+        Some(diff) => ("to", diff.to.as_ref()),
+        None => ("as_of", ticket.as_of.as_ref()),
     };
     let away = match frame.snapshot(as_of).await {
         Err(error) if ticket.allow_stale && error.kind() == ErrorKind::Io => error,
-        outcome => return Ok(outcome?),
+        outcome => return Ok(outcome.map_err(|error| error.of_state(field))?),
     };
     match frame.cached_snapshot().await {
         Ok(Some(snapshot)) if is_meant(&snapshot, as_of) => Ok(snapshot),

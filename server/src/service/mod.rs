@@ -64,6 +64,18 @@ impl Shared {
         self.check_writable(what)
     }
 
+    /// The frame of this name, or every frame of the bucket that has left anything, deleted ones too.
+    async fn logged_frames_of(
+        &self,
+        name: Option<FrameName>,
+        bucket: Option<BucketName>,
+    ) -> Result<Vec<Frame>, Failure> {
+        match name {
+            Some(name) => Ok(vec![self.store.frame(&FrameId::new(bucket, name))]),
+            None => Ok(self.store.logged_frames(bucket.as_ref()).await?),
+        }
+    }
+
     /// The frame of this name, or every frame of the bucket.
     async fn frames_of(
         &self,
@@ -192,7 +204,8 @@ impl FlightService for Service {
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let (call, shared) = self.begin("DoGet", &request);
         let session = Session::of(request.metadata());
-        call.answers(get::get(shared, session, request.into_inner()))
+        let asker = request.remote_addr();
+        call.answers(get::get(shared, session, asker, request.into_inner()))
             .await
     }
 
