@@ -7,7 +7,9 @@ use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
-use shoots_proto::{AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue};
+use shoots_proto::{
+    AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue, ParameterValue, QueryParameters,
+};
 
 use crate::connection::{Connection, answer, json, read_json};
 use crate::frame::bucket_name;
@@ -122,6 +124,28 @@ impl GetRequest {
     /// The result of a query, which names the frame as a table, instead of the frame itself.
     pub fn sql(self, query: impl Into<String>) -> Self {
         self.with(|ticket| ticket.sql = Some(query.into()))
+    }
+
+    /// Values for the parameters of the query: `$1`, `$2`, …, or one `?` after the other.
+    ///
+    /// ```
+    /// # async fn example(client: shoots_client::ShootsClient) -> Result<(), shoots_client::Error> {
+    /// let query = "select * from flights where origin = $1 and distance > $2";
+    /// let far = client.sql("flights", query).parameters(["JFK".into(), 2000.into()]).collect().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn parameters(self, values: impl IntoIterator<Item = ParameterValue>) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
+    }
+
+    /// Values for the parameters of the query that have names: `$origin`, named without the `$`.
+    pub fn named_parameters<N: Into<String>>(
+        self,
+        values: impl IntoIterator<Item = (N, ParameterValue)>,
+    ) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
     }
 
     fn with(mut self, set: impl FnOnce(&mut GetTicket)) -> Self {

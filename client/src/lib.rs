@@ -84,5 +84,5 @@ pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
 pub use shoots_proto::{
     AsOf, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName, FrameSummary,
-    IndexValue, PutMode, PutResult, UpdateScope,
+    IndexValue, ParameterValue, PutMode, PutResult, UpdateScope,
 };

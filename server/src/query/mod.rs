@@ -8,8 +8,8 @@
 //! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
-//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
-//!    query leaves the order open ([`order`]);
+//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), with values in the places that the
+//!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open ([`order`]);
 //! 5. settle types and metadata of the result ([`result`]).
 //!
 //! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`], [`joined`]); spill space and time, and what a
@@ -30,6 +30,7 @@ mod limits;
 mod memory;
 mod names;
 mod order;
+mod parameters;
 mod range;
 mod records;
 mod result;
@@ -45,6 +46,7 @@ mod windows;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -53,6 +55,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
 use shoots_store::{Snapshot, Store};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -62,7 +65,10 @@ pub(crate) use self::catalog::Scope;
 use self::interrupt::{Interrupt, Wanted};
 use self::limits::Limits;
 use self::names::{Mentions, Spelling};
+pub(crate) use self::parameters::Parameters;
+use self::parameters::Places;
 use self::result::ResultShape;
+pub(crate) use self::session::CATALOG;
 use self::session::Engine;
 use self::threads::{Batches, QueryThreads, Taken};
 pub(crate) use self::turns::Asker;
@@ -84,6 +90,7 @@ pub(crate) struct Queries {
 pub(crate) struct Question {
     pub(crate) sql: String,
     pub(crate) scope: Scope,
+    pub(crate) parameters: Parameters,
     /// Columns of the query's result to keep, in this order.
     pub(crate) columns: Option<Vec<String>>,
     /// Rows of the query's result to leave out, and then to keep.
@@ -101,6 +108,11 @@ impl Queries {
         })
     }
 
+    /// How long a query may take.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.limits.time
+    }
+
     /// Plans a query. No row is read so far.
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
@@ -115,10 +127,11 @@ impl Queries {
         );
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
-        let (shape, physical, context) = planned?;
+        let (shape, parameters, physical, context) = planned?;
         wanted.done();
         Ok(Plan {
             shape,
+            parameters,
             physical,
             interrupt,
             context,
@@ -131,7 +144,12 @@ impl Queries {
 }
 
 /// What is left of a query when it is planned.
-type Planned = (ResultShape, Arc<dyn ExecutionPlan>, Arc<TaskContext>);
+type Planned = (
+    ResultShape,
+    SchemaRef,
+    Arc<dyn ExecutionPlan>,
+    Arc<TaskContext>,
+);
 
 async fn make_plan(
     engine: Arc<Engine>,
@@ -159,6 +177,9 @@ async fn make_plan(
     catalog::register(&state, &found)?;
 
     let logical = session::read_only_plan(&state, statement).await?;
+    let places = Places::of(&logical)?;
+    let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
+    let logical = places.fill(logical, question.parameters)?;
     let mut rows = DataFrame::new(state.clone(), logical);
     if let Some(columns) = &question.columns {
         rows = rows.select(columns.iter().map(ident))?;
@@ -167,14 +188,17 @@ async fn make_plan(
         let skip = clamp(question.offset.unwrap_or(0));
         rows = rows.limit(skip, question.limit.map(clamp))?;
     }
-    let physical = session::physical_plan(&mut state, rows.logical_plan()).await;
-    let physical = physical.map_err(|error| limits.failure(error))?;
-    let physical = order::in_frame_order(physical)?;
+    let physical = if only_looked_at {
+        Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
+    } else {
+        let physical = session::physical_plan(&mut state, rows.logical_plan()).await;
+        order::in_frame_order(physical.map_err(|error| limits.failure(error))?)?
+    };
     let physical = interrupt::interruptible(physical, &interrupt)?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    Ok((shape, physical, state.task_ctx()))
+    Ok((shape, places.schema(), physical, state.task_ctx()))
 }
 
 fn clamp(count: u64) -> usize {
@@ -185,6 +209,7 @@ fn clamp(count: u64) -> usize {
 #[derive(Debug)]
 pub(crate) struct Plan {
     shape: ResultShape,
+    parameters: SchemaRef,
     physical: Arc<dyn ExecutionPlan>,
     interrupt: Interrupt,
     context: Arc<TaskContext>,
@@ -203,6 +228,11 @@ impl Plan {
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shape.schema()
+    }
+
+    /// The parameters of the query, with the types that it tells, or that of nulls.
+    pub(crate) fn parameters(&self) -> SchemaRef {
+        Arc::clone(&self.parameters)
     }
 
     /// Runs the query, once it is its turn. Dropping the rows stops it.

@@ -3,6 +3,7 @@
 mod information;
 mod limits;
 mod mistakes;
+mod parameters;
 mod plans;
 
 use std::collections::HashMap;
@@ -68,6 +69,7 @@ impl Lake {
         let question = Question {
             sql: sql.to_owned(),
             scope: Scope::of(&snapshot, as_of),
+            parameters: Parameters::default(),
             columns: None,
             offset: None,
             limit: None,
@@ -357,6 +359,7 @@ async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
     let question = Question {
         sql: "SELECT n, n * 2 AS Twice FROM numbers".to_owned(),
         scope: Scope::of(&snapshot, None),
+        parameters: Parameters::default(),
         columns: Some(columns),
         offset: Some(3),
         limit: Some(2),
