@@ -36,6 +36,7 @@ mod note;
 pub mod put;
 pub mod range;
 mod request;
+mod resampling;
 mod time;
 
 pub use action::BucketDeleteMode;

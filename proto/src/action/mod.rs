@@ -2,8 +2,8 @@
 //!
 //! An action is a verb with a JSON object in and JSON out. `ping` is the exception: no body in, and
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
-//! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), and for the
-//! upkeep of the store: [compaction], [retention], [health].
+//! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
+//! rows that [resampling](resample) makes of them, and for the upkeep of the store: [compaction], [retention], [health].
 //!
 //! Where a request names a bucket, `null` is the default bucket.
 
@@ -13,6 +13,7 @@ pub mod compaction;
 pub mod frame;
 pub mod health;
 pub mod history;
+pub mod resample;
 pub mod retention;
 pub mod rows;
 pub mod snapshots;
@@ -37,6 +38,7 @@ pub use history::{
     ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest, FrameDiff,
     LogRequest, LogResult, RestoreRequest, VersionSummary,
 };
+pub use resample::{Aggregations, BinEnd, ResampleRequest, ResampleResult, Resampling};
 pub use retention::{
     ExpireRequest, ExpireResult, ExpiredFrame, ForgetRequest, PurgeRequest, PurgeResult, Retention,
     RetentionRequest, RetentionResult, SweepRequest, SweepResult,
@@ -84,6 +86,8 @@ pub const PING: &str = "ping";
 pub const PURGE: &str = "purge";
 /// The action that renames a frame: [`RenameRequest`] → [`NewFrame`].
 pub const RENAME: &str = "rename";
+/// The action that makes a frame of another one: [`ResampleRequest`] → [`ResampleResult`].
+pub const RESAMPLE: &str = "resample";
 /// The action that makes an older version the newest: [`RestoreRequest`] → [`CommitResult`].
 pub const RESTORE: &str = "restore";
 /// The action that asks or sets how long versions are kept: [`RetentionRequest`] → [`RetentionResult`].
@@ -196,6 +200,10 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: RENAME,
         description: r#"Give a frame another name or bucket: {"name","bucket","new_name","new_bucket","message","author","metadata"} gives {"name","bucket","version","commit","rows"}."#,
+    },
+    ActionDescription {
+        name: RESAMPLE,
+        description: r#"Put into a frame what is made of another, by SQL: {"source","source_bucket","target","target_bucket","mode","sql"}, or by time: {…,"rule","aggregation_func","time_col","columns","by","closed","label","origin","offset","time_zone","fill","numeric_only","quantile","start","stop"}; both with {"index","message","author","metadata","request_id"}; gives {"source_rows","target_rows","version","commit"}."#,
     },
     ActionDescription {
         name: RESTORE,

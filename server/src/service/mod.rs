@@ -13,6 +13,7 @@ mod handshake;
 mod info;
 mod list;
 mod put;
+mod target;
 
 #[cfg(test)]
 mod tests;

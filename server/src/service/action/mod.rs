@@ -10,6 +10,7 @@ mod compaction;
 mod frame;
 mod health;
 mod history;
+mod resample;
 mod retention;
 mod rows;
 mod snapshots;
@@ -75,6 +76,7 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
         action::PURGE => call.answer(action::PURGE, retention::purge).await,
         action::RENAME => call.answer(action::RENAME, frame::rename).await,
+        action::RESAMPLE => call.answer(action::RESAMPLE, resample::resample).await,
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
         action::RETENTION => call.answer(action::RETENTION, retention::retention).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,
