@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod as_of;
+mod columns;
 pub mod decode;
 pub mod error;
 mod excerpt;
@@ -39,8 +40,10 @@ mod request;
 mod resampling;
 mod time;
 
+pub use action::AsofDirection;
 pub use action::BucketDeleteMode;
 pub use as_of::AsOf;
+pub use columns::ColumnsTicket;
 pub use decode::{decode, decode_or_default, encode};
 pub use error::{ErrorBody, ErrorKind, RequestError};
 pub use get::{DiffRange, GetTicket};

@@ -40,7 +40,11 @@ impl Pair {
         }
         let pairs = left.into_iter().zip(right);
         let pairs = pairs.map(|(left, right)| Self { left, right });
-        let pairs: Vec<Self> = both.iter().map(|name| Self::both(name)).chain(pairs).collect();
+        let pairs: Vec<Self> = both
+            .iter()
+            .map(|name| Self::both(name))
+            .chain(pairs)
+            .collect();
         for (place, pair) in pairs.iter().enumerate() {
             if pairs[..place].contains(pair) {
                 return plan_err!("{role}: `{}` is given twice", pair.left);
@@ -76,7 +80,12 @@ pub(super) struct Named {
 
 impl Suffixes {
     /// The columns of a join: all of the left frame, then those of the right one that are not `shared`.
-    pub(super) fn names(&self, left: &Schema, right: &Schema, shared: &[&str]) -> Result<Vec<Named>> {
+    pub(super) fn names(
+        &self,
+        left: &Schema,
+        right: &Schema,
+        shared: &[&str],
+    ) -> Result<Vec<Named>> {
         let names = |schema: &Schema| -> Vec<String> {
             schema.fields().iter().map(|f| f.name().clone()).collect()
         };
@@ -85,7 +94,10 @@ impl Suffixes {
         let in_left: HashSet<&String> = left.iter().collect();
         let in_right: HashSet<&String> = right.iter().collect();
         let mut columns = Vec::new();
-        let sides = [(true, &left, &in_right, &self.left), (false, &right, &in_left, &self.right)];
+        let sides = [
+            (true, &left, &in_right, &self.left),
+            (false, &right, &in_left, &self.right),
+        ];
         for (of_left, names, others, suffix) in sides {
             for (place, name) in names.iter().enumerate() {
                 if !of_left && is_shared(name) {
@@ -120,7 +132,9 @@ mod tests {
     use super::*;
 
     fn schema(names: &[&str]) -> Schema {
-        let fields = names.iter().map(|name| Field::new(*name, DataType::Int64, true));
+        let fields = names
+            .iter()
+            .map(|name| Field::new(*name, DataType::Int64, true));
         Schema::new(fields.collect::<Vec<_>>())
     }
 
@@ -135,7 +149,12 @@ mod tests {
     #[test]
     fn suffixes_that_lead_to_the_same_name_are_refused() {
         let (left, right) = (schema(&["k", "a", "a_x"]), schema(&["a", "k"]));
-        let refused = Suffixes::default().names(&left, &right, &["k"]).unwrap_err();
-        assert!(refused.to_string().contains("two columns `a_x`"), "{refused}");
+        let refused = Suffixes::default()
+            .names(&left, &right, &["k"])
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("two columns `a_x`"),
+            "{refused}"
+        );
     }
 }

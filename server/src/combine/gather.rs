@@ -103,13 +103,18 @@ mod tests {
     #[test]
     fn dictionaries_that_agree_keep_unused_values_and_their_order() {
         let of = |keys: Vec<i8>| {
-            let values = Arc::new(arrow_array::StringArray::from(vec!["low", "high", "unused"]));
+            let values = Arc::new(arrow_array::StringArray::from(vec![
+                "low", "high", "unused",
+            ]));
             DictionaryArray::<Int8Type>::new(keys.into(), values)
         };
         let (a, b) = (of(vec![1, 0]), of(vec![0]));
         let picked = gather(a.data_type(), &[&a, &b], &[(0, 0), (1, 0), NONE]).unwrap();
         let picked = picked.as_dictionary::<Int8Type>();
         assert_eq!(**picked.values(), **a.values());
-        assert_eq!(picked.keys().iter().collect::<Vec<_>>(), [Some(1), Some(0), None]);
+        assert_eq!(
+            picked.keys().iter().collect::<Vec<_>>(),
+            [Some(1), Some(0), None]
+        );
     }
 }

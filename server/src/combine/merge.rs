@@ -68,14 +68,14 @@ impl Merge {
     /// then.
     pub(super) fn new(
         pairing: Pairing,
-        inputs: &[Input],
+        inputs: &[&Input],
         output: Vec<Output>,
         order: Vec<usize>,
     ) -> Self {
         let inputs = inputs.iter().map(|input| Shape {
             keys: input.key_places(),
             order: input.key_order(),
-            schema: Step::schema(input),
+            schema: Step::schema(*input),
         });
         Self {
             pairing,
@@ -88,8 +88,8 @@ impl Merge {
     fn converter(&self) -> Result<RowConverter> {
         let fields = self.inputs.first().map(|input| {
             let keys = input.schema.fields()[input.keys.clone()].iter();
-            let fields = keys
-                .map(|key| SortField::new_with_options(key.data_type().clone(), ASCENDING));
+            let fields =
+                keys.map(|key| SortField::new_with_options(key.data_type().clone(), ASCENDING));
             fields.collect()
         });
         Ok(RowConverter::new(fields.unwrap_or_default())?)
@@ -120,7 +120,10 @@ impl Step for Merge {
     }
 
     fn needs(&self) -> Vec<Vec<usize>> {
-        self.inputs.iter().map(|input| input.order.clone()).collect()
+        self.inputs
+            .iter()
+            .map(|input| input.order.clone())
+            .collect()
     }
 
     fn start(
@@ -229,7 +232,10 @@ impl Side {
     }
 
     fn bytes(&self) -> usize {
-        self.batches.iter().map(RecordBatch::get_array_memory_size).sum()
+        self.batches
+            .iter()
+            .map(RecordBatch::get_array_memory_size)
+            .sum()
     }
 }
 
@@ -290,7 +296,10 @@ impl Run {
         let mut least: Option<Row<'_>> = None;
         for (number, side) in self.sides.iter().enumerate() {
             let Some(key) = side.key() else { continue };
-            match least.as_ref().map_or(Ordering::Less, |least| key.cmp(least)) {
+            match least
+                .as_ref()
+                .map_or(Ordering::Less, |least| key.cmp(least))
+            {
                 Ordering::Less => {
                     self.chosen.clear();
                     self.chosen.push(number);
@@ -405,7 +414,9 @@ impl Run {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let columns = columns.collect::<Result<_>>()?;
         let schema = Arc::clone(&self.schema);
-        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
     }
 
     fn column(&self, output: &Output) -> Result<ArrayRef> {

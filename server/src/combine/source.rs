@@ -42,7 +42,12 @@ impl Source {
     /// The column of this name; what it was asked for as goes into the error.
     pub(super) fn column(&self, name: &str, role: &str) -> Result<&Field> {
         self.schema.field_with_name(name).map_err(|_| {
-            let known: Vec<&str> = self.schema.fields().iter().map(|f| f.name().as_str()).collect();
+            let known: Vec<&str> = self
+                .schema
+                .fields()
+                .iter()
+                .map(|f| f.name().as_str())
+                .collect();
             plan_datafusion_err!(
                 "{role}: frame {self} has no column `{name}`; its columns are {}",
                 known.join(", ")
@@ -106,8 +111,10 @@ pub(super) struct Input {
     pub(super) source: Source,
     pub(super) columns: Vec<InputColumn>,
     pub(super) keys: Vec<Key>,
+    /// How many of the keys, counted from the first, the rows have to be sorted by.
+    pub(super) sorted: usize,
     pub(super) range: Range,
-    /// Added to the numbers of rows, so that those of several frames can be told apart; `None` leaves them out.
+    /// Whether the number of the row is wanted.
     pub(super) numbered: bool,
 }
 
@@ -122,10 +129,10 @@ impl Input {
         self.numbered.then(|| self.key_places().end)
     }
 
-    /// Whether the keys come in ascending order as the frame is.
+    /// Whether the rows come sorted as the frame is.
     pub(super) fn is_sorted(&self) -> bool {
-        let keys = self.keys.iter().map(|key| key.name.as_str());
-        self.source.is_sorted_by(keys)
+        let keys = self.keys[..self.sorted].iter();
+        self.source.is_sorted_by(keys.map(|key| key.name.as_str()))
     }
 
     /// Makes numbers of rows where without them rows with equal keys would change places when they are sorted.
@@ -137,7 +144,7 @@ impl Input {
     /// By which of its columns it is to be sorted so that keys ascend and equal ones keep their order.
     pub(super) fn key_order(&self) -> Vec<usize> {
         let row = self.row_place().filter(|_| !self.is_sorted());
-        self.key_places().chain(row).collect()
+        self.key_places().take(self.sorted).chain(row).collect()
     }
 
     pub(super) fn into_plan(self) -> Arc<dyn ExecutionPlan> {
@@ -146,7 +153,10 @@ impl Input {
 
     /// The columns to read from the store, each once.
     fn read_columns(&self) -> Vec<String> {
-        let columns = self.columns.iter().filter_map(|column| column.name.as_ref());
+        let columns = self
+            .columns
+            .iter()
+            .filter_map(|column| column.name.as_ref());
         let keys = self.keys.iter().map(|key| &key.name);
         let mut names: Vec<String> = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -217,14 +227,16 @@ impl Step for Input {
         let columns = self.columns.iter().map(|column| column.field.clone());
         let keys = self.keys.iter();
         let keys = keys.map(|key| Field::new(&key.name, key.compared.clone(), true));
-        let row = self.numbered.then(|| Field::new(ROW, DataType::UInt64, false));
+        let row = self
+            .numbered
+            .then(|| Field::new(ROW, DataType::UInt64, false));
         let fields: Vec<Field> = columns.chain(keys).chain(row).collect();
         Arc::new(Schema::new(fields))
     }
 
     fn order(&self) -> Vec<usize> {
         if self.is_sorted() {
-            self.key_places().collect()
+            self.key_places().take(self.sorted).collect()
         } else {
             Vec::new()
         }
@@ -259,4 +271,14 @@ impl Step for Input {
 /// An error of the store, as DataFusion passes it on.
 pub(super) fn external(error: shoots_store::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+/// The batch with a schema that says the same of its columns, or less.
+pub(super) fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let (_, columns, rows) = batch.into_parts();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let schema = Arc::clone(schema);
+    Ok(RecordBatch::try_new_with_options(
+        schema, columns, &options,
+    )?)
 }

@@ -97,7 +97,11 @@ fn numbers(a: &DataType, b: &DataType) -> Option<DataType> {
     match (integer(a), integer(b), exact_bits(a), exact_bits(b)) {
         (Some((bits_a, signed_a)), Some((bits_b, signed_b)), ..) => {
             if signed_a == signed_b {
-                return Some(if bits_a > bits_b { a.clone() } else { b.clone() });
+                return Some(if bits_a > bits_b {
+                    a.clone()
+                } else {
+                    b.clone()
+                });
             }
             let unsigned = if signed_a { bits_b } else { bits_a };
             Some(match bits_a.max(bits_b).max(unsigned.saturating_mul(2)) {
@@ -257,7 +261,11 @@ mod tests {
             (Dictionary(Box::new(Int8), Box::new(Utf8)), Utf8, Some(Utf8)),
             (Timestamp(TimeUnit::Second, None), ns(), Some(ns())),
             (ns(), zoned("UTC"), None),
-            (zoned("Europe/Berlin"), zoned("Asia/Tokyo"), Some(zoned("UTC"))),
+            (
+                zoned("Europe/Berlin"),
+                zoned("Asia/Tokyo"),
+                Some(zoned("UTC")),
+            ),
             (Date32, ns(), None),
         ] {
             assert_eq!(common(&a, &b), both, "{a} {b}");

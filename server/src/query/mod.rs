@@ -16,6 +16,7 @@
 //! system, no URL and no other table to be reached: frames are all there is.
 
 mod catalog;
+mod combined;
 mod condition;
 mod depth;
 mod functions;
@@ -53,6 +54,7 @@ use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
 use self::interrupt::Interrupt;
 use self::names::{Mentions, Spelling};
+pub(crate) use self::range::{KeyRange, literal};
 use self::result::ResultShape;
 use self::threads::{Batches, QueryThreads, Taken, Turn};
 use crate::config::Config;
@@ -96,8 +98,11 @@ impl Queries {
         let planning = make_plan(Arc::clone(&self.runtime), store.clone(), question);
         let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| too_long(self.time_limit))??;
-        let (shape, physical, interrupt, context) = planned?;
-        Ok(Plan {
+        Ok(self.ready(planned?))
+    }
+
+    fn ready(&self, (shape, physical, interrupt, context): Planned) -> Plan {
+        Plan {
             shape,
             physical,
             interrupt,
@@ -105,7 +110,7 @@ impl Queries {
             threads: Arc::clone(&self.threads),
             permits: Arc::clone(&self.permits),
             time_limit: self.time_limit,
-        })
+        }
     }
 }
 
@@ -143,17 +148,39 @@ async fn make_plan(
     if let Some(columns) = &question.columns {
         rows = rows.select(columns.iter().map(ident))?;
     }
-    if question.offset.is_some() || question.limit.is_some() {
-        let skip = clamp(question.offset.unwrap_or(0));
-        rows = rows.limit(skip, question.limit.map(clamp))?;
+    let window = Window {
+        offset: question.offset,
+        limit: question.limit,
+    };
+    let frames = found.iter().filter_map(|found| found.table.snapshot());
+    let frames: Vec<&Snapshot> = frames.collect();
+    finish(rows, window, scope.frame.as_ref(), &frames).await
+}
+
+/// Rows of a result to leave out, and then to keep.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    offset: Option<u64>,
+    limit: Option<u64>,
+}
+
+/// Plans how rows are made of `frames`, asked by a ticket for `frame` if one names it.
+async fn finish(
+    mut rows: DataFrame,
+    window: Window,
+    frame: Option<&Snapshot>,
+    frames: &[&Snapshot],
+) -> Result<Planned, Failure> {
+    if window.offset.is_some() || window.limit.is_some() {
+        let skip = clamp(window.offset.unwrap_or(0));
+        rows = rows.limit(skip, window.limit.map(clamp))?;
     }
+    let context = Arc::new(rows.task_ctx());
     let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
     let interrupt = Interrupt::default();
     let physical = interrupt::interruptible(physical, &interrupt)?;
-    let frames = found.iter().filter_map(|found| found.table.snapshot());
-    let frames: Vec<&Snapshot> = frames.collect();
-    let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    Ok((shape, physical, interrupt, state.task_ctx()))
+    let shape = ResultShape::new(&physical.schema(), frame, frames);
+    Ok((shape, physical, interrupt, context))
 }
 
 fn too_long(limit: Duration) -> Failure {

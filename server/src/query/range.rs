@@ -12,14 +12,14 @@ use serde_json::{Number, Value};
 
 /// What the index column lies between; both ends belong to it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct KeyRange {
+pub(crate) struct KeyRange {
     start: Option<ScalarValue>,
     stop: Option<ScalarValue>,
 }
 
 impl KeyRange {
     /// The range that all of these conditions leave of a column.
-    pub(super) fn of<'a>(column: &str, conditions: impl IntoIterator<Item = &'a Expr>) -> Self {
+    pub(crate) fn of<'a>(column: &str, conditions: impl IntoIterator<Item = &'a Expr>) -> Self {
         let mut range = Self::default();
         for condition in conditions {
             range.narrow(column, condition);
@@ -28,17 +28,17 @@ impl KeyRange {
     }
 
     /// Whether it leaves everything.
-    pub(super) fn is_all(&self) -> bool {
+    pub(crate) fn is_all(&self) -> bool {
         *self == Self::default()
     }
 
     /// Where it starts, in the words of the store.
-    pub(super) fn start(&self) -> Option<Value> {
+    pub(crate) fn start(&self) -> Option<Value> {
         self.start.as_ref().and_then(literal)
     }
 
     /// Where it stops.
-    pub(super) fn stop(&self) -> Option<Value> {
+    pub(crate) fn stop(&self) -> Option<Value> {
         self.stop.as_ref().and_then(literal)
     }
 
@@ -109,7 +109,7 @@ fn tighten(bound: &mut Option<ScalarValue>, value: &ScalarValue, tighter: Orderi
 }
 
 /// A value as the store reads bounds: numbers in the column's unit, or text.
-fn literal(value: &ScalarValue) -> Option<Value> {
+pub(crate) fn literal(value: &ScalarValue) -> Option<Value> {
     let number = match value {
         ScalarValue::Int8(Some(n)) => Number::from(*n),
         ScalarValue::Int16(Some(n)) => Number::from(*n),

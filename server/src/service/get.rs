@@ -13,22 +13,25 @@ use arrow_schema::SchemaRef;
 use futures::{Stream, TryStreamExt};
 use serde_json::Value;
 use shoots_flight::EncodeOptions;
-use shoots_proto::{AsOf, GetTicket, decode};
+use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
 use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
+use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::check_not_flight_sql;
 use super::{Shared, check_length, info};
 use crate::query::{Plan, Question, Scope};
 use crate::status::Failure;
 
+/// What a get sends.
+pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Failure>> + Send>>;
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
 
 /// Streams what a ticket asks for. Rows are read as they are taken; dropping the stream stops the work.
-pub(super) async fn get(
-    shared: Arc<Shared>,
-    ticket: Ticket,
-) -> Result<impl Stream<Item = Result<FlightData, Failure>> + Send + 'static, Failure> {
+pub(super) async fn get(shared: Arc<Shared>, ticket: Ticket) -> Result<Messages, Failure> {
+    if ColumnsTicket::is_meant_by(&ticket.ticket) {
+        return columns::get(&shared, &ticket.ticket).await;
+    }
     let ticket = read_ticket("ticket", &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
     let schema = selection.schema();
@@ -37,7 +40,7 @@ pub(super) async fn get(
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
     let batches = selection.batches().await?;
-    Ok(shoots_flight::encode(schema, batches, options))
+    Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
 }
 
 /// Whether the first message of a read says what is read: that it is not the newest, or what its commit says.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
 use shoots_store::Snapshot;
 
+use super::columns;
 use super::get::{Selection, read_ticket};
 use super::{Shared, json};
 use crate::status::Failure;
@@ -21,6 +22,9 @@ pub(super) async fn flight_info(
     shared: &Shared,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo, Failure> {
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::flight_info(shared, json, &descriptor).await;
+    }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
     let snapshot = &selection.snapshot;
@@ -49,6 +53,9 @@ pub(super) async fn schema(
     shared: &Shared,
     descriptor: FlightDescriptor,
 ) -> Result<SchemaResult, Failure> {
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::schema(shared, json).await;
+    }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
     Ok(SchemaResult {

@@ -6,6 +6,7 @@
 //! edge where bad input ends.
 
 mod action;
+mod columns;
 mod difference;
 mod flight_sql;
 mod get;

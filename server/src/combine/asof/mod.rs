@@ -7,11 +7,12 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`order`] | values of `on`, and how far apart they may be |
+//! | [`order`], [`duration`] | values of `on`, and how far apart they may be |
 //! | [`step`] | going through both inputs once |
 //! | [`candidates`] | the right rows that may still be needed |
 
 mod candidates;
+mod duration;
 mod order;
 mod step;
 
@@ -25,12 +26,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use shoots_proto::{AsofDirection, IndexValue};
 
 use self::order::{Distance, OnType};
-use self::step::AsofStep;
+use self::step::{AsofStep, Rule};
 use super::columns_of::{Pair, Suffixes};
 use super::narrow::Narrowing;
 use super::operator::StepExec;
-use super::source::{Input, InputColumn, Key, Source};
-use super::table::{CombinedTable, Combination};
+use super::source::{Input, InputColumn, Key, Range, Source};
+use super::table::{Combination, CombinedTable};
 use super::types::{common, is_orderable, plain, retyped};
 
 /// What an as-of join is asked for.
@@ -65,7 +66,11 @@ struct Asof {
 }
 
 /// The as-of join of two frames.
-pub(crate) fn asof_join(left: Source, right: Source, options: AsofOptions) -> Result<CombinedTable> {
+pub(crate) fn asof_join(
+    left: Source,
+    right: Source,
+    options: AsofOptions,
+) -> Result<CombinedTable> {
     let Pair {
         left: left_on,
         right: right_on,
@@ -112,9 +117,15 @@ fn output(left: &Source, right: &Source, options: &AsofOptions) -> Result<Vec<Ou
         .filter(|pair| pair.left == pair.right)
         .map(|pair| pair.left.as_str())
         .collect();
-    let names = options.suffixes.names(&left.schema, &right.schema, &shared)?;
+    let names = options
+        .suffixes
+        .names(&left.schema, &right.schema, &shared)?;
     let output = names.into_iter().map(|column| {
-        let schema = if column.left { &left.schema } else { &right.schema };
+        let schema = if column.left {
+            &left.schema
+        } else {
+            &right.schema
+        };
         let field = schema.field(column.place);
         Output {
             field: retyped(field, field.data_type(), !column.left).with_name(column.name),
@@ -173,7 +184,8 @@ impl Combination for Asof {
             source: source.clone(),
             columns: Vec::new(),
             keys: keys.to_vec(),
-            range: Default::default(),
+            sorted: 1,
+            range: Range::default(),
             numbered: false,
         };
         let mut left = input(&self.left, left_keys);
@@ -191,15 +203,14 @@ impl Combination for Asof {
             let field = source.column(&column.name, "columns")?;
             side.columns.push(InputColumn::same(field));
         }
-        let step = AsofStep::new(
-            self.options.direction,
-            self.options.allow_exact_matches,
-            self.on,
-            self.tolerance,
-            &mut left,
-            &mut right,
-            output,
-        );
+        let (left, right) = (left.stable(), right.stable());
+        let rule = Rule {
+            direction: self.options.direction,
+            exact: self.options.allow_exact_matches,
+            on: self.on,
+            tolerance: self.tolerance,
+        };
+        let step = AsofStep::new(rule, [&left, &right], output);
         let inputs = vec![left.into_plan(), right.into_plan()];
         Ok(StepExec::plan(Arc::new(step), inputs))
     }

@@ -10,15 +10,18 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{ArrowError, DataType};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use shoots_proto::{Duration, IndexValue};
+use shoots_proto::IndexValue;
 
+use super::duration;
 use crate::combine::types::{convert, per_second};
 
 /// How values of a type are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum OnType {
     /// Counts of something; of so many in a second, if it is time.
-    Integer { per_second: Option<i128> },
+    Integer {
+        per_second: Option<i128>,
+    },
     Float,
 }
 
@@ -30,7 +33,7 @@ pub(super) enum Distance {
 }
 
 /// A value of `on`.
-pub(super) trait Value: Copy + PartialOrd + Sub<Output = Self> + Send + 'static {
+pub(super) trait Value: Copy + PartialOrd + Sub<Output = Self> + Send + Sync + 'static {
     fn read(column: &ArrayRef) -> Result<Vec<Self>, ArrowError>;
     fn distance(distance: Distance) -> Self;
 }
@@ -99,10 +102,16 @@ impl OnType {
     /// Reads a tolerance: a number in the unit of the left column, or for times a text such as `5min`.
     pub(super) fn distance(self, value: &IndexValue, left: &DataType) -> Result<Distance> {
         let distance = match (self, value) {
-            (Self::Integer { per_second: Some(rate) }, IndexValue::Text(text)) => {
-                let nanoseconds = match text.parse::<Duration>() {
-                    Ok(duration) => i128::from(duration.nanoseconds()),
-                    Err(error) => return plan_err!("tolerance: {error}"),
+            (
+                Self::Integer {
+                    per_second: Some(rate),
+                },
+                IndexValue::Text(text),
+            ) => {
+                let Some(nanoseconds) = duration::nanoseconds(text) else {
+                    return plan_err!(
+                        "tolerance: '{text}' is no duration; give one such as '5min', '2s', '1h30min' or '250ms'"
+                    );
                 };
                 Distance::Integer(match rate {
                     0 => nanoseconds.div_euclid(DAY_MILLISECONDS * 1_000_000),
@@ -111,11 +120,15 @@ impl OnType {
             }
             (Self::Integer { per_second }, IndexValue::Number(number)) => {
                 let Some(number) = number.as_i128() else {
-                    return plan_err!("tolerance: must be an integer for columns of type {left} (got {number})");
+                    return plan_err!(
+                        "tolerance: must be an integer for columns of type {left} (got {number})"
+                    );
                 };
                 // The columns are compared in the finer of their units.
                 let of_left = match Self::of(left) {
-                    Some(Self::Integer { per_second: Some(rate @ 1..) }) => rate,
+                    Some(Self::Integer {
+                        per_second: Some(rate @ 1..),
+                    }) => rate,
                     _ => 1,
                 };
                 let factor = per_second.map_or(1, |rate| (rate / of_left).max(1));
@@ -125,10 +138,21 @@ impl OnType {
                 Some(number) => Distance::Float(number),
                 None => return plan_err!("tolerance: {number} is no floating-point number"),
             },
-            (Self::Integer { per_second: Some(_) }, other) => {
-                return plan_err!("tolerance: must be a text such as '5min', or a number in the unit of {left} (got {other})");
+            (
+                Self::Integer {
+                    per_second: Some(_),
+                },
+                other,
+            ) => {
+                return plan_err!(
+                    "tolerance: must be a text such as '5min', or a number in the unit of {left} (got {other})"
+                );
             }
-            (_, other) => return plan_err!("tolerance: must be a number for columns of type {left} (got {other})"),
+            (_, other) => {
+                return plan_err!(
+                    "tolerance: must be a number for columns of type {left} (got {other})"
+                );
+            }
         };
         let negative = match distance {
             Distance::Integer(distance) => distance < 0,

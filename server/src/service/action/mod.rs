@@ -6,6 +6,7 @@
 
 mod bucket;
 mod columns;
+mod combine;
 mod compaction;
 mod frame;
 mod health;
@@ -61,6 +62,7 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
         action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,

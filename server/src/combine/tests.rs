@@ -1,0 +1,1 @@
+//! Plans and results of combinations, over frames in memory.
