@@ -37,9 +37,6 @@ mod source;
 mod table;
 mod types;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use self::asof::{AsofOptions, asof_join};
 pub(crate) use self::columns::{Wanted, align, resolve};
 pub(crate) use self::columns_of::{Pair, Suffixes};

@@ -5,7 +5,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, PrimitiveArray};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use std::sync::Arc;
@@ -162,66 +162,31 @@ pub(super) fn convert(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arro
     cast_with_options(values, to, &options)
 }
 
-/// Values as keys: of one type, with one zero and one NaN, so that what is equal has equal bytes.
+/// Values as keys: of one type, with one zero, and null for NaN as pandas has it, so that what is equal has equal bytes.
 pub(super) fn as_key(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let values = convert(values, to)?;
     Ok(match to {
-        DataType::Float16 => canonical::<Float16Type>(&values, |x| {
-            if x.is_nan() {
-                half_nan()
-            } else if x.to_f32() == 0.0 {
-                Default::default()
-            } else {
-                x
-            }
-        }),
-        DataType::Float32 => canonical::<Float32Type>(&values, |x| {
-            if x.is_nan() {
-                f32::NAN
-            } else if x == 0.0 {
-                0.0
-            } else {
-                x
-            }
-        }),
-        DataType::Float64 => canonical::<Float64Type>(&values, |x| {
-            if x.is_nan() {
-                f64::NAN
-            } else if x == 0.0 {
-                0.0
-            } else {
-                x
-            }
-        }),
+        DataType::Float16 => canonical::<Float16Type>(&values, |x| x.is_nan()),
+        DataType::Float32 => canonical::<Float32Type>(&values, f32::is_nan),
+        DataType::Float64 => canonical::<Float64Type>(&values, f64::is_nan),
         _ => values,
     })
 }
 
-fn half_nan() -> <Float16Type as ArrowPrimitiveType>::Native {
-    <Float16Type as ArrowPrimitiveType>::Native::NAN
-}
-
 fn canonical<T: ArrowPrimitiveType>(
     values: &ArrayRef,
-    one: impl Fn(T::Native) -> T::Native,
+    is_nan: impl Fn(T::Native) -> bool,
 ) -> ArrayRef {
     let values: &PrimitiveArray<T> = values.as_primitive();
-    Arc::new(values.unary::<_, T>(one))
-}
-
-/// Whether a column has NaN somewhere.
-pub(super) fn has_nan(values: &dyn Array) -> bool {
-    match values.data_type() {
-        DataType::Float16 => any::<Float16Type>(values, |x| x.is_nan()),
-        DataType::Float32 => any::<Float32Type>(values, |x| x.is_nan()),
-        DataType::Float64 => any::<Float64Type>(values, |x| x.is_nan()),
-        _ => false,
-    }
-}
-
-fn any<T: ArrowPrimitiveType>(values: &dyn Array, test: impl Fn(T::Native) -> bool) -> bool {
-    let values: &PrimitiveArray<T> = values.as_primitive();
-    values.iter().flatten().any(test)
+    let zero = T::Native::ZERO;
+    let one_zero = |x: T::Native| {
+        if x.is_eq(zero) || x.is_eq(zero.neg_wrapping()) {
+            zero
+        } else {
+            x
+        }
+    };
+    Arc::new(values.unary_opt::<_, T>(|x| (!is_nan(x)).then(|| one_zero(x))))
 }
 
 /// A column of another type, and perhaps with nulls, that is the same in everything else.
@@ -274,13 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_have_one_zero_and_one_nan() {
+    fn keys_have_one_zero_and_null_for_nan() {
         let odd = f64::from_bits(0xfff8_0000_0000_0001);
         let values: ArrayRef = Arc::new(Float64Array::from(vec![-0.0, odd, 1.5]));
         let keys = as_key(&values, &DataType::Float64).unwrap();
         let keys: &Float64Array = keys.as_primitive();
-        let bits: Vec<u64> = keys.values().iter().map(|x| x.to_bits()).collect();
-        assert_eq!(bits, [0, f64::NAN.to_bits(), 1.5_f64.to_bits()]);
-        assert!(has_nan(&*values));
+        let bits: Vec<Option<u64>> = keys.iter().map(|key| key.map(f64::to_bits)).collect();
+        assert_eq!(bits, [Some(0), None, Some(1.5_f64.to_bits())]);
     }
 }

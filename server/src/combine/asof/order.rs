@@ -33,7 +33,9 @@ pub(super) enum Distance {
 }
 
 /// A value of `on`.
-pub(super) trait Value: Copy + PartialOrd + Sub<Output = Self> + Send + Sync + 'static {
+pub(super) trait Value:
+    Copy + PartialOrd + Sub<Output = Self> + Send + Sync + 'static
+{
     fn read(column: &ArrayRef) -> Result<Vec<Self>, ArrowError>;
     fn distance(distance: Distance) -> Self;
 }
@@ -163,11 +165,6 @@ impl OnType {
         }
         Ok(distance)
     }
-}
-
-/// Whether no value is null or NaN.
-pub(super) fn is_complete(column: &dyn Array) -> bool {
-    column.logical_null_count() == 0 && !crate::combine::types::has_nan(column)
 }
 
 #[cfg(test)]

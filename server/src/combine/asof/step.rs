@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::{Field, Schema, SchemaRef};
 use datafusion::common::exec_err;
@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::AsofDirection;
 
 use super::candidates::{Candidates, Choice, Found};
-use super::order::{Distance, OnType, Value, is_complete};
+use super::order::{Distance, OnType, Value};
 use crate::combine::gather::{NONE, Pick};
 use crate::combine::operator::{ASCENDING, Batches, Step};
 use crate::combine::source::Input;
@@ -70,7 +70,8 @@ impl Shape {
 
     fn values<T: Value>(&self, batch: &RecordBatch) -> Result<Vec<T>> {
         let column = batch.column(self.on());
-        if !is_complete(column) {
+        // NaN is null in a key.
+        if column.logical_null_count() > 0 {
             return exec_err!(
                 "column `{}` of frame {} has nulls or NaN, which are at no place in an order; leave those rows out of \
                  the frame before joining on it",

@@ -1,1 +1,0 @@
-//! Plans and results of combinations, over frames in memory.
