@@ -28,7 +28,8 @@ impl Pair {
         left: Vec<String>,
         right: Vec<String>,
     ) -> Result<Vec<Self>> {
-        if !both.is_empty() && !(left.is_empty() && right.is_empty()) {
+        let apart = !left.is_empty() || !right.is_empty();
+        if apart && !both.is_empty() {
             return plan_err!("{role}: goes with neither left_{role} nor right_{role}");
         }
         if left.len() != right.len() {

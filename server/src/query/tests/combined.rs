@@ -117,15 +117,48 @@ async fn memory_follows_the_keys_and_how_far_a_join_looks_ahead() {
     assert_eq!(error.kind, ErrorKind::LimitError, "{error}");
 }
 
+/// Each commit has one key, and is a segment.
 #[tokio::test]
-async fn the_newest_rows_of_keys_that_come_first_in_the_index_are_looked_up() {
+async fn segments_of_a_key_whose_newest_row_is_known_are_not_read() {
     let lake = Lake::new(Config::default()).await;
-    let runs: Vec<_> = (0..20).map(|run| run * 1000..(run + 1) * 1000).collect();
-    lake.ticks("a", &["k", "t"], &runs, 3).await;
-    let newest = lake
-        .asked_numbers("a", "SELECT t FROM latest('a', 'k') ORDER BY k")
-        .await;
-    assert_eq!(newest, [19_998, 19_999, 19_997]);
+    for key in 0..3 {
+        for run in 0..8 {
+            let first = (key * 8 + run) * 100;
+            let times = Int64Array::from_iter_values(first..first + 100);
+            let keys = Int64Array::from_iter_values(std::iter::repeat_n(key, 100));
+            let columns: [(&str, ArrayRef); 2] = [("k", Arc::new(keys)), ("t", Arc::new(times))];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let options = PutOptions {
+                mode: PutMode::Append,
+                index: vec!["k".to_owned(), "t".to_owned()],
+                ..PutOptions::default()
+            };
+            let mut writer = lake.store.frame(&id("a")).put(batch.schema(), options).await.unwrap();
+            writer.write(batch).await.unwrap();
+            writer.commit().await.unwrap();
+        }
+    }
+    let before = lake.store.requests();
+    let newest = lake.asked_numbers("a", "SELECT t FROM latest('a', 'k')").await;
+    assert_eq!(newest, [799, 1599, 2399]);
+    let after = lake.store.requests();
+    let read = after.segment_reads - before.segment_reads;
+    assert!(read < 12, "{read} of 24 segments were read");
+}
+
+/// The wide column is read only where the newest rows are.
+#[tokio::test]
+async fn of_other_segments_only_the_keys_are_read() {
+    let lake = Lake::new(Config::default()).await;
+    let runs: Vec<_> = (0..10).map(|run| run * 50_000..(run + 1) * 50_000).collect();
+    lake.ticks("a", &["t"], &runs, 3).await;
+    let before = lake.store.requests().segment_bytes;
+    let newest = lake.asked_numbers("a", "SELECT v FROM latest('a', 'k')").await;
+    assert_eq!(newest, [4_999_970, 4_999_980, 4_999_990]);
+    let keys = lake.store.requests().segment_bytes - before;
+    lake.ask("a", "SELECT k, v FROM a").await.unwrap();
+    let both = lake.store.requests().segment_bytes - before - keys;
+    assert!(keys * 4 < both * 3, "{keys} bytes of keys, {both} of keys and values");
 }
 
 #[tokio::test]
