@@ -93,7 +93,7 @@ impl PutRequest {
     }
 
     /// The columns that the frame's rows are kept sorted by. A frame keeps its index: once it has one, a put need not
-    /// say it.
+    /// say it, unless it replaces the frame: mode `replace` without an index leaves the frame without one.
     pub fn index<C: Into<String>>(self, columns: impl IntoIterator<Item = C>) -> Self {
         let columns = columns.into_iter().map(Into::into).collect();
         self.with(|command| command.index = Some(columns))

@@ -43,6 +43,7 @@ request! {
         pub mode: PutMode,
         /// The columns that the rows are sorted by, at least one, each once. A frame keeps its index: once
         /// it has one, a put need not say it, and may not say another unless it replaces the frame.
+        /// Mode `replace` replaces the index, too: without `index` the frame has none afterwards.
         #[serde(
             default,
             deserialize_with = "field::some_columns",
@@ -57,7 +58,7 @@ request! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stop: Option<IndexValue>,
         /// Which of the given ends belong to the range; `None` is [`Closed::Left`]. Only with mode
-        /// `update`.
+        /// `update`, and with `start` or `stop`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub closed: Option<Closed>,
         /// Which rows in the range make way; `None` is [`UpdateScope::Range`]. Only with mode `update`.
@@ -131,7 +132,14 @@ impl PutCommand {
 impl Coherent for PutCommand {
     fn check(&self) -> Result<(), Misfit> {
         if self.mode == PutMode::Update {
-            return Ok(());
+            let bounded = self.start.is_some() || self.stop.is_some();
+            return match self.closed {
+                Some(_) if !bounded => Err(Misfit::new(
+                    "closed",
+                    "goes only with `start` or `stop`: without them the range is what the rows cover",
+                )),
+                _ => Ok(()),
+            };
         }
         let of_updates = [
             ("start", self.start.is_some()),

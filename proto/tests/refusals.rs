@@ -107,6 +107,10 @@ fn a_put_command_names_the_field_that_is_wrong() {
             "m: closed: must be `left`, `right`, `both` or `neither` (got `start`)",
         ),
         (
+            r#"{"name":"a","mode":"update","closed":"both"}"#,
+            "m: closed: goes only with `start` or `stop`: without them the range is what the rows cover",
+        ),
+        (
             r#"{"name":"a","mode":"update","scope":"all"}"#,
             "m: scope: must be `range` or `keys` (got `all`)",
         ),

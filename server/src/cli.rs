@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError, Layers, SETTINGS};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
     /// Run a server with these settings.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Print this text and leave with success: the help, the version, or the settings.
     Print(String),
 }
@@ -61,7 +61,7 @@ where
     if matches.get_flag(PRINT_CONFIG) {
         return Ok(Invocation::Print(config.to_toml()?));
     }
-    Ok(Invocation::Serve(config))
+    Ok(Invocation::Serve(Box::new(config)))
 }
 
 fn settings(
@@ -152,7 +152,7 @@ mod tests {
     fn serve(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
         let arguments = std::iter::once("shoots-server").chain(arguments.iter().copied());
         match parse(arguments, lookup(variables)).unwrap() {
-            Invocation::Serve(config) => config,
+            Invocation::Serve(config) => *config,
             Invocation::Print(text) => panic!("{text}"),
         }
     }

@@ -70,12 +70,20 @@ pub struct Config {
     pub sweep_grace_seconds: u64,
     /// Memory for sorting, grouping and joining, for all queries together, in bytes.
     pub query_memory_bytes: u64,
-    /// Disk space for what queries cannot hold in memory, for all queries together, in bytes.
+    /// What one query may take of `query_memory_bytes`, in bytes.
+    pub query_memory_bytes_each: u64,
+    /// A directory for what queries cannot hold in memory; empty for the system's temporary folder.
+    pub query_spill_folder: String,
+    /// Disk space for what queries cannot hold in memory, for all queries together, in bytes; 0: they end instead.
     pub query_spill_bytes: u64,
     /// How long one query may run, in seconds.
     pub query_seconds: u64,
     /// How many queries may compute at the same time; further ones wait.
     pub queries_at_once: u64,
+    /// How many queries may wait for their turn; further ones are refused.
+    pub queries_waiting: u64,
+    /// How long a query may wait for its turn, in seconds.
+    pub query_wait_seconds: u64,
     /// How long running calls may go on once the server was asked to stop, in seconds.
     pub shutdown_grace_seconds: u64,
 }
@@ -112,9 +120,13 @@ impl Default for Config {
             expiry_seconds: 3600,
             sweep_grace_seconds: 24 * 3600,
             query_memory_bytes: 1 << 30,
+            query_memory_bytes_each: 512 << 20,
+            query_spill_folder: String::new(),
             query_spill_bytes: 16 << 30,
             query_seconds: 3600,
             queries_at_once: 32,
+            queries_waiting: 1000,
+            query_wait_seconds: 600,
             shutdown_grace_seconds: 30,
         }
     }
@@ -234,9 +246,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Memory for sorting, grouping and joining, for all queries together, in bytes",
     },
     Setting {
+        name: "query_memory_bytes_each",
+        flag: "query-memory-bytes-each",
+        help: "What one query may take of the memory for all queries, in bytes",
+    },
+    Setting {
+        name: "query_spill_folder",
+        flag: "query-spill-folder",
+        help: "Directory for what queries cannot hold in memory; empty for the system's temporary folder",
+    },
+    Setting {
         name: "query_spill_bytes",
         flag: "query-spill-bytes",
-        help: "Disk space for what queries cannot hold in memory, in bytes",
+        help: "Disk space for what queries cannot hold in memory, in bytes; 0: they end instead",
     },
     Setting {
         name: "query_seconds",
@@ -247,6 +269,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "queries_at_once",
         flag: "queries-at-once",
         help: "How many queries may compute at the same time; further ones wait",
+    },
+    Setting {
+        name: "queries_waiting",
+        flag: "queries-waiting",
+        help: "How many queries may wait for their turn; further ones are refused",
+    },
+    Setting {
+        name: "query_wait_seconds",
+        flag: "query-wait-seconds",
+        help: "How long a query may wait for its turn, in seconds",
     },
     Setting {
         name: "shutdown_grace_seconds",
@@ -304,6 +336,11 @@ impl Config {
         time(self.query_seconds)
     }
 
+    /// How long a query may wait for its turn.
+    pub(crate) fn query_wait(&self) -> Duration {
+        time(self.query_wait_seconds)
+    }
+
     /// How old a state may be that a read is given without asking the storage.
     pub(crate) fn max_staleness(&self) -> Duration {
         time(self.max_staleness_seconds)
@@ -320,6 +357,7 @@ impl Config {
             ("max_message_bytes", self.max_message_bytes),
             ("put_memory_bytes", self.put_memory_bytes),
             ("query_memory_bytes", self.query_memory_bytes),
+            ("query_memory_bytes_each", self.query_memory_bytes_each),
             ("query_seconds", self.query_seconds),
             ("queries_at_once", self.queries_at_once),
         ];
@@ -470,6 +508,7 @@ mod tests {
             "max_message_bytes",
             "put_memory_bytes",
             "query_memory_bytes",
+            "query_memory_bytes_each",
             "query_seconds",
             "queries_at_once",
         ] {

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let variable =
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let outcome = match parse(std::env::args_os(), variable) {
-        Ok(Invocation::Serve(config)) => run(config),
+        Ok(Invocation::Serve(config)) => run(*config),
         Ok(Invocation::Print(text)) => {
             print(text.trim_end());
             return ExitCode::SUCCESS;

@@ -16,6 +16,7 @@ use std::error::Error as _;
 use std::fmt;
 
 use bytes::Bytes;
+use datafusion::common::Span;
 use datafusion::error::DataFusionError;
 use shoots_proto::{ErrorBody, ErrorKind, RequestError};
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -66,6 +67,10 @@ impl Failure {
 
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::FileNotFoundError)
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        matches!(self, Self::Domain(body) if body.kind == ErrorKind::DamagedError)
     }
 
     /// Whether the fault is the server's own, for the log.
@@ -258,7 +263,15 @@ impl From<DataFusionError> for Failure {
             DataFusionError::ResourcesExhausted(_) => ErrorKind::LimitError,
             _ => ErrorKind::DataFusionError,
         };
-        Self::new(kind, error.strip_backtrace())
+        let place = error.diagnostic().and_then(|told| told.span);
+        let mut message = error.strip_backtrace();
+        if let Some(Span { start, .. }) = place {
+            message.push_str(&format!(
+                " (at line {}, column {})",
+                start.line, start.column
+            ));
+        }
+        Self::new(kind, message)
     }
 }
 

@@ -83,6 +83,17 @@ impl Disk {
         self.directory.root()
     }
 
+    /// Whether there may be a file at a location: not if there is nothing, or if it is a directory, a pipe, a socket or
+    /// a device. Links are followed. What cannot be looked at may be one.
+    pub(crate) async fn may_be_file(&self, location: &Path) -> bool {
+        let path = self.root().join(location.as_ref());
+        let look = move |_: &Directory| match std::fs::metadata(path) {
+            Ok(found) => Ok(found.is_file()),
+            Err(error) => Ok(error.kind() != std::io::ErrorKind::NotFound),
+        };
+        self.blocking(look).await.unwrap_or(true)
+    }
+
     /// How many files and directories this store has fsynced, or tried to, since it was made.
     pub(crate) fn fsyncs(&self) -> u64 {
         self.directory.fsyncs()

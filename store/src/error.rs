@@ -79,6 +79,14 @@ pub(crate) enum Cause {
         "the outcome of this write is unknown ({problem}): read the frame to see whether it took effect, or retry with the same request_id"
     )]
     OutcomeUnknown { problem: String },
+    #[error("{object} is damaged: it is missing")]
+    Missing { object: String },
+    #[error("version {version} of frame {frame} was {how} while it was read: read again")]
+    GivenUp {
+        version: u64,
+        frame: String,
+        how: &'static str,
+    },
     #[error("{object} is damaged: {problem}")]
     Damaged { object: String, problem: String },
     #[error("{doing}: {source}")]
@@ -118,14 +126,14 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Cause::NotFound { .. } => ErrorKind::NotFound,
+            Cause::NotFound { .. } | Cause::GivenUp { .. } => ErrorKind::NotFound,
             Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
             Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,
             Cause::Unsupported(_) | Cause::SchemaMismatch { .. } => ErrorKind::Schema,
             Cause::Conflict(_) => ErrorKind::Conflict,
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
-            Cause::Damaged { .. } => ErrorKind::Damaged,
+            Cause::Damaged { .. } | Cause::Missing { .. } => ErrorKind::Damaged,
             Cause::NoSpace { .. } => ErrorKind::NoSpace,
             Cause::Io { .. } | Cause::Unreachable { .. } | Cause::Refused { .. } => ErrorKind::Io,
             Cause::ReadOnly => ErrorKind::ReadOnly,
@@ -145,6 +153,19 @@ impl Error {
     /// Whether decoding failed because more was to become one array than an array can hold.
     pub(crate) fn is_overflow(&self) -> bool {
         matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))
+    }
+
+    /// The same error for a request that calls the state which it is about `field`. A state that makes no sense is
+    /// told as `as_of`, which is what most requests call it.
+    #[must_use]
+    pub fn of_state(self, field: &'static str) -> Self {
+        match &*self.0 {
+            Cause::InvalidRequest {
+                field: "as_of",
+                problem,
+            } => Self::invalid(field, problem.clone()),
+            _ => self,
+        }
     }
 
     /// The storage failed while `doing` something; the message says so when it was away or refused.
@@ -171,6 +192,17 @@ impl Error {
             problem: problem.to_string(),
         }
         .into()
+    }
+
+    /// An object that must be there is not.
+    pub(crate) fn missing(object: impl fmt::Display) -> Self {
+        let object = object.to_string();
+        Cause::Missing { object }.into()
+    }
+
+    /// Whether an object was not there: damage, unless it was swept or purged since the reader learned of it.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(*self.0, Cause::Missing { .. })
     }
 
     pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {

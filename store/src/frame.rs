@@ -19,9 +19,10 @@ use crate::edit::restore::RestoreVersion;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::{FrameLog, Freshness};
 use crate::history;
-use crate::log::commit::{Published, Request};
+use crate::log::commit::Published;
 use crate::log::derive::Derive;
 use crate::log::plan::{Proposal, Wish};
+use crate::log::remembered::RequestKey;
 use crate::log::seek::Found;
 use crate::plain;
 use crate::put::{self, FrameWriter, PutOptions};
@@ -90,6 +91,11 @@ impl Frame {
                 // It may have come since.
                 self.snapshot_with(as_of, Freshness::AsOfNow).await
             }
+            Err(error) if error.is_missing() => {
+                // What was remembered may have been purged or swept since.
+                self.log.forget_head();
+                self.snapshot_with(as_of, Freshness::AsOfNow).await
+            }
             outcome => outcome,
         }
     }
@@ -140,10 +146,29 @@ impl Frame {
     /// # Errors
     /// If the storage cannot be read.
     pub async fn exists(&self) -> Result<bool> {
-        match self.snapshot(None).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+        match self.exists_with(Freshness::Tolerant).await? {
+            // It may have come since.
+            false if self.log.shared().is_tolerant() => self.exists_with(Freshness::AsOfNow).await,
+            exists => Ok(exists),
+        }
+    }
+
+    async fn exists_with(&self, freshness: Freshness) -> Result<bool> {
+        match self.log.newest_for(freshness).await? {
+            Some(head) => Ok(!head.entry.state.deleted),
+            None => Ok(plain::find(&self.log).await?.is_some()),
+        }
+    }
+
+    /// The newest state; none if the frame was deleted.
+    pub(crate) async fn live_snapshot(&self, freshness: Freshness) -> Result<Option<Snapshot>> {
+        match self.log.newest_for(freshness).await? {
+            Some(head) if head.entry.state.deleted => Ok(None),
+            Some(head) => {
+                let found = Found::newest(head.entry);
+                Snapshot::at(self.log.clone(), found).await.map(Some)
+            }
+            None => self.plain_snapshot(None).await.map(Some),
         }
     }
 
@@ -319,7 +344,10 @@ impl Frame {
             return Err(self.log.not_found());
         };
         let after = match since {
-            Some(as_of) => self.log.seek(&head.entry, Some(as_of)).await?.version,
+            Some(as_of) => {
+                let found = self.log.seek(&head.entry, Some(as_of)).await;
+                found.map_err(|error| error.of_state("since"))?.version
+            }
             None => 0,
         };
         let newest = Arc::clone(&head.entry);
@@ -363,6 +391,7 @@ impl Frame {
             write_id: self.log.unique_id(),
             request: None,
             basis: None,
+            absent: None,
             note: Note::default(),
         };
         put::try_submit(&self.log, adoption).await?;
@@ -382,11 +411,14 @@ impl Frame {
     }
 
     pub(crate) fn proposal(&self, wish: Wish) -> Proposal {
+        let id = self.request_id.as_deref();
+        let request = id.map(|id| RequestKey::new(id, &wish.asked()));
         Proposal {
             wish,
             write_id: self.log.unique_id(),
-            request: self.request_id.as_deref().map(Request::key),
+            request,
             basis: None,
+            absent: None,
             note: self.note.clone(),
         }
     }

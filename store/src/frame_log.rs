@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
@@ -10,7 +11,7 @@ use shoots_proto::name::FrameId;
 use crate::error::{Cause, Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
-use crate::log::commit::{Published, SegmentRecord};
+use crate::log::commit::{Commit, Operation, Published, SegmentRecord};
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
@@ -21,6 +22,9 @@ use crate::segment::ObjectReader;
 use crate::shared::Shared;
 use crate::time::Timestamp;
 
+/// So many entries are looked into for the one that deleted a frame.
+const DELETION_ENTRIES: usize = 32;
+
 /// How new the newest entry has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -28,6 +32,9 @@ pub(crate) enum Freshness {
     AsOfNow,
     /// As the store's `max_staleness` has it.
     Tolerant,
+    /// The newest one that this process has seen, however long ago. Only for what is judged again when it is
+    /// published.
+    Remembered,
 }
 
 /// Reads and extends one frame's log. Cheap to make and to clone.
@@ -115,10 +122,16 @@ impl FrameLog {
     /// Writers use [`newest`](Self::newest).
     pub(crate) async fn newest_for(&self, freshness: Freshness) -> Result<Option<Head>> {
         match self.remembered_head() {
-            Some(head) if freshness == Freshness::Tolerant && self.is_tolerable(&head) => {
-                Ok(Some(head))
-            }
+            Some(head) if self.is_fresh(&head, freshness) => Ok(Some(head)),
             _ => self.newest().await,
+        }
+    }
+
+    fn is_fresh(&self, head: &Head, freshness: Freshness) -> bool {
+        match freshness {
+            Freshness::AsOfNow => false,
+            Freshness::Tolerant => self.is_tolerable(head),
+            Freshness::Remembered => true,
         }
     }
 
@@ -150,8 +163,9 @@ impl FrameLog {
 
     /// Notes an entry that this process has just created.
     pub(crate) fn remember_head(&self, entry: Arc<Entry>) {
-        self.shared.touched.note(self.frame());
-        self.remember(entry, self.now());
+        let now = self.now();
+        self.shared.touched.note(self.frame(), now);
+        self.remember(entry, now);
     }
 
     fn remember(&self, entry: Arc<Entry>, confirmed: Timestamp) -> Head {
@@ -187,7 +201,7 @@ impl FrameLog {
         }
         let path = self.paths().schema(hash);
         let bytes = self.objects().read(&path).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
         let schema = Arc::new(schema::decode(hash, &bytes)?);
         self.shared
             .schemas
@@ -242,6 +256,35 @@ impl FrameLog {
         Cause::NotFound { what, name }.into()
     }
 
+    /// That there is no frame at a version, because it was deleted then or before: with the version that deleted it,
+    /// unless that is long ago.
+    pub(crate) async fn deleted(&self, at: Found) -> Error {
+        let frame = self.frame();
+        let name = match self.deletion(at).await {
+            Some(version) => format!("{frame} (deleted in version {version})"),
+            None => format!("{frame} (deleted)"),
+        };
+        let what = "frame";
+        Cause::NotFound { what, name }.into()
+    }
+
+    /// The version that deleted the frame. A deleted frame can still be tagged, for example.
+    async fn deletion(&self, at: Found) -> Option<u64> {
+        let deletes = |commit: &Commit| {
+            let operation = commit.operation;
+            matches!(operation, Operation::Delete | Operation::Purge)
+        };
+        let mut entries = self.reader.walk_back(at.entry, 1).take(DELETION_ENTRIES);
+        // This is for an error, and another one on the way to it says less.
+        while let Ok(Some(entry)) = entries.try_next().await {
+            let until = entry.versions().filter(|(of, ..)| *of <= at.version);
+            if let Some((version, ..)) = until.filter(|(.., commit)| deletes(commit)).last() {
+                return Some(version);
+            }
+        }
+        None
+    }
+
     /// The version that `as_of` means, given the newest entry; none: the newest one.
     pub(crate) async fn seek(&self, head: &Entry, as_of: Option<&AsOf>) -> Result<Found> {
         let head = Arc::new(head.clone());
@@ -249,6 +292,62 @@ impl FrameLog {
             None => Ok(Found::newest(head)),
             Some(as_of) => self.reader.seek(head, as_of).await,
         }
+    }
+
+    /// What the caller heard whose change became this version.
+    pub(crate) async fn published(&self, head: &Arc<Entry>, version: u64) -> Result<Published> {
+        let found = self.reader.locate(Arc::clone(head), version).await;
+        let published = match found {
+            Ok(entry) => entry.published_at(version),
+            Err(error) if error.is_of_the_storage() || head.state.keeps(version) => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+        published.ok_or_else(|| {
+            let problem = format!(
+                "the change was made in version {version}, which is no longer kept: give a new change an id of its own"
+            );
+            Error::invalid("request_id", problem)
+        })
+    }
+
+    /// An error that says so if a version was given up by now: expired, forgotten or purged. For readers of it that
+    /// find something missing.
+    pub(crate) async fn given_up(&self, version: u64, commit: &str) -> Option<Error> {
+        let how = match self.newest_anew().await.ok()? {
+            None => Some("purged"),
+            Some(head) => {
+                let state = &head.entry.state;
+                if version < state.retained.purged || version > head.entry.last_version() {
+                    Some("purged")
+                } else if !state.keeps(version) {
+                    Some("expired")
+                } else {
+                    // What was purged with its whole log, and came back, counts from one.
+                    let entry = self.reader.locate(head.entry, version).await.ok()?;
+                    let same = entry
+                        .versions()
+                        .any(|(of, id, _)| of == version && *id == *commit);
+                    (!same).then_some("purged")
+                }
+            }
+        };
+        let frame = self.frame().to_string();
+        Some(
+            Cause::GivenUp {
+                version,
+                frame,
+                how: how?,
+            }
+            .into(),
+        )
+    }
+
+    /// The newest entry, whatever this process remembers: entries that it has seen may be gone.
+    pub(crate) async fn newest_anew(&self) -> Result<Option<Head>> {
+        self.forget_head();
+        self.newest().await
     }
 
     /// Publishes a change and waits until it is durable; `None` if there was nothing to change.

@@ -26,6 +26,9 @@ pub(crate) fn records(entry: &Entry, newest: &State) -> Vec<CommitRecord> {
             rows: entry.totals_at(version).map_or(0, |totals| totals.rows),
             rows_added: match commit.operation {
                 Operation::Compact => 0,
+                Operation::Restore | Operation::Copy | Operation::Undelete => {
+                    entry.totals_at(version).map_or(0, |totals| totals.rows)
+                }
                 _ => commit.added.iter().map(|segment| segment.rows).sum(),
             },
             rows_removed: commit.rows_removed,
@@ -33,6 +36,7 @@ pub(crate) fn records(entry: &Entry, newest: &State) -> Vec<CommitRecord> {
             message: commit.message.clone(),
             metadata: commit.metadata.clone(),
             tags: tags_of(newest, version),
+            expired: !newest.keeps(version),
         })
         .collect();
     records.reverse();

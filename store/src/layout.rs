@@ -64,6 +64,11 @@ pub(crate) fn snapshot(name: &SnapshotName) -> Path {
     path(&format!("{SNAPSHOTS}/{}.json", snapshot_part(name)))
 }
 
+/// The folder of all attempts to take a snapshot.
+pub(crate) fn attempts() -> Path {
+    path(&format!("{SNAPSHOTS}/attempts"))
+}
+
 /// The folder of the attempts to take a snapshot of this name.
 pub(crate) fn snapshot_attempts(name: &SnapshotName) -> Path {
     path(&format!("{SNAPSHOTS}/attempts/{}", snapshot_part(name)))

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::frame_log::FrameLog;
 use crate::layout;
 use crate::log::plan::Rows;
+use crate::objects::Objects;
 use crate::put::{named, write_schema};
 use crate::schema;
 use crate::segment::{self, Origin};
@@ -32,9 +33,23 @@ pub(crate) struct PlainFile {
 
 /// The plain file of a frame that has no log, if there is one.
 pub(crate) async fn find(log: &FrameLog) -> Result<Option<PlainFile>> {
+    match place(log, log.objects()).await? {
+        Some((path, bytes)) => open(log, path, bytes).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Where the plain file of a frame lies among `objects`, and how many bytes it has.
+pub(crate) async fn place(log: &FrameLog, objects: &Objects) -> Result<Option<(Path, u64)>> {
     for path in layout::plain_files(log.frame()) {
-        if let Some(bytes) = log.objects().size(&path).await? {
-            return open(log, path, bytes).await.map(Some);
+        // Whoever opens a pipe waits until somebody writes to it.
+        if let Some(disk) = &log.shared().disk
+            && !disk.may_be_file(&path).await
+        {
+            continue;
+        }
+        if let Some(bytes) = objects.size(&path).await? {
+            return Ok(Some((path, bytes)));
         }
     }
     Ok(None)

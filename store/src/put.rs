@@ -1,11 +1,12 @@
 //! Writing a frame: from a stream of batches to one commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoots_proto::{Closed, Note, PutMode, UpdateScope};
 
 use crate::edit::replace::{ReplaceRows, Replaced};
@@ -13,11 +14,14 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Span};
 use crate::layout;
-use crate::log::commit::{Published, Request, SegmentRecord};
+use crate::log::commit::{Published, SegmentRecord};
+use crate::log::entry::Entry;
 use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
+use crate::log::remembered::RequestKey;
 use crate::plain::{self, PlainFile};
 use crate::schema::{self, Conform, identity};
 use crate::sink::{Order, SegmentSink};
+use crate::time::Timestamp;
 
 /// How a frame is written, and what is noted with the commit.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +29,8 @@ pub struct PutOptions {
     /// What happens to the rows that the frame has; the default refuses if there is such a frame.
     pub mode: PutMode,
     /// Columns that the frame's rows are kept sorted by, if this put creates or replaces the frame. For a frame that
-    /// there is already: its own, or nothing.
+    /// there is already: its own, or nothing. Mode `replace` replaces the index with the rows: if it names none, the
+    /// frame has none afterwards.
     pub index: Vec<String>,
     /// Mode `update`: rows from here on are replaced; none, and no `stop`: those in the range that the data covers,
     /// both ends included.
@@ -39,7 +44,8 @@ pub struct PutOptions {
     /// What is kept with the commit.
     pub note: Note,
     /// Makes a retry safe: while the frame remembers a put with the same id (it remembers the last 128 that had
-    /// one), a second one changes nothing and is answered with the version of the first.
+    /// one), a second one changes nothing and is answered with the version of the first. It must be the same put:
+    /// another mode, range or index, values in other columns or another number of rows under the same id are refused.
     pub request_id: Option<String>,
 }
 
@@ -66,13 +72,25 @@ impl PutOptions {
 pub struct FrameWriter {
     log: FrameLog,
     options: PutOptions,
+    asked: Asked,
     state: State,
+}
+
+/// What tells a put from another one under the same request id.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Whether a column holds a value in some row. A retry may fill columns with null that the frame got meanwhile.
+    columns: BTreeMap<String, bool>,
+    rows: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// An earlier attempt of this put took effect.
-    Repeated(Published),
+    /// An earlier attempt of this put took effect, unless it turns out to be another one.
+    Repeated {
+        head: Arc<Entry>,
+        first: Published,
+    },
     Writing(Box<Writing>),
 }
 
@@ -88,10 +106,21 @@ struct Writing {
     plain: Option<PlainFile>,
     /// The newest version when this began.
     basis: u64,
+    /// When this began, if the frame had no log then.
+    absent: Option<Timestamp>,
     index: Vec<String>,
     /// Mode `update` with a given range: what that is.
     span: Option<Span>,
     sink: SegmentSink,
+}
+
+/// What a put finds when it begins.
+struct Found {
+    /// The frame, if there is one.
+    present: Option<Present>,
+    plain: Option<PlainFile>,
+    basis: u64,
+    absent: Option<Timestamp>,
 }
 
 /// The frame that a put finds.
@@ -109,15 +138,22 @@ impl FrameWriter {
         log.shared().check_writable()?;
         schema::check(&schema)?;
         let schema = identity::public(&schema);
+        let begun = log.now();
         let head = log.newest().await?.map(|head| head.entry);
-        let key = options.request_id.as_deref().map(Request::key);
-        let remembered = head.as_ref().zip(key.as_ref());
-        if let Some(first) = remembered.and_then(|(entry, key)| entry.state.answered(key)) {
-            let state = State::Repeated(first);
+        let absent = head.is_none().then_some(begun);
+        let asked = Asked::default();
+        let remembered = head.as_ref().zip(options.request_id.as_deref());
+        let known = remembered.and_then(|(entry, id)| {
+            let version = entry.state.remembered.version_of(id)?;
+            Some((Arc::clone(entry), version))
+        });
+        if let Some((head, version)) = known {
+            let first = log.published(&head, version).await?;
             return Ok(Self {
                 log,
                 options,
-                state,
+                asked,
+                state: State::Repeated { head, first },
             });
         }
         log.shared().check_space().await?;
@@ -137,11 +173,18 @@ impl FrameWriter {
             _ => None,
         };
         let basis = head.as_ref().map_or(0, |entry| entry.last_version());
-        let writing = Writing::new(&log, schema, &options, present, plain, basis)?;
+        let found = Found {
+            present,
+            plain,
+            basis,
+            absent,
+        };
+        let writing = Writing::new(&log, schema, &options, found)?;
         let state = State::Writing(Box::new(writing));
         Ok(Self {
             log,
             options,
+            asked,
             state,
         })
     }
@@ -153,8 +196,9 @@ impl FrameWriter {
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for null or NaN in a column of the index.
     /// After an error the put cannot be committed.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        self.asked.note(&batch);
         match &mut self.state {
-            State::Repeated(_) => Ok(()),
+            State::Repeated { .. } => Ok(()),
             State::Writing(writing) => writing.write(batch).await,
         }
     }
@@ -163,23 +207,31 @@ impl FrameWriter {
     ///
     /// # Errors
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if the storage did not confirm;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another writer changed the frame's columns meanwhile.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another writer changed the frame's columns meanwhile;
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the request id was given to another put.
     /// With any other error nothing has changed.
     pub async fn commit(self) -> Result<Published> {
         let Self {
             log,
             options,
+            asked,
             state,
         } = self;
+        let request = asked.key(&options);
         let mut writing = match state {
-            State::Repeated(published) => return Ok(published),
+            State::Repeated { head, first } => {
+                if let Some(key) = &request {
+                    head.state.remembered.answered(key)?;
+                }
+                return Ok(first);
+            }
             State::Writing(writing) => *writing,
         };
         let adopt = match &writing.plain {
             Some(plain) => Some(plain.adopt(&log).await?),
             None => None,
         };
-        let basis = writing.basis;
+        let (basis, absent) = (writing.basis, writing.absent);
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
         let rows = writing.finish(&log).await?;
@@ -208,8 +260,9 @@ impl FrameWriter {
         let proposal = Proposal {
             wish,
             write_id,
-            request: options.request_id.as_deref().map(Request::key),
+            request,
             basis: Some(basis),
+            absent,
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;
@@ -224,16 +277,39 @@ impl FrameWriter {
     }
 }
 
+impl Asked {
+    fn note(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let holds = !field.data_type().is_null() && column.null_count() < column.len();
+            match self.columns.get_mut(field.name()) {
+                Some(known) => *known |= holds,
+                None => drop(self.columns.insert(field.name().clone(), holds)),
+            }
+        }
+    }
+
+    fn key(&self, options: &PutOptions) -> Option<RequestKey> {
+        let range = (options.mode == PutMode::Update)
+            .then(|| json!([options.start, options.stop, options.closed, options.scope]));
+        let mode = options.mode.to_string();
+        let columns = self.columns.iter().filter(|(_, holds)| **holds);
+        let columns: Vec<&String> = columns.map(|(name, _)| name).collect();
+        let asked = json!(["put", mode, options.index, range, columns, self.rows]);
+        let id = options.request_id.as_deref()?;
+        Some(RequestKey::new(id, &asked))
+    }
+}
+
 impl Writing {
     /// Settles the schema that the rows will have, before any is taken.
-    fn new(
-        log: &FrameLog,
-        schema: SchemaRef,
-        options: &PutOptions,
-        present: Option<Present>,
-        plain: Option<PlainFile>,
-        basis: u64,
-    ) -> Result<Self> {
+    fn new(log: &FrameLog, schema: SchemaRef, options: &PutOptions, found: Found) -> Result<Self> {
+        let Found {
+            present,
+            plain,
+            basis,
+            absent,
+        } = found;
         let mode = options.mode;
         let creates = present.is_none();
         if mode == PutMode::Error && !creates {
@@ -252,6 +328,9 @@ impl Writing {
             _ => None,
         };
         let target = conform.as_ref().map_or(schema, Conform::frame_schema);
+        if conform.is_some() {
+            check_keys(&frame, mode, &target, &index)?;
+        }
         let (schema, bytes) = match present {
             Some(present) if *present.schema.schema == *target && plain.is_none() => {
                 (present.schema, None)
@@ -270,6 +349,7 @@ impl Writing {
             creates,
             plain,
             basis,
+            absent,
             index,
             span,
             sink,
@@ -330,6 +410,20 @@ fn index(log: &FrameLog, options: &PutOptions, present: Option<&Present>) -> Res
         None => format!("`{mode}` needs an index, and there is no frame {frame}: give `index`"),
     };
     Err(Error::invalid("mode", problem))
+}
+
+/// Rows that join those of a frame need its keys. (In other modes the put itself says what the index is.)
+fn check_keys(frame: &str, mode: PutMode, rows: &SchemaRef, index: &[String]) -> Result<()> {
+    let missing = index.iter().filter(|name| rows.index_of(name).is_err());
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (missing, own) = (missing.join(", "), index.join(", "));
+    let problem = format!(
+        "the rows have no column {missing}, and the index of frame {frame} is {own}: `{mode}` tells rows apart by it, so give each row its value there"
+    );
+    Err(Error::invalid("index", problem))
 }
 
 /// How the rows are ordered, and the range that an update gives.

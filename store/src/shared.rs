@@ -8,7 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
 use shoots_proto::action::Retention;
-use shoots_proto::name::FrameId;
+use shoots_proto::name::{BucketName, FrameId};
 
 use crate::budget::Budget;
 use crate::disk::Disk;
@@ -18,14 +18,19 @@ use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
 use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
+use crate::read::Readers;
 use crate::segment::{FooterCache, Limits, footer_cache};
 use crate::space::Space;
+use crate::time::Timestamp;
 use crate::upkeep::background::Touched;
+use crate::upkeep::borders::Borders;
 
 /// Schemas that are kept decoded.
 const CACHED_SCHEMAS: usize = 1_000;
-/// Jobs of compaction that are remembered because they gained nothing.
-const FUTILE_JOBS: usize = 10_000;
+/// Buckets whose rules of retention are remembered.
+const CACHED_RULES: usize = 1_000;
+/// Segments, and jobs of compaction, that are remembered because nothing was gained.
+const FUTILE_JOBS: usize = 100_000;
 /// Memory for deletion vectors.
 const VECTOR_CACHE_BYTES: u64 = 16 << 20;
 
@@ -48,10 +53,16 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// After so long, what was condemned is removed.
     pub(crate) sweep_grace_seconds: u64,
-    /// Jobs of compaction that gained nothing.
+    /// Buckets' rules of retention, and when they were looked up.
+    pub(crate) rules: Cache<Option<BucketName>, (Timestamp, Option<Retention>)>,
+    /// Jobs of compaction that gained nothing, and the segments in them.
     pub(crate) futile: Cache<String, ()>,
+    /// Neighbours that cannot become one segment.
+    pub(crate) borders: Borders,
     /// Frames for upkeep to look at.
     pub(crate) touched: Arc<Touched>,
+    /// Who reads which version of a frame.
+    pub(crate) readers: Arc<Readers>,
     pub(crate) read_only: bool,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
@@ -115,10 +126,21 @@ impl Shared {
             max_staleness,
             retention,
             sweep_grace_seconds,
+            rules: Cache::new(CACHED_RULES),
             futile: Cache::new(FUTILE_JOBS),
+            borders: Borders::default(),
             touched: Arc::default(),
+            readers: Arc::default(),
             read_only,
             disk,
+        }
+    }
+
+    /// How many frames are looked at, or worked on, at the same time. A bucket answers slowly and many at once.
+    pub(crate) fn parallel_frames(&self) -> usize {
+        match self.disk {
+            Some(_) => 16,
+            None => 128,
         }
     }
 

@@ -5,20 +5,32 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use serde_json::{Map, Value};
 use shoots_proto::name::FrameId;
 
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
+use crate::index::{KeyRange, KeyValue};
 use crate::log::change::{self, Segment};
 use crate::log::commit::{Commit, CommitId, Totals};
 use crate::log::entry::Entry;
+use crate::log::noted::Noted;
 use crate::log::seek::Found;
 use crate::plain::PlainFile;
 use crate::read::{self, Files, ReadOptions, Rows, Source};
 use crate::schema::identity;
 use crate::time::Timestamp;
+
+/// Between which values of the first index column the rows of a state lie; a row stands at each end.
+#[derive(Debug, Clone)]
+pub struct IndexBounds {
+    /// The least value: an array of one, of the column's type.
+    pub least: ArrayRef,
+    /// The greatest value: an array of one, of the column's type.
+    pub greatest: ArrayRef,
+}
 
 /// One state of a frame. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -43,6 +55,7 @@ struct State {
     entry: Arc<Entry>,
     version: u64,
     commit: (CommitId, Commit),
+    noted: Noted,
     /// As it is stored.
     schema: SchemaRef,
 }
@@ -74,9 +87,7 @@ impl Snapshot {
             return Err(Error::damaged(path, problem));
         };
         if entry.deleted_at(version) {
-            let name = format!("{} (deleted in version {version})", log.frame());
-            let what = "frame";
-            return Err(Cause::NotFound { what, name }.into());
+            return Err(log.deleted(Found { entry, version }).await);
         }
         let schema = log.schema(&commit.schema).await?.schema;
         let size = size_at(&log, &entry, version).await?;
@@ -84,6 +95,7 @@ impl Snapshot {
         let state = State {
             version,
             commit: (id.clone(), commit.clone()),
+            noted: Noted::at(&entry, version),
             schema,
             entry,
         };
@@ -177,22 +189,49 @@ impl Snapshot {
         self.state().map(|state| state.entry.header.published)
     }
 
-    /// What the commit that led here says about itself.
+    /// What the last commit up to here that changed rows or columns says about itself.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.state()?.commit.1.message.as_deref()
+        self.state()?.noted.message.as_deref()
     }
 
-    /// Who made the commit that led here.
+    /// Who made the last commit up to here that changed rows or columns.
     #[must_use]
     pub fn author(&self) -> Option<&str> {
-        self.state()?.commit.1.author.as_deref()
+        self.state()?.noted.author.as_deref()
     }
 
     /// What else was kept with the commit that led here.
     #[must_use]
     pub fn metadata(&self) -> Option<&Map<String, Value>> {
         self.state()?.commit.1.metadata.as_ref()
+    }
+
+    /// Between which values of the first index column the rows lie; `None` if there is no index, there are no rows,
+    /// or the log does not tell exactly. No row is read.
+    ///
+    /// # Errors
+    /// If the list of segments cannot be read.
+    pub async fn index_bounds(&self) -> Result<Option<IndexBounds>> {
+        let Some(column) = self.index().first() else {
+            return Ok(None);
+        };
+        let Ok(field) = self.schema.field_with_name(column) else {
+            return Ok(None);
+        };
+        let segments = self.segments().await?;
+        let Some(range) = exact_range(&self.log, &segments).await? else {
+            return Ok(None);
+        };
+        let array = |key: &[KeyValue]| match key.first() {
+            Some(value) => value.to_array(field.data_type()).ok().flatten(),
+            None => None,
+        };
+        let ends = (array(&range.min), array(&range.max));
+        let (Some(least), Some(greatest)) = ends else {
+            return Ok(None);
+        };
+        Ok(Some(IndexBounds { least, greatest }))
     }
 
     /// Starts to read rows.
@@ -202,11 +241,39 @@ impl Snapshot {
     /// asked for twice, for a range of a frame without an index, and for bounds that are no values of its first
     /// column.
     pub async fn read(&self, options: ReadOptions) -> Result<Rows> {
-        read::read(self.source().await?, options).await
+        let rows = async { read::read(self.source().await?, options).await };
+        match rows.await {
+            Ok(rows) => {
+                let snapshot = self.clone();
+                Ok(rows.explained(move |error| {
+                    let snapshot = snapshot.clone();
+                    async move { snapshot.explain(error).await }
+                }))
+            }
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// The error of a read of this state: if it found something missing because the state was given up meanwhile,
+    /// that it was.
+    pub(crate) async fn explain(&self, error: Error) -> Error {
+        match self.state() {
+            Some(state) if error.is_missing() => {
+                let given_up = self.log.given_up(state.version, &state.commit.0).await;
+                given_up.unwrap_or(error)
+            }
+            _ => error,
+        }
     }
 
     /// All that reading needs to know.
     pub(crate) async fn source(&self) -> Result<Source> {
+        // Before the list of segments is read, which may itself be swept.
+        let reading = self.state().map(|state| {
+            let readers = &self.log.shared().readers;
+            let frame = &self.log.reader().frame;
+            Arc::new(readers.begin(frame, state.version, self.log.now()))
+        });
         let (schema, files) = match &self.origin {
             Origin::Plain(plain) => (&plain.schema, Files::Plain(plain.clone())),
             Origin::Log(state) => (&state.schema, Files::Segments(self.segments().await?)),
@@ -216,6 +283,7 @@ impl Snapshot {
             schema: Arc::clone(schema),
             index: self.index().to_vec(),
             files,
+            reading,
         })
     }
 
@@ -238,6 +306,35 @@ impl Snapshot {
     pub(crate) fn place(&self) -> Option<(&Arc<Entry>, &Commit)> {
         self.state().map(|state| (&state.entry, &state.commit.1))
     }
+}
+
+/// The least range around all rows, if visible rows stand at both its ends.
+async fn exact_range(log: &FrameLog, segments: &[Segment]) -> Result<Option<KeyRange>> {
+    let ranges = segments.iter().map(|segment| segment.record.range.clone());
+    let Some(Some(all)) = ranges.reduce(|one, other| Some(one?.union(other?))) else {
+        return Ok(None);
+    };
+    let (mut begins, mut ends) = (false, false);
+    for segment in segments {
+        let Some(range) = &segment.record.range else {
+            continue;
+        };
+        let (first, last) = (
+            range.min.first() == all.min.first() && !begins,
+            range.max.first() == all.max.first() && !ends,
+        );
+        begins |= first && is_visible(log, segment, 0).await?;
+        ends |= last && is_visible(log, segment, segment.record.rows.saturating_sub(1)).await?;
+    }
+    Ok((begins && ends).then_some(all))
+}
+
+async fn is_visible(log: &FrameLog, segment: &Segment, row: u64) -> Result<bool> {
+    Ok(match (&segment.hidden, u32::try_from(row)) {
+        (None, _) => true,
+        (Some(hidden), Ok(row)) => !hidden.read(log).await?.contains(row),
+        (Some(_), Err(_)) => false,
+    })
 }
 
 /// What the frame held. An older entry says it of its last version only; for the others, segments are counted.

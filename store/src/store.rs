@@ -1,11 +1,13 @@
 //! A store: its buckets, and which frames are in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
 use shoots_proto::action::BucketDeleteMode;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
@@ -18,8 +20,6 @@ use crate::objects::{Created, Requests};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
-/// Frames that a listing looks at, or a deletion works on, at the same time.
-const PARALLEL_FRAMES: usize = 16;
 /// Temporary files that are older belong to no put that is still under way.
 const TEMPORARY_SECONDS: u64 = 24 * 3600;
 
@@ -40,6 +40,12 @@ pub struct Store {
 impl Store {
     pub(crate) fn new(shared: Shared) -> Self {
         let shared = Arc::new(shared);
+        Self { shared }
+    }
+
+    /// The store that frames share this with.
+    pub(crate) fn sharing(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
         Self { shared }
     }
 
@@ -75,26 +81,15 @@ impl Store {
     /// # Errors
     /// If the storage cannot be read.
     pub async fn buckets(&self) -> Result<Vec<BucketName>> {
-        let root = object_store::path::Path::ROOT;
-        let listed = self.shared.objects.list_folder(&root).await?;
-        let names = listed
-            .common_prefixes
-            .iter()
-            .filter_map(layout::folder_name);
-        let names: Vec<BucketName> = names
-            .filter_map(|name| BucketName::parse(&name).ok())
-            .collect();
+        let names = self.bucket_folders().await?;
         let existing = stream::iter(names)
             .map(|name| async move {
                 let exists = self.bucket_exists(&name).await?;
                 Ok::<_, Error>(exists.then_some(name))
             })
-            .buffered(PARALLEL_FRAMES)
+            .buffered(self.shared.parallel_frames())
             .try_filter_map(|name| std::future::ready(Ok(name)));
-        let mut buckets: Vec<BucketName> = existing.try_collect().await?;
-        buckets.sort();
-        buckets.dedup();
-        Ok(buckets)
+        existing.try_collect().await
     }
 
     /// Makes an empty bucket; that it exists already is success.
@@ -156,7 +151,7 @@ impl Store {
                     Err(error) => Err(error),
                 }
             })
-            .buffer_unordered(PARALLEL_FRAMES);
+            .buffer_unordered(self.shared.parallel_frames());
         let deleted = deleted
             .try_fold(0, |sum, one| std::future::ready(Ok(sum + one)))
             .await?;
@@ -208,13 +203,13 @@ impl Store {
             .map(|(name, plain)| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                (frame.snapshot_with(None, freshness).await, plain)
+                (frame.live_snapshot(freshness).await, plain)
             })
-            .buffered(PARALLEL_FRAMES);
+            .buffered(self.shared.parallel_frames());
         let mut found = Found::default();
         while let Some((snapshot, plain)) = looks.next().await {
             match snapshot {
-                Ok(snapshot) => found.live.push(snapshot),
+                Ok(snapshot) => found.live.extend(snapshot),
                 Err(error) => match error.kind() {
                     ErrorKind::NotFound => {}
                     ErrorKind::Damaged | ErrorKind::Newer if !plain => found.damaged.push(error),
@@ -228,15 +223,32 @@ impl Store {
         Ok(found)
     }
 
-    /// The frames of a bucket that have a log, deleted ones too.
-    pub(crate) async fn logged_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameId>> {
+    /// The frames of a bucket that are more than a plain file: those that have a log, deleted ones too, and those that
+    /// a writer has begun and not finished. By name. What expires and what the sweep removes is theirs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such bucket and none of its frames has left anything.
+    pub async fn logged_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Frame>> {
         let candidates = self.candidates(bucket).await?;
+        let names: Vec<_> = candidates.keys().collect();
+        if let Some(bucket) = bucket {
+            self.expect_bucket(bucket, &names).await?;
+        }
         let logged = candidates.into_iter().filter(|(_, plain)| !plain);
-        Ok(logged
-            .map(|(name, _)| FrameId {
-                bucket: bucket.cloned(),
-                name,
-            })
+        let frame = |name| {
+            let bucket = bucket.cloned();
+            self.frame(&FrameId { bucket, name })
+        };
+        Ok(logged.map(|(name, _)| frame(name)).collect())
+    }
+
+    /// Whatever may be a bucket, those that were deleted and have left frames too.
+    pub(crate) async fn bucket_folders(&self) -> Result<BTreeSet<BucketName>> {
+        let listed = self.shared.objects.list_folder(&Path::ROOT).await?;
+        let names = listed.common_prefixes.iter();
+        let names = names.filter_map(layout::folder_name);
+        Ok(names
+            .filter_map(|name| BucketName::parse(&name).ok())
             .collect())
     }
 
@@ -245,21 +257,24 @@ impl Store {
         &self,
         bucket: Option<&BucketName>,
     ) -> Result<BTreeMap<FrameName, bool>> {
+        let own = layout::bucket_folder(bucket);
+        let mut elsewhere = layout::plain_folders(bucket);
+        elsewhere.retain(|folder| *folder != own);
         let objects = &self.shared.objects;
-        let mut candidates = BTreeMap::new();
-        for folder in layout::plain_folders(bucket) {
-            let listed = objects.list_folder(&folder).await?;
-            let plain = listed.objects.iter();
-            let plain = plain.filter_map(|object| layout::plain_name(&object.location));
-            candidates.extend(frame_names(plain).map(|name| (name, true)));
-        }
-        let listed = objects.list_folder(&layout::bucket_folder(bucket)).await?;
+        let elsewhere = elsewhere.iter().map(|folder| objects.list_folder(folder));
+        let (listed, elsewhere) =
+            tokio::try_join!(objects.list_folder(&own), try_join_all(elsewhere))?;
+        let files = elsewhere.iter().chain([&listed]);
+        let files = files.flat_map(|listed| &listed.objects);
+        let plain = files.filter_map(|object| layout::plain_name(&object.location));
+        let mut candidates: BTreeMap<_, _> = frame_names(plain).map(|name| (name, true)).collect();
         let folders: Vec<String> = listed
             .common_prefixes
             .iter()
             .filter_map(layout::folder_name)
             .collect();
         let folders = frame_names(folders.iter().map(String::as_str));
+        // Where there is a log, a plain file is of no account.
         candidates.extend(folders.map(|name| (name, false)));
         Ok(candidates)
     }

@@ -10,6 +10,7 @@
 
 mod bucket;
 mod crash;
+mod escapes;
 mod flight;
 mod frames;
 mod history;

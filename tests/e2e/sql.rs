@@ -13,9 +13,10 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 use shoots_client::{ErrorKind, PutMode, ShootsClient};
 
+use crate::escapes::{ENDLESS, SECRET, Untouched};
 use crate::refusal::assert_refused;
-use crate::rows::{get, numbers, put, rows};
-use crate::server::{Server, files};
+use crate::rows::{get, numbers, put, rows, texts};
+use crate::server::Server;
 
 /// Five flights, with names that DataFusion alone would not find without quotes, and the metadata of pandas.
 fn flights() -> RecordBatch {
@@ -214,72 +215,81 @@ async fn columns_that_pass_through_keep_types_and_metadata() {
 #[tokio::test]
 async fn whatever_does_more_than_read_frames_is_refused_and_changes_nothing() {
     let (server, client) = airport().await;
-    let outside = tempfile::tempdir().unwrap();
-    let secret = outside.path().join("secret.csv");
-    std::fs::write(&secret, "word\nxyzzy\n").unwrap();
-    let (secret, target) = (
-        secret.display(),
-        outside.path().join("stolen").display().to_string(),
-    );
-    let segment = files(&server.folder().path().join("_default/MyFlights/segments"))[0]
-        .0
-        .clone();
-    let before = (files(server.folder().path()), files(outside.path()));
-    let doing = [
-        format!("create external table t stored as csv location '{secret}'"),
-        format!("create external table t stored as parquet location '{segment}'"),
-        format!("copy MyFlights to '{target}.parquet'"),
-        format!("copy (select * from MyFlights) to '{target}.csv' stored as csv"),
-        "create table t as select * from MyFlights".to_owned(),
-        "create or replace view v as select * from MyFlights".to_owned(),
-        "create schema s".to_owned(),
-        "drop table MyFlights".to_owned(),
-        "drop view MyFlights".to_owned(),
-        "insert into MyFlights select * from MyFlights".to_owned(),
-        "update MyFlights set DepDelay = 0".to_owned(),
-        "delete from MyFlights".to_owned(),
-        "truncate table MyFlights".to_owned(),
-        "set datafusion.execution.batch_size = 1".to_owned(),
-        "reset datafusion.execution.batch_size".to_owned(),
-        "show tables".to_owned(),
-        "prepare p as select 1".to_owned(),
-        "begin".to_owned(),
-        "select * into t from MyFlights".to_owned(),
-        "with t as (delete from MyFlights) select * from t".to_owned(),
-    ];
-    let reaching = [
-        format!("select * from '{secret}'"),
-        format!("select * from \"{secret}\""),
-        format!("select * from 'file://{secret}'"),
-        format!("select * from \"file://{segment}\""),
-        format!("select * from '{segment}'"),
-        format!("select * from read_csv('{secret}')"),
-        format!("select * from read_parquet('{segment}')"),
-        format!("select * from parquet_metadata('{segment}')"),
-        format!("select * from MyFlights where Carrier in (select word from '{secret}')"),
-        "select * from 'https://localhost/x.parquet'".to_owned(),
-        "select * from information_schema.tables".to_owned(),
-        "select * from information_schema.df_settings".to_owned(),
-    ];
-    for sql in doing.iter().chain(&reaching) {
-        for sql in [
-            sql.clone(),
-            format!("explain {sql}"),
-            format!("explain analyze {sql}"),
-            format!("select 1; {sql}"),
+    put(&client, "nyc/numbers", PutMode::Error, rows(0..4)).await;
+    let untouched = Untouched::of(&server, &client).await;
+    for sql in untouched.statements("MyFlights") {
+        for refused in [
+            client.sql("MyFlights", &sql).collect_one().await.map(drop),
+            client.sql("MyFlights", &sql).schema().await.map(drop),
         ] {
-            let outcome = client.sql("MyFlights", &sql).collect_one().await;
-            let error = outcome.as_ref().expect_err(&sql);
-            assert!(!error.to_string().contains("xyzzy"), "{sql}: {error}");
-            assert_refused(outcome, ErrorKind::DataFusionError, &[]);
-            let described = client.sql("MyFlights", &sql).schema().await;
-            assert_refused(described, ErrorKind::DataFusionError, &[]);
+            let error = refused.as_ref().expect_err(&sql);
+            assert!(!error.to_string().contains(SECRET), "{sql}: {error}");
+            assert_refused(refused, ErrorKind::DataFusionError, &[]);
         }
     }
-    assert_eq!(
-        (files(server.folder().path()), files(outside.path())),
-        before
-    );
+    untouched.check(&client).await;
     assert_eq!(get(&client, "MyFlights").await, flights());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn endless_queries_end_at_a_limit_that_is_named_and_the_server_goes_on() {
+    let server = Server::with(&["--query-seconds", "1"]).await;
+    let client = server.client().await;
+    put(&client, "numbers", PutMode::Error, rows(0..4)).await;
+    let endless = ENDLESS.map(|sql| client.sql("numbers", sql).collect_one());
+    for refused in futures::future::join_all(endless).await {
+        assert_refused(refused, ErrorKind::LimitError, &["query_"]);
+    }
+    let counted = ask(&client, "numbers", "select count(*) from numbers").await;
+    assert_eq!(numbers(&counted), [4]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn mistakes_are_told_with_candidates_and_their_place() {
+    let (server, client) = airport().await;
+    for (sql, words) in [
+        (
+            "select Arrival from MyFlights",
+            &["Arrival", "DepDelay", "at line 1, column 8"][..],
+        ),
+        (
+            "select *\nfrom MyFlights join YourFlights using (n)",
+            &["YourFlights", "at line 2, column 21"],
+        ),
+        ("select *\nfrm MyFlights x", &["Line: 2, Column: "]),
+    ] {
+        let refused = client.sql("MyFlights", sql).collect_one().await;
+        assert_refused(refused, ErrorKind::DataFusionError, words);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_there_is_can_be_asked_in_sql_although_some_of_it_is_damaged() {
+    let (server, client) = airport().await;
+    put(&client, "nyc/numbers", PutMode::Error, rows(0..4)).await;
+    put(&client, "broken", PutMode::Error, rows(0..4)).await;
+    let log = server.folder().path().join("_default/broken/log");
+    for entry in std::fs::read_dir(log).unwrap() {
+        std::fs::write(entry.unwrap().path(), "no entry").unwrap();
+    }
+    std::fs::write(server.folder().path().join("plain.parquet"), "no rows").unwrap();
+    let folder = Arc::clone(server.folder());
+    server.stop().await;
+    let server = Server::on(&folder, &[]).await;
+    let client = server.client().await;
+    let shown = ask(&client, "MyFlights", "show tables").await;
+    let column = |name| texts(&shown, name).into_iter().flatten();
+    let shown: Vec<String> = column("table_schema")
+        .zip(column("table_name"))
+        .map(|(bucket, frame)| format!("{bucket}.{frame}"))
+        .collect();
+    assert_eq!(shown, [".MyFlights", "nyc.numbers"]);
+    let described = ask(&client, "MyFlights", "describe nyc.numbers").await;
+    assert_eq!(texts(&described, "column_name")[0].as_deref(), Some("n"));
+    let columns = "select column_name from information_schema.columns where table_schema = 'nyc'";
+    assert!(ask(&client, "MyFlights", columns).await.num_rows() > 0);
     server.stop().await;
 }

@@ -105,7 +105,7 @@ ESCAPES = [
     "copy (select * from frame) to '{target}' stored as csv",
     "set datafusion.execution.batch_size = 1",
     "reset datafusion.execution.batch_size",
-    "show tables",
+    "show functions",
     "show all",
     "explain copy frame to '{target}'",
     "explain analyze insert into frame values (9)",
@@ -123,7 +123,6 @@ ESCAPES = [
     "select * from parquet_scan('{outside}')",
     "select * from read_csv('/etc/passwd')",
     "select pg_read_file('/etc/passwd')",
-    "select * from information_schema.tables",
     "select * from information_schema.df_settings",
     "select * from pg_catalog.pg_class",
 ]

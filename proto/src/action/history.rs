@@ -114,6 +114,9 @@ pub struct CommitRecord {
     pub metadata: Option<Map<String, Value>>,
     /// The tags of its version.
     pub tags: Vec<String>,
+    /// Whether its version cannot be read any more: it has expired, or was forgotten or purged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
 }
 
 request! {

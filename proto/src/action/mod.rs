@@ -238,7 +238,7 @@ pub const ACTIONS: &[ActionDescription] = &[
     },
     ActionDescription {
         name: SWEEP,
-        description: r#"Remove the objects that nothing needs any more, once their time has come: {"name","bucket","dry_run"} gives {"objects","bytes","waiting_objects","waiting_bytes","dry_run"}."#,
+        description: r#"Remove the objects that nothing needs any more, once their time has come: {"name","bucket","dry_run"} gives {"objects","bytes","waiting_objects","waiting_bytes","in_use_objects","in_use_bytes","dry_run"}."#,
     },
     ActionDescription {
         name: TAG,

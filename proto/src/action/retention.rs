@@ -205,6 +205,13 @@ pub struct ExpiredFrame {
     pub segments: u64,
     /// The size of those segments.
     pub bytes: u64,
+    /// How many segments the versions had that stay, because versions that are kept need them, too: the
+    /// rows in them are not gone.
+    #[serde(default)]
+    pub still_needed_segments: u64,
+    /// Their size.
+    #[serde(default)]
+    pub still_needed_bytes: u64,
     /// The version that it got; `None` if there was no commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
@@ -244,6 +251,13 @@ pub struct SweepResult {
     pub waiting_objects: u64,
     /// Their size.
     pub waiting_bytes: u64,
+    /// How many objects whose time has come were left, because somebody is still reading a version that
+    /// needs them.
+    #[serde(default)]
+    pub in_use_objects: u64,
+    /// Their size.
+    #[serde(default)]
+    pub in_use_bytes: u64,
     /// Whether this only says what would be done.
     pub dry_run: bool,
 }

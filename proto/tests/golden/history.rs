@@ -45,6 +45,7 @@ fn log() {
         message: None,
         metadata: None,
         tags: Vec::new(),
+        expired: true,
     };
     let second = CommitRecord {
         version: 2,
@@ -60,6 +61,7 @@ fn log() {
         message: Some("end of day".to_owned()),
         metadata: metadata(),
         tags: vec!["eod".to_owned()],
+        expired: false,
     };
     result(
         LOG,

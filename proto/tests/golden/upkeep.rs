@@ -97,6 +97,8 @@ fn expired(version: Option<u64>) -> ExpireResult {
         versions_expired: 12,
         segments: 30,
         bytes: 4096,
+        still_needed_segments: 5,
+        still_needed_bytes: 640,
         version,
         commit: version.map(|_| "9f86".to_owned()),
     };
@@ -162,6 +164,8 @@ fn sweep() {
             bytes: 4096,
             waiting_objects: 2,
             waiting_bytes: 512,
+            in_use_objects: 3,
+            in_use_bytes: 768,
             dry_run: false,
         },
     );

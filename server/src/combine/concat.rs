@@ -97,7 +97,7 @@ fn union(sources: &[Source]) -> Result<Vec<Field>> {
 }
 
 impl Concat {
-    fn narrowing<'a>(&'a self, source: &'a Source) -> Narrowing<'a> {
+    fn narrowing(&self, source: &Source) -> Narrowing {
         let columns = self.fields.iter().filter(|field| {
             let stored = source.schema.field_with_name(field.name());
             stored.is_ok_and(|stored| stored.data_type() == field.data_type())

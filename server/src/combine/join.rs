@@ -150,7 +150,7 @@ impl Join {
     }
 
     /// What conditions leave of the left frame, or of the right one.
-    fn narrowing(&self, of_left: bool) -> Narrowing<'_> {
+    fn narrowing(&self, of_left: bool) -> Narrowing {
         let source = if of_left { &self.left } else { &self.right };
         let (left_stays, right_stays) = self.kind.stays();
         // Rows of a side that the other side's rows could be missed by may only go with their partners.

@@ -8,16 +8,19 @@
 //! often and however spelt the query names it.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::common::{Diagnostic, Span};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use shoots_proto::{AsOf, BucketName, FrameId, FrameName};
 use shoots_store::{ErrorKind, Snapshot, Store};
 
 use super::functions::CALLS;
+use super::information;
 use super::names::{Mentions, Part, Relation};
 use super::session::{CATALOG, DEFAULT_BUCKET, no_such_table};
 use super::table::FrameTable;
@@ -165,7 +168,8 @@ impl<'a> Frames<'a> {
     pub(super) async fn of(&self, mentions: &Mentions) -> Result<Vec<Found>, Failure> {
         let mut found: Vec<Found> = Vec::new();
         for relation in &mentions.relations {
-            if relation.0.first().is_some_and(|part| part.text == CALLS) {
+            let is_call = relation.0.first().is_some_and(|part| part.text == CALLS);
+            if is_call || information::holds(relation) {
                 continue;
             }
             let cte = mentions.cte(relation);
@@ -179,10 +183,38 @@ impl<'a> Frames<'a> {
                     table: Table::Frame(snapshot),
                 }),
                 None if cte.is_some() => {}
-                None => return Err(self.nothing(relation).into()),
+                None => {
+                    let nothing = self.nothing(relation);
+                    return Err(placed(nothing, mentions.place(relation)).into());
+                }
             }
         }
         Ok(found)
+    }
+
+    /// The state of a frame that a statement names; that there is none is an error.
+    pub(super) async fn existing(&self, relation: &Relation) -> Result<Snapshot, Failure> {
+        let found = self.find(relation).await?;
+        let found = found.ok_or_else(|| self.nothing(relation))?;
+        Ok(found.1)
+    }
+
+    /// All frames by bucket, in their newest states, or in those that the query reads. What cannot be read is left out.
+    pub(super) async fn all(&self) -> Result<Vec<(String, Vec<Snapshot>)>, Failure> {
+        let named = self.store.buckets().await?;
+        let mut all = Vec::new();
+        for bucket in iter::once(None).chain(named.iter().map(Some)) {
+            let frames = match self.store.frames(bucket).await {
+                Ok(frames) => frames,
+                // Deleted since the buckets were listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let frames = frames.into_iter().map(|frame| self.one_state(frame));
+            let name = bucket.map_or(DEFAULT_BUCKET, BucketName::as_str);
+            all.push((name.to_owned(), frames.collect()));
+        }
+        Ok(all)
     }
 
     /// The state of a frame that is named in words, as the tables of a query are named.
@@ -333,6 +365,17 @@ impl<'a> Frames<'a> {
     fn time(&self) -> Option<&AsOf> {
         let time = self.scope.as_of.as_ref();
         time.filter(|as_of| matches!(as_of, AsOf::Time(_)))
+    }
+}
+
+/// An error that says where in the statement it is.
+fn placed(error: DataFusionError, place: Option<Span>) -> DataFusionError {
+    match place {
+        Some(place) => {
+            let told = Diagnostic::new_error(error.strip_backtrace(), Some(place));
+            error.with_diagnostic(told)
+        }
+        None => error,
     }
 }
 

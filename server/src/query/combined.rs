@@ -10,9 +10,10 @@ use regex::Regex;
 use shoots_proto::action::{CombineHow, CombineRequest};
 use shoots_proto::{AsOf, BucketName, ColumnsTicket};
 use shoots_store::{ErrorKind, Snapshot, Store};
-use tokio::time::timeout;
 
-use super::{Plan, Queries, Window, finish, session, too_long};
+use super::interrupt::{Interrupt, Wanted as StillWanted};
+use super::result::ResultShape;
+use super::{Plan, Queries, cut, physical};
 use crate::combine::{
     self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted,
 };
@@ -37,7 +38,7 @@ impl Queries {
             sources.push(Source::new(snapshot));
         }
         let table = table(request, sources)?;
-        self.plan_table(table, Window::default()).await
+        self.plan_table(table, None, None).await
     }
 
     /// Plans a table of columns of several frames.
@@ -55,24 +56,31 @@ impl Queries {
             closed: ticket.closed.unwrap_or_default(),
         };
         let table = combine::align(&sources, wanted, range)?;
-        let window = Window {
-            offset: ticket.offset,
-            limit: ticket.limit,
-        };
-        self.plan_table(table, window).await
+        self.plan_table(table, ticket.offset, ticket.limit).await
     }
 
-    async fn plan_table(&self, table: CombinedTable, window: Window) -> Result<Plan, Failure> {
-        let runtime = Arc::clone(&self.runtime);
+    async fn plan_table(
+        &self,
+        table: CombinedTable,
+        offset: Option<u64>,
+        limit: Option<u64>,
+    ) -> Result<Plan, Failure> {
+        let (engine, limits) = (Arc::clone(&self.engine), self.limits.clone());
+        let interrupt = Interrupt::default();
+        let wanted = StillWanted::new(&interrupt);
+        let stop = interrupt.clone();
         let planning = async move {
-            let state = session::state(runtime, None);
+            let mut state = engine.state(None, &stop)?;
             let source = provider_as_source(Arc::new(table));
             let scan = LogicalPlanBuilder::scan(NAME, source, None)?.build()?;
-            finish(DataFrame::new(state, scan), window, None, &[]).await
+            let rows = cut(DataFrame::new(state.clone(), scan), offset, limit)?;
+            let physical = physical(&mut state, &rows, &limits, &stop).await?;
+            let shape = ResultShape::new(&physical.schema(), None, &[]);
+            Ok((shape, physical, state.task_ctx()))
         };
-        let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
-        let planned = planned.map_err(|_| too_long(self.time_limit))??;
-        Ok(self.ready(planned?))
+        let plan = self.planned(planning, interrupt).await?;
+        wanted.done();
+        Ok(plan)
     }
 }
 

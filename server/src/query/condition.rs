@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{BooleanArray, RecordBatch};
@@ -16,20 +15,22 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, TableReference, plan_err};
 use datafusion::error::Result;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
-use shoots_proto::{FrameId, action};
+use shoots_proto::{ErrorKind, FrameId, action};
 use shoots_store::Condition;
 use tokio::time::Instant;
 
+use super::interrupt::Interrupt;
+use super::limits::Limits;
 use super::names::{Mentions, Relation, Spelling};
+use super::session::Engine;
 use super::threads::QueryThreads;
-use super::{Queries, depth, session, too_long};
+use super::{Queries, depth};
 use crate::status::Failure;
 
 impl Queries {
@@ -39,10 +40,10 @@ impl Queries {
         Ok(SqlCondition {
             sql: sql.to_owned(),
             frame: frame.clone(),
-            runtime: Arc::clone(&self.runtime),
+            engine: Arc::clone(&self.engine),
             threads: Arc::clone(&self.threads),
-            time_limit: self.time_limit,
-            deadline: Instant::now() + self.time_limit,
+            limits: self.limits.clone(),
+            deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
             failure: OnceLock::new(),
         })
@@ -54,9 +55,9 @@ impl Queries {
 pub(crate) struct SqlCondition {
     sql: String,
     frame: FrameId,
-    runtime: Arc<RuntimeEnv>,
+    engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
-    time_limit: Duration,
+    limits: Limits,
     deadline: Instant,
     /// The condition for the columns that it met last.
     planned: Mutex<Option<Planned>>,
@@ -81,10 +82,14 @@ impl SqlCondition {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T, String> {
         let done = match self.threads.wait_for(self.deadline, work) {
-            Some(done) => done.and_then(|result| result).map_err(Failure::from),
-            None => Err(too_long(self.time_limit)),
+            Some(done) => {
+                let done = done.and_then(|result| result);
+                done.map_err(|error| self.limits.failure(error))
+            }
+            None => Err(self.limits.too_long()),
         };
         done.map_err(|failure| {
+            let failure = about_where(failure);
             let words = failure.to_string();
             // The first failure ends the deletion.
             self.failure.get_or_init(|| failure);
@@ -96,10 +101,12 @@ impl SqlCondition {
         &self,
         schema: &SchemaRef,
     ) -> impl FnOnce() -> Result<(SessionState, DFSchema, Expr)> + use<> {
-        let (runtime, frame) = (Arc::clone(&self.runtime), self.frame.clone());
+        let (engine, frame) = (Arc::clone(&self.engine), self.frame.clone());
+        let interrupt = Interrupt::default();
+        interrupt.request_at(self.deadline);
         let (sql, schema) = (self.sql.clone(), Arc::clone(schema));
         move || {
-            let state = session::state(runtime, frame.bucket.as_ref());
+            let state = engine.state(frame.bucket.as_ref(), &interrupt)?;
             let columns = columns(&frame, &schema)?;
             let expr = logical(&state, &frame, &sql, &schema, &columns)?;
             Ok((state, columns, expr))
@@ -132,6 +139,17 @@ impl SqlCondition {
         };
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
         Ok(physical)
+    }
+}
+
+/// The query engine does not know which field of the request it was given.
+fn about_where(failure: Failure) -> Failure {
+    match failure {
+        Failure::Domain(body) if body.kind == ErrorKind::DataFusionError => {
+            let message = format!("{}: where: {}", action::DELETE_ROWS, body.message);
+            Failure::new(body.kind, message)
+        }
+        other => other,
     }
 }
 
@@ -333,7 +351,9 @@ mod tests {
             ("nonsense(N)", "nonsense"),
         ] {
             let failure = asked(sql).unwrap_err();
-            assert!(failure.to_string().contains(words), "{sql}: {failure}");
+            let told = failure.to_string();
+            assert!(told.contains(words), "{sql}: {failure}");
+            assert!(told.contains(": delete_rows: where: "), "{sql}: {failure}");
             assert!(
                 matches!(&failure, Failure::Domain(body) if body.kind == shoots_proto::ErrorKind::DataFusionError),
                 "{failure}"

@@ -4,7 +4,8 @@
 //! little may not wait for hours: a nested-loop join whose filter lets nothing through compares all of one side
 //! with each batch of the other before it does anything else. [`interruptible`] adds the missing moments: joins
 //! and the like yield after some batches, and the filter of a nested-loop join looks whether the query is still
-//! wanted each time that it is asked about a batch.
+//! wanted each time that it is asked about a batch. Planning never waits while it rewrites a query;
+//! [`checked_rules`] lets it look between any two rules.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,7 +17,8 @@ use arrow_schema::{FieldRef, Schema};
 use datafusion::common::exec_err;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
@@ -45,9 +47,67 @@ impl Interrupt {
         self.0.deadline.get_or_init(|| deadline);
     }
 
+    /// An error once the query is not wanted any more.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.requested() {
+            return exec_err!("the query was interrupted");
+        }
+        Ok(())
+    }
+
     fn requested(&self) -> bool {
         let deadline = self.0.deadline.get();
         self.0.made.load(Ordering::Relaxed) || deadline.is_some_and(|at| Instant::now() >= *at)
+    }
+}
+
+/// Requests the interruption of a query when it is dropped, as the future is that waits for it.
+#[derive(Debug)]
+pub(super) struct Wanted(Option<Interrupt>);
+
+impl Wanted {
+    pub(super) fn new(interrupt: &Interrupt) -> Self {
+        Self(Some(interrupt.clone()))
+    }
+
+    /// There is nothing to be interrupted any more.
+    pub(super) fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        if let Some(interrupt) = &self.0 {
+            interrupt.request();
+        }
+    }
+}
+
+/// A rule of the optimizer.
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// The same rules, with a look at the interrupt before each.
+pub(super) fn checked_rules(rules: Vec<Rule>, interrupt: &Interrupt) -> Vec<Rule> {
+    let check: Rule = Arc::new(interrupt.clone());
+    let checked = rules
+        .into_iter()
+        .flat_map(|rule| [Arc::clone(&check), rule]);
+    checked.collect()
+}
+
+impl OptimizerRule for Interrupt {
+    fn name(&self) -> &'static str {
+        "interrupt"
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        self.check()?;
+        Ok(Transformed::no(plan))
     }
 }
 
@@ -128,9 +188,7 @@ impl PhysicalExpr for Checked {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        if self.interrupt.requested() {
-            return exec_err!("the query was interrupted");
-        }
+        self.interrupt.check()?;
         self.condition.evaluate(batch)
     }
 

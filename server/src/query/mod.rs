@@ -3,7 +3,8 @@
 //! A query is a [`Question`]: SQL, the scope of its names, and what else is asked for. It
 //! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
 //!
-//! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]);
+//! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]); what shows
+//!    or describes becomes a query ([`information`]);
 //! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
@@ -11,62 +12,74 @@
 //!    query leaves the order open ([`order`]);
 //! 5. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory and spill space, shared by all queries; time; how many compute at once; and its own
-//! threads ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`]). There is no file
-//! system, no URL and no other table to be reached: frames are all there is.
+//! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`], [`joined`]); spill space and time, and what a
+//! query is told that meets a limit ([`limits`]); how many compute at once, in fair turns ([`turns`]); and its own threads
+//! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`], [`windows`]). There is no file system, no URL
+//! and no other table to be reached: frames, and what is said about them ([`information`]), are all there is.
 
 mod catalog;
+mod categories;
 mod combined;
 mod condition;
 mod depth;
+mod filter;
 mod functions;
+mod information;
 mod interrupt;
+mod joined;
+mod limits;
+mod memory;
 mod names;
 mod order;
 mod range;
 mod records;
 mod result;
+mod scan;
 mod session;
+mod sizes;
 mod table;
 mod threads;
+mod turns;
+mod windows;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::{Stream, stream};
-use shoots_proto::ErrorKind;
+use futures::{Stream, TryStreamExt, stream};
 use shoots_store::{Snapshot, Store};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
-use self::interrupt::Interrupt;
+use self::interrupt::{Interrupt, Wanted};
+use self::limits::Limits;
 use self::names::{Mentions, Spelling};
 pub(crate) use self::range::{KeyRange, literal};
 use self::result::ResultShape;
-use self::threads::{Batches, QueryThreads, Taken, Turn};
+use self::session::Engine;
+use self::threads::{Batches, QueryThreads, Taken};
+pub(crate) use self::turns::Asker;
+use self::turns::Turns;
 use crate::config::Config;
 use crate::status::Failure;
 
 /// Plans and runs queries within the server's limits.
 #[derive(Debug)]
 pub(crate) struct Queries {
-    runtime: Arc<RuntimeEnv>,
+    engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
-    permits: Arc<Semaphore>,
-    time_limit: Duration,
+    turns: Turns,
+    limits: Limits,
 }
 
 /// What is asked in SQL.
@@ -83,58 +96,73 @@ pub(crate) struct Question {
 
 impl Queries {
     pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
-        let at_once = usize::try_from(config.queries_at_once).unwrap_or(usize::MAX);
         Ok(Self {
-            runtime: session::runtime(config)?,
+            engine: Arc::new(Engine::new(config)?),
             threads: Arc::new(QueryThreads::new()?),
-            permits: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
-            time_limit: config.query_time(),
+            turns: Turns::new(config),
+            limits: Limits::new(config),
         })
     }
 
     /// Plans a query. No row is read so far.
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
-        let planning = make_plan(Arc::clone(&self.runtime), store.clone(), question);
-        let planned = timeout(self.time_limit, self.threads.compute(planning)).await;
-        let planned = planned.map_err(|_| too_long(self.time_limit))??;
-        Ok(self.ready(planned?))
+        let interrupt = Interrupt::default();
+        let wanted = Wanted::new(&interrupt);
+        let planning = make_plan(
+            Arc::clone(&self.engine),
+            self.limits.clone(),
+            store.clone(),
+            question,
+            interrupt.clone(),
+        );
+        let plan = self.planned(planning, interrupt).await?;
+        wanted.done();
+        Ok(plan)
     }
 
-    fn ready(&self, (shape, physical, interrupt, context): Planned) -> Plan {
-        Plan {
+    /// Plans within the time that there is for it.
+    async fn planned(
+        &self,
+        planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
+        interrupt: Interrupt,
+    ) -> Result<Plan, Failure> {
+        let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
+        let planned = planned.map_err(|_| self.limits.too_long())??;
+        let (shape, physical, context) = planned?;
+        Ok(Plan {
             shape,
             physical,
             interrupt,
             context,
             threads: Arc::clone(&self.threads),
-            permits: Arc::clone(&self.permits),
-            time_limit: self.time_limit,
-        }
+            turns: self.turns.clone(),
+            limits: self.limits.clone(),
+            asker: None,
+        })
     }
 }
 
 /// What is left of a query when it is planned.
-type Planned = (
-    ResultShape,
-    Arc<dyn ExecutionPlan>,
-    Interrupt,
-    Arc<TaskContext>,
-);
+type Planned = (ResultShape, Arc<dyn ExecutionPlan>, Arc<TaskContext>);
 
 async fn make_plan(
-    runtime: Arc<RuntimeEnv>,
+    engine: Arc<Engine>,
+    limits: Limits,
     store: Store,
     question: Question,
+    interrupt: Interrupt,
 ) -> Result<Planned, Failure> {
     let scope = &question.scope;
-    let state = session::state(runtime, scope.bucket.as_ref());
+    let mut state = engine.state(scope.bucket.as_ref(), &interrupt)?;
     let mut statement = session::parse(&state, &question.sql)?;
-    let query = session::query(&mut statement)?;
+    let query = session::reading(&mut statement)?;
     let frames = Frames::new(&store, scope);
+    let about = information::rewrite(&frames, query).await?;
     let calls = functions::replace(&frames, query).await?;
     let mentions = Mentions::of(query);
     let mut found = frames.of(&mentions).await?;
+    found.extend(information::tables(&frames, &mentions, about).await?);
     found.extend(calls);
     let tables = found.iter().map(|found| {
         let schema = found.table.schema();
@@ -148,46 +176,37 @@ async fn make_plan(
     if let Some(columns) = &question.columns {
         rows = rows.select(columns.iter().map(ident))?;
     }
-    let window = Window {
-        offset: question.offset,
-        limit: question.limit,
-    };
+    let rows = cut(rows, question.offset, question.limit)?;
+    let physical = physical(&mut state, &rows, &limits, &interrupt).await?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
-    finish(rows, window, scope.frame.as_ref(), &frames).await
+    let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
+    Ok((shape, physical, state.task_ctx()))
 }
 
-/// Rows of a result to leave out, and then to keep.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
+/// The rows without the first `offset`, and without those after the next `limit`.
+fn cut(
+    rows: DataFrame,
     offset: Option<u64>,
     limit: Option<u64>,
-}
-
-/// Plans how rows are made of `frames`, asked by a ticket for `frame` if one names it.
-async fn finish(
-    mut rows: DataFrame,
-    window: Window,
-    frame: Option<&Snapshot>,
-    frames: &[&Snapshot],
-) -> Result<Planned, Failure> {
-    if window.offset.is_some() || window.limit.is_some() {
-        let skip = clamp(window.offset.unwrap_or(0));
-        rows = rows.limit(skip, window.limit.map(clamp))?;
+) -> Result<DataFrame, DataFusionError> {
+    if offset.is_none() && limit.is_none() {
+        return Ok(rows);
     }
-    let context = Arc::new(rows.task_ctx());
-    let physical = order::in_frame_order(rows.create_physical_plan().await?)?;
-    let interrupt = Interrupt::default();
-    let physical = interrupt::interruptible(physical, &interrupt)?;
-    let shape = ResultShape::new(&physical.schema(), frame, frames);
-    Ok((shape, physical, interrupt, context))
+    rows.limit(clamp(offset.unwrap_or(0)), limit.map(clamp))
 }
 
-fn too_long(limit: Duration) -> Failure {
-    let seconds = limit.as_secs();
-    let problem =
-        format!("the query took longer than the server allows ({seconds} s); ask for less");
-    Failure::new(ErrorKind::LimitError, problem)
+/// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
+async fn physical(
+    state: &mut SessionState,
+    rows: &DataFrame,
+    limits: &Limits,
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn ExecutionPlan>, Failure> {
+    let physical = session::physical_plan(state, rows.logical_plan()).await;
+    let physical = physical.map_err(|error| limits.failure(error))?;
+    let physical = order::in_frame_order(physical)?;
+    Ok(interrupt::interruptible(physical, interrupt)?)
 }
 
 fn clamp(count: u64) -> usize {
@@ -202,11 +221,17 @@ pub(crate) struct Plan {
     interrupt: Interrupt,
     context: Arc<TaskContext>,
     threads: Arc<QueryThreads>,
-    permits: Arc<Semaphore>,
-    time_limit: Duration,
+    turns: Turns,
+    limits: Limits,
+    asker: Asker,
 }
 
 impl Plan {
+    /// Says who asks. Those who wait for their turn are served fairly, asker by asker.
+    pub(crate) fn asked_by(self, asker: Asker) -> Self {
+        Self { asker, ..self }
+    }
+
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shape.schema()
@@ -216,10 +241,8 @@ impl Plan {
     pub(crate) async fn run(
         self,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Failure>> + Send + 'static, Failure> {
-        let turn = Turn::begin(self.permits).await;
-        let turn = turn.map_err(|_| Failure::stopping())?;
-        let deadline = Instant::now() + self.time_limit;
-        let time_limit = self.time_limit;
+        let turn = self.turns.begin(self.asker).await?;
+        let deadline = Instant::now() + self.limits.time;
         let (plan, context) = (self.physical, self.context);
         let batches = self
             .threads
@@ -228,13 +251,15 @@ impl Plan {
             batches,
             shape: self.shape,
             deadline,
-            time_limit,
+            limits: self.limits,
             _threads: self.threads,
         };
-        Ok(stream::try_unfold(running, |mut running| async move {
+        let batches = stream::try_unfold(running, |mut running| async move {
             let next = running.next().await?;
-            Ok(next.map(|batch| (batch, running)))
-        }))
+            let ready = |batches: Vec<_>| stream::iter(batches.into_iter().map(Ok::<_, Failure>));
+            Ok::<_, Failure>(next.map(|batches| (ready(batches), running)))
+        });
+        Ok(batches.try_flatten())
     }
 }
 
@@ -242,18 +267,19 @@ struct Running {
     batches: Batches,
     shape: ResultShape,
     deadline: Instant,
-    time_limit: Duration,
+    limits: Limits,
     /// A query needs its threads to the end, however that of the server comes.
     _threads: Arc<QueryThreads>,
 }
 
 impl Running {
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, Failure> {
         let next = timeout_at(self.deadline, self.batches.next()).await;
-        match next.map_err(|_| too_long(self.time_limit))?? {
-            Taken::Batch(batch) => Ok(Some(self.shape.apply(batch)?)),
+        let next = next.map_err(|_| self.limits.too_long())?;
+        match next.map_err(|error| self.limits.failure(error))? {
+            Taken::Batch(batch) => Ok(Some(self.shape.apply(&batch)?)),
             Taken::End => Ok(None),
-            Taken::OutOfTime => Err(too_long(self.time_limit)),
+            Taken::OutOfTime => Err(self.limits.too_long()),
         }
     }
 }

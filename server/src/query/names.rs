@@ -13,10 +13,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use arrow_schema::{DataType, Fields, SchemaRef};
+use datafusion::common::Span;
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, IdentWithAlias, JoinConstraint, JoinOperator, ObjectName,
     ObjectNamePart, Query, RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    Spanned, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 /// One part of a name, and whether it stood in quotes.
@@ -31,7 +33,8 @@ pub(crate) struct Part {
 pub(crate) struct Relation(pub(crate) Vec<Part>);
 
 impl Relation {
-    fn of(name: &ObjectName) -> Option<Self> {
+    /// The name as it stands in a statement; nothing for a name that is worked out.
+    pub(crate) fn of(name: &ObjectName) -> Option<Self> {
         let parts = name.0.iter().map(|part| {
             part.as_ident().map(|ident| Part {
                 text: ident.value.clone(),
@@ -84,6 +87,8 @@ pub(crate) struct Mentions {
     given: BTreeSet<String>,
     /// Under which alias a table is known.
     aliases: Vec<(Relation, String)>,
+    /// Where in the statement a table is named first.
+    places: HashMap<Relation, Span>,
 }
 
 impl Mentions {
@@ -92,6 +97,11 @@ impl Mentions {
         let mut mentions = Self::default();
         let _ = sql.visit(&mut mentions);
         mentions
+    }
+
+    /// Where in the statement a table is named first.
+    pub(crate) fn place(&self, relation: &Relation) -> Option<Span> {
+        self.places.get(relation).copied()
     }
 
     /// Whether this is the name of a common table expression, as written or but for its case.
@@ -165,6 +175,9 @@ impl Visitor for Mentions {
                     if let Some(alias) = alias {
                         let known_as = alias.name.value.clone();
                         self.aliases.push((relation.clone(), known_as));
+                    }
+                    if let Some(place) = Span::try_from_sqlparser_span(name.span()) {
+                        self.places.entry(relation.clone()).or_insert(place);
                     }
                     self.relations.insert(relation);
                 }
@@ -302,10 +315,14 @@ impl VisitorMut for Spelling<'_> {
             && let Some(relation) = Relation::of(name)
         {
             if let Some(path) = self.tables.get(&relation) {
-                let parts = path.iter().map(|part| Ident::with_quote('"', part));
+                let span = name.span();
+                let parts = path
+                    .iter()
+                    .map(|part| Ident::with_quote_and_span('"', span, part));
                 *name = ObjectName::from(parts.collect::<Vec<_>>());
             } else if let Some(cte) = self.mentions.cte(&relation) {
-                *name = ObjectName::from(vec![Ident::with_quote('"', cte)]);
+                let cte = Ident::with_quote_and_span('"', name.span(), cte);
+                *name = ObjectName::from(vec![cte]);
             }
         }
         ControlFlow::Continue(())
@@ -396,7 +413,7 @@ impl Known {
         }
         match self.folded.get(&ident.value.to_lowercase()) {
             Some(Some(name)) => {
-                *ident = Ident::with_quote('"', name);
+                *ident = Ident::with_quote_and_span('"', ident.span, name);
                 true
             }
             _ => false,

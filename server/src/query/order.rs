@@ -1,9 +1,13 @@
-//! Rows in the frame's order where a query leaves the order open.
+//! Rows in the frame's order: where a query leaves the order open, and where it asks for it.
 //!
 //! SQL promises no order without ORDER BY, and DataFusion takes batches from whichever part is ready first. A
 //! dataframe has an order, and people expect `select … where …` and `limit 5` to keep it. So where the parts
 //! of a scan meet again and nothing in between has mixed the rows, the parts are taken one after the other
 //! instead. They still run at the same time, each a few batches ahead.
+//!
+//! The parts of a frame with an index follow each other in its order. So where DataFusion would merge them by
+//! comparing rows, they are taken one after the other too; and the last rows by the index are looked for where they
+//! are, at the end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +16,14 @@ use arrow_array::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
@@ -24,13 +33,14 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc::Sender;
 
-use super::table::FrameScan;
+use super::scan::FrameScan;
 
 /// Batches of a part that are made before it is its turn.
 const BATCHES_AHEAD: usize = 4;
 
 /// Makes a plan give its rows in the frame's order, as far as its operators kept it.
 pub(super) fn in_frame_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = plan.transform_up(last_rows).data()?;
     let plan = plan.transform_up(|node| Ok(ordered_meeting(node))).data()?;
     if plan.output_partitioning().partition_count() > 1 && keeps_order(&plan) {
         return Ok(Arc::new(InOrderExec::new(plan)));
@@ -39,18 +49,85 @@ pub(super) fn in_frame_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Exe
 }
 
 fn ordered_meeting(node: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn ExecutionPlan>> {
-    let Some(meeting) = node.downcast_ref::<CoalescePartitionsExec>() else {
+    let (input, fetch) = if let Some(meeting) = node.downcast_ref::<CoalescePartitionsExec>()
+        && keeps_order(meeting.input())
+    {
+        let ordered = InOrderExec::new(Arc::clone(meeting.input()));
+        (ordered, meeting.fetch())
+    } else if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>()
+        && keeps_order(merge.input())
+        && !has_union(merge.input())
+    {
+        let ordered = InOrderExec::sorted(Arc::clone(merge.input()), &node);
+        (ordered, merge.fetch())
+    } else {
         return Transformed::no(node);
     };
-    if !keeps_order(meeting.input()) {
-        return Transformed::no(node);
-    }
-    let ordered: Arc<dyn ExecutionPlan> = Arc::new(InOrderExec::new(Arc::clone(meeting.input())));
-    let fetch = meeting.fetch();
+    let ordered: Arc<dyn ExecutionPlan> = Arc::new(input);
     Transformed::yes(match fetch {
         Some(_) => Arc::new(GlobalLimitExec::new(ordered, 0, fetch)),
         None => ordered,
     })
+}
+
+/// Reads only the end of a frame where its last rows by the index are asked for.
+fn last_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let Some(sort) = node.downcast_ref::<SortExec>() else {
+        return Ok(Transformed::no(node));
+    };
+    let columns = sort.expr().iter().map(|sort| {
+        let column = sort.expr.downcast_ref::<Column>();
+        column
+            .filter(|_| sort.options.descending)
+            .map(Column::index)
+    });
+    let (Some(rows), Some(columns)) = (sort.fetch(), columns.collect::<Option<Vec<_>>>()) else {
+        return Ok(Transformed::no(node));
+    };
+    let Some(input) = last_of(sort.input(), &columns, rows)? else {
+        return Ok(Transformed::no(node));
+    };
+    let sort = SortExec::new(sort.expr().clone(), input)
+        .with_preserve_partitioning(sort.preserve_partitioning())
+        .with_fetch(Some(rows));
+    Ok(Transformed::yes(Arc::new(sort)))
+}
+
+/// The plan with only the last rows of the frame that it reads, if the frame is in the order of these columns.
+fn last_of(
+    plan: &Arc<dyn ExecutionPlan>,
+    columns: &[usize],
+    rows: usize,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let Some(scan) = plan.downcast_ref::<FrameScan>() {
+        let schema = ExecutionPlan::schema(scan);
+        let names = columns.iter().map(|column| schema.field(*column).name());
+        if !names.eq(scan.order().iter().take(columns.len())) {
+            return Ok(None);
+        }
+        return Ok(scan.last(rows).map(|scan| Arc::new(scan) as _));
+    }
+    let Some(projection) = plan.downcast_ref::<ProjectionExec>() else {
+        return Ok(None);
+    };
+    let below = columns.iter().map(|column| {
+        let made = projection.expr().get(*column)?;
+        made.expr.downcast_ref::<Column>().map(Column::index)
+    });
+    let Some(below) = below.collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let Some(input) = last_of(projection.input(), &below, rows)? else {
+        return Ok(None);
+    };
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    Arc::clone(plan)
+        .replace_children(vec![input], options)
+        .map(Some)
+}
+
+fn has_union(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<UnionExec>() || plan.children().into_iter().any(has_union)
 }
 
 /// Whether the partitions of a plan, one after the other, are in the order of what it reads.
@@ -71,11 +148,21 @@ struct InOrderExec {
 }
 
 impl InOrderExec {
+    /// The rows are in the order that `merge` would bring them into.
+    fn sorted(input: Arc<dyn ExecutionPlan>, merge: &Arc<dyn ExecutionPlan>) -> Self {
+        let equivalences = merge.equivalence_properties().clone();
+        Self::with(input, equivalences)
+    }
+
     fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let mut equivalences = input.equivalence_properties().clone();
         // What holds within each partition need not hold across them.
         equivalences.clear_orderings();
         equivalences.clear_per_partition_constants();
+        Self::with(input, equivalences)
+    }
+
+    fn with(input: Arc<dyn ExecutionPlan>, equivalences: EquivalenceProperties) -> Self {
         let properties = PlanProperties::new(
             equivalences,
             Partitioning::UnknownPartitioning(1),
@@ -126,7 +213,8 @@ impl ExecutionPlan for InOrderExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let [input] = <[_; 1]>::try_from(children)
             .map_err(|_| DataFusionError::Internal("InOrderExec has one input".into()))?;
-        Ok(Arc::new(Self::new(input)))
+        let equivalences = self.properties.eq_properties.clone();
+        Ok(Arc::new(Self::with(input, equivalences)))
     }
 
     fn with_new_children(

@@ -5,6 +5,7 @@
 //!
 //! - Some functions of DataFusion make string views out of strings. A column of views is turned into plain
 //!   strings, unless a frame of the query has a column of that name and type.
+//! - Categories with small keys get them back; [`categories`] says why they lost them.
 //! - Projections drop whether a dictionary is ordered, which is no part of its type. A column takes it from the
 //!   frame's column of that name and type.
 //! - The schema's own metadata is that of the ticket's frame, or else of the only frame that the query reads.
@@ -12,12 +13,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef};
-use datafusion::arrow::compute::cast;
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use shoots_store::Snapshot;
 
+use super::categories;
 use crate::status::Failure;
 
 const PANDAS: &str = "pandas";
@@ -46,7 +47,10 @@ impl ResultShape {
         let fields: Fields = planned
             .fields()
             .iter()
-            .map(|field| ordered(without_view(field, frames), frames))
+            .map(|field| {
+                let field = narrow(&without_view(field, frames), frames);
+                nullable(ordered(field, frames), frames)
+            })
             .collect();
         let metadata = match source {
             Some(source) => {
@@ -73,24 +77,9 @@ impl ResultShape {
         Arc::clone(&self.schema)
     }
 
-    /// A batch of the plan in this shape.
-    pub(super) fn apply(&self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
-        self.try_apply(batch)
-            .map_err(|e| DataFusionError::from(e).into())
-    }
-
-    fn try_apply(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns = columns.map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(Arc::clone(column))
-            } else {
-                cast(column, field.data_type())
-            }
-        });
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new_with_options(self.schema(), columns, &rows)
+    /// A batch of the plan in this shape: as one batch, or as several where keys of categories are small.
+    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>, Failure> {
+        categories::narrow(batch, &self.schema).map_err(|e| DataFusionError::from(e).into())
     }
 }
 
@@ -105,6 +94,28 @@ fn without_view(field: &FieldRef, frames: &[SchemaRef]) -> FieldRef {
         return Arc::clone(field);
     }
     Arc::new(Field::clone(field).with_data_type(plain))
+}
+
+/// A category with the small keys that a frame's column of that name has.
+fn narrow(field: &FieldRef, frames: &[SchemaRef]) -> FieldRef {
+    let wide = Some(field.data_type().clone());
+    let mut columns = frames
+        .iter()
+        .filter_map(|frame| frame.column_with_name(field.name()));
+    let small = columns.find(|(_, known)| categories::widened_type(known.data_type()) == wide);
+    match small {
+        Some((_, small)) => Arc::new(Field::clone(field).with_data_type(small.data_type().clone())),
+        None => Arc::clone(field),
+    }
+}
+
+/// May be null if the frame's column may be: queries know that the columns of an index are not.
+fn nullable(field: FieldRef, frames: &[SchemaRef]) -> FieldRef {
+    let mut known = frames.iter().filter_map(|frame| column(frame, &field));
+    if field.is_nullable() || !known.any(|known| known.is_nullable()) {
+        return field;
+    }
+    Arc::new(Field::clone(&field).with_nullable(true))
 }
 
 fn ordered(field: FieldRef, frames: &[SchemaRef]) -> FieldRef {
@@ -231,7 +242,7 @@ mod tests {
         let views: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None]));
         let columns = vec![Arc::clone(&views), views];
         let batch = RecordBatch::try_new(Arc::new(planned), columns).unwrap();
-        let shaped = shape.apply(batch).unwrap();
+        let shaped = shape.apply(&batch).unwrap().remove(0);
         assert_eq!(shaped.schema(), schema);
         let expected = StringArray::from(vec![Some("a"), None]);
         assert_eq!(shaped.column(1).as_ref(), &expected);

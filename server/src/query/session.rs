@@ -1,12 +1,15 @@
 //! DataFusion, set up so that a query can read frames and do nothing else.
 //!
-//! Two fences, so that neither has to be perfect. The statement must be a query, or an EXPLAIN of one, before
-//! anything is planned; and the plan must hold no definition, no change, no COPY and no SET. There is nothing
-//! behind the fences either: the object store registry is empty, no file format and no table factory is
-//! registered, and the catalog holds only the frames that the query names.
+//! Two fences, so that neither has to be perfect. The statement must be a query, or an EXPLAIN of one, or show or
+//! describe what there is ([`super::information`]), before anything is planned; and the plan must hold no
+//! definition, no change, no COPY and no SET. There is nothing behind the fences either: the object store registry is
+//! empty, no file format and no table factory is registered, and the catalog holds only the frames that the query
+//! names.
 
-use std::fmt;
+use std::env::temp_dir;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, fs, process};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::{exec_err, plan_err};
@@ -14,43 +17,111 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::object_store::ObjectStore;
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use shoots_proto::BucketName;
 use url::Url;
 
+use super::interrupt::{self, Interrupt};
+use super::joined::{BoundedCalls, Joined};
+use super::memory::Memory;
+use super::sizes;
+use super::windows::InterruptibleWindows;
 use crate::config::Config;
 
 /// The one catalog, in which each bucket is a schema.
 pub(super) const CATALOG: &str = "shoots";
 /// The schema of the default bucket; no bucket can be called that.
-pub(super) const DEFAULT_BUCKET: &str = "/";
+pub(super) const DEFAULT_BUCKET: &str = "";
 
-/// Rows in a batch that operators exchange.
+/// Rows in a batch that operators exchange, if no constant of the query is large.
 const BATCH_ROWS: usize = 16 * 1024;
 
 /// What all queries share: memory, spill space, and an empty set of object stores.
-pub(super) fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
-    let memory = usize::try_from(config.query_memory_bytes).unwrap_or(usize::MAX);
-    let spill = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::OsTmpDirectory)
-        .with_max_temp_directory_size(config.query_spill_bytes);
-    RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
-        .with_disk_manager_builder(spill)
-        .with_object_store_registry(Arc::new(NoObjectStores))
-        .build_arc()
+#[derive(Debug)]
+pub(super) struct Engine {
+    environment: RuntimeEnv,
+    memory: Memory,
 }
 
-/// A session for one query in a bucket.
-pub(super) fn state(runtime: Arc<RuntimeEnv>, bucket: Option<&BucketName>) -> SessionState {
+impl Engine {
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        let spill = DiskManagerBuilder::default()
+            .with_mode(spill_mode(config)?)
+            .with_max_temp_directory_size(config.query_spill_bytes);
+        let environment = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(spill)
+            .with_object_store_registry(Arc::new(NoObjectStores))
+            .build()
+            .map_err(|error| spill_trouble(&config.query_spill_folder, &error.strip_backtrace()))?;
+        Ok(Self {
+            environment,
+            memory: Memory::new(config),
+        })
+    }
+
+    /// A session for one query in a bucket.
+    pub(super) fn state(
+        &self,
+        bucket: Option<&BucketName>,
+        interrupt: &Interrupt,
+    ) -> Result<SessionState> {
+        let environment = RuntimeEnvBuilder::from_runtime_env(&self.environment)
+            .with_memory_pool(self.memory.operators())
+            .build_arc()?;
+        let mut functions = SessionStateDefaults::default_scalar_functions();
+        functions.push(Arc::new(ScalarUDF::new_from_impl(Joined::new())));
+        let functions = sizes::bounded(functions, &self.memory.values(), interrupt);
+        Ok(state(environment, functions, bucket, interrupt))
+    }
+
+    /// What all queries hold.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        self.memory.reserved()
+    }
+}
+
+/// Servers in one process try to write at the same time.
+static TRIALS: AtomicU64 = AtomicU64::new(0);
+
+/// Where queries write what they cannot hold in memory. That it can be written to is tried at once.
+fn spill_mode(config: &Config) -> Result<DiskManagerMode> {
+    let folder = config.query_spill_folder.as_str();
+    match (config.query_spill_bytes, folder) {
+        (0, _) => Ok(DiskManagerMode::Disabled),
+        (_, "") => {
+            let trial = TRIALS.fetch_add(1, Ordering::Relaxed);
+            let trial = temp_dir().join(format!("shoots-spill-{}-{trial}", process::id()));
+            let tried = fs::create_dir_all(&trial).and_then(|()| fs::remove_dir(&trial));
+            tried.map_err(|error| spill_trouble(&temp_dir().display(), &error))?;
+            Ok(DiskManagerMode::OsTmpDirectory)
+        }
+        (_, folder) => Ok(DiskManagerMode::Directories(vec![folder.into()])),
+    }
+}
+
+fn spill_trouble(folder: &impl fmt::Display, error: &impl fmt::Display) -> DataFusionError {
+    DataFusionError::Configuration(format!(
+        "cannot write to {folder}, where queries put what they cannot hold in memory ({error}); set query_spill_folder \
+         to a folder that the server can write to, or query_spill_bytes to 0"
+    ))
+}
+
+fn state(
+    environment: Arc<RuntimeEnv>,
+    functions: Vec<Arc<ScalarUDF>>,
+    bucket: Option<&BucketName>,
+    interrupt: &Interrupt,
+) -> SessionState {
     let schema = bucket.map_or(DEFAULT_BUCKET, BucketName::as_str);
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
@@ -60,18 +131,24 @@ pub(super) fn state(runtime: Arc<RuntimeEnv>, bucket: Option<&BucketName>) -> Se
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
     // Mixing batches of one part among others would lose the frame's order for nothing: a scan has a part
     // for each core already.
     options.optimizer.enable_round_robin_repartition = false;
+    let mut rules = Optimizer::new().rules;
+    rules.insert(0, Arc::new(BoundedCalls::new(&functions)));
+    rules.push(Arc::new(InterruptibleWindows(interrupt.clone())));
+    let rules = interrupt::checked_rules(rules, interrupt);
     let state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(environment)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_scalar_functions(functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
+        .with_optimizer_rules(rules)
         .build();
     let catalog = MemoryCatalogProvider::new();
     // Registering into a catalog made just above cannot meet another of the name.
@@ -82,16 +159,29 @@ pub(super) fn state(runtime: Arc<RuntimeEnv>, bucket: Option<&BucketName>) -> Se
     state
 }
 
+/// Plans how a query is done. How many rows a batch has depends on the constants in it.
+pub(super) async fn physical_plan(
+    state: &mut SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = state.optimize(plan)?;
+    let rows = sizes::rows_beside_constants(&plan, BATCH_ROWS)?;
+    let config = state.config_mut();
+    *config = config.clone().with_batch_size(rows);
+    let planner = Arc::clone(state.query_planner());
+    planner.create_physical_plan(&plan, state).await
+}
+
 /// Parses exactly one statement.
 pub(super) fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
     state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)
 }
 
-/// The query in a statement, which is all that a statement may be.
-pub(super) fn query(statement: &mut Statement) -> Result<&mut SqlStatement> {
+/// The statement to read with: a query, or one that shows or describes what there is; or an EXPLAIN of one.
+pub(super) fn reading(statement: &mut Statement) -> Result<&mut SqlStatement> {
     match statement {
-        Statement::Explain(explain) => query(&mut explain.statement),
-        Statement::Statement(sql) if !matches!(**sql, SqlStatement::Query(_)) => refuse(sql),
+        Statement::Explain(explain) => reading(&mut explain.statement),
+        Statement::Statement(sql) if !reads(sql) => refuse(sql),
         Statement::Statement(sql) => Ok(sql),
         Statement::CreateExternalTable(definition) => refuse(definition),
         Statement::CopyTo(copy) => refuse(copy),
@@ -99,11 +189,31 @@ pub(super) fn query(statement: &mut Statement) -> Result<&mut SqlStatement> {
     }
 }
 
+fn reads(statement: &SqlStatement) -> bool {
+    use DescribeAlias::{Desc, Describe};
+    match statement {
+        SqlStatement::Query(_)
+        | SqlStatement::ShowTables { .. }
+        | SqlStatement::ShowColumns { .. }
+        | SqlStatement::ShowSchemas { .. }
+        | SqlStatement::ShowDatabases { .. } => true,
+        SqlStatement::ExplainTable { describe_alias, .. } => {
+            matches!(describe_alias, Describe | Desc)
+        }
+        SqlStatement::Explain {
+            describe_alias: Describe | Desc,
+            statement,
+            ..
+        } => matches!(**statement, SqlStatement::Query(_)),
+        _ => false,
+    }
+}
+
 fn refuse<T>(statement: &impl fmt::Display) -> Result<T> {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
     plan_err!(
-        "only queries are accepted here (SELECT, WITH, VALUES, EXPLAIN), not {}",
+        "only queries are accepted here (SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW TABLES, SHOW COLUMNS), not {}",
         verb.join(" ")
     )
 }
@@ -158,7 +268,9 @@ mod tests {
 
     #[test]
     fn no_url_leads_anywhere() {
-        let runtime = runtime(&Config::default()).unwrap();
+        let engine = Engine::new(&Config::default()).unwrap();
+        let state = engine.state(None, &Interrupt::default()).unwrap();
+        let runtime = state.runtime_env();
         for url in ["file:///etc/passwd", "s3://bucket/key", "http://localhost/"] {
             let url = Url::parse(url).unwrap();
             assert!(runtime.object_store_registry.get_store(&url).is_err());
@@ -167,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_session_knows_no_formats_factories_or_files() {
-        let state = state(runtime(&Config::default()).unwrap(), None);
+        let engine = Engine::new(&Config::default()).unwrap();
+        let state = engine.state(None, &Interrupt::default()).unwrap();
         assert!(state.table_factories().is_empty());
         for format in ["csv", "json", "arrow", "parquet"] {
             assert!(state.get_file_format_factory(format).is_none(), "{format}");
@@ -175,5 +288,24 @@ mod tests {
         let mut functions: Vec<&str> = state.table_functions().keys().map(String::as_str).collect();
         functions.sort_unstable();
         assert_eq!(functions, ["generate_series", "range"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_told_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let config = Config {
+            query_spill_folder: file.join("below").display().to_string(),
+            ..Config::default()
+        };
+        let error = Engine::new(&config).unwrap_err().to_string();
+        assert!(error.contains("query_spill_folder"), "{error}");
+        assert!(error.contains(&config.query_spill_folder), "{error}");
+        let without = Config {
+            query_spill_bytes: 0,
+            ..config
+        };
+        Engine::new(&without).unwrap();
     }
 }

@@ -7,7 +7,7 @@
 //! Planning happens there too: it can take long, and it recurses as deeply as the statement nests, for which these
 //! threads have the stack ([`super::depth`] bounds it).
 //!
-//! Running takes a [`Turn`], and only computing does: a query whose rows are not taken gives its turn back until
+//! Running takes a [`Turn`] ([`super::turns`]), and only computing does: a query whose rows are not taken gives its turn back until
 //! they are. At its deadline a query ends whether its rows are taken or not, so that nobody can hold memory by
 //! not reading; that its rows are not all there is then told apart from their end ([`Taken::OutOfTime`]).
 
@@ -22,48 +22,19 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, timeout_at};
 
 use super::interrupt::Interrupt;
+use super::turns::Turn;
 
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
 
 /// Stack of a thread. Only what is used takes memory.
 const STACK_BYTES: usize = 64 << 20;
-
-/// One of the places for queries that compute at the same time.
-#[derive(Debug)]
-pub(super) struct Turn {
-    places: Arc<Semaphore>,
-    place: Option<OwnedSemaphorePermit>,
-}
-
-impl Turn {
-    /// Waits for a place.
-    pub(super) async fn begin(places: Arc<Semaphore>) -> Result<Self, AcquireError> {
-        let mut turn = Self {
-            places,
-            place: None,
-        };
-        turn.resume().await?;
-        Ok(turn)
-    }
-
-    /// Leaves the place to others.
-    fn pause(&mut self) {
-        self.place = None;
-    }
-
-    /// Waits for a place again.
-    async fn resume(&mut self) -> Result<(), AcquireError> {
-        self.place = Some(Arc::clone(&self.places).acquire_owned().await?);
-        Ok(())
-    }
-}
 
 /// Threads for queries, as many as there are cores.
 #[derive(Debug)]
@@ -253,6 +224,8 @@ mod tests {
     use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
     use super::*;
+    use crate::config::Config;
+    use crate::query::turns::Turns;
 
     struct Defect;
 
@@ -280,8 +253,11 @@ mod tests {
         let schema = Arc::new(Schema::empty());
         let plan =
             StreamingTableExec::try_new(schema, vec![Arc::new(Defect)], None, [], false, None);
-        let permits = Arc::new(Semaphore::new(1));
-        let turn = Turn::begin(Arc::clone(&permits)).await.unwrap();
+        let turns = Turns::new(&Config {
+            queries_at_once: 1,
+            ..Config::default()
+        });
+        let turn = turns.begin(None).await.unwrap();
         let context = Arc::new(TaskContext::default());
         let mut batches = threads.run(
             Arc::new(plan.unwrap()),
@@ -292,6 +268,6 @@ mod tests {
         );
         let error = batches.next().await.unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");
-        permits.acquire().await.unwrap().forget();
+        turns.begin(None).await.unwrap();
     }
 }

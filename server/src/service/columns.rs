@@ -10,7 +10,7 @@ use shoots_proto::{ColumnsTicket, decode};
 
 use super::get::Messages;
 use super::{Shared, check_length, json};
-use crate::query::Plan;
+use crate::query::{Asker, Plan};
 use crate::status::Failure;
 
 /// The JSON of a descriptor that stands for such a ticket.
@@ -21,10 +21,10 @@ pub(super) fn command(descriptor: &FlightDescriptor) -> Option<&[u8]> {
 }
 
 /// Streams the columns.
-pub(super) async fn get(shared: &Shared, bytes: &[u8]) -> Result<Messages, Failure> {
+pub(super) async fn get(shared: &Shared, asker: Asker, bytes: &[u8]) -> Result<Messages, Failure> {
     let (_, plan) = plan(shared, "ticket", bytes).await?;
     let schema = plan.schema();
-    let batches = plan.run().await?;
+    let batches = plan.asked_by(asker).run().await?;
     let options = EncodeOptions::default();
     Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
 }

@@ -33,7 +33,8 @@ pub(super) async fn of(
     diff: &DiffRange,
 ) -> Result<Difference, Failure> {
     check(ticket)?;
-    let from = frame.snapshot(Some(&diff.from)).await?.version();
+    let from = frame.snapshot(Some(&diff.from)).await;
+    let from = from.map_err(|error| error.of_state("from"))?.version();
     let version = |version: Option<u64>| version.and_then(|v| i64::try_from(v).ok());
     let found = version(from).map_or_else(|| diff.from.clone(), AsOf::Version);
     let to = version(to.version()).map(AsOf::Version);

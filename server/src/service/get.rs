@@ -20,7 +20,7 @@ use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::check_not_flight_sql;
 use super::{Shared, check_length, info};
-use crate::query::{Plan, Question, Scope};
+use crate::query::{Asker, Plan, Question, Scope};
 use crate::status::Failure;
 
 /// What a get sends.
@@ -28,9 +28,13 @@ pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Failure>
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
 
 /// Streams what a ticket asks for. Rows are read as they are taken; dropping the stream stops the work.
-pub(super) async fn get(shared: Arc<Shared>, ticket: Ticket) -> Result<Messages, Failure> {
+pub(super) async fn get(
+    shared: Arc<Shared>,
+    asker: Asker,
+    ticket: Ticket,
+) -> Result<Messages, Failure> {
     if ColumnsTicket::is_meant_by(&ticket.ticket) {
-        return columns::get(&shared, &ticket.ticket).await;
+        return columns::get(&shared, asker, &ticket.ticket).await;
     }
     let ticket = read_ticket("ticket", &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
@@ -39,7 +43,7 @@ pub(super) async fn get(shared: Arc<Shared>, ticket: Ticket) -> Result<Messages,
     if is_worth_telling(&selection.snapshot) {
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
-    let batches = selection.batches().await?;
+    let batches = selection.batches(asker).await?;
     Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
 }
 
@@ -115,10 +119,10 @@ impl Selection {
         }
     }
 
-    async fn batches(self) -> Result<Batches, Failure> {
+    async fn batches(self, asker: Asker) -> Result<Batches, Failure> {
         Ok(match self.source {
             Source::Rows(rows, _) => Box::pin(rows.map_err(Failure::from)),
-            Source::Plan(plan) => Box::pin(plan.run().await?),
+            Source::Plan(plan) => Box::pin(plan.asked_by(asker).run().await?),
             Source::Difference(difference) => difference.batches(),
         })
     }
@@ -134,13 +138,13 @@ impl Selection {
 
 /// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
 async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
-    let as_of = match &ticket.diff {
-        Some(diff) => diff.to.as_ref(),
-        None => ticket.as_of.as_ref(),
+    let (field, as_of) = match &ticket.diff {
+        Some(diff) => ("to", diff.to.as_ref()),
+        None => ("as_of", ticket.as_of.as_ref()),
     };
     let away = match frame.snapshot(as_of).await {
         Err(error) if ticket.allow_stale && error.kind() == ErrorKind::Io => error,
-        outcome => return Ok(outcome?),
+        outcome => return Ok(outcome.map_err(|error| error.of_state(field))?),
     };
     match frame.cached_snapshot().await {
         Ok(Some(snapshot)) if is_meant(&snapshot, as_of) => Ok(snapshot),

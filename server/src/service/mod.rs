@@ -62,6 +62,18 @@ impl Shared {
         self.check_writable(what)
     }
 
+    /// The frame of this name, or every frame of the bucket that has left anything, deleted ones too.
+    async fn logged_frames_of(
+        &self,
+        name: Option<FrameName>,
+        bucket: Option<BucketName>,
+    ) -> Result<Vec<Frame>, Failure> {
+        match name {
+            Some(name) => Ok(vec![self.store.frame(&FrameId::new(bucket, name))]),
+            None => Ok(self.store.logged_frames(bucket.as_ref()).await?),
+        }
+    }
+
     /// The frame of this name, or every frame of the bucket.
     async fn frames_of(
         &self,
@@ -178,7 +190,9 @@ impl FlightService for Service {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let (call, shared) = self.begin("DoGet", &request);
-        call.answers(get::get(shared, request.into_inner())).await
+        let asker = request.remote_addr();
+        call.answers(get::get(shared, asker, request.into_inner()))
+            .await
     }
 
     async fn do_put(

@@ -1,6 +1,7 @@
 //! Columns are added, dropped, renamed and widened by a commit that rewrites no rows.
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::frame_log::FrameLog;
@@ -34,6 +35,16 @@ impl Derive for AlterColumns {
             },
             ..Step::new(Operation::Alter, schema, state.totals())
         }))
+    }
+
+    fn asked(&self) -> Value {
+        let edit = &self.0;
+        let added: Vec<_> = edit
+            .add
+            .iter()
+            .map(|column| (&column.name, &column.data_type))
+            .collect();
+        json!(["alter", edit.drop, edit.rename, edit.widen, added])
     }
 }
 

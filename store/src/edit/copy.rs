@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoots_proto::action::NewFrame;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
@@ -22,8 +22,8 @@ use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::{FrameLog, Freshness};
 use crate::layout::FramePaths;
-use crate::log::change::{Segment, changes_of};
-use crate::log::commit::{Base, CommitId, Operation, Published, Totals};
+use crate::log::change::Segment;
+use crate::log::commit::{CommitId, Operation, Published, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::Details;
 use crate::log::entry::Entry;
@@ -33,8 +33,6 @@ use crate::put;
 
 /// Objects that are copied at the same time.
 const PARALLEL_COPIES: usize = 16;
-/// A copy of more segments than this has its list in checkpoints, not in its entry.
-const LISTED_SEGMENTS: usize = 64;
 
 impl Frame {
     /// Makes a frame with the rows of a state of this one; none: the newest. No row is encoded again, and what becomes
@@ -244,18 +242,7 @@ impl Derive for CopyFrame {
         put::create_bucket(log, begins).await?;
         let version = before.map_or(1, |entry| entry.last_version() + 1);
         let segments = self.copied(log, version).await?;
-        let list = if segments.len() > LISTED_SEGMENTS {
-            let checkpoint = log.checkpoints().write_tree(&segments).await?;
-            Base {
-                checkpoint: Some(checkpoint),
-                changes: Vec::new(),
-            }
-        } else {
-            Base {
-                checkpoint: None,
-                changes: changes_of(&segments),
-            }
-        };
+        let list = log.checkpoints().list_of(&segments).await?;
         let schema = log.schema(&self.schema).await?;
         Ok(Some(Step {
             index: self.index.clone(),
@@ -268,9 +255,14 @@ impl Derive for CopyFrame {
             ..Step::new(Operation::Copy, schema, self.totals)
         }))
     }
+
+    fn asked(&self) -> Value {
+        // A copy of the newest state is a copy of another one when it is tried again.
+        json!(["copy", self.source.frame().to_string()])
+    }
 }
 
 async fn copy_object(log: &FrameLog, from: Path, to: Path) -> Result<()> {
     let copied = log.objects().copy_immutable(&from, &to).await?;
-    copied.ok_or_else(|| Error::damaged(from, "it is missing"))
+    copied.ok_or_else(|| Error::missing(from))
 }

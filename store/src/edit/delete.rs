@@ -8,7 +8,7 @@ use arrow_schema::{Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoots_proto::Closed;
 
 use super::hiding::{Found, Hiding, row_number, rows_in_span};
@@ -128,6 +128,17 @@ impl Derive for DeleteRows {
         };
         hiding.settle(log, &[], &mut step).await?;
         Ok(Some(step).filter(|step| step.rows_removed > 0))
+    }
+
+    fn asked(&self) -> Value {
+        let RowsToDelete {
+            start,
+            stop,
+            closed,
+            condition,
+        } = &self.rows;
+        let condition = condition.as_ref().map(|condition| condition.text());
+        json!(["delete_rows", start, stop, closed, condition])
     }
 }
 

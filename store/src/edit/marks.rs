@@ -50,12 +50,7 @@ impl Derive for SetTag {
         let entry = log.known(before)?;
         let found = log.seek(entry, self.as_of.as_ref()).await?;
         if found.entry.deleted_at(found.version) {
-            let name = format!("{} (deleted in version {})", log.frame(), found.version);
-            return Err(Cause::NotFound {
-                what: "frame",
-                name,
-            }
-            .into());
+            return Err(log.deleted(found).await);
         }
         let mark = mark(&found);
         match entry.state.tags.get(&self.name) {

@@ -1,6 +1,7 @@
 //! An older version becomes the newest one: the same segments, the same hidden rows, the same columns.
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use shoots_proto::as_of::AsOf;
 
 use crate::error::{Error, Result};
@@ -44,5 +45,9 @@ impl Derive for RestoreVersion {
             edits: vec![StateEdit::Retain(Box::new(retained))],
             ..Step::new(Operation::Restore, schema, snapshot.totals())
         }))
+    }
+
+    fn asked(&self) -> Value {
+        json!(["restore", self.0])
     }
 }

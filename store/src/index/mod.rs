@@ -11,6 +11,7 @@
 //! | [`keys`] | keys of batches in a form that compares fast |
 //! | [`order`] | sorting what is put |
 //! | [`value`], [`range`] | one value of a key, and bounds of a segment, as the log records them |
+//! | [`scalar`] | one value of a key as an array |
 //! | [`span`], [`literal`] | what a reader asks for, from the text or number that was sent |
 //! | [`arrange`], [`merge`] | reading overlapping segments as one sorted stream |
 //! | [`key_set`] | which stored rows an upsert meets |
@@ -29,6 +30,7 @@ mod range;
 mod readable;
 #[cfg(test)]
 mod samples;
+mod scalar;
 mod span;
 mod value;
 
@@ -124,12 +126,13 @@ impl Index {
         &self.names
     }
 
-    /// Refuses rows whose key is null or NaN somewhere.
-    pub(crate) fn check(&self, batch: &RecordBatch) -> Result<()> {
+    /// Refuses rows whose key is null or NaN somewhere. So many rows of the put came `before` them.
+    pub(crate) fn check(&self, batch: &RecordBatch, before: u64) -> Result<()> {
         for (name, column) in self.names.iter().zip(self.key_columns(batch)?) {
             let refuse = |row: usize, what: &str, cure: &str| {
+                let row = before + row as u64;
                 let problem = format!(
-                    "column {name} is {what} in row {row} of its batch, counting from 0: {cure} before putting the rows"
+                    "column {name} is {what} in row {row} of the put, counting from 0: {cure} before putting the rows"
                 );
                 Err(Error::invalid(FIELD, problem))
             };
@@ -269,17 +272,23 @@ mod tests {
         let refusal = |array: ArrayRef| {
             let batch = RecordBatch::try_from_iter([("a", array)]).unwrap();
             let index = Index::new(&batch.schema(), &names(&["a"])).unwrap();
-            index.check(&batch).unwrap_err().to_string()
+            index.check(&batch, 40).unwrap_err().to_string()
         };
         let null = refusal(Arc::new(Int64Array::from(vec![Some(1), None])));
-        assert!(null.contains("column a is null in row 1"), "{null}");
+        assert!(
+            null.contains("column a is null in row 41 of the put"),
+            "{null}"
+        );
         let nan = refusal(Arc::new(Float64Array::from(vec![0.0, 1.0, f64::NAN])));
-        assert!(nan.contains("column a is NaN in row 2"), "{nan}");
+        assert!(
+            nan.contains("column a is NaN in row 42 of the put"),
+            "{nan}"
+        );
         let keys = arrow_array::Int8Array::from(vec![0, 1]);
         let values = StringArray::from(vec![Some("x"), None]);
         let hidden = DictionaryArray::<Int8Type>::try_new(keys, Arc::new(values)).unwrap();
         let hidden = refusal(Arc::new(hidden));
-        assert!(hidden.contains("null in row 1"), "{hidden}");
+        assert!(hidden.contains("null in row 41"), "{hidden}");
     }
 
     #[test]
@@ -333,6 +342,6 @@ mod tests {
         let floats = Arc::new(Float64Array::from(vec![f64::INFINITY, -0.0])) as ArrayRef;
         let batch = RecordBatch::try_from_iter([("a", floats)]).unwrap();
         let index = Index::new(&batch.schema(), &names(&["a"])).unwrap();
-        index.check(&batch).unwrap();
+        index.check(&batch, 0).unwrap();
     }
 }

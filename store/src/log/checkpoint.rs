@@ -41,6 +41,8 @@ const STALE_FACTOR: u64 = 4;
 const STALE_FREE: u64 = 1024;
 /// Segments in one object of a tree that is rebuilt.
 const REBUILT_SEGMENTS: usize = 256;
+/// Segments that a list holds without a checkpoint.
+const LISTED_SEGMENTS: usize = 64;
 
 /// One object of the tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,7 +182,7 @@ impl Checkpoints {
         }
         let path = self.paths.checkpoint(hash);
         let bytes = self.objects.read(&path).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
         let checkpoint = Arc::new(Checkpoint::decode(&path, hash, &bytes)?);
         self.cache.insert(hash.to_owned(), checkpoint.clone());
         Ok(checkpoint)
@@ -199,16 +201,35 @@ impl Checkpoints {
     /// The checkpoint that follows `list`: its changes, on top of the checkpoint it begins with; or, where most of
     /// what that tree speaks of is gone, a tree of just the live segments, so that reading a list costs what is in it.
     pub(crate) async fn write_after(&self, list: Base, live: u64) -> Result<String> {
-        let Some(hash) = &list.checkpoint else {
-            return self.write(Checkpoint::after(None, list.changes)).await;
+        let previous = match &list.checkpoint {
+            Some(hash) => Some((hash.as_str(), self.read(hash).await?)),
+            None => None,
         };
-        let previous = self.read(hash).await?;
-        let spoken_of = previous.mentions + mentions(&list.changes) as u64;
-        if spoken_of <= STALE_FACTOR * live + STALE_FREE {
-            let next = Checkpoint::after(Some((hash, &previous)), list.changes);
-            return self.write(next).await;
+        let previous = previous.as_ref().map(|(hash, node)| (*hash, node.as_ref()));
+        let (earlier, free) = match previous {
+            Some((_, previous)) => (previous.mentions, STALE_FREE),
+            // There is no tree to be read for it.
+            None => (0, 0),
+        };
+        let spoken_of = earlier + mentions(&list.changes) as u64;
+        if spoken_of <= STALE_FACTOR * live + free {
+            return self.write(Checkpoint::after(previous, list.changes)).await;
         }
         self.write_tree(&self.segments(list).await?).await
+    }
+
+    /// A list of just these segments: its changes, or a tree if they are many.
+    pub(crate) async fn list_of(&self, segments: &[Segment]) -> Result<Base> {
+        if segments.len() > LISTED_SEGMENTS {
+            return Ok(Base {
+                checkpoint: Some(self.write_tree(segments).await?),
+                changes: Vec::new(),
+            });
+        }
+        Ok(Base {
+            checkpoint: None,
+            changes: changes_of(segments),
+        })
     }
 
     /// A tree of just these segments.

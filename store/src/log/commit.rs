@@ -12,11 +12,9 @@ use serde_json::{Map, Value};
 use super::change::Change;
 use super::details::Details;
 use super::hidden::HiddenRecord;
+use super::remembered::Remembered;
 use crate::index::KeyRange;
 use crate::time::Timestamp;
-
-/// How many puts with a request id a frame remembers, the newest ones.
-pub(crate) const REMEMBERED_REQUESTS: usize = 128;
 
 /// Lower-case hexadecimal BLAKE3 hash of a commit's stored line: the same in every store.
 pub(crate) type CommitId = String;
@@ -45,7 +43,8 @@ pub(crate) struct Commit {
     /// Which rows of segments are invisible after it, in place of what was said about those segments before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hidden: Vec<HiddenRecord>,
-    /// Rows that were visible before it and are not after it, unless it takes the place of all rows.
+    /// Rows that were visible before it and are not after it. Older commits say 0 when they take the place of all rows
+    /// or delete the frame.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows_removed: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,9 +217,12 @@ pub(crate) struct State {
     pub(crate) pins: BTreeMap<String, Mark>,
     #[serde(default, skip_serializing_if = "Retained::is_all")]
     pub(crate) retained: Retained,
-    /// The latest puts that carried a request id, oldest first.
+    /// What [`remembered`](Self::remembered) is in older entries.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) requests: VecDeque<Request>,
+    /// The latest changes that carried a request id.
+    #[serde(default, skip_serializing_if = "Remembered::is_empty")]
+    pub(crate) remembered: Remembered,
     /// The segments up to some version: `checkpoints/<hash>.json`. None: there were none, or all are cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checkpoint: Option<String>,
@@ -321,7 +323,8 @@ pub(crate) struct Own {
     pub(crate) totals: Totals,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleted: bool,
-    /// For a restore: the list of segments that it brings back.
+    /// The list of segments that the commit is applied to, in place of the one before it: what a restore brings back,
+    /// or what a commit leaves that removes most of the segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<Base>,
 }
@@ -337,19 +340,11 @@ pub(crate) struct Base {
 }
 
 impl State {
-    /// What became of an earlier put with this [`Request::key`].
-    pub(crate) fn answered(&self, key: &str) -> Option<Published> {
-        let mut requests = self.requests.iter();
-        let request = requests.find(|request| request.id == key)?;
-        Some(Published {
-            version: request.version,
-            commit: request.commit.clone(),
-            rows: request.rows,
-            bytes: request.bytes,
-            rows_removed: request.rows_removed,
-            frame_rows: request.frame_rows,
-            began: false,
-        })
+    /// The same state with all that is remembered in one place.
+    pub(crate) fn normal(mut self) -> Self {
+        self.remembered
+            .take_over(std::mem::take(&mut self.requests));
+        self
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -392,7 +387,7 @@ pub struct Published {
     pub rows: u64,
     /// Bytes of the segments that it added.
     pub bytes: u64,
-    /// Rows that were there before and are not after it, unless it took the place of all rows.
+    /// Rows that were there before and are not after it.
     pub rows_removed: u64,
     /// Rows that the frame has after it.
     pub frame_rows: u64,
@@ -400,7 +395,7 @@ pub struct Published {
     pub(crate) began: bool,
 }
 
-/// A put that carried a request id, and what became of it.
+/// A put that carried a request id, and what became of it, as older programs recorded it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
@@ -414,11 +409,4 @@ pub(crate) struct Request {
     pub(crate) rows_removed: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) frame_rows: u64,
-}
-
-impl Request {
-    /// What a caller's request id is remembered by.
-    pub(crate) fn key(request_id: &str) -> String {
-        blake3::hash(request_id.as_bytes()).to_hex()[..32].to_owned()
-    }
 }

@@ -24,6 +24,12 @@ pub(crate) trait Derive: fmt::Debug + Send + Sync {
     /// What it comes to after `before`; `None` if there is nothing to change. Objects that the step refers to are
     /// durable when this returns.
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>>;
+
+    /// What was asked for, the same in every attempt, and something else for another change as far as that is cheap to
+    /// say: see [`super::remembered`].
+    fn asked(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// One commit to be, and the state after it.
@@ -37,7 +43,7 @@ pub(crate) struct Step {
     pub(crate) added: Vec<SegmentRecord>,
     pub(crate) removed: Vec<String>,
     pub(crate) hidden: Vec<HiddenRecord>,
-    /// Visible rows that it hides or removes, unless it takes the place of all.
+    /// Visible rows that it hides or removes, unless it takes the place of all or deletes the frame.
     pub(crate) rows_removed: u64,
     /// What the frame holds after it.
     pub(crate) totals: Totals,

@@ -15,7 +15,9 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::commit::{Base, Commit, CommitId, Operation, Own, SegmentRecord, State, Totals};
+use super::commit::{
+    Base, Commit, CommitId, Operation, Own, Published, SegmentRecord, State, Totals,
+};
 use super::hidden::HiddenRecord;
 use crate::error::{Cause, Error, Result};
 use crate::layout;
@@ -29,6 +31,8 @@ const DIGEST_LENGTH: usize = 64;
 /// The feature of all entries that this program writes: indexes, hidden rows and removed segments, marks, expiry.
 /// Entries without it are older and need nothing special.
 const HISTORY: &str = "history";
+/// The feature of entries that remember request ids, in short.
+const REMEMBERED: &str = "remembered";
 
 /// The first line of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +52,22 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn new(sequence: u64, first_version: u64, published: Timestamp) -> Self {
+    /// The header of an entry with this state.
+    pub(crate) fn new(
+        sequence: u64,
+        first_version: u64,
+        published: Timestamp,
+        state: &State,
+    ) -> Self {
+        let mut features = vec![HISTORY.to_owned()];
+        if !state.remembered.is_empty() {
+            features.push(REMEMBERED.to_owned());
+        }
         Self {
             shoots: MAGIC.to_owned(),
             format: FORMAT,
-            reader_features: vec![HISTORY.to_owned()],
-            writer_features: vec![HISTORY.to_owned()],
+            reader_features: features.clone(),
+            writer_features: features,
             sequence,
             first_version,
             published,
@@ -140,6 +154,21 @@ impl Entry {
         self.own_at(version).map(|own| own.totals)
     }
 
+    /// What the commit of a version became, as its caller heard.
+    pub(crate) fn published_at(&self, version: u64) -> Option<Published> {
+        let (_, id, commit) = self.versions().find(|(of, ..)| *of == version)?;
+        let added = commit.added.iter();
+        Some(Published {
+            version,
+            commit: id.clone(),
+            rows: added.clone().map(|segment| segment.rows).sum(),
+            bytes: added.map(|segment| segment.bytes).sum(),
+            rows_removed: commit.rows_removed,
+            frame_rows: self.totals_at(version).map_or(0, |totals| totals.rows),
+            began: false,
+        })
+    }
+
     /// Whether this program may write the entry after this one.
     pub(crate) fn check_writable(&self, object: &Path) -> Result<()> {
         check_features(object, &self.header.writer_features)
@@ -195,7 +224,7 @@ pub(crate) fn decode(object: &Path, sequence: u64, bytes: &[u8]) -> Result<Entry
     let state_line = lines.pop().filter(|_| !lines.is_empty());
     let state_line = state_line.ok_or_else(|| damaged("it has no state"))?;
     let before_state = &bytes[..bytes.len() - state_line.len() - 1];
-    let state = decode_state(object, before_state, state_line)?;
+    let state = decode_state(object, before_state, state_line)?.normal();
 
     let commits: Vec<(CommitId, Commit)> = lines[1..]
         .iter()
@@ -302,7 +331,8 @@ fn check_segments(
 }
 
 fn check_features(object: &Path, features: &[String]) -> Result<()> {
-    match features.iter().find(|feature| *feature != HISTORY) {
+    let unknown = |feature: &&String| ![HISTORY, REMEMBERED].contains(&feature.as_str());
+    match features.iter().find(unknown) {
         None => Ok(()),
         Some(feature) => Err(newer(object, format!("the feature `{feature}`"))),
     }

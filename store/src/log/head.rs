@@ -1,8 +1,9 @@
 //! Finding the newest entry of a log, usually with one look.
 //!
 //! Entries are dense and never change, so whoever knows entry N only has to look whether N+1 exists. A process
-//! that knows nothing starts from the hint: it looks for the entry *after* the hinted one first, which settles
-//! both an exact hint and one that is one behind (the put that wrote a checkpoint leaves it so) in two looks.
+//! that knows nothing starts from the hint: it looks for the entry *after* the hinted one first. If there is none,
+//! the hinted one is the newest; if there is one, the hint was one behind (the put that wrote a checkpoint leaves it
+//! so), and one more look says whether it is two. Either takes two looks.
 //! A log is listed only when there is no usable hint, or when it has run far ahead of what is known.
 
 use std::sync::Arc;
@@ -48,17 +49,16 @@ impl LogReader {
 
     /// The newest entry; `known` is one that exists, if any is known.
     pub(crate) async fn newest(&self, known: Option<Arc<Entry>>) -> Result<Option<Arc<Entry>>> {
-        let start = match known {
-            Some(known) => Some(known),
-            None => self.hinted().await?,
-        };
-        match start {
-            Some(entry) => Ok(Some(self.forward(entry).await?)),
-            None => self.listed().await,
+        match known {
+            Some(known) => self.forward(known).await.map(Some),
+            None => match self.hinted().await? {
+                Some(newest) => Ok(Some(newest)),
+                None => self.listed().await,
+            },
         }
     }
 
-    /// An entry near the newest, if there is a hint and it does not lie.
+    /// The newest entry, if there is a hint and it does not lie.
     async fn hinted(&self) -> Result<Option<Arc<Entry>>> {
         let Some(hint) = self.objects.read(&self.paths.hint()).await? else {
             return Ok(None);
@@ -69,7 +69,8 @@ impl LogReader {
             return Ok(None);
         };
         match self.entry(hinted + 1).await? {
-            Some(next) => Ok(Some(next)),
+            Some(next) => self.forward(next).await.map(Some),
+            // That nothing follows it was seen after the call began, so nobody has to look again.
             None => self.entry(hinted).await,
         }
     }

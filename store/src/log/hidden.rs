@@ -72,7 +72,7 @@ impl HiddenRecord {
         }
         let path = log.paths().vector(&vector.id);
         let bytes = log.objects().read(&path).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
         let rows = Arc::new(vector.decode(&path, &bytes)?);
         vectors.insert(vector.id.clone(), Arc::clone(&rows));
         Ok(rows)

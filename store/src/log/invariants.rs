@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::commit::{Commit, Operation, REMEMBERED_REQUESTS, SegmentRecord, Totals};
+use super::commit::{Commit, Operation, SegmentRecord, Totals};
 use super::entry::Entry;
 use super::hidden::HiddenRecord;
 use super::plan::MAX_CHANGES;
+use super::remembered::REMEMBERED_REQUESTS;
 
 type Rule = fn(Option<&Entry>, &Entry) -> bool;
 
@@ -118,8 +119,10 @@ fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
             last
         };
         last = totals;
-        // What a list brings back that the commit refers to is in no record of the commit.
-        after.has_base(version) || follows(start, commit, totals)
+        // What a restore brings back is in no record of the commit. A list that comes with removed segments is the
+        // one before, without what the commit removes.
+        let brings_back = after.has_base(version) && commit.removed.is_empty();
+        brings_back || follows(start, commit, totals)
     });
     each && last == after.state.totals()
 }
@@ -133,7 +136,8 @@ fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
     };
     let own_hidden: u64 = commit.hidden.iter().filter(own).map(|own| own.rows).sum();
     let rows_follow = match commit.operation {
-        Operation::Compact => end.rows == start.rows,
+        Operation::Compact | Operation::Delete => end.rows == start.rows,
+        operation if operation.clears() => end.rows + own_hidden == rows,
         _ => end.rows + commit.rows_removed + own_hidden == start.rows + rows,
     };
     let removed = commit.removed.len() as u64;
@@ -215,5 +219,5 @@ fn changes_are_bounded(_: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn requests_are_bounded(_: Option<&Entry>, after: &Entry) -> bool {
-    after.state.requests.len() <= REMEMBERED_REQUESTS
+    after.state.remembered.len() <= REMEMBERED_REQUESTS
 }

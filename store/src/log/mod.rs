@@ -30,8 +30,9 @@
 //! A change that depends on what is in the frame (an upsert must know which rows it hides) is worked out from the
 //! newest entry, and once more when another writer came first: [`derive`].
 //!
-//! A caller's **request id** is kept in the state for the last [`commit::REMEMBERED_REQUESTS`] puts that had one:
-//! a retried put whose first attempt took effect is answered with the version it got then.
+//! A caller's **request id** is kept in the state for the last [`remembered::REMEMBERED_REQUESTS`] changes that had
+//! one: a retried put whose first attempt took effect is answered with the version it got then, which the entry of
+//! that version tells; another put under the same id is refused ([`remembered`]).
 //!
 //! ## Reading
 //!
@@ -60,8 +61,11 @@ pub(crate) mod entry;
 pub(crate) mod head;
 pub(crate) mod hidden;
 pub(crate) mod invariants;
+pub(crate) mod noted;
 pub(crate) mod plan;
 pub(crate) mod publish;
+mod relist;
+pub(crate) mod remembered;
 pub(crate) mod seek;
 #[cfg(test)]
 mod tests;

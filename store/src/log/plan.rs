@@ -10,17 +10,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shoots_proto::{Note, PutMode};
 
 use super::change::{Change, mentions};
 use super::commit::{
-    Base, Commit, CommitId, Operation, Own, Published, REMEMBERED_REQUESTS, Request, SegmentRecord,
-    State, Totals,
+    Base, Commit, CommitId, Operation, Own, Published, SegmentRecord, State, Totals,
 };
 use super::derive::{Derive, Step};
 use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
+use super::noted::Noted;
+use super::remembered::RequestKey;
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
 
@@ -34,10 +35,12 @@ const MAX_TAIL_SEGMENTS: usize = 256;
 pub(crate) struct Proposal {
     pub(crate) wish: Wish,
     pub(crate) write_id: String,
-    /// [`Request::key`] of the caller's request id.
-    pub(crate) request: Option<String>,
+    /// The caller's request id, and what it was given for.
+    pub(crate) request: Option<RequestKey>,
     /// The newest version when rows began to be written for it; none: it has no rows.
     pub(crate) basis: Option<u64>,
+    /// When it was seen that the frame has no log, if that was so.
+    pub(crate) absent: Option<Timestamp>,
     /// What people say about it.
     pub(crate) note: Note,
 }
@@ -54,6 +57,18 @@ pub(crate) enum Wish {
     Adopt(Rows),
     /// A change that is worked out from the newest state.
     Derived(Arc<dyn Derive>),
+}
+
+impl Wish {
+    /// What tells it from other changes, whatever the frame holds. Puts say more of themselves: see [`crate::put`].
+    pub(crate) fn asked(&self) -> Value {
+        match self {
+            Self::Put(_) | Self::Adopt(_) => Value::Null,
+            Self::Delete { .. } => json!(["delete"]),
+            Self::Undelete => json!(["undelete"]),
+            Self::Derived(change) => change.asked(),
+        }
+    }
 }
 
 /// Rows to be put in mode `error`, `append` or `replace`.
@@ -98,16 +113,22 @@ pub(crate) struct Next {
     pub(crate) checkpoint: Option<Vec<Change>>,
 }
 
-/// Judges the proposals against the newest entry. `step` is what the first one comes to, if it is derived.
+/// What the caller of an earlier attempt heard, by the version that it got.
+pub(crate) type Answers = HashMap<u64, Result<Published>>;
+
+/// Judges the proposals against the newest entry. `answers` has the versions of those that were published before,
+/// `step` is what the first one comes to, if it is derived.
 pub(crate) fn plan(
     frame: &str,
     before: Option<&Entry>,
     head_schema: Option<&NamedSchema>,
     proposals: &[Proposal],
+    answers: Answers,
     mut step: Option<Result<Option<Step>>>,
     now: Timestamp,
 ) -> Plan {
     let mut draft = Draft::after(frame, before, head_schema, now);
+    draft.answers = answers;
     let outcomes = proposals
         .iter()
         .map(|proposal| draft.apply(proposal, step.take()))
@@ -126,10 +147,13 @@ struct Draft<'a> {
     last: Option<(CommitId, Timestamp)>,
     /// Of the last commit.
     metadata: Option<Map<String, Value>>,
+    /// Of the last commit before that changed rows or columns.
+    noted: Noted,
     commits: Vec<(CommitId, Commit)>,
     lines: Vec<Vec<u8>>,
     own: Vec<Own>,
     schemas: HashMap<Arc<str>, SchemaRef>,
+    answers: Answers,
     /// None: the frame has never been.
     state: Option<State>,
 }
@@ -149,10 +173,14 @@ impl<'a> Draft<'a> {
             first_version: before.map_or(1, |entry| entry.last_version() + 1),
             last: last.map(|(id, commit)| (id.clone(), commit.time)),
             metadata: last.and_then(|(_, commit)| commit.metadata.clone()),
+            noted: before.map_or_else(Noted::default, |entry| {
+                Noted::at(entry, entry.last_version())
+            }),
             commits: Vec::new(),
             lines: Vec::new(),
             own: Vec::new(),
             schemas: named.into_iter().collect(),
+            answers: Answers::new(),
             state: before.map(|entry| entry.state.clone()),
         }
     }
@@ -166,8 +194,7 @@ impl<'a> Draft<'a> {
         proposal: &Proposal,
         step: Option<Result<Option<Step>>>,
     ) -> Result<Option<Published>> {
-        let remembered = self.state.as_ref().zip(proposal.request.as_ref());
-        if let Some(first) = remembered.and_then(|(state, key)| state.answered(key)) {
+        if let Some(first) = self.answered(proposal)? {
             return Ok(Some(first));
         }
         let purged = self.state.as_ref().map_or(0, |state| state.retained.purged);
@@ -213,6 +240,20 @@ impl<'a> Draft<'a> {
         Ok(Some(published))
     }
 
+    /// What the caller of an earlier attempt of the same change heard.
+    fn answered(&self, proposal: &Proposal) -> Result<Option<Published>> {
+        let (Some(state), Some(key)) = (&self.state, &proposal.request) else {
+            return Ok(None);
+        };
+        let Some(version) = state.remembered.answered(key)? else {
+            return Ok(None);
+        };
+        match self.answers.get(&version) {
+            Some(answer) => answer.clone().map(Some),
+            None => Err(self.changed()),
+        }
+    }
+
     fn apply_put(&mut self, proposal: &Proposal, put: &PutWish) -> Result<Published> {
         self.adopt(proposal, put.adopt.as_ref())?;
         let rows = &put.rows;
@@ -233,18 +274,12 @@ impl<'a> Draft<'a> {
         let (Some(key), Some(state)) = (&proposal.request, &mut self.state) else {
             return;
         };
-        state.requests.push_back(Request {
-            id: key.clone(),
-            version: published.version,
-            commit: published.commit.clone(),
-            rows: published.rows,
-            bytes: published.bytes,
-            rows_removed: published.rows_removed,
-            frame_rows: published.frame_rows,
-        });
-        if state.requests.len() > REMEMBERED_REQUESTS {
-            state.requests.pop_front();
-        }
+        state.remembered.remember(key, published.version);
+        let answer = Published {
+            began: false,
+            ..published.clone()
+        };
+        self.answers.insert(published.version, Ok(answer));
     }
 
     /// A frame that was only a plain file so far becomes one with a history, whose first version is the file.
@@ -318,6 +353,7 @@ impl<'a> Draft<'a> {
 
     fn commit(&mut self, proposal: &Proposal, step: Step) -> Result<Published> {
         let earliest = self.last.as_ref().map(|(_, time)| time.next());
+        let rows_removed = self.rows_removed(&step);
         let details = Some(step.details).filter(|details| *details != Details::default());
         let commit = Commit {
             parents: self.last.iter().map(|(id, _)| id.clone()).collect(),
@@ -329,7 +365,7 @@ impl<'a> Draft<'a> {
             added: step.added,
             removed: step.removed,
             hidden: step.hidden,
-            rows_removed: step.rows_removed,
+            rows_removed,
             details,
             author: proposal.note.author.clone(),
             message: proposal.note.message.clone(),
@@ -370,8 +406,24 @@ impl<'a> Draft<'a> {
         Ok(published)
     }
 
+    /// How many visible rows a step takes away.
+    fn rows_removed(&self, step: &Step) -> u64 {
+        let takes_all = match step.operation {
+            Operation::Delete | Operation::Purge => true,
+            operation => operation.clears(),
+        };
+        let visible = self.state.as_ref().filter(|state| !state.deleted);
+        match visible {
+            Some(state) if takes_all => state.rows,
+            None if takes_all => 0,
+            _ => step.rows_removed,
+        }
+    }
+
     fn finish(self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
         let mut state = self.state.filter(|_| !self.commits.is_empty())?;
+        let first = self.commits.first().map(|(_, commit)| commit);
+        self.noted.keep(&mut state, self.first_version, first);
         let earlier = before.map(|entry| entry.list_through(entry.last_version()));
         let Base {
             checkpoint,
@@ -391,7 +443,7 @@ impl<'a> Draft<'a> {
         let published = before.map_or(now, |entry| now.max(entry.header.published.next()));
         let sequence = before.map_or(1, |entry| entry.header.sequence + 1);
         Some(Next {
-            header: Header::new(sequence, self.first_version, published),
+            header: Header::new(sequence, self.first_version, published, &state),
             commits: self.commits,
             lines: self.lines,
             state,

@@ -15,7 +15,8 @@ use super::derive::Step;
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::plan::{self, Next, Plan, Proposal, Wish};
+use super::plan::{self, Answers, Next, Plan, Proposal, Wish};
+use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::objects::{CreateError, Created};
@@ -28,6 +29,8 @@ const MAX_REBASES: u32 = 100;
 const MAX_ATTEMPTS: u32 = 5;
 /// After so long, a head in memory is confirmed before an entry is created on top of it.
 const CONFIRM_AFTER_SECONDS: u64 = 3600;
+/// So long it is believed that a frame has no log, without another look, when its first entry is created.
+const ABSENT_SECONDS: u64 = 60;
 
 /// The queues of a store's frames.
 #[derive(Debug, Default, Clone)]
@@ -150,13 +153,17 @@ async fn try_publish(
     let mut head = log.remembered_head();
     let stale = |head: &Head| log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS;
     let mut fresh = false;
-    if head.as_ref().is_none_or(stale) {
+    let unknown = match &head {
+        Some(head) => stale(head),
+        None => !seen_absent(log, proposals),
+    };
+    if unknown {
         head = log.newest().await?;
         fresh = true;
     }
     for _ in 0..MAX_REBASES {
         let before = head.as_ref().map(|head| head.entry.as_ref());
-        let plan = plan_next(log, before, proposals).await?;
+        let plan = plan_next(log, head.as_ref(), proposals).await?;
         let in_vain = |outcome: &Result<Option<Published>>| !matches!(outcome, Ok(Some(_)));
         if !fresh && plan.outcomes.iter().any(in_vain) {
             // That something is refused, or has nothing to change, must not rest on what may be old news.
@@ -190,7 +197,16 @@ async fn try_publish(
     Err(Cause::Conflict(problem).into())
 }
 
-async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal]) -> Result<Plan> {
+/// Whether one of those who wait has just seen that there is no log. Should there be one by now, creating its first
+/// entry says so.
+fn seen_absent(log: &FrameLog, proposals: &[Proposal]) -> bool {
+    let now = log.now();
+    let mut seen = proposals.iter().filter_map(|proposal| proposal.absent);
+    seen.any(|at| now.seconds_since(at) <= ABSENT_SECONDS)
+}
+
+async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Result<Plan> {
+    let before = head.map(|head| head.entry.as_ref());
     let schema = match before {
         Some(entry) => {
             entry.check_writable(&log.paths().entry(entry.header.sequence))?;
@@ -202,9 +218,27 @@ async fn plan_next(log: &FrameLog, before: Option<&Entry>, proposals: &[Proposal
         Some(first) => derive(log, before, first).await,
         None => None,
     };
+    let answers = answers(log, head, proposals).await;
     let frame = log.frame().to_string();
     let (schema, now) = (schema.as_ref(), log.now());
-    Ok(plan::plan(&frame, before, schema, proposals, step, now))
+    Ok(plan::plan(
+        &frame, before, schema, proposals, answers, step, now,
+    ))
+}
+
+/// What callers heard whose changes were published before, and are now proposed again.
+async fn answers(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Answers {
+    let mut answers = Answers::new();
+    let keys = proposals
+        .iter()
+        .filter_map(|proposal| proposal.request.as_ref());
+    for (key, head) in keys.filter_map(|key| Some((key, head?))) {
+        if let Ok(Some(version)) = head.entry.state.remembered.answered(key) {
+            let answer = log.published(&head.entry, version).await;
+            answers.insert(version, answer);
+        }
+    }
+    answers
 }
 
 /// What a derived change comes to, unless an earlier attempt of it took effect.
@@ -217,10 +251,17 @@ async fn derive(
         return None;
     };
     let remembered = before.zip(proposal.request.as_ref());
-    if remembered.is_some_and(|(entry, key)| entry.state.answered(key).is_some()) {
+    let known = remembered.map(|(entry, key)| entry.state.remembered.answered(key));
+    if known.is_some_and(|known| !matches!(known, Ok(None))) {
         return None;
     }
-    Some(change.derive(log, before).await)
+    let mut step = change.derive(log, before).await;
+    if let (Some(before), Ok(Some(step))) = (before, &mut step)
+        && let Err(error) = relist(&log.checkpoints(), before, step).await
+    {
+        return Some(Err(error));
+    }
+    Some(step)
 }
 
 /// An entry that is ready to be created, with its bytes.

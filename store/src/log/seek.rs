@@ -247,6 +247,6 @@ impl LogReader {
     /// An entry that must be there.
     pub(crate) async fn kept(&self, sequence: u64) -> Result<Arc<Entry>> {
         let entry = self.entry(sequence).await?;
-        entry.ok_or_else(|| Error::damaged(self.paths.entry(sequence), "it is missing"))
+        entry.ok_or_else(|| Error::missing(self.paths.entry(sequence)))
     }
 }

@@ -7,18 +7,26 @@ use object_store::path::Path;
 use shoots_proto::{Note, PutMode};
 
 use super::change::Change;
-use super::commit::{Mark, Operation, Own, REMEMBERED_REQUESTS, Request, SegmentRecord, Totals};
+use super::commit::{Mark, Operation, Own, SegmentRecord, Totals};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
-use super::plan::{MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::plan::{Answers, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::remembered::{REMEMBERED_REQUESTS, RequestKey};
 use crate::error::ErrorKind;
 use crate::time::Timestamp;
 
 const FIRST: &[u8] = include_bytes!("golden/00000000000000000001.jsonl");
 const SECOND: &[u8] = include_bytes!("golden/00000000000000000002.jsonl");
 /// The same entries as written since the feature `history`.
-const THIRD: &[u8] = include_bytes!("golden/history/00000000000000000001.jsonl");
-const FOURTH: &[u8] = include_bytes!("golden/history/00000000000000000002.jsonl");
+const HISTORY: [&[u8]; 2] = [
+    include_bytes!("golden/history/00000000000000000001.jsonl"),
+    include_bytes!("golden/history/00000000000000000002.jsonl"),
+];
+/// The same entries as written since the feature `remembered`.
+const REMEMBERED: [&[u8]; 2] = [
+    include_bytes!("golden/remembered/00000000000000000001.jsonl"),
+    include_bytes!("golden/remembered/00000000000000000002.jsonl"),
+];
 
 fn schema(hash: &str) -> NamedSchema {
     let fields = vec![Field::new("n", DataType::Int64, false)];
@@ -48,8 +56,12 @@ fn put(mode: PutMode, number: u64) -> Proposal {
             adopt: None,
         })),
         write_id: format!("{:032x}", number + 0xabc),
-        request: Some(Request::key(&format!("request {number}"))),
+        request: Some(RequestKey::new(
+            &format!("request {number}"),
+            &serde_json::json!(number),
+        )),
         basis: None,
+        absent: None,
         note: Note {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),
@@ -61,7 +73,15 @@ fn put(mode: PutMode, number: u64) -> Proposal {
 /// The entry after `before`, through its bytes.
 fn next(before: Option<&Entry>, proposals: &[Proposal], seconds: i64) -> (Entry, Vec<u8>) {
     let now = Timestamp::from_nanoseconds(1_790_000_000_000_000_000 + seconds * 1_000_000_000);
-    let plan = plan("f", before, Some(&schema("5c")), proposals, None, now);
+    let plan = plan(
+        "f",
+        before,
+        Some(&schema("5c")),
+        proposals,
+        Answers::new(),
+        None,
+        now,
+    );
     assert!(plan.outcomes.iter().all(Result::is_ok));
     let mut next = plan.next.unwrap();
     if next.checkpoint.is_some() {
@@ -93,23 +113,74 @@ fn entries_are_written_as_they_always_were() {
         &[put(PutMode::Append, 2), put(PutMode::Replace, 3)],
         1,
     );
-    assert_eq!(
-        String::from_utf8_lossy(&first_bytes),
-        String::from_utf8_lossy(THIRD)
-    );
-    assert_eq!(
-        String::from_utf8_lossy(&second_bytes),
-        String::from_utf8_lossy(FOURTH)
-    );
+    for (written, golden) in [first_bytes, second_bytes].iter().zip(REMEMBERED) {
+        assert_eq!(
+            String::from_utf8_lossy(written),
+            String::from_utf8_lossy(golden)
+        );
+    }
 }
 
 #[test]
 fn old_entries_stay_readable() {
-    let second = decode(2, SECOND).unwrap();
-    assert_eq!((second.header.first_version, second.last_version()), (2, 3));
-    assert_eq!((second.state.rows, second.state.segments), (30, 1));
-    assert_eq!(second.commits[1].1.operation, Operation::Replace);
-    assert_eq!(second.commits[1].1.parents, [second.commits[0].0.clone()]);
+    for bytes in [SECOND, HISTORY[1], REMEMBERED[1]] {
+        let second = decode(2, bytes).unwrap();
+        assert_eq!((second.header.first_version, second.last_version()), (2, 3));
+        assert_eq!((second.state.rows, second.state.segments), (30, 1));
+        assert_eq!(second.commits[1].1.operation, Operation::Replace);
+        assert_eq!(second.commits[1].1.parents, [second.commits[0].0.clone()]);
+        let remembered = &second.state.remembered;
+        let versions = [1, 2, 3].map(|n| remembered.version_of(&format!("request {n}")));
+        assert_eq!(versions, [Some(1), Some(2), Some(3)]);
+    }
+}
+
+#[test]
+fn an_entry_after_one_of_an_older_program_remembers_what_that_one_did() {
+    for old in [FIRST, HISTORY[0]] {
+        let (next, bytes) = next(
+            Some(&decode(1, old).unwrap()),
+            &[put(PutMode::Append, 2)],
+            1,
+        );
+        let remembered = &next.state.remembered;
+        assert_eq!(remembered.version_of("request 1"), Some(1));
+        assert_eq!(remembered.version_of("request 2"), Some(2));
+        assert!(!String::from_utf8(bytes).unwrap().contains("requests"));
+    }
+}
+
+#[test]
+fn only_entries_that_remember_requests_need_a_program_that_knows_how() {
+    let anonymous = Proposal {
+        request: None,
+        ..put(PutMode::Append, 1)
+    };
+    let said = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().next().unwrap().contains("remembered")
+    };
+    assert!(!said(next(None, &[anonymous], 0).1));
+    assert!(said(next(None, &[put(PutMode::Append, 1)], 0).1));
+}
+
+#[test]
+fn rows_that_a_commit_took_away_are_counted_whatever_took_them() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let delete = |number| Proposal {
+        wish: Wish::Delete { adopt: None },
+        ..put(PutMode::Append, number)
+    };
+    let changes = [
+        put(PutMode::Append, 2),
+        put(PutMode::Replace, 3),
+        delete(4),
+        put(PutMode::Replace, 5),
+    ];
+    let (second, _) = next(Some(&first), &changes, 1);
+    assert_eq!(invariants::broken(Some(&first), &second), None);
+    let removed = second.commits.iter().map(|(_, commit)| commit.rows_removed);
+    assert_eq!(removed.collect::<Vec<_>>(), [0, 30, 30, 0]);
 }
 
 #[test]
@@ -169,7 +240,9 @@ fn a_stored_id_cannot_lead_out_of_the_frame() {
     };
     wish.rows.segments[0].id = "../../x".into();
     let now = Timestamp::from_nanoseconds(0);
-    let next = plan("f", None, None, &[proposal], None, now).next.unwrap();
+    let next = plan("f", None, None, &[proposal], Answers::new(), None, now)
+        .next
+        .unwrap();
     let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
     assert_eq!(decode(1, &bytes).unwrap_err().kind(), ErrorKind::Damaged);
 }
@@ -343,8 +416,9 @@ fn changes_are_bounded() {
 #[test]
 fn requests_are_bounded() {
     breaks("a bounded number of requests is remembered", |entry| {
-        let request = entry.state.requests[0].clone();
-        entry.state.requests = std::iter::repeat_n(request, REMEMBERED_REQUESTS + 1).collect();
+        let many = vec![("ab", 1); REMEMBERED_REQUESTS + 1];
+        let many = serde_json::to_value(many).unwrap();
+        entry.state.remembered = serde_json::from_value(many).unwrap();
     });
 }
 

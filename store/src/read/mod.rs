@@ -2,10 +2,13 @@
 //!
 //! What is not wanted is not touched, as far as can be known without touching it: segments whose keys lie outside
 //! the range, pages of those that reach into it ([`piece`]), segments before the offset and after the limit. Segments
-//! that do not overlap are read one after the other, those that do are merged by key ([`scan`]). Everything is a
+//! that do not overlap are read one after the other, those that do are merged by key ([`scan`]). A
+//! condition may leave out further pages and rows ([`filter`]). Everything is a
 //! stream; dropping it stops the work.
 
+mod filter;
 mod piece;
+mod readers;
 mod scan;
 
 use std::pin::Pin;
@@ -19,7 +22,10 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
 use shoots_proto::Closed;
 
+pub(crate) use self::filter::Sieve;
+pub use self::filter::{ColumnBlocks, RowFilter};
 pub(crate) use self::piece::{Batches, Piece};
+pub(crate) use self::readers::{Readers, Reading};
 pub(crate) use self::scan::Scan;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
@@ -52,6 +58,8 @@ pub struct ReadOptions {
     /// `(i, n)`: only the i-th of n runs of segments, counted from 0; `offset` and `limit` count its rows. The n
     /// parts together are the snapshot, in order.
     pub part: Option<(usize, usize)>,
+    /// Only rows that this wants. Not together with `offset`, `limit` and `tail`.
+    pub filter: Option<Arc<dyn RowFilter>>,
     /// Rows in a batch at most; none: 65,536. Where rows are large, a batch has fewer: about 2 MiB.
     pub batch_rows: Option<usize>,
 }
@@ -71,6 +79,8 @@ pub(crate) struct Source {
     /// The columns that the rows are sorted by.
     pub(crate) index: Vec<String>,
     pub(crate) files: Files,
+    /// Keeps the sweep from what is read; a plain file is never swept.
+    pub(crate) reading: Option<Arc<Reading>>,
 }
 
 /// Where the rows lie.
@@ -92,10 +102,19 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
         names => Some(Index::new(&source.schema, names)?),
     };
     let span = span(&source, &options)?;
+    let schema = Arc::clone(&source.schema);
     let mut scan = Scan::find(source, index, span).await?;
     if let Some((part, parts)) = options.part {
         scan.keep_part(part, parts);
     }
+    let sieve = match &options.filter {
+        Some(_) if options.offset > 0 || options.limit.is_some() || options.tail.is_some() => {
+            let problem = "it cannot be given together with `limit`, `offset` or `tail`";
+            return Err(Error::invalid("filter", problem));
+        }
+        Some(filter) => Some(Arc::new(Sieve::new(Arc::clone(filter), &schema)?)),
+        None => None,
+    };
     match options.tail {
         Some(_) if options.offset > 0 || options.limit.is_some() => {
             let problem = "it cannot be given together with `limit` or `offset`";
@@ -105,7 +124,7 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
         None => scan.cut(options.offset, options.limit),
     }
     let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS).max(1);
-    let batches = scan.read(columns, batch_rows)?;
+    let batches = scan.read(columns, batch_rows, sieve)?;
     let schema = Arc::clone(&output);
     let batches = batches
         .map(move |batch| with_schema(batch?, &output))
@@ -182,6 +201,21 @@ impl Rows {
     /// Batches of this schema.
     pub(crate) fn new(schema: SchemaRef, batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
         Self { schema, batches }
+    }
+
+    /// The same rows, with another error where they fail.
+    pub(crate) fn explained<F>(self, explain: impl Fn(Error) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Error> + Send + 'static,
+    {
+        let explain = move |error| {
+            let explained = explain(error);
+            async { Err(explained.await) }
+        };
+        Self {
+            batches: self.batches.or_else(explain).boxed(),
+            ..self
+        }
     }
 
     /// The columns of every batch.

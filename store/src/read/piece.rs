@@ -11,13 +11,14 @@ use roaring::RoaringBitmap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::filter::Sieve;
 use crate::error::Result;
 use crate::frame_log::FrameLog;
 use crate::index::{KeyRange, Span};
 use crate::log::change::Segment;
 use crate::plain::PlainFile;
 use crate::schema::identity::{Adapt, identity};
-use crate::segment::{self, ObjectReader, Origin};
+use crate::segment::{self, ObjectReader, Origin, PageBounds};
 
 /// Segments whose borders are looked for at the same time.
 const PARALLEL_LOOKS: usize = 8;
@@ -110,6 +111,27 @@ impl Piece {
     /// Reads the columns of `wanted`, which are some of a later schema of the frame, in a task of its own, a few
     /// batches ahead of whoever takes them.
     pub(crate) fn read(self, wanted: &SchemaRef, batch_rows: usize) -> Batches {
+        self.read_wanted(wanted, batch_rows, None)
+    }
+
+    /// The same, but only the rows that pass.
+    pub(crate) fn read_wanted(
+        self,
+        wanted: &SchemaRef,
+        batch_rows: usize,
+        sieve: Option<Arc<Sieve>>,
+    ) -> Batches {
+        let wanted = Arc::clone(wanted);
+        ahead(async move {
+            match sieve {
+                Some(sieve) => sieve.sift(self, wanted, batch_rows).await,
+                None => self.batches(&wanted, batch_rows).await,
+            }
+        })
+    }
+
+    /// The columns of `wanted`, read when they are taken.
+    pub(super) async fn batches(self, wanted: &SchemaRef, batch_rows: usize) -> Result<Batches> {
         let adapt = Adapt::new(&self.written, wanted);
         let rows = segment::Rows {
             columns: Some(adapt.columns().to_vec()),
@@ -118,22 +140,44 @@ impl Piece {
             hidden: self.hidden,
             batch_rows,
         };
-        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        tokio::spawn(async move {
-            let mut batches = match segment::read(self.file, self.origin, &self.written, rows).await
-            {
-                Ok(batches) => batches,
-                Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
-            };
-            while let Some(batch) = batches.next().await {
-                let batch = batch.and_then(|batch| adapt.apply(&batch));
-                let failed = batch.is_err();
-                if sender.send(batch).await.is_err() || failed {
-                    return;
-                }
-            }
-        });
-        ReceiverStream::new(receiver).boxed()
+        let batches = segment::read(self.file, self.origin, &self.written, rows).await?;
+        Ok(batches
+            .map(move |batch| batch.and_then(|batch| adapt.apply(&batch)))
+            .boxed())
+    }
+
+    /// Leaves out rows of the file, by their numbers.
+    pub(super) fn hide(&mut self, rows: RoaringBitmap) {
+        if rows.is_empty() {
+            return;
+        }
+        let hidden = match &self.hidden {
+            Some(hidden) => rows | hidden.as_ref(),
+            None => rows,
+        };
+        self.hidden = Some(Arc::new(hidden));
+    }
+
+    /// The numbers of the rows that are read, ascending.
+    pub(super) fn visible_rows(&self) -> impl Iterator<Item = u32> + Send + use<> {
+        let mut rows = RoaringBitmap::new();
+        rows.insert_range(narrow(self.rows.start)..narrow(self.rows.end));
+        if let Some(hidden) = &self.hidden {
+            rows -= hidden.as_ref();
+        }
+        rows.into_iter()
+    }
+
+    /// What the file's pages say about a column of a later schema of the frame, if they do.
+    pub(super) async fn page_bounds(
+        &self,
+        column: &arrow_schema::Field,
+    ) -> Result<Option<PageBounds>> {
+        let same = |field: &&Arc<arrow_schema::Field>| identity(field) == identity(column);
+        match (self.origin, self.written.fields().iter().find(same)) {
+            (Origin::Segment, Some(field)) => PageBounds::of(self.file.clone(), field).await,
+            _ => Ok(None),
+        }
     }
 
     /// Leaves only rows within a range of `column`, by which the file is sorted.
@@ -155,6 +199,24 @@ impl Piece {
         self.rows = rows.start.min(rows.end)..rows.end;
         Ok(())
     }
+}
+
+/// Reads in a task of its own, a few batches ahead of whoever takes them.
+fn ahead(reading: impl Future<Output = Result<Batches>> + Send + 'static) -> Batches {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    tokio::spawn(async move {
+        let mut batches = match reading.await {
+            Ok(batches) => batches,
+            Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
+        };
+        while let Some(batch) = batches.next().await {
+            let failed = batch.is_err();
+            if sender.send(batch).await.is_err() || failed {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(receiver).boxed()
 }
 
 fn narrow(row: u64) -> u32 {

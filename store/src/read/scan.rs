@@ -8,8 +8,9 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use futures::stream;
 use futures::{StreamExt, TryStreamExt};
 
+use super::filter::Sieve;
 use super::piece::{Batches, Piece, pieces_between};
-use super::{Files, Source};
+use super::{Files, Reading, Source};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Input, Span, arrange, merge};
@@ -26,6 +27,7 @@ pub(crate) struct Scan {
     schema: SchemaRef,
     index: Vec<String>,
     groups: VecDeque<Group>,
+    reading: Option<Arc<Reading>>,
 }
 
 /// Pieces that are merged, with what is left out of the merged rows.
@@ -48,6 +50,7 @@ impl Scan {
             schema,
             index: names,
             files,
+            reading,
         } = source;
         let pieces = match (files, &index, &span) {
             (Files::Plain(plain), ..) => vec![Piece::plain(&log, plain)],
@@ -68,6 +71,7 @@ impl Scan {
             schema,
             groups: groups(pieces, index.is_some()),
             index: names,
+            reading,
         })
     }
 
@@ -98,11 +102,17 @@ impl Scan {
     }
 
     /// Reads the columns with these places in the schema; none: all.
-    pub(crate) fn read(self, columns: Option<Vec<usize>>, batch_rows: usize) -> Result<Batches> {
+    pub(crate) fn read(
+        self,
+        columns: Option<Vec<usize>>,
+        batch_rows: usize,
+        sieve: Option<Arc<Sieve>>,
+    ) -> Result<Batches> {
         let all = self.schema.fields().len();
         let columns = columns.unwrap_or_else(|| (0..all).collect());
-        let merging = Merging::new(&self.schema, &self.index, columns)?;
+        let merging = Merging::new(&self.schema, &self.index, columns, sieve)?;
         let merging = Arc::new(merging);
+        let reading = self.reading;
         let batches = stream::iter(self.groups)
             .map(move |group| {
                 let merging = Arc::clone(&merging);
@@ -110,6 +120,10 @@ impl Scan {
             })
             .buffered(1 + GROUPS_AHEAD)
             .flatten()
+            .inspect(move |_| {
+                // The stream is a reader for as long as it exists.
+                let _ = &reading;
+            })
             .boxed();
         Ok(batches)
     }
@@ -161,7 +175,7 @@ impl Group {
             return self.merge(merging, batch_rows);
         }
         match self.pieces.pop() {
-            Some(piece) => piece.read(&merging.wanted, batch_rows),
+            Some(piece) => piece.read_wanted(&merging.wanted, batch_rows, merging.sieve.clone()),
             None => stream::empty().boxed(),
         }
     }
@@ -174,10 +188,17 @@ struct Merging {
     /// Those and, after them, the columns of the index that are not among them.
     read: SchemaRef,
     index: Option<Arc<Index>>,
+    /// Which rows are wanted, if not all are.
+    sieve: Option<Arc<Sieve>>,
 }
 
 impl Merging {
-    fn new(schema: &Schema, index: &[String], columns: Vec<usize>) -> Result<Self> {
+    fn new(
+        schema: &Schema,
+        index: &[String],
+        columns: Vec<usize>,
+        sieve: Option<Arc<Sieve>>,
+    ) -> Result<Self> {
         let project = |columns: &[usize]| {
             let fields = columns.iter().map(|column| schema.field(*column).clone());
             Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
@@ -201,6 +222,7 @@ impl Merging {
             wanted,
             read,
             index,
+            sieve,
         })
     }
 }
@@ -213,7 +235,8 @@ impl Group {
         let inputs = self.pieces.drain(..).filter_map(|piece| {
             let min = piece.range.as_ref()?.min.clone();
             let read = Arc::clone(&merging.read);
-            let open = move || piece.read(&read, batch_rows);
+            let sieve = merging.sieve.clone();
+            let open = move || piece.read_wanted(&read, batch_rows, sieve);
             Some(Input {
                 min,
                 open: Box::new(open),

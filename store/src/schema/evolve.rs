@@ -70,6 +70,15 @@ fn added(field: &Field, version: u64) -> Field {
     with_identity(&field.clone().with_nullable(true), &identity)
 }
 
+/// The version that brought a column to a frame which had others already, if its identity says so.
+pub(crate) fn brought_by(field: &Field) -> Option<u64> {
+    let (_, version) = identity(field).rsplit_once('@')?;
+    version
+        .parse()
+        .ok()
+        .filter(|_| identity(field) != field.name())
+}
+
 /// Whether rows with the columns of `rows` have those of `target` and no others, in the same order.
 pub(crate) fn has_columns_of(rows: &Schema, target: &Schema) -> bool {
     let names = |schema: &Schema| {
@@ -108,6 +117,13 @@ pub(crate) fn edited(
             return Err(Error::invalid("drop", problem));
         }
         fields.remove(place);
+    }
+    let unnamed = |field| Error::invalid(field, "a column needs a name");
+    if edit.rename.values().any(String::is_empty) {
+        return Err(unnamed("rename"));
+    }
+    if edit.add.iter().any(|column| column.name.is_empty()) {
+        return Err(unnamed("add"));
     }
     rename(&mut fields, &edit.rename)?;
     let index: Vec<String> = index
@@ -186,14 +202,27 @@ fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
         return Err(Error::invalid("widen", problem));
     }
     if !widens(field.data_type(), &data_type) {
-        let problem = format!(
+        let mut problem = format!(
             "`{}` is {}, and {data_type} does not hold all of its values",
             field.name(),
             field.data_type()
         );
+        if is_other_unit(field.data_type(), &data_type) {
+            problem += ": the finer the unit, the shorter the time that it can span (nanoseconds: the years 1677 to 2262). If these values are within it, put the frame anew in mode `replace` with the other type";
+        }
         return Err(Error::invalid("widen", problem));
     }
     Ok(field.clone().with_data_type(data_type))
+}
+
+/// Whether the types are of the same kind, and differ in the unit of time that they count.
+fn is_other_unit(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Duration, Timestamp};
+    match (from, to) {
+        (Timestamp(_, zone), Timestamp(_, other)) => zone == other,
+        (Duration(_), Duration(_)) => true,
+        _ => false,
+    }
 }
 
 /// Whether every value of one type is a value of the other, under the same meaning.
@@ -221,6 +250,8 @@ pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use arrow_schema::TimeUnit;
+
     use super::*;
 
     fn present() -> SchemaRef {
@@ -305,6 +336,24 @@ mod tests {
             ..ColumnEdit::default()
         });
         assert!(told.contains("two columns `b`"), "{told}");
+        let seconds = Field::new("t", DataType::Timestamp(TimeUnit::Second, None), false);
+        let told = widen(&seconds, "timestamp[ns]", false).unwrap_err();
+        for part in ["`t` is Timestamp(s)", "1677 to 2262", "mode `replace`"] {
+            assert!(told.to_string().contains(part), "{told}");
+        }
+        let told = edit(ColumnEdit {
+            rename: texts(&[("a", "")]),
+            ..ColumnEdit::default()
+        });
+        assert_eq!(told, "rename: a column needs a name");
+        let told = edit(ColumnEdit {
+            add: vec![NewColumn {
+                name: String::new(),
+                data_type: "string".into(),
+            }],
+            ..ColumnEdit::default()
+        });
+        assert_eq!(told, "add: a column needs a name");
         let told = edit(ColumnEdit {
             drop: vec!["x".into()],
             ..ColumnEdit::default()

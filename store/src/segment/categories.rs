@@ -89,7 +89,7 @@ pub(crate) struct Union {
 }
 
 /// What a batch adds to a [`Union`].
-pub(crate) enum Growth {
+enum Growth {
     /// Nothing: every value is there already.
     None,
     /// These values, none of which is there yet.
@@ -110,7 +110,7 @@ impl Union {
     }
 
     /// What `dictionary` would add.
-    pub(crate) fn growth(&mut self, dictionary: &ArrayRef) -> Result<Growth, ArrowError> {
+    fn growth(&mut self, dictionary: &ArrayRef) -> Result<Growth, ArrowError> {
         let DataType::Dictionary(key, _) = dictionary.data_type() else {
             return Ok(Growth::None);
         };
@@ -141,7 +141,7 @@ impl Union {
     }
 
     /// Takes in what [`growth`](Self::growth) found.
-    pub(crate) fn grow(&mut self, added: &ArrayRef) -> Result<(), ArrowError> {
+    fn grow(&mut self, added: &ArrayRef) -> Result<(), ArrowError> {
         if let Some(index) = &mut self.index {
             index.append(added)?;
         }
@@ -163,6 +163,35 @@ impl Union {
         writer.write(&batch)?;
         writer.into_inner()
     }
+}
+
+/// Takes the values of a batch's dictionaries into the unions of a segment, each into its own; or, if one of those
+/// would have more values than its keys can tell apart, or all of them more than `max_bytes`, takes nothing in and
+/// returns the number of one that is to blame.
+pub(crate) fn take_in<'a>(
+    unions: impl IntoIterator<Item = &'a mut Union>,
+    dictionaries: impl IntoIterator<Item = &'a ArrayRef>,
+    max_bytes: usize,
+) -> Result<Option<usize>, ArrowError> {
+    let mut growths = Vec::new();
+    let mut bytes = 0;
+    for (number, (union, dictionary)) in unions.into_iter().zip(dictionaries).enumerate() {
+        match union.growth(dictionary)? {
+            Growth::None => {}
+            Growth::TooMuch => return Ok(Some(number)),
+            Growth::Values(added) => {
+                bytes += union.bytes() + super::size::plain_size(&added);
+                if bytes > max_bytes {
+                    return Ok(Some(number));
+                }
+                growths.push((union, added));
+            }
+        }
+    }
+    for (union, added) in growths {
+        union.grow(&added)?;
+    }
+    Ok(None)
 }
 
 fn same(one: &ArrayRef, other: &ArrayRef) -> bool {

@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use self::column::{ColumnShape, OpenColumn};
 use super::blocks::{self, BlocksRecord};
-use super::categories::{Growth, Union};
+use super::categories::{self, Union};
 use super::encoding;
 use super::record::{self, DictionaryRecord};
 use super::size::plain_size;
@@ -248,30 +248,21 @@ impl OpenSegment {
     /// Takes the values of a batch's dictionaries in, unless their keys could not tell all values apart or the
     /// values outgrow the rows. An empty segment takes any.
     fn takes_dictionaries(&mut self, batch: &[Vec<ArrayRef>], limits: Limits) -> Result<bool> {
-        let mut growths = Vec::new();
-        let mut bytes = 0;
         for (column, dictionaries) in self.columns.iter_mut().zip(batch) {
             if column.unions.is_empty() {
                 column.unions = dictionaries.iter().map(Union::new).collect();
             }
-            for (union, dictionary) in column.unions.iter_mut().zip(dictionaries) {
-                match union.growth(dictionary).map_err(invalid_rows)? {
-                    Growth::None => {}
-                    Growth::TooMuch => return Ok(false),
-                    Growth::Values(added) => {
-                        bytes += union.bytes() + plain_size(&added);
-                        growths.push((union, added));
-                    }
-                }
-            }
         }
-        if bytes > limits.max_bytes / 4 && self.rows > 0 {
-            return Ok(false);
-        }
-        for (union, added) in growths {
-            union.grow(&added).map_err(invalid_rows)?;
-        }
-        Ok(true)
+        let max_bytes = match self.rows {
+            0 => usize::MAX,
+            _ => dictionary_bytes(limits),
+        };
+        let unions = self
+            .columns
+            .iter_mut()
+            .flat_map(|column| &mut column.unions);
+        let to_blame = categories::take_in(unions, batch.iter().flatten(), max_bytes);
+        Ok(to_blame.map_err(invalid_rows)?.is_none())
     }
 
     /// How many of the first rows of `batch` can be written without the risk of growing beyond the limits; 0 if the
@@ -374,7 +365,12 @@ impl OpenSegment {
     }
 }
 
-fn batch_dictionaries(batch: &RecordBatch) -> Vec<Vec<ArrayRef>> {
+/// Bytes that the dictionaries of a segment with rows may grow to.
+pub(super) fn dictionary_bytes(limits: Limits) -> usize {
+    limits.max_bytes / 4
+}
+
+pub(super) fn batch_dictionaries(batch: &RecordBatch) -> Vec<Vec<ArrayRef>> {
     batch
         .columns()
         .iter()
@@ -387,7 +383,7 @@ fn batch_dictionaries(batch: &RecordBatch) -> Vec<Vec<ArrayRef>> {
 }
 
 /// The rows are not what their schema says.
-fn invalid_rows(problem: ArrowError) -> Error {
+pub(super) fn invalid_rows(problem: ArrowError) -> Error {
     Error::invalid("rows", problem.to_string())
 }
 

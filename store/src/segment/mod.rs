@@ -13,8 +13,10 @@
 //! - [`encoding`] chooses how each column is encoded, by measurement;
 //! - [`blocks`] are the checksums by which a reader notices rot in whatever part of the file it reads;
 //! - [`SegmentEncoder`] turns record batches into segments of bounded size, without any I/O;
+//! - [`Joint`] says how many segments can become one, as far as their dictionaries allow;
 //! - [`ObjectReader`] fetches byte ranges of a stored object and checks them, and [`read`] turns them into record batches again:
 //!   all or some columns, all or a range of rows. Parquet files that others wrote are read the same way;
+//! - [`PageBounds`] is what the pages of a column say about the values in them;
 //! - [`border`] finds the rows between two bounds of the column that a segment is sorted by;
 //! - [`verify`] compares a whole object with its record.
 //!
@@ -30,7 +32,9 @@ mod extent;
 #[cfg(test)]
 mod fidelity;
 mod footer;
+mod joint;
 mod object;
+mod pages;
 mod reader;
 mod record;
 #[cfg(test)]
@@ -44,5 +48,7 @@ pub(crate) mod verify;
 pub use encoder::Limits;
 pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
 pub(crate) use footer::{FooterCache, footer_cache};
+pub(crate) use joint::Joint;
 pub(crate) use object::ObjectReader;
+pub(crate) use pages::PageBounds;
 pub(crate) use reader::{Origin, Rows, plain_schema, read};

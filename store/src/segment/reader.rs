@@ -373,7 +373,7 @@ pub(crate) fn failed(file: &ObjectReader, problem: ParquetError) -> Error {
     match problem {
         ParquetError::External(source) => match source.downcast::<object_store::Error>() {
             Ok(missing) if matches!(*missing, object_store::Error::NotFound { .. }) => {
-                Error::damaged(file.path(), "it is missing")
+                Error::missing(file.path())
             }
             Ok(source) => Error::io(format!("reading {}", file.path()), source),
             Err(source) => Error::damaged(file.path(), source),

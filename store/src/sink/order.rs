@@ -31,6 +31,8 @@ pub(super) struct Sorting {
     /// The last row, while all were in order.
     last: Option<RecordBatch>,
     gathers: bool,
+    /// How many have come.
+    rows: u64,
 }
 
 impl Sorting {
@@ -39,6 +41,7 @@ impl Sorting {
             gathers: order.unique,
             order,
             last: None,
+            rows: 0,
         }
     }
 
@@ -50,7 +53,8 @@ impl Sorting {
     /// Takes note of the next rows. Returns whether these are the first that are out of order: the rows before them
     /// are a run of their own.
     pub(super) fn note(&mut self, batch: &RecordBatch) -> Result<bool> {
-        self.order.index.check(batch)?;
+        self.order.index.check(batch, self.rows)?;
+        self.rows += batch.num_rows() as u64;
         if self.gathers || batch.num_rows() == 0 {
             return Ok(false);
         }

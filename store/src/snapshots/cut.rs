@@ -13,7 +13,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::action::FrameVersion;
 use shoots_proto::name::{BucketName, FrameId};
 
-use super::PARALLEL_FRAMES;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::log::entry::Entry;
 use crate::store::Store;
@@ -72,19 +71,22 @@ impl Scope {
                 store.expect_bucket(bucket, &names).await?;
             }
             let adopted = stream::iter(candidates).map(Ok);
-            let adopted = adopted.try_for_each_concurrent(PARALLEL_FRAMES, |(name, plain)| {
-                let bucket = bucket.clone();
-                let frame = store.frame(&FrameId { bucket, name });
-                async move {
-                    match frame.adopt().await {
-                        Err(error) if plain && is_unreadable(&error) => {
-                            tracing::warn!(%error, "a plain file is left out of a snapshot");
-                            Ok(())
+            let adopted = adopted.try_for_each_concurrent(
+                store.shared().parallel_frames(),
+                |(name, plain)| {
+                    let bucket = bucket.clone();
+                    let frame = store.frame(&FrameId { bucket, name });
+                    async move {
+                        match frame.adopt().await {
+                            Err(error) if plain && is_unreadable(&error) => {
+                                tracing::warn!(%error, "a plain file is left out of a snapshot");
+                                Ok(())
+                            }
+                            outcome => outcome,
                         }
-                        outcome => outcome,
                     }
-                }
-            });
+                },
+            );
             adopted.await?;
         }
         for id in &self.frames {
@@ -135,7 +137,7 @@ impl Scope {
             }
             Ok(head.map(|head| (id, head)))
         });
-        let heads = heads.buffer_unordered(PARALLEL_FRAMES);
+        let heads = heads.buffer_unordered(store.shared().parallel_frames());
         let known = heads.try_filter_map(|head| std::future::ready(Ok(head)));
         known.try_collect().await
     }

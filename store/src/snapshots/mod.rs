@@ -9,12 +9,14 @@
 //! 4. The object with the name is created, if there is none: that decides between several who take the same name.
 //!    Whoever loses takes its own pins back, which are nobody else's.
 //!
-//! A crash on the way leaves an attempt and pins that no reader sees; the name is free, and dropping it cleans up.
+//! A crash on the way leaves an attempt and pins that no reader sees; the name is free, and dropping it cleans up, or
+//! the sweep a day later ([`abandoned`]).
 //! Dropping removes the object with the name first, then the pins of all attempts, each attempt last, so that it
 //! can be repeated after a crash. A drop that meets a snapshot which is being taken wins: when the object
 //! with the name is there, whoever takes the snapshot looks whether the attempt still is, and whoever drops it looks, when
 //! the attempts are gone, whether the object came.
 
+mod abandoned;
 mod cut;
 pub(crate) mod record;
 
@@ -30,11 +32,11 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
 use crate::objects::{CreateError, Created, Objects};
 use crate::store::Store;
+pub(crate) use abandoned::Abandoned;
+use abandoned::NAMED_SECONDS;
 use cut::Scope;
 use record::Record;
 
-/// Frames that are looked at or changed at the same time.
-const PARALLEL_FRAMES: usize = 16;
 /// How often a cut is made again because one of its versions expired before it was pinned.
 const MAX_CUTS: u32 = 3;
 /// Attempts to create the object with the name, or to learn what became of it, when replies are lost.
@@ -105,7 +107,7 @@ impl Store {
         let paths = listed.objects.into_iter().map(|object| object.location);
         let mut records = stream::iter(paths)
             .map(|path| async move { record::read(self.objects(), &path).await })
-            .buffered(PARALLEL_FRAMES);
+            .buffered(self.shared().parallel_frames());
         let mut snapshots = Vec::new();
         while let Some(read) = records.next().await {
             match read {
@@ -158,6 +160,16 @@ impl Store {
 
     /// Gives a pinned snapshot its name.
     async fn finish(&self, record: Record) -> Result<SnapshotResult> {
+        let age = self
+            .shared()
+            .environment
+            .now()
+            .seconds_since(record.created);
+        if age >= NAMED_SECONDS {
+            self.give_up(&record).await;
+            let problem = format!("snapshot `{}` took too long to take", record.snapshot);
+            return Err(Cause::Conflict(problem).into());
+        }
         match self.name(&record).await? {
             Named::Yes => Ok(SnapshotResult {
                 snapshot: record.snapshot.to_string(),
@@ -235,7 +247,7 @@ impl Store {
 
     async fn pin(&self, record: &Record) -> Result<()> {
         let pinned = stream::iter(&record.frames).map(Ok);
-        let pinned = pinned.try_for_each_concurrent(PARALLEL_FRAMES, |frame| {
+        let pinned = pinned.try_for_each_concurrent(self.shared().parallel_frames(), |frame| {
             let pin = SetPin {
                 id: record.id.clone(),
                 snapshot: record.snapshot.to_string(),
@@ -250,7 +262,7 @@ impl Store {
     /// Takes the pins of an attempt back, and then its record. A frame that is gone has none.
     async fn withdraw(&self, record: &Record) -> Result<()> {
         let dropped = stream::iter(&record.frames).map(Ok);
-        let dropped = dropped.try_for_each_concurrent(PARALLEL_FRAMES, |frame| {
+        let dropped = dropped.try_for_each_concurrent(self.shared().parallel_frames(), |frame| {
             let frame = self.frame(&record::frame_of(frame));
             let pin = DropPin {
                 id: record.id.clone(),
@@ -270,7 +282,8 @@ impl Store {
         self.objects().remove(&attempt).await
     }
 
-    /// The same after a failure, which is what the caller hears of. What is left over, dropping the name cleans up.
+    /// The same after a failure, which is what the caller hears of. What is left over, dropping the name cleans up, or
+    /// the sweep.
     async fn give_up(&self, record: &Record) {
         if let Err(error) = self.withdraw(record).await {
             let snapshot = &record.snapshot;

@@ -27,7 +27,7 @@ pub struct UpkeepSettings {
     pub compaction: bool,
     /// Whether versions expire and the sweep removes what was condemned.
     pub expiry: bool,
-    /// After a frame was changed, it is looked at so much later at the latest.
+    /// After a frame was changed, it is looked at so much later at the latest, unless others take longer.
     pub idle: Duration,
     /// Versions of a frame that is written to expire so often at most.
     pub expiry_interval: Duration,
@@ -50,32 +50,48 @@ impl Default for UpkeepSettings {
 /// Which frames this process has changed since they were looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    frames: Mutex<HashMap<FrameId, u32>>,
+    frames: Mutex<HashMap<FrameId, Changes>>,
     news: Notify,
+}
+
+/// Changes of a frame that nobody has looked at.
+#[derive(Debug, Clone, Copy)]
+struct Changes {
+    count: u32,
+    /// When the first of them was made.
+    since: Timestamp,
+}
+
+impl Changes {
+    /// Whether there are many, or the first was made at least so long ago. (If the clock was set back, nobody knows.)
+    fn are_due(self, now: Timestamp, idle: Duration) -> bool {
+        let waited = now.nanoseconds().saturating_sub(self.since.nanoseconds());
+        let waited = u128::try_from(waited).unwrap_or(u128::MAX);
+        self.count >= CHANGES || waited >= idle.as_nanos()
+    }
 }
 
 impl Touched {
     /// Notes a change of a frame.
-    pub(crate) fn note(&self, frame: &FrameId) {
+    pub(crate) fn note(&self, frame: &FrameId, now: Timestamp) {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = frames.entry(frame.clone()).or_insert(0);
-        *changes += 1;
-        if *changes == 1 || *changes == CHANGES {
+        let first = Changes {
+            count: 0,
+            since: now,
+        };
+        let changes = frames.entry(frame.clone()).or_insert(first);
+        changes.count += 1;
+        if changes.count == 1 || changes.count == CHANGES {
             self.news.notify_one();
         }
     }
 
-    /// A frame with many changes; or, if that is enough, one with any.
-    fn take(&self, any: bool) -> Option<FrameId> {
+    /// Takes the frames that are to be looked at, those that have waited longest first.
+    fn take(&self, due: impl Fn(Changes) -> bool) -> Vec<FrameId> {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = frames.iter().max_by_key(|(_, changes)| **changes);
-        let (frame, changes) = most?;
-        if !any && *changes < CHANGES {
-            return None;
-        }
-        let frame = frame.clone();
-        frames.remove(&frame);
-        Some(frame)
+        let mut taken: Vec<_> = frames.extract_if(|_, changes| due(*changes)).collect();
+        taken.sort_by_key(|(_, changes)| changes.since);
+        taken.into_iter().map(|(frame, _)| frame).collect()
     }
 }
 
@@ -114,14 +130,13 @@ impl Worker {
         let mut last_round = self.now();
         loop {
             let touched = Arc::clone(&self.store.shared().touched);
-            let news = tokio::time::timeout(self.settings.idle, touched.news.notified()).await;
-            while let Some(frame) = touched.take(false) {
+            let idle = self.settings.idle;
+            let quiet = tokio::time::timeout(idle, touched.news.notified()).await;
+            let quiet = quiet.is_err();
+            // While other frames change all the time it is never quiet, and each has its turn all the same.
+            let now = self.now();
+            for frame in touched.take(|changes| quiet || changes.are_due(now, idle)) {
                 self.look_after(&frame).await;
-            }
-            if news.is_err() {
-                while let Some(frame) = touched.take(true) {
-                    self.look_after(&frame).await;
-                }
             }
             if self.now().seconds_since(last_round) >= self.settings.round.as_secs() {
                 last_round = self.now();
@@ -138,14 +153,29 @@ impl Worker {
 
     /// Looks after every frame, deleted ones too.
     async fn round(&mut self) -> Result<()> {
-        let buckets = self.store.buckets().await?;
+        if self.settings.expiry
+            && let Err(error) = self.store.withdraw_abandoned(None, false).await
+        {
+            tracing::warn!(%error, "what unfinished snapshots left was not cleaned up");
+        }
+        let buckets = self.store.bucket_folders().await?;
         let buckets = std::iter::once(None).chain(buckets.into_iter().map(Some));
         for bucket in buckets.collect::<Vec<_>>() {
-            for frame in self.store.logged_frames(bucket.as_ref()).await? {
-                self.look_after(&frame).await;
+            let frames = match self.store.logged_frames(bucket.as_ref()).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                frames => frames?,
+            };
+            for frame in frames {
+                // What this process has seen of it may be old.
+                if let Err(error) = frame.frame_log().newest().await {
+                    tracing::warn!(%error, "frame {} was not looked after", frame.id());
+                    continue;
+                }
+                self.look_after(frame.id()).await;
                 if self.settings.expiry
-                    && let Err(error) = self.store.frame(&frame).sweep(false).await
+                    && let Err(error) = frame.sweep(false).await
                 {
+                    let frame = frame.id();
                     tracing::warn!(%error, "what writers left of frame {frame} was not swept");
                 }
             }
@@ -176,10 +206,15 @@ impl Worker {
 
     async fn compact(&self, frame: &FrameId) -> Result<()> {
         let frame = self.store.frame(frame);
-        if !frame.exists().await? {
+        let head = frame.frame_log().remembered_head();
+        if head.is_some_and(|head| head.entry.state.deleted) {
             return Ok(());
         }
-        let report = frame.compact_with(false, Zeal::Background).await?;
+        let report = match frame.compact_with(false, Zeal::Background).await {
+            // It was deleted, and still has versions to expire.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            report => report?,
+        };
         if report.version.is_some() {
             let (before, after) = (report.segments_before, report.segments_after);
             tracing::debug!(
@@ -204,8 +239,101 @@ impl Worker {
             .retain(|_, last| now.seconds_since(*last) < interval);
         self.expired.insert(frame.clone(), now);
         let frame = self.store.frame(frame);
-        frame.expire(false).await?;
-        frame.sweep_condemned(false).await?;
+        // If it cannot be told without a look, there is a look.
+        if frame.is_expiry_due().await.unwrap_or(true) {
+            frame.expire(false).await?;
+        }
+        if frame.is_sweep_due() {
+            frame.sweep_condemned(false).await?;
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use shoots_proto::PutMode::Append;
+    use shoots_proto::name::FrameName;
+
+    use super::*;
+    use crate::PutOptions;
+
+    const IDLE: Duration = Duration::from_secs(2);
+
+    fn id(name: &str) -> FrameId {
+        FrameId::new(None, FrameName::parse(name).unwrap())
+    }
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_nanoseconds(1_000_000 * milliseconds)
+    }
+
+    fn due(touched: &Touched, milliseconds: i64) -> Vec<FrameId> {
+        touched.take(|changes| changes.are_due(at(milliseconds), IDLE))
+    }
+
+    #[test]
+    fn a_frame_with_few_changes_has_its_turn_while_others_change_without_a_pause() {
+        let touched = Touched::default();
+        touched.note(&id("quiet"), at(0));
+        for turn in 1..20 {
+            touched.note(&id(&format!("other {turn}")), at(100 * turn));
+            assert_eq!(due(&touched, 100 * turn), []);
+        }
+        touched.note(&id("quiet"), at(1_950));
+        assert_eq!(due(&touched, 2_000), [id("quiet")]);
+        assert_eq!(due(&touched, 2_050), []);
+        // Those that have waited longest come first, and each change is attended to once.
+        assert_eq!(due(&touched, 2_200), [id("other 1"), id("other 2")]);
+        assert_eq!(due(&touched, 9_000).len(), 17);
+        assert_eq!(due(&touched, 9_000), []);
+    }
+
+    #[test]
+    fn many_changes_are_looked_at_at_once_and_a_clock_that_was_set_back_delays_nothing() {
+        let touched = Touched::default();
+        touched.note(&id("future"), at(60_000));
+        for _ in 1..CHANGES {
+            touched.note(&id("busy"), at(0));
+        }
+        assert_eq!(due(&touched, 1), [id("future")]);
+        touched.note(&id("busy"), at(0));
+        assert_eq!(due(&touched, 1), [id("busy")]);
+    }
+
+    async fn append(store: &Store, frame: &FrameId) {
+        let numbers: ArrayRef = std::sync::Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let options = PutOptions::mode(Append);
+        let frame = store.frame(frame);
+        let mut writer = frame.put(batch.schema(), options).await.unwrap();
+        writer.write(batch).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_frame_that_was_just_written_asks_the_storage_for_nothing() {
+        let store = Store::open("memory://").await.unwrap();
+        let settings = UpkeepSettings {
+            expiry_interval: Duration::ZERO,
+            ..UpkeepSettings::default()
+        };
+        let mut worker = Worker {
+            store: store.clone(),
+            settings,
+            expired: HashMap::new(),
+        };
+        let mut lists = Vec::new();
+        for name in ["new", "new", "new", "newer"] {
+            append(&store, &id(name)).await;
+            let before = store.requests();
+            worker.look_after(&id(name)).await;
+            let after = store.requests();
+            assert_eq!(after.reads, before.reads, "{name}");
+            lists.push(after.lists - before.lists);
+        }
+        // The bucket's rule is looked up when there is a version that it may give up.
+        assert_eq!(lists, [0, 1, 0, 0]);
     }
 }

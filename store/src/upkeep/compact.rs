@@ -4,16 +4,18 @@
 //! in the places of the old ones gives way: if another writer has touched one of the old ones meanwhile, or changed
 //! the columns, the new ones are dropped and nothing has happened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use shoots_proto::action::CompactedFrame;
 
+use super::borders::{self, Part};
 use super::policy::{self, Job, Reason, Zeal};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Frame;
-use crate::frame_log::FrameLog;
+use crate::frame_log::{FrameLog, Freshness};
 use crate::index::Index;
 use crate::log::change::{Segment, totals};
 use crate::log::commit::{Operation, SegmentRecord, Totals};
@@ -22,6 +24,7 @@ use crate::log::entry::Entry;
 use crate::log::plan::NamedSchema;
 use crate::read::{BATCH_ROWS, Files, Scan, Source};
 use crate::sink::{Order, SegmentSink};
+use crate::snapshot::Snapshot;
 
 /// Segments that are put in the places of others.
 #[derive(Debug)]
@@ -80,7 +83,23 @@ impl Frame {
     }
 
     pub(crate) async fn compact_with(&self, dry_run: bool, zeal: Zeal) -> Result<CompactedFrame> {
-        let snapshot = self.snapshot(None).await?;
+        let snapshot = match zeal {
+            Zeal::Complete => self.snapshot(None).await?,
+            // What others have written meanwhile makes it give way.
+            Zeal::Background => self.snapshot_with(None, Freshness::Remembered).await?,
+        };
+        match self.compact_snapshot(&snapshot, dry_run, zeal).await {
+            Err(error) => Err(snapshot.explain(error).await),
+            report => report,
+        }
+    }
+
+    async fn compact_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        dry_run: bool,
+        zeal: Zeal,
+    ) -> Result<CompactedFrame> {
         let source = snapshot.source().await?;
         let mut report = CompactedFrame {
             name: self.id().name.clone(),
@@ -98,32 +117,65 @@ impl Frame {
             return Ok(report);
         };
         let limits = self.frame_log().shared().limits;
-        let jobs = policy::jobs(segments, limits, zeal);
-        let mut reasons: Vec<_> = jobs.iter().map(|job| job.reason).collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        if !reasons.is_empty() {
-            let names: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
-            report.reason = names.join(", ");
-        }
-        for job in &jobs {
-            if zeal == Zeal::Background
-                && self
-                    .frame_log()
-                    .shared()
-                    .futile
-                    .get(&key(segments, job))
-                    .is_some()
-            {
+        let shared = self.frame_log().shared();
+        let border = |left: &Segment, right: &Segment| shared.borders.between(left, right);
+        let apart = |left: &Segment, right: &Segment| border(left, right).is_some();
+        let jobs = policy::jobs(segments, limits, zeal, &apart);
+        let mut telling = Telling::default();
+        let neighbours = segments.windows(2);
+        telling.border = neighbours
+            .filter_map(|pair| border(&pair[0], &pair[1]))
+            .next();
+        for job in jobs {
+            if self.is_futile(segments, &job, zeal) {
+                telling.futile = true;
                 continue;
             }
-            if dry_run {
-                foresee(&mut report, segments, job, limits.max_rows as u64);
-            } else {
-                self.carry_out(&mut report, &source, segments, job).await?;
+            let mut left: Option<String> = None;
+            for Part { job, border } in borders::parts(&source, segments, job).await? {
+                let place = |place: Option<&usize>| place.map(|at| &segments[*at].record.id);
+                let ends = place(job.places.first()).zip(place(job.places.last()));
+                let mut ends = ends.map(|(first, last)| (first.clone(), last.clone()));
+                if job.places.len() > 1 || job.reason == Reason::Hidden {
+                    telling.reasons.insert(job.reason);
+                    if dry_run {
+                        foresee(&mut report, segments, &job, limits.max_rows as u64);
+                    } else {
+                        let done = self.carry_out(&mut report, &source, segments, &job);
+                        match done.await? {
+                            Outcome::Joined(first, last) => ends = Some((first, last)),
+                            Outcome::Futile => telling.futile = true,
+                            Outcome::GaveWay => {}
+                        }
+                    }
+                }
+                if let Some((first, last)) = ends {
+                    if let (Some(left), Some(column), false) = (&left, &border, dry_run) {
+                        shared.borders.note(left, &first, column);
+                    }
+                    left = Some(last);
+                }
+                telling.border = telling.border.or(border);
             }
         }
+        report.reason = telling.reason();
         Ok(report)
+    }
+
+    /// Whether a job is known to gain nothing.
+    ///
+    /// In the background, one that is mostly made of segments that were written anew in vain is not worth the rest
+    /// of it: it is left until there is twice as much. So what rewriting in vain costs follows the rows, too.
+    fn is_futile(&self, segments: &[Segment], job: &Job, zeal: Zeal) -> bool {
+        let futile = &self.frame_log().shared().futile;
+        if futile.get(&key(segments, job)).is_some() {
+            return true;
+        }
+        let rows = |place: &usize| segments[*place].visible_rows();
+        let in_vain = |place: &&usize| futile.get(&segments[**place].record.id).is_some();
+        let all: u64 = job.places.iter().map(rows).sum();
+        let tried: u64 = job.places.iter().filter(in_vain).map(rows).sum();
+        zeal == Zeal::Background && job.reason != Reason::Hidden && tried * 2 > all
     }
 
     async fn carry_out(
@@ -132,19 +184,27 @@ impl Frame {
         source: &Source,
         segments: &[Segment],
         job: &Job,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         self.log_writable()?;
         let old: Vec<Segment> = job.places.iter().map(|at| segments[*at].clone()).collect();
         let gone = totals(&old);
         let added = write_anew(source, old.clone()).await?;
+        report.bytes_read += gone.bytes;
         let ids: Vec<String> = added.iter().map(|added| added.id.clone()).collect();
+        let shared = self.frame_log().shared();
         let gains_nothing = job.reason == Reason::Small && added.len() == old.len();
         if gains_nothing || added.len() > old.len() {
-            // What cannot be joined (dictionaries of more values than their keys tell apart) is not tried again.
-            let futile = &self.frame_log().shared().futile;
-            futile.insert(key(segments, job), ());
-            return self.frame_log().discard(&ids).await;
+            shared.futile.insert(key(segments, job), ());
+            for segment in old {
+                shared.futile.insert(segment.record.id, ());
+            }
+            self.frame_log().discard(&ids).await?;
+            return Ok(Outcome::Futile);
         }
+        let limits = shared.limits;
+        let full = gone.rows.div_ceil(limits.max_rows.max(1) as u64);
+        let full = full.max(gone.bytes.div_ceil(limits.max_bytes.max(1) as u64));
+        let apart = added.len() as u64 > full + 1;
         let written: u64 = added.iter().map(|added| added.bytes).sum();
         let after = added.len() as u64;
         let change = TakePlace {
@@ -156,19 +216,73 @@ impl Frame {
         match self.change(change).await {
             Ok(Some(published)) => {
                 report.segments_after = report.segments_after + after - gone.segments;
-                report.bytes_read += gone.bytes;
                 *report.bytes_written.get_or_insert(0) += written;
                 report.rows_dropped += gone.hidden;
                 report.version = Some(published.version);
                 report.commit = Some(published.commit);
-                Ok(())
+                if apart {
+                    // Something kept them from becoming as few as their size allows, and will again.
+                    ids.iter()
+                        .for_each(|id| shared.futile.insert(id.clone(), ()));
+                }
+                let ends = ids.first().cloned().zip(ids.last().cloned());
+                Ok(ends.map_or(Outcome::GaveWay, |(first, last)| {
+                    Outcome::Joined(first, last)
+                }))
             }
-            Ok(None) => self.frame_log().discard(&ids).await,
+            Ok(None) => {
+                self.frame_log().discard(&ids).await?;
+                Ok(Outcome::GaveWay)
+            }
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),
             Err(error) => {
                 self.frame_log().discard(&ids).await?;
                 Err(error)
             }
+        }
+    }
+}
+
+/// What came of a job.
+enum Outcome {
+    /// The first and the last of the new segments.
+    Joined(String, String),
+    /// There would have been as many segments as before, or more.
+    Futile,
+    /// Somebody else has changed the frame.
+    GaveWay,
+}
+
+/// What there is to tell about the jobs of a frame.
+#[derive(Default)]
+struct Telling {
+    reasons: BTreeSet<Reason>,
+    /// A column that keeps neighbours apart.
+    border: Option<Arc<str>>,
+    /// Some segments were written anew, now or earlier, and were not fewer then.
+    futile: bool,
+}
+
+impl Telling {
+    fn reason(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if !self.reasons.is_empty() {
+            let names: Vec<&str> = self.reasons.iter().map(|reason| reason.name()).collect();
+            parts.push(names.join(", "));
+        }
+        let some = if parts.is_empty() { "" } else { "some " };
+        if let Some(column) = &self.border {
+            parts.push(format!(
+                "{some}cannot be joined: together the dictionaries of column `{column}` would outgrow their keys"
+            ));
+        } else if self.futile {
+            parts.push(format!(
+                "{some}cannot be joined: written anew, they were as many segments as before"
+            ));
+        }
+        match parts.is_empty() {
+            true => "nothing to do".to_owned(),
+            false => parts.join("; "),
         }
     }
 }
@@ -209,9 +323,12 @@ async fn write_anew(source: &Source, old: Vec<Segment>) -> Result<Vec<SegmentRec
     };
     let scan = Scan::find(part, index(source)?, None).await?;
     let mut sink = SegmentSink::new(source.log.clone(), Arc::clone(&source.schema), order)?;
-    let mut batches = scan.read(None, BATCH_ROWS)?;
+    let mut batches = scan.read(None, BATCH_ROWS, None)?;
     while let Some(batch) = batches.try_next().await? {
         sink.write(batch).await?;
     }
     sink.finish().await
 }
+
+#[cfg(test)]
+mod tests;

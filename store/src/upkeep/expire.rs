@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use shoots_proto::action::{ExpiredFrame, Retention};
 use shoots_proto::as_of::AsOf;
+use shoots_proto::name::BucketName;
 
 use super::garbage::{ObjectSet, needed_at, needed_by_marks, spoken_of, version_of};
 use super::{condemned, retention};
 use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
-use crate::frame_log::FrameLog;
+use crate::frame_log::{FrameLog, Freshness};
 use crate::log::commit::{Base, Mark, Operation, Retained, State, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::Details;
@@ -81,6 +82,8 @@ struct Plan {
     change: GiveUp,
     versions: u64,
     garbage: ObjectSet,
+    /// Segments of those versions that others need, too.
+    still_needed: ObjectSet,
 }
 
 impl Frame {
@@ -90,7 +93,6 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame.
     pub async fn expire(&self, dry_run: bool) -> Result<ExpiredFrame> {
         let log = self.frame_log();
-        let bucket = self.id().bucket.as_ref();
         for _ in 1..MAX_ATTEMPTS {
             let Some(head) = log.newest().await? else {
                 return match self.exists().await? {
@@ -98,13 +100,37 @@ impl Frame {
                     false => Err(log.not_found()),
                 };
             };
-            let rule = retention::effective(log.shared(), bucket, Some(&head.entry.state)).await?;
-            let plan = plan(log, &head.entry, &rule).await?;
+            let rule =
+                retention::effective(log.shared(), self.bucket(), Some(&head.entry.state)).await?;
+            let plan = match plan(log, &head.entry, &rule).await {
+                Err(error) if error.is_missing() && is_outdated(log, &head.entry).await => continue,
+                plan => plan?,
+            };
             if let Some(report) = self.carry_out_plan(plan, dry_run).await? {
                 return Ok(report);
             }
         }
         Err(self.overtaken())
+    }
+
+    /// Whether a rule may give up versions, as far as this process knows with hardly a look: from the newest entry
+    /// and the bucket's rule that it has seen. Nothing is to be done on the strength of this but to look.
+    pub(crate) async fn is_expiry_due(&self) -> Result<bool> {
+        let log = self.frame_log();
+        let Some(head) = log.newest_for(Freshness::Remembered).await? else {
+            return Ok(false);
+        };
+        let state = &head.entry.state;
+        if has_one_version(&head.entry) {
+            return Ok(false);
+        }
+        let rule = retention::remembered(log.shared(), self.bucket(), state).await?;
+        let plan = plan(log, &head.entry, &rule).await?;
+        Ok(plan.is_some())
+    }
+
+    fn bucket(&self) -> Option<&BucketName> {
+        self.id().bucket.as_ref()
     }
 
     /// Gives up chosen versions, though a rule would keep them.
@@ -115,7 +141,12 @@ impl Frame {
     /// in a snapshot.
     pub async fn forget(&self, versions: &[AsOf], dry_run: bool) -> Result<ExpiredFrame> {
         for _ in 1..MAX_ATTEMPTS {
-            let plan = self.plan_forgetting(versions).await?;
+            let log = self.frame_log();
+            let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
+            let plan = match self.plan_forgetting(&head, versions).await {
+                Err(error) if error.is_missing() && is_outdated(log, &head).await => continue,
+                plan => plan?,
+            };
             if let Some(report) = self.carry_out_plan(Some(plan), dry_run).await? {
                 return Ok(report);
             }
@@ -123,17 +154,18 @@ impl Frame {
         Err(self.overtaken())
     }
 
-    async fn plan_forgetting(&self, versions: &[AsOf]) -> Result<Plan> {
+    async fn plan_forgetting(&self, head: &Arc<Entry>, versions: &[AsOf]) -> Result<Plan> {
         let log = self.frame_log();
-        let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
         let mut chosen = BTreeSet::new();
         for as_of in versions {
-            chosen.insert(log.seek(&head, Some(as_of)).await?.version);
+            let found = log.seek(head, Some(as_of)).await;
+            let found = found.map_err(|error| error.of_state("versions"))?;
+            chosen.insert(found.version);
         }
         for version in &chosen {
-            check_forgettable(&head, *version)?;
+            check_forgettable(head, *version)?;
         }
-        plan_to_forget(log, &head, &chosen).await
+        plan_to_forget(log, head, &chosen).await
     }
 
     fn overtaken(&self) -> Error {
@@ -183,9 +215,20 @@ impl Frame {
             versions_expired: plan.map_or(0, |plan| plan.versions),
             segments: plan.map_or(0, |plan| plan.garbage.segment_count()),
             bytes: plan.map_or(0, |plan| plan.garbage.bytes()),
+            still_needed_segments: plan.map_or(0, |plan| plan.still_needed.segment_count()),
+            still_needed_bytes: plan.map_or(0, |plan| plan.still_needed.bytes()),
             version: None,
             commit: None,
         }
+    }
+}
+
+/// Whether there is a newer entry, or the frame is gone: what is missing may have been given up since.
+async fn is_outdated(log: &FrameLog, head: &Entry) -> bool {
+    match log.newest_anew().await {
+        Ok(Some(newest)) => newest.entry.header.sequence != head.header.sequence,
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 
@@ -205,6 +248,13 @@ fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
     Err(Error::invalid("versions", problem))
 }
 
+/// Whether no rule whatever gives up a version: there is just one that is kept.
+fn has_one_version(head: &Entry) -> bool {
+    let retained = &head.state.retained;
+    let one = head.last_version() <= retained.oldest.max(1);
+    one && retained.held.is_empty() && (!head.state.deleted || retained.emptied)
+}
+
 /// The version from which on a rule keeps all, and whether a deleted frame's rows go, too.
 async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<(u64, bool)> {
     let last = head.last_version();
@@ -214,6 +264,9 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
         Some(count) => Some(newest_states(log, head, count.max(1)).await?),
         None => None,
     };
+    if by_count == Some(0) && !head.state.deleted {
+        return Ok((0, false));
+    }
     let by_time = match rule.keep_seconds {
         Some(seconds) => {
             let cutoff = before(log.now(), seconds);
@@ -240,6 +293,9 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
 /// The first of the newest so many versions, of which those count that changed rows or columns: the state of each is
 /// kept until the next of them. 0 if there are not so many.
 async fn newest_states(log: &FrameLog, head: &Arc<Entry>, count: u64) -> Result<u64> {
+    if head.last_version() < count {
+        return Ok(0);
+    }
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let mut entries = log.reader().walk_back(Arc::clone(head), wanted);
     let mut found = 0;
@@ -312,6 +368,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
             garbage.entry(mark.sequence);
         }
     }
+    let spoken = garbage.clone();
     let first_entry = first_entry(log, head, floor).await?;
     for sequence in old.first_entry.max(1)..first_entry {
         if !marks_kept.iter().any(|mark| mark.sequence == sequence) {
@@ -359,6 +416,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
             untagged: untagged.into_iter().map(|(tag, _)| tag.clone()).collect(),
         },
         versions: expired,
+        still_needed: spoken.segments_beside(&garbage),
         garbage,
     }))
 }
@@ -383,7 +441,9 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
     let mut forgotten: BTreeSet<u64> = old.forgotten.iter().copied().collect();
     forgotten.extend(chosen);
     let mut garbage = ObjectSet::default();
+    let mut spoken = ObjectSet::default();
     for version in chosen {
+        spoken.extend(needed_at(log, head, *version).await?);
         let gone = |version: u64| version < old.oldest.max(1) || forgotten.contains(&version);
         let mut first = *version;
         while first > old.oldest.max(1) && gone(first - 1) {
@@ -420,6 +480,7 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
             untagged: Vec::new(),
         },
         versions: chosen.len() as u64,
+        still_needed: spoken.segments_beside(&garbage),
         garbage,
     })
 }

@@ -64,6 +64,13 @@ impl ObjectSet {
         self.0.retain(|name, _| !other.0.contains_key(name));
     }
 
+    /// The segments among them that are not among others.
+    pub(crate) fn segments_beside(mut self, others: &Self) -> Self {
+        self.remove_all(others);
+        self.0.retain(|name, _| name.starts_with("segments/"));
+        self
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.0.values().sum()
     }
@@ -135,11 +142,7 @@ pub(crate) async fn spoken_of(
         };
         if entry.state.checkpoint != checkpoint {
             checkpoint.clone_from(&entry.state.checkpoint);
-            if let Some(hash) = &checkpoint {
-                for hash in log.checkpoints().tree(hash).await? {
-                    objects.checkpoint(&hash);
-                }
-            }
+            objects.extend(checkpoints_before(log, &entry, &versions).await?);
         }
         for (version, _, commit) in entry.versions() {
             if versions.contains(&version) {
@@ -152,6 +155,28 @@ pub(crate) async fn spoken_of(
         }
         for base in entry.state.own.iter().filter_map(|own| own.base.clone()) {
             objects.extend(needed_by(log, base).await?);
+        }
+    }
+    Ok(objects)
+}
+
+/// The checkpoints that an entry's own commits follow.
+async fn checkpoints_before(
+    log: &FrameLog,
+    entry: &Entry,
+    versions: &RangeInclusive<u64>,
+) -> Result<ObjectSet> {
+    let mut objects = ObjectSet::default();
+    let Some(hash) = &entry.state.checkpoint else {
+        return Ok(objects);
+    };
+    objects.checkpoint(hash);
+    let own = entry.versions().map(|(version, ..)| version);
+    let mut own = own.filter(|version| versions.contains(version));
+    // Once the versions before are gone, a commit that begins with another list may be all that still names the tree.
+    if own.any(|version| entry.list_through(version).checkpoint.as_ref() == Some(hash)) {
+        for hash in log.checkpoints().tree(hash).await? {
+            objects.checkpoint(&hash);
         }
     }
     Ok(objects)

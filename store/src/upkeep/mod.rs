@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`policy`], [`compact`] | few large segments instead of many small ones; no row and no order changes |
+//! | [`policy`], [`borders`], [`compact`] | few large segments instead of many small ones; no row and no order changes |
 //! | [`retention`], [`expire`] | versions that no rule keeps cannot be read any more |
 //! | [`garbage`], [`condemned`] | what only those versions needed |
 //! | [`sweep`] | removes it, a grace period later; and whole frames, if told to |
@@ -12,6 +12,7 @@
 //! meanwhile makes them try again another time.
 
 pub(crate) mod background;
+pub(crate) mod borders;
 mod compact;
 pub(crate) mod condemned;
 mod expire;

@@ -58,8 +58,16 @@ pub(crate) enum Zeal {
     Complete,
 }
 
+/// Whether two neighbours cannot become one segment.
+pub(crate) type Apart<'a> = &'a dyn Fn(&Segment, &Segment) -> bool;
+
 /// What is to be done with a list of segments. No segment is in two jobs.
-pub(crate) fn jobs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Job> {
+pub(crate) fn jobs(
+    segments: &[Segment],
+    limits: Limits,
+    zeal: Zeal,
+    apart_for_good: Apart<'_>,
+) -> Vec<Job> {
     let mut taken = vec![false; segments.len()];
     let mut jobs = Vec::new();
     let mut add = |job: Option<Job>, jobs: &mut Vec<Job>| {
@@ -74,7 +82,7 @@ pub(crate) fn jobs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Job>
     for job in apart(segments, merges) {
         add(Some(job), &mut jobs);
     }
-    for run in small_runs(segments, limits, zeal) {
+    for run in small_runs(segments, limits, zeal, apart_for_good) {
         let reason = Reason::Small;
         add(
             Some(Job {
@@ -110,7 +118,12 @@ fn tier(segment: &Segment) -> u32 {
 }
 
 /// Neighbours in the list that are small.
-fn small_runs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Vec<usize>> {
+fn small_runs(
+    segments: &[Segment],
+    limits: Limits,
+    zeal: Zeal,
+    apart: Apart<'_>,
+) -> Vec<Vec<usize>> {
     let mut runs: Vec<Vec<usize>> = Vec::new();
     let highest = segments.iter().map(tier).max().unwrap_or(0);
     let mut taken = vec![false; segments.len()];
@@ -124,11 +137,16 @@ fn small_runs(segments: &[Segment], limits: Limits, zeal: Zeal) -> Vec<Vec<usize
             let joins = segments.get(place).is_some_and(|segment| {
                 !taken[place] && tier(segment) <= below && !is_full(segment, limits)
             });
-            if joins {
+            let goes_on = joins
+                && run
+                    .last()
+                    .is_none_or(|last| !apart(&segments[*last], &segments[place]));
+            if goes_on {
                 run.push(place);
                 continue;
             }
-            let run = std::mem::take(&mut run);
+            let next = if joins { vec![place] } else { Vec::new() };
+            let run = std::mem::replace(&mut run, next);
             if run.len() > 1 && pays(segments, &run, limits, zeal) {
                 run.iter().for_each(|place| taken[*place] = true);
                 runs.push(run);
@@ -308,7 +326,7 @@ mod tests {
         // Key 2 of the second segment would come to lie behind key 2 of the last one.
         let ranges = [(-6, -4), (-3, 2), (3, 3), (-6, -6), (-6, -3), (2, 3)];
         let segments = ranges.map(|(min, max)| between(min, max));
-        let found = jobs(&segments, LIMITS, Zeal::Complete);
+        let found = jobs(&segments, LIMITS, Zeal::Complete, &joinable);
         assert_eq!(places(&found), [(0..ranges.len()).collect::<Vec<_>>()]);
     }
 
@@ -319,8 +337,8 @@ mod tests {
     #[test]
     fn appends_are_joined_when_enough_of_a_size_have_come() {
         let small = |count| vec![segment(100); count];
-        assert!(jobs(&small(RUN - 1), LIMITS, Zeal::Background).is_empty());
-        let found = jobs(&small(RUN), LIMITS, Zeal::Background);
+        assert!(jobs(&small(RUN - 1), LIMITS, Zeal::Background, &joinable).is_empty());
+        let found = jobs(&small(RUN), LIMITS, Zeal::Background, &joinable);
         assert_eq!(places(&found), [(0..RUN).collect::<Vec<_>>()]);
         assert_eq!(found[0].reason, Reason::Small);
     }
@@ -332,7 +350,10 @@ mod tests {
         for _ in 0..10_000 {
             segments.push(segment(100));
             appended += 100;
-            while let Some(job) = jobs(&segments, LIMITS, Zeal::Background).first().cloned() {
+            while let Some(job) = jobs(&segments, LIMITS, Zeal::Background, &joinable)
+                .first()
+                .cloned()
+            {
                 let (first, last) = (job.places[0], job.places[job.places.len() - 1]);
                 let rows: u64 = segments[first..=last]
                     .iter()
@@ -346,13 +367,29 @@ mod tests {
         assert!(segments.len() <= 10 + 3 * RUN, "{} left", segments.len());
     }
 
+    fn joinable(_: &Segment, _: &Segment) -> bool {
+        false
+    }
+
+    #[test]
+    fn runs_end_where_neighbours_cannot_be_joined() {
+        let mut segments = vec![segment(100); 3 * RUN];
+        segments[RUN].record.id = "bb".into();
+        let apart = |_: &Segment, right: &Segment| right.record.id == "bb";
+        let found = jobs(&segments, LIMITS, Zeal::Background, &apart);
+        let expected = [(0..RUN).collect::<Vec<_>>(), (RUN..3 * RUN).collect()];
+        assert_eq!(places(&found), expected);
+        let found = jobs(&segments[1..RUN + 2], LIMITS, Zeal::Background, &apart);
+        assert!(found.is_empty(), "neither part is long enough");
+    }
+
     #[test]
     fn full_segments_are_left_alone_and_separate_runs() {
         let mut segments = vec![segment(100); 3];
         segments.push(segment(90_000));
         segments.extend(vec![segment(100); 2]);
-        let found = jobs(&segments, LIMITS, Zeal::Complete);
+        let found = jobs(&segments, LIMITS, Zeal::Complete, &joinable);
         assert_eq!(places(&found), [vec![0, 1, 2], vec![4, 5]]);
-        assert!(jobs(&segments[3..4], LIMITS, Zeal::Complete).is_empty());
+        assert!(jobs(&segments[3..4], LIMITS, Zeal::Complete, &joinable).is_empty());
     }
 }

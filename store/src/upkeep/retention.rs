@@ -23,6 +23,8 @@ use crate::store::Store;
 const PROPERTY: &str = "retention";
 /// Others that may come first when a bucket's rule is set.
 const MAX_ATTEMPTS: u32 = 20;
+/// After so long, a bucket's rule is looked up again by those who may go by an older one.
+const REMEMBERED_SECONDS: u64 = 600;
 
 /// The rule of a store, if nothing else is set: what was there in the last two days can be had back, and the last ten
 /// versions however old they are. So what was replaced yesterday can be undone, and a frame that is replaced every
@@ -59,8 +61,35 @@ pub(crate) async fn effective(
     if let Some(own) = state.and_then(own) {
         return Ok(own);
     }
-    let of_bucket = of_bucket(&shared.objects, bucket).await?;
-    Ok(of_bucket.unwrap_or(shared.retention))
+    let rule = looked_up(shared, bucket).await?;
+    Ok(rule.unwrap_or(shared.retention))
+}
+
+/// The same, with a bucket's rule that may be some minutes old.
+pub(crate) async fn remembered(
+    shared: &Shared,
+    bucket: Option<&BucketName>,
+    state: &State,
+) -> Result<Retention> {
+    if let Some(own) = own(state) {
+        return Ok(own);
+    }
+    let now = shared.environment.now();
+    let known = shared.rules.get(&bucket.cloned());
+    let known = known.filter(|(seen, _)| now.seconds_since(*seen) < REMEMBERED_SECONDS);
+    let rule = match known {
+        Some((_, rule)) => rule,
+        None => looked_up(shared, bucket).await?,
+    };
+    Ok(rule.unwrap_or(shared.retention))
+}
+
+/// A bucket's rule, which is remembered.
+async fn looked_up(shared: &Shared, bucket: Option<&BucketName>) -> Result<Option<Retention>> {
+    let seen = shared.environment.now();
+    let rule = of_bucket(&shared.objects, bucket).await?;
+    shared.rules.insert(bucket.cloned(), (seen, rule));
+    Ok(rule)
 }
 
 async fn of_bucket(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<Retention>> {
@@ -171,7 +200,7 @@ impl Store {
     /// If the storage cannot be read.
     pub async fn retention(&self, bucket: Option<&BucketName>) -> Result<RetentionResult> {
         Ok(RetentionResult {
-            own: of_bucket(&self.shared().objects, bucket).await?,
+            own: looked_up(self.shared(), bucket).await?,
             effective: effective(self.shared(), bucket, None).await?,
         })
     }

@@ -1,9 +1,11 @@
 //! The sweep: what was condemned a grace period ago is removed for good.
 //!
 //! The grace period is for readers that nobody knows of, in other processes: they began with a state that was the
-//! newest then, and may take that long. A crash in the middle of a sweep does no harm: the next one removes what is
+//! newest then, and may take that long. Readers of this process are known ([`crate::read`]), and what they may need is
+//! left to a later sweep. A crash in the middle of a sweep does no harm: the next one removes what is
 //! left, and only then the list.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,12 +13,15 @@ use shoots_proto::action::{PurgeResult, SweepResult};
 
 use super::condemned;
 use super::garbage::ObjectSet;
+use crate::edit::marks::DropPin;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::FrameLog;
 use crate::log::commit::{Base, Operation, Retained, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::entry::Entry;
+use crate::snapshots::Abandoned;
+use crate::store::Store;
 use crate::verify;
 
 /// Lists whose objects are gone.
@@ -83,14 +88,18 @@ fn check_purgeable(entry: &Entry) -> Result<()> {
 }
 
 impl Frame {
-    /// Removes what was condemned a grace period ago, and what writers that failed have left: objects that nothing
-    /// refers to, more than a day old. With `dry_run`, only says what would be removed.
+    /// Removes what was condemned a grace period ago and no reader in this process needs, and what writers that failed
+    /// have left: objects that nothing refers to, more than a day old, and what holds on to versions for a snapshot that
+    /// was begun a day ago and never finished. With `dry_run`, only says what would be removed.
     ///
     /// # Errors
     /// If the storage cannot be read or written.
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepResult> {
         let mut result = self.sweep_condemned(dry_run).await?;
         let log = self.frame_log();
+        let abandoned = self.withdraw_pins(dry_run).await?;
+        result.objects += abandoned.attempts;
+        result.bytes += abandoned.bytes;
         let left = verify::unreferenced(log).await?;
         // A schema is named after its content: a put that begins may count on one that nothing refers to so far.
         let schemas = log.paths().schemas();
@@ -113,6 +122,40 @@ impl Frame {
         Ok(result)
     }
 
+    /// Takes pins back that attempts to take a snapshot have left here, with all that these attempts have left.
+    async fn withdraw_pins(&self, dry_run: bool) -> Result<Abandoned> {
+        let log = self.frame_log();
+        let head = log.newest().await?;
+        let pins = head.iter().flat_map(|head| head.entry.state.pins.keys());
+        let pins: HashSet<&str> = pins.map(String::as_str).collect();
+        if pins.is_empty() {
+            return Ok(Abandoned::default());
+        }
+        if !dry_run {
+            self.log_writable()?;
+        }
+        let store = Store::sharing(log.shared());
+        for id in store.unrecorded(&pins).await? {
+            if !dry_run {
+                // Which snapshot it was, nothing tells.
+                let (id, snapshot) = (id.to_owned(), id.to_owned());
+                self.change(DropPin { id, snapshot }).await?;
+            }
+        }
+        store.withdraw_abandoned(Some(&pins), dry_run).await
+    }
+
+    /// Whether anything was condemned a grace period ago, as far as this process knows without looking.
+    pub(crate) fn is_sweep_due(&self) -> bool {
+        let log = self.frame_log();
+        let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+        let head = log.remembered_head();
+        head.is_none_or(|head| {
+            let mut lists = head.entry.state.retained.condemned.iter();
+            lists.any(|list| now.seconds_since(list.at) >= grace)
+        })
+    }
+
     /// The same for what was condemned only, which takes no listing.
     pub(crate) async fn sweep_condemned(&self, dry_run: bool) -> Result<SweepResult> {
         let log = self.frame_log();
@@ -121,6 +164,8 @@ impl Frame {
             bytes: 0,
             waiting_objects: 0,
             waiting_bytes: 0,
+            in_use_objects: 0,
+            in_use_bytes: 0,
             dry_run,
         };
         let Some(head) = log.newest().await? else {
@@ -128,9 +173,17 @@ impl Frame {
         };
         let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
         let lists = &head.entry.state.retained.condemned;
-        let (due, waiting): (Vec<_>, Vec<_>) = lists
+        let (mut due, waiting): (Vec<_>, Vec<_>) = lists
             .iter()
             .partition(|list| now.seconds_since(list.at) >= grace);
+        // A version that is kept needs nothing that was condemned.
+        let mut read = log.shared().readers.versions(log.frame(), now).into_iter();
+        if read.any(|version| !head.entry.state.keeps(version)) {
+            for list in due.drain(..) {
+                result.in_use_objects += list.objects;
+                result.in_use_bytes += list.bytes;
+            }
+        }
         for list in waiting {
             result.waiting_objects += list.objects;
             result.waiting_bytes += list.bytes;
@@ -159,7 +212,7 @@ impl Frame {
     /// Removes the frame and its whole history for good, at once. An entry of its log stays, so that versions are
     /// never used twice should the name come back, and so do schemas: what puts that begin now may count on. With `dry_run`, only says what would be removed.
     ///
-    /// Readers that are at it will fail. A frame whose log is damaged can be purged, too; nothing of it stays.
+    /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame,
@@ -200,7 +253,9 @@ impl Frame {
                 self.change(Emptied).await?;
             }
             condemned::remove_all(log, &objects).await?;
-            log.forget_head();
+            if head.is_none() {
+                log.forget_head();
+            }
         }
         Ok(PurgeResult {
             objects: objects.count(),

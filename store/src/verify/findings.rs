@@ -1,5 +1,7 @@
 //! What a check finds, and what is a finding: damage is told and the check goes on, a storage that is away ends it.
 
+use std::collections::HashSet;
+
 use object_store::path::Path;
 use shoots_proto::action::{FaultyObject, UnreferencedObject, VerifyResult};
 
@@ -69,6 +71,19 @@ impl Findings {
         self.missing.extend(other.missing);
         self.damaged.extend(other.damaged);
         self.unreferenced.extend(other.unreferenced);
+    }
+
+    /// Drops what a second look does not confirm: objects that are sound in it, or that nothing refers to any more. It
+    /// need not have read all that the first look has, so what was damaged stays if it is still referred to.
+    pub(super) fn confirm(&mut self, again: Self, referenced: &HashSet<Path>) {
+        let faulty = again.missing.iter().chain(&again.damaged);
+        let faulty: HashSet<&str> = faulty.map(|faulty| faulty.object.as_str()).collect();
+        let referenced: HashSet<&str> = referenced.iter().map(Path::as_ref).collect();
+        let still = |known: &FaultyObject| faulty.contains(known.object.as_str());
+        self.missing.retain(still);
+        self.damaged
+            .retain(|known| still(known) || referenced.contains(known.object.as_str()));
+        self.unreferenced = again.unreferenced;
     }
 
     /// Whether nothing is missing and nothing damaged.

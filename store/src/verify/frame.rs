@@ -30,7 +30,27 @@ const UNREFERENCED_SECONDS: u64 = 24 * 3600;
 const SHORTEST_NAME: usize = 16;
 
 /// Checks a frame; none if there is nothing of this name.
+///
+/// What a sweep took while this went on was needed by a state that is no longer the newest. So what is missing or
+/// damaged is told only if the newest state needs it still.
 pub(super) async fn check(log: &FrameLog, sample: &Sample) -> Result<Option<Findings>> {
+    let Some(first) = look(log, sample).await? else {
+        return Ok(None);
+    };
+    let mut findings = first.findings;
+    if findings.is_clean() {
+        return Ok(Some(findings));
+    }
+    let nothing = Sample::nothing();
+    let Some(again) = look(log, &nothing).await? else {
+        return Ok(None);
+    };
+    findings.confirm(again.findings, &again.referenced);
+    Ok(Some(findings))
+}
+
+/// What one look at everything finds.
+async fn look<'a>(log: &'a FrameLog, sample: &'a Sample) -> Result<Option<FrameCheck<'a>>> {
     let objects = log.objects().uncached();
     let listed = objects.list_all(&log.paths().folder()).await?;
     let listing: BTreeMap<Path, ObjectMeta> = listed
@@ -51,7 +71,7 @@ pub(super) async fn check(log: &FrameLog, sample: &Sample) -> Result<Option<Find
         referenced: HashSet::new(),
     };
     let found = check.run().await?;
-    Ok(found.then_some(check.findings))
+    Ok(found.then_some(check))
 }
 
 /// The objects of a frame that nothing refers to, and that no put under way can have written. Only what is small is
@@ -116,16 +136,13 @@ impl FrameCheck<'_> {
 
     /// Whether a plain file stands for the frame.
     async fn plain(&mut self) -> Result<bool> {
-        for path in crate::layout::plain_files(self.log.frame()) {
-            let Some(bytes) = self.objects.size(&path).await? else {
-                continue;
-            };
-            let checked = Checked::after(bytes, plain::find(self.log).await)?;
-            self.findings.frames = 1;
-            self.findings.note(&path, checked);
-            return Ok(true);
-        }
-        Ok(false)
+        let Some((path, bytes)) = plain::place(self.log, &self.objects).await? else {
+            return Ok(false);
+        };
+        let checked = Checked::after(bytes, plain::find(self.log).await)?;
+        self.findings.frames = 1;
+        self.findings.note(&path, checked);
+        Ok(true)
     }
 
     /// The state after the newest entry that can be read, and the number of the newest one that there is.

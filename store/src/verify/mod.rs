@@ -10,8 +10,6 @@ mod findings;
 mod frame;
 mod history;
 
-use std::collections::BTreeSet;
-
 use futures::{StreamExt, stream};
 use shoots_proto::action::{VerifyRequest, VerifyResult};
 use shoots_proto::name::{BucketName, FrameId};
@@ -89,17 +87,6 @@ impl Store {
             }
         }
         Ok(findings.told())
-    }
-
-    /// Whatever may be a bucket.
-    async fn bucket_folders(&self) -> Result<BTreeSet<BucketName>> {
-        let root = object_store::path::Path::ROOT;
-        let listed = self.shared().objects.list_folder(&root).await?;
-        let names = listed.common_prefixes.iter();
-        let names = names.filter_map(layout::folder_name);
-        Ok(names
-            .filter_map(|name| BucketName::parse(&name).ok())
-            .collect())
     }
 
     async fn verify_bucket(

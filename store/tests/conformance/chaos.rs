@@ -35,7 +35,7 @@ const KEYS: i64 = 1_000;
 
 /// What the writer knows of a change.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Known {
+pub(crate) enum Known {
     Done,
     /// It was refused, or failed for sure.
     Absent,
@@ -64,7 +64,7 @@ fn points(keys: &[i64], value: i64) -> RecordBatch {
 }
 
 /// Tries until it is known what became of it.
-async fn settle<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> Known {
+pub(crate) async fn settle<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> Known {
     let mut unknown = false;
     for _ in 0..ATTEMPTS {
         match attempt().await {
@@ -195,10 +195,15 @@ async fn write(frame: Frame, writer: u64, seed: u64) -> Vec<Change> {
     changes
 }
 
-async fn under_chaos_every_change_takes_effect_once_or_not_at_all(place: &Place) {
+/// The seeds of the environment, or a few.
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     let seeds = std::env::var("SHOOTS_CHAOS_SEEDS").unwrap_or_else(|_| "0..8".to_owned());
     let (first, end) = seeds.split_once("..").unwrap();
-    for seed in first.parse::<u64>().unwrap()..end.parse().unwrap() {
+    first.parse().unwrap()..end.parse().unwrap()
+}
+
+async fn under_chaos_every_change_takes_effect_once_or_not_at_all(place: &Place) {
+    for seed in seeds() {
         println!("SHOOTS_CHAOS_SEEDS={seed}..{}", seed + 1);
         let name = format!("f{seed}");
         let healthy = place.open().await;

@@ -9,7 +9,9 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, String
 use shoots_proto::action::FrameDiff;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{self, Append, Error, Replace, Update, Upsert};
-use shoots_store::{ColumnEdit, ErrorKind, Frame, NewColumn, PutOptions, RowsToDelete};
+use shoots_store::{
+    ColumnEdit, ErrorKind, Frame, NewColumn, PutOptions, ReadOptions, RowsToDelete,
+};
 
 use crate::on_every_place;
 use crate::place::Place;
@@ -24,10 +26,13 @@ on_every_place!(
     equal_rows_are_counted,
     a_frame_without_index_is_compared_as_a_heap_of_rows,
     other_columns_are_told_and_rows_compared_by_common_ones,
+    a_column_that_takes_an_old_name_is_another_one,
     a_frame_put_anew_is_matched_by_names,
     unrelated_types_differ_everywhere,
     rows_that_differ_come_in_the_order_of_the_index,
-    states_that_are_not_there_are_named;
+    states_that_are_not_there_are_named,
+    a_compaction_is_no_difference,
+    rows_changed_around_a_compaction_are_told_and_no_others;
     not_on_s3 "hundreds of requests, one after the other":
     random_histories_differ_as_their_rows_do,
 );
@@ -298,6 +303,43 @@ async fn other_columns_are_told_and_rows_compared_by_common_ones(place: &Place) 
     assert_eq!((nulls("s"), nulls("s (dropped)")), (1, 3));
 }
 
+/// No segment is left of the first state, and yet the frame was not put anew.
+async fn a_column_that_takes_an_old_name_is_another_one(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put_pairs(&frame, Error, (0..30).map(|n| (n, n))).await;
+    let edit = ColumnEdit {
+        drop: vec!["v".into()],
+        add: vec![NewColumn {
+            name: "v".into(),
+            data_type: "string".into(),
+        }],
+        ..ColumnEdit::default()
+    };
+    frame.alter(edit).await.unwrap();
+    let edit = ColumnEdit {
+        rename: [("v".to_owned(), "w".to_owned())].into(),
+        ..ColumnEdit::default()
+    };
+    frame.alter(edit).await.unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..30));
+    let values: ArrayRef = Arc::new(Float64Array::from(vec![0.5; 30]));
+    let brought = RecordBatch::try_from_iter([("n", numbers), ("v", values)]).unwrap();
+    try_put_with(&frame, indexed(Upsert), brought)
+        .await
+        .unwrap();
+    for (from, to, names) in [(1, 4, ["v", "w"]), (4, 1, ["v", ""])] {
+        let told = diff(&frame, from, to).await;
+        assert!(told.columns_changed.is_empty() && told.columns_renamed.is_empty());
+        let mut added: Vec<&str> = told.columns_added.iter().map(|c| c.name.as_str()).collect();
+        added.sort_unstable();
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        assert_eq!(added, names);
+        assert_eq!(told.columns_dropped.len(), 3 - names.len());
+        assert_eq!(counts(&frame, from, to).await, (0, 0));
+    }
+}
+
 async fn a_frame_put_anew_is_matched_by_names(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
@@ -457,4 +499,109 @@ async fn tally(frame: &Frame, version: i64) -> BTreeMap<(i64, i64), u64> {
         }
     }
     counts
+}
+
+async fn version(frame: &Frame) -> i64 {
+    let version = frame.snapshot(None).await.unwrap().version().unwrap();
+    i64::try_from(version).unwrap()
+}
+
+/// All rows in their order.
+async fn stored(frame: &Frame, version: i64) -> RecordBatch {
+    let snapshot = frame.snapshot(Some(&AsOf::Version(version))).await.unwrap();
+    let schema = snapshot.schema();
+    let batches = snapshot.read(ReadOptions::default()).await.unwrap();
+    let batches = batches.collect().await.unwrap();
+    arrow_select::concat::concat_batches(&schema, &batches).unwrap()
+}
+
+async fn a_compaction_is_no_difference(place: &Place) {
+    let store = place.open().await;
+    for (name, options) in [
+        ("heap", PutOptions::mode(Append)),
+        ("sorted", indexed(Append)),
+    ] {
+        let frame = frame(&store, name);
+        for n in 0..12 {
+            // Not in the order of the index.
+            let first = 100 * (n * 7 % 12);
+            try_put_with(&frame, options.clone(), rows(first..first + 20))
+                .await
+                .unwrap();
+        }
+        let twice = rows([100, 100, 101]);
+        try_put_with(&frame, options.clone(), twice).await.unwrap();
+        if !options.index.is_empty() {
+            let gone = RowsToDelete {
+                start: Some(300.into()),
+                stop: Some(310.into()),
+                ..RowsToDelete::default()
+            };
+            frame.delete_rows(gone).await.unwrap();
+        }
+        let before = version(&frame).await;
+        let compacted = frame.compact(false).await.unwrap();
+        assert!(compacted.segments_after < compacted.segments_before);
+        let after = version(&frame).await;
+        assert!(after > before);
+        assert_eq!(counts(&frame, before, after).await, (0, 0), "{name}");
+        assert_eq!(counts(&frame, after, before).await, (0, 0), "{name}");
+        assert_eq!(stored(&frame, before).await, stored(&frame, after).await);
+    }
+}
+
+async fn rows_changed_around_a_compaction_are_told_and_no_others(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    for n in 0..10 {
+        put_pairs(&frame, Append, (n * 10..n * 10 + 10).map(|key| (key, 0))).await;
+    }
+    let first = version(&frame).await;
+    put_pairs(&frame, Upsert, [(7, 1), (95, 1), (200, 1)]).await;
+    let gone = RowsToDelete {
+        start: Some(40.into()),
+        stop: Some(42.into()),
+        ..RowsToDelete::default()
+    };
+    frame.delete_rows(gone).await.unwrap();
+    let before = version(&frame).await;
+    frame.compact(false).await.unwrap();
+    let compacted = version(&frame).await;
+    assert!(compacted > before);
+    put_pairs(&frame, Upsert, [(7, 2), (8, 2), (40, 2)]).await;
+    let last = version(&frame).await;
+
+    let early = [
+        ('-', 7, 0),
+        ('+', 7, 1),
+        ('-', 40, 0),
+        ('-', 41, 0),
+        ('-', 95, 0),
+        ('+', 95, 1),
+        ('+', 200, 1),
+    ];
+    let late = [
+        ('-', 7, 1),
+        ('+', 7, 2),
+        ('-', 8, 0),
+        ('+', 8, 2),
+        ('+', 40, 2),
+    ];
+    let both = [
+        ('-', 7, 0),
+        ('+', 7, 2),
+        ('-', 8, 0),
+        ('+', 8, 2),
+        ('-', 40, 0),
+        ('+', 40, 2),
+        ('-', 41, 0),
+        ('-', 95, 0),
+        ('+', 95, 1),
+        ('+', 200, 1),
+    ];
+    assert_eq!(signed_pairs(&frame, first, before).await, early);
+    assert_eq!(signed_pairs(&frame, first, compacted).await, early);
+    assert_eq!(signed_pairs(&frame, before, last).await, late);
+    assert_eq!(signed_pairs(&frame, compacted, last).await, late);
+    assert_eq!(signed_pairs(&frame, first, last).await, both);
 }

@@ -210,7 +210,18 @@ impl ObjectStore for Faulty {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+        let fault = self.fault(to, true);
+        if fault == Fault::Before {
+            return Err(failure());
+        }
+        if fault == Fault::Late {
+            late().await;
+        }
+        let copied = self.inner.copy_opts(from, to, options).await;
+        if fault == Fault::After {
+            return Err(failure());
+        }
+        copied
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shoots_proto::Note;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Replace};
+use shoots_proto::{Note, TagName};
 use shoots_store::{ErrorKind, PutOptions};
 
 use crate::on_every_place;
@@ -14,8 +14,10 @@ use crate::rows::{frame, numbers_as_of, numbers_of, put, rows, try_put_with};
 on_every_place!(
     any_version_can_be_read_again,
     versions_that_are_not_there_are_named,
+    a_state_that_makes_no_sense_is_told_under_the_name_that_the_request_has_for_it,
     times_and_commits_lead_to_versions,
     a_reader_keeps_its_state_while_others_write,
+    history_tells_how_many_rows_came_and_went,
     history_tells_what_was_done;
     not_on_s3 "thousands of requests, one after the other":
     every_version_of_a_long_history_can_be_read,
@@ -48,6 +50,18 @@ async fn any_version_can_be_read_again(place: &Place) {
         deleted.to_string().contains("deleted in version 4"),
         "{deleted}"
     );
+
+    frame.delete().await.unwrap();
+    for (tag, version) in [("one", 1), ("two", 2)] {
+        let tag = TagName::parse(tag).unwrap();
+        let version = AsOf::Version(version);
+        frame.tag(&tag, Some(&version), false).await.unwrap();
+        let deleted = frame.snapshot(None).await.unwrap_err();
+        assert!(deleted.to_string().contains("deleted in version 6"));
+        let other = TagName::parse("gone").unwrap();
+        let refused = frame.tag(&other, None, false).await.unwrap_err();
+        assert!(refused.to_string().contains("deleted in version 6"));
+    }
 }
 
 /// Long enough for checkpoints of checkpoints would take hours; this many passes several checkpoints, with
@@ -131,6 +145,49 @@ async fn versions_that_are_not_there_are_named(place: &Place) {
     );
 }
 
+async fn a_state_that_makes_no_sense_is_told_under_the_name_that_the_request_has_for_it(
+    place: &Place,
+) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put(&frame, Error, rows(0..2)).await;
+    let [good, bad] = ["1", "end of day"].map(|text| match text.parse() {
+        Ok(version) => AsOf::Version(version),
+        Err(_) => AsOf::Short(text.to_owned()),
+    });
+    let tag = shoots_proto::TagName::parse("t").unwrap();
+    let copy = crate::rows::id("copy");
+    let errors = [
+        ("as_of", frame.snapshot(Some(&bad)).await.unwrap_err()),
+        ("as_of", frame.restore(&bad).await.unwrap_err()),
+        (
+            "as_of",
+            frame.tag(&tag, Some(&bad), false).await.unwrap_err(),
+        ),
+        ("as_of", frame.copy_to(&copy, Some(&bad)).await.unwrap_err()),
+        ("as_of", frame.describe(Some(&bad)).await.unwrap_err()),
+        ("as_of", frame.files(Some(&bad)).await.unwrap_err()),
+        ("from", frame.diff(&bad, Some(&good)).await.unwrap_err()),
+        ("to", frame.diff(&good, Some(&bad)).await.unwrap_err()),
+        (
+            "from",
+            frame.diff_rows(&bad, None).await.map(drop).unwrap_err(),
+        ),
+        ("since", frame.history(9, Some(&bad)).await.unwrap_err()),
+        (
+            "versions",
+            frame.forget(&[good, bad], true).await.unwrap_err(),
+        ),
+    ];
+    for (field, error) in errors {
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("{field}: ")),
+            "{error}"
+        );
+    }
+}
+
 async fn times_and_commits_lead_to_versions(place: &Place) {
     let store = place.open().await;
     let frame = frame(&store, "f");
@@ -168,6 +225,35 @@ async fn a_reader_keeps_its_state_while_others_write(place: &Place) {
     put(&frame, Replace, rows(0..1)).await;
     frame.delete().await.unwrap();
     assert_eq!(numbers_of(&snapshot).await, (0..5000).collect::<Vec<_>>());
+}
+
+async fn history_tells_how_many_rows_came_and_went(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    put(&frame, Append, rows(0..3)).await;
+    put(&frame, Replace, rows(0..5)).await;
+    frame.restore(&AsOf::Version(1)).await.unwrap();
+    frame.delete().await.unwrap();
+    frame.undelete().await.unwrap();
+    frame.delete().await.unwrap();
+    put(&frame, Append, rows(0..2)).await;
+    frame.compact(false).await.unwrap();
+    let history = frame.history(10, None).await.unwrap().commits;
+    let told: Vec<_> = history
+        .iter()
+        .rev()
+        .map(|r| (r.operation.as_str(), r.rows_added, r.rows_removed))
+        .collect();
+    let expected = [
+        ("create", 3, 0),
+        ("replace", 5, 3),
+        ("restore", 3, 5),
+        ("delete", 0, 3),
+        ("undelete", 3, 0),
+        ("delete", 0, 3),
+        ("create", 2, 0),
+    ];
+    assert_eq!(told, expected);
 }
 
 async fn history_tells_what_was_done(place: &Place) {

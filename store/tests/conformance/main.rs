@@ -11,22 +11,28 @@
 
 mod buckets;
 mod chaos;
+mod compacted;
+
 mod copies;
+mod copies_in_chaos;
 mod cost;
 mod diff;
 mod faults;
+mod filtered;
 mod frames;
 mod history;
 mod inspect;
 mod meddler;
 mod place;
 mod plain;
+mod readers;
 mod reading;
 mod remote;
 mod requests;
 mod rows;
 mod snapshots;
 mod sorted;
+mod upkeep;
 mod usage;
 mod verify;
 mod writers;

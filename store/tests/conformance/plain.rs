@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use shoots_proto::action::BucketDeleteMode;
+use shoots_proto::action::{BucketDeleteMode, VerifyRequest};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Replace};
 use shoots_store::ErrorKind;
 
 use crate::on_every_place;
 use crate::place::Place;
-use crate::rows::{bucket, frame, id_in, numbers, numbers_as_of, put, rows, try_put};
+use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows, try_put};
 
 on_every_place!(
     plain_files_are_frames_where_they_lie,
@@ -131,4 +131,42 @@ async fn folders_of_an_older_program_are_buckets(place: &Place) {
         store.frames(Some(&bucket("zürich"))).await.unwrap().len(),
         1
     );
+}
+
+/// Reading a pipe would wait for somebody who writes to it.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_file_is_no_frame_but_a_link_to_a_file_is() {
+    let place = Place::on_disk();
+    let Place::Disk(folder) = &place else {
+        panic!("a folder");
+    };
+    let at = |name: &str| folder.path().join(name);
+    let store = place.open().await;
+    put(&store.frame(&id_in("b", "f")), Error, rows(0..1)).await;
+    place.write("elsewhere", parquet(0..3)).await;
+    std::os::unix::fs::symlink(at("elsewhere"), at("link.parquet")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("pipe.parquet"))
+        .status();
+    assert!(made.unwrap().success());
+    std::os::unix::fs::symlink(at("pipe.parquet"), at("b/linked pipe.parquet")).unwrap();
+    std::fs::create_dir(at("folder.parquet")).unwrap();
+
+    for of in [id("pipe"), id("folder"), id_in("b", "linked pipe")] {
+        let missing = store.frame(&of).snapshot(None).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound, "{of}: {missing}");
+    }
+    assert_eq!(numbers(&frame(&store, "link")).await, [0, 1, 2]);
+    let listed = store.frames(None).await.unwrap();
+    let names: Vec<&str> = listed.iter().map(|one| one.frame().name.as_str()).collect();
+    assert_eq!(names, ["link"]);
+    let everything = VerifyRequest {
+        all_buckets: true,
+        ..VerifyRequest::default()
+    };
+    assert!(store.verify(&everything).await.unwrap().ok);
+
+    put(&frame(&store, "pipe"), Append, rows(5..6)).await;
+    assert_eq!(numbers(&frame(&store, "pipe")).await, [5]);
 }

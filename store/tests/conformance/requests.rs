@@ -1,11 +1,14 @@
 //! What calls cost, in requests and bytes, whatever the size of the frame.
 
-use shoots_proto::put::PutMode::{Append, Error};
-use shoots_store::{PutOptions, ReadOptions, Requests};
+use object_store::ObjectStoreExt;
+use shoots_proto::as_of::AsOf;
+use shoots_proto::name::FrameId;
+use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
+use shoots_store::{ErrorKind, PutOptions, ReadOptions, Requests};
 
 use crate::on_every_place;
 use crate::place::Place;
-use crate::rows::{frame, numbers, put, rows, try_put_with};
+use crate::rows::{bucket, frame, id, id_in, numbers, put, rows, try_put_with};
 
 on_every_place!(
     a_warm_append_costs_three_writes_and_no_listing,
@@ -13,7 +16,11 @@ on_every_place!(
     a_hint_that_lies_does_no_harm,
     a_retried_put_is_applied_once,
     a_request_id_is_remembered_across_many_puts,
-    what_readers_fetch_of_segments_is_counted_apart_from_other_reads;
+    a_request_id_that_comes_with_another_change_is_refused,
+    a_retry_may_come_in_other_batches_and_after_other_changes,
+    what_readers_fetch_of_segments_is_counted_apart_from_other_reads,
+    a_cold_look_costs_three_reads_for_each_frame,
+    a_put_to_a_new_frame_looks_for_its_log_once;
     not_on_s3 "thousands of requests, one after the other":
     a_cold_open_costs_five_reads_and_no_listing,
 );
@@ -165,6 +172,85 @@ async fn a_request_id_is_remembered_across_many_puts(place: &Place) {
         .await
         .unwrap();
     assert!(forgotten.version > first.version);
+    let entries = place.objects_below("_default/f/log").await;
+    let entries = entries.into_iter().filter(|path| path.ends_with(".jsonl"));
+    let newest = object_store::path::Path::from(entries.max().unwrap());
+    let bytes = place.objects().get(&newest).await.unwrap();
+    let bytes = bytes.bytes().await.unwrap();
+    let state = bytes.split(|byte| *byte == b'\n').nth(2).unwrap();
+    let text = std::str::from_utf8(state).unwrap();
+    let start = text.find("\"remembered\":").unwrap();
+    let end = text[start..].find("]]").unwrap();
+    assert!(end < 6_000, "{end} bytes for what is remembered");
+}
+
+async fn a_request_id_that_comes_with_another_change_is_refused(place: &Place) {
+    let store = place.open().await;
+    let frame = frame(&store, "f");
+    let first = try_put_with(&frame, with_request_id("a"), rows(0..3)).await;
+    let first = first.unwrap();
+    let other_columns = rows(0..3).project(&[0]).unwrap();
+    let replaces = PutOptions {
+        mode: Replace,
+        ..with_request_id("a")
+    };
+    for (options, batch) in [
+        (with_request_id("a"), rows(0..4)),
+        (with_request_id("a"), rows([])),
+        (with_request_id("a"), other_columns),
+        (replaces, rows(0..3)),
+        (with_request_id("a").index(["n"]), rows(0..3)),
+    ] {
+        let refused = try_put_with(&frame, options, batch).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidRequest, "{refused}");
+        let said = refused.to_string();
+        assert!(said.starts_with("request_id: "), "{said}");
+        assert!(said.contains("version 1"), "{said}");
+    }
+    let noted = frame.clone().request_id(Some("a".to_owned()));
+    let refused = noted.restore(&AsOf::Version(1)).await.unwrap_err();
+    assert!(refused.to_string().starts_with("request_id: "), "{refused}");
+
+    // Two that are under way at the same time are told apart, too.
+    let attempts = [rows(0..5), rows(0..6)].map(|batch| {
+        let frame = frame.clone();
+        tokio::spawn(async move { try_put_with(&frame, with_request_id("b"), batch).await })
+    });
+    let mut outcomes = Vec::new();
+    for attempt in attempts {
+        outcomes.push(attempt.await.unwrap());
+    }
+    let refused = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+    assert_eq!(refused.unwrap().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(frame.snapshot(None).await.unwrap().version(), Some(2));
+    let again = try_put_with(&frame, with_request_id("a"), rows(0..3)).await;
+    assert_eq!(again.unwrap(), first);
+}
+
+async fn a_retry_may_come_in_other_batches_and_after_other_changes(place: &Place) {
+    let store = place.open().await;
+    let written = frame(&store, "f");
+    let upsert = || PutOptions {
+        mode: Upsert,
+        index: vec!["n".to_owned()],
+        ..with_request_id("a")
+    };
+    // Of rows with the same key the last one is kept, so fewer are stored than come.
+    let given = rows([1, 2, 2, 3]);
+    let first = try_put_with(&written, upsert(), given.clone())
+        .await
+        .unwrap();
+    assert_eq!(first.rows, 3);
+    put(&written, Replace, rows(0..9)).await;
+    for store in [store, place.open().await] {
+        let frame = frame(&store, "f");
+        let mut writer = frame.put(given.schema(), upsert()).await.unwrap();
+        for row in 0..given.num_rows() {
+            writer.write(given.slice(row, 1)).await.unwrap();
+        }
+        assert_eq!(writer.commit().await.unwrap(), first);
+        assert_eq!(numbers(&frame).await, (0..9).collect::<Vec<_>>());
+    }
 }
 
 async fn what_readers_fetch_of_segments_is_counted_apart_from_other_reads(place: &Place) {
@@ -204,4 +290,55 @@ async fn what_readers_fetch_of_segments_is_counted_apart_from_other_reads(place:
         ..ReadOptions::default()
     };
     assert_eq!(read(count).await.segment_reads, 0);
+}
+
+async fn a_cold_look_costs_three_reads_for_each_frame(place: &Place) {
+    const FRAMES: u64 = 7;
+    let writer = place.open().await;
+    for n in 0..FRAMES {
+        for of in [id(&n.to_string()), id_in("b", &n.to_string())] {
+            let of = writer.frame(&of);
+            put(&of, Append, rows([1])).await;
+            put(&of, Append, rows([2])).await;
+        }
+    }
+    settle().await;
+    for (of, lists) in [(None, 2), (Some(bucket("b")), 1)] {
+        let store = place.open().await;
+        let found = store.frames(of.as_ref()).await.unwrap();
+        assert_eq!(found.len() as u64, FRAMES);
+        let cost = store.requests();
+        // The hint, the entry after it, that entry; and a schema, which several may ask for at the same time.
+        let schemas = cost.reads - 3 * FRAMES;
+        assert!((1..=FRAMES).contains(&schemas), "{cost:?}");
+        assert_eq!(cost.lists, lists, "{cost:?}");
+
+        let other = place.open().await;
+        let looked = async |name: &str| {
+            let before = other.requests();
+            let bucket = of.clone();
+            let id = FrameId { bucket, ..id(name) };
+            other.frame(&id).snapshot(None).await.unwrap();
+            since(other.requests(), before).reads
+        };
+        assert_eq!(looked("0").await, 3 + 1);
+        assert_eq!(looked("1").await, 3);
+        assert_eq!(looked("1").await, 1);
+    }
+}
+
+async fn a_put_to_a_new_frame_looks_for_its_log_once(place: &Place) {
+    let store = place.open().await;
+    put(&store.frame(&id_in("b", "other")), Error, rows([0])).await;
+    settle().await;
+    let before = store.requests();
+    put(&store.frame(&id_in("b", "f")), Error, rows([1])).await;
+    settle().await;
+    let cost = since(store.requests(), before);
+    // The hint, and the bucket's marker: that it is there, and that it still is when the frame is. And a plain file,
+    // for which a look at the folder is enough on a local disk.
+    let plain = u64::from(!matches!(place, Place::Disk(_)));
+    assert_eq!((cost.lists, cost.reads), (1, 3 + plain), "{cost:?}");
+    // Its rows, its schema, its entry, and the marker; and the hint.
+    assert_eq!((cost.creates, cost.overwrites), (4, 1), "{cost:?}");
 }

@@ -17,6 +17,7 @@ use crate::meddler::Meddler;
 use crate::on_every_place;
 use crate::place::Place;
 use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows};
+use crate::verify::tomorrow;
 
 on_every_place!(
     a_snapshot_shows_frames_as_they_were_whatever_is_written_later,
@@ -24,6 +25,9 @@ on_every_place!(
     a_name_is_given_once_and_is_free_again_after_a_drop,
     what_is_not_there_is_named_and_leaves_nothing,
     what_a_crash_left_is_invisible_and_no_obstacle,
+    what_a_crash_left_is_swept_a_day_later_and_no_snapshot_with_it,
+    a_snapshot_whose_record_is_damaged_keeps_its_frames,
+    a_pin_without_a_record_is_swept_unless_its_snapshot_is_visible,
     of_two_that_take_one_name_one_gets_it_whole,
     a_plain_file_is_adopted,
     a_damaged_record_hides_no_other_and_can_be_dropped,
@@ -228,6 +232,97 @@ async fn what_a_crash_left_is_invisible_and_no_obstacle(place: &Place) {
             .count();
         assert_eq!(tags, 2 * pins, "each pin of {text} was taken back");
     }
+}
+
+async fn what_a_crash_left_is_swept_a_day_later_and_no_snapshot_with_it(place: &Place) {
+    let store = place.open().await;
+    for text in ["a", "b"] {
+        put(&frame(&store, text), Append, rows(0..1)).await;
+    }
+    let frames = [id("a"), id("b")];
+    take(&store, "kept", &frames).await;
+    take(&store, "crashed", &frames).await;
+    let visible = Path::from("_snapshots/crashed.json");
+    place.objects().delete(&visible).await.unwrap();
+    take(&store, "again", &frames).await;
+    let pins = async |store: &Store, text: &str| {
+        let history = frame(store, text).history(99, None).await.unwrap().commits;
+        let tags = history.iter().filter(|commit| commit.operation == "tag");
+        tags.count()
+    };
+    let before = leftovers(place).await.len();
+    frame(&store, "a").sweep(false).await.unwrap();
+    assert_eq!(
+        leftovers(place).await.len(),
+        before,
+        "it may still be finished"
+    );
+
+    let late = tomorrow(place).await;
+    let foreseen = frame(&late, "a").sweep(true).await.unwrap();
+    assert_eq!(foreseen.objects, 1);
+    assert_eq!((pins(&late, "a").await, pins(&late, "b").await), (3, 3));
+    let swept = frame(&late, "a").sweep(false).await.unwrap();
+    assert_eq!(
+        (swept.objects, swept.bytes),
+        (foreseen.objects, foreseen.bytes)
+    );
+    assert_eq!((pins(&late, "a").await, pins(&late, "b").await), (4, 4));
+    assert_eq!(leftovers(place).await.len(), before - 1);
+    assert_eq!(frame(&late, "b").sweep(false).await.unwrap().objects, 0);
+
+    assert_eq!(names(&late).await, ["again", "kept"]);
+    for text in ["a", "b"] {
+        put(&frame(&late, text), Replace, rows(5..6)).await;
+        for snapshot in ["kept", "again"] {
+            let kept = numbers_as_of(&frame(&late, text), &as_of(snapshot)).await;
+            assert_eq!(kept, [0]);
+        }
+    }
+    for text in ["kept", "again"] {
+        late.drop_snapshot(&name(text)).await.unwrap();
+    }
+    assert!(leftovers(place).await.is_empty());
+    frame(&late, "a").purge(false).await.unwrap();
+}
+
+async fn a_snapshot_whose_record_is_damaged_keeps_its_frames(place: &Place) {
+    let store = place.open().await;
+    put(&frame(&store, "a"), Append, rows(0..1)).await;
+    take(&store, "s", &[id("a")]).await;
+    let record = Path::from("_snapshots/s.json");
+    let whole = place.objects().get(&record).await.unwrap();
+    let whole = whole.bytes().await.unwrap();
+    place.write("_snapshots/s.json", "{}\n").await;
+    let late = tomorrow(place).await;
+    assert_eq!(frame(&late, "a").sweep(false).await.unwrap().objects, 0);
+    place.write("_snapshots/s.json", whole).await;
+    assert_eq!(numbers_as_of(&frame(&late, "a"), &as_of("s")).await, [0]);
+}
+
+async fn a_pin_without_a_record_is_swept_unless_its_snapshot_is_visible(place: &Place) {
+    let store = place.open().await;
+    let a = frame(&store, "a");
+    put(&a, Append, rows(0..1)).await;
+    take(&store, "s", &[id("a")]).await;
+    for attempt in place.objects_below("_snapshots/attempts").await {
+        place.objects().delete(&Path::from(attempt)).await.unwrap();
+    }
+    a.sweep(false).await.unwrap();
+    assert_eq!(numbers_as_of(&a, &as_of("s")).await, [0]);
+    let visible = Path::from("_snapshots/s.json");
+    place.objects().delete(&visible).await.unwrap();
+    assert_eq!(
+        a.purge(true).await.unwrap_err().kind(),
+        ErrorKind::InvalidRequest
+    );
+    a.sweep(true).await.unwrap();
+    assert_eq!(
+        a.purge(true).await.unwrap_err().kind(),
+        ErrorKind::InvalidRequest
+    );
+    a.sweep(false).await.unwrap();
+    a.purge(true).await.unwrap();
 }
 
 async fn of_two_that_take_one_name_one_gets_it_whole(place: &Place) {

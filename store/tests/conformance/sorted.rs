@@ -243,6 +243,19 @@ async fn an_index_is_checked_on_every_write(place: &Place) {
     let other = PutOptions::mode(Append).index(["v"]);
     let error = try_put_with(&frame, other, points([(1, 1.0)])).await;
     assert!(told(error.unwrap_err()).contains("has the index t"));
+    let keyless = points([(1, 1.0)]).project(&[1]).unwrap();
+    let error = try_put_with(&frame, PutOptions::mode(Upsert), keyless).await;
+    let error = told(error.unwrap_err());
+    assert!(error.contains("the rows have no column t, and the index of frame f is t"));
+
+    let by_value = PutOptions::mode(Replace).index(["v"]);
+    let mut writer = frame.put(points([]).schema(), by_value).await.unwrap();
+    writer.write(points([(1, 1.0), (2, 2.0)])).await.unwrap();
+    writer.write(points([])).await.unwrap();
+    let nan = writer.write(points([(3, 3.0), (4, f64::NAN)])).await;
+    let nan = told(nan.unwrap_err());
+    assert!(nan.contains("v is NaN in row 3 of the put"), "{nan}");
+
     put(&frame, PutOptions::mode(Replace), points([(1, 1.0)])).await;
     let error = try_put_with(&frame, PutOptions::mode(Update), points([(1, 1.0)])).await;
     assert!(told(error.unwrap_err()).contains("has none"));

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use shoots_proto::TagName;
-use shoots_proto::action::{FaultyObject, VerifyRequest, VerifyResult};
+use shoots_proto::action::{FaultyObject, Retention, VerifyRequest, VerifyResult};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{self, Append, Replace, Update, Upsert};
@@ -17,6 +18,7 @@ use shoots_store::{
     SystemEnvironment, Timestamp,
 };
 
+use crate::meddler::Meddler;
 use crate::on_every_place;
 use crate::place::Place;
 use crate::rows::{bucket, frame, id_in, put, rows, try_put_with};
@@ -29,6 +31,7 @@ on_every_place!(
     an_entry_that_does_not_follow_is_found,
     a_sample_reads_less_and_still_sees_what_is_missing_or_too_short,
     all_buckets_and_snapshots_are_checked_together,
+    what_a_sweep_takes_meanwhile_is_not_missed,
     what_is_not_there_cannot_be_checked;
     not_on_s3 "hundreds of puts, one after the other":
     nothing_is_wrong_after_a_long_mixed_history,
@@ -212,6 +215,47 @@ async fn a_missing_object_of_every_kind_is_named(place: &Place) {
         assert!(result.damaged.is_empty(), "{kind}: {result:?}");
         place.write(path.as_ref(), whole).await;
     }
+}
+
+/// Between the look at the log and the look at what it needs, older versions expire, and what only they needed is swept.
+async fn what_a_sweep_takes_meanwhile_is_not_missed(place: &Place) {
+    let keep = Retention {
+        keep_versions: Some(1),
+        ..Retention::default()
+    };
+    let builder = place.builder().retention(keep).sweep_grace_seconds(0);
+    let sweeping = builder.open().await.unwrap();
+    let written = frame(&sweeping, "f");
+    put_indexed(&written, Append, 0..300).await;
+    put_indexed(&written, Upsert, (0..300).step_by(5)).await;
+    put_indexed(&written, Replace, 0..5).await;
+    let before = stored(place, "_default/f").await.len();
+    let broken = stored(place, "_default/f/segments").await;
+    let deed = move |_| {
+        let frame = written.clone();
+        async move {
+            frame.expire(false).await.unwrap();
+            frame.sweep(false).await.unwrap();
+        }
+        .boxed()
+    };
+    let meddler = Meddler {
+        inner: place.objects(),
+        part: "/schemas/",
+        times: 1,
+        reads: AtomicU64::new(0),
+        deed: Box::new(deed),
+    };
+    let builder = Store::builder("memory://").object_store(Arc::new(meddler));
+    let store = builder.open().await.unwrap();
+    let result = verify(&store, "f").await;
+    assert!(result.ok, "{result:?}");
+    let left = stored(place, "_default/f").await;
+    assert!(left.len() < before, "nothing was swept");
+    let broken = broken.iter().find(|path| left.contains(path)).unwrap();
+    place.objects().delete(broken).await.unwrap();
+    let result = verify(&store, "f").await;
+    assert_eq!(paths(&result.missing), [broken.as_ref()]);
 }
 
 async fn what_nothing_refers_to_is_listed_when_it_is_a_day_old(place: &Place) {

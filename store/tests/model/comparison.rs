@@ -147,6 +147,7 @@ async fn compare_part(snapshot: &Snapshot, table: &Table, seed: &ReadSeed) {
         limit: seed.limit,
         tail: seed.tail,
         part: None,
+        filter: None,
         batch_rows: seed.batch_rows,
     };
     let refused = span

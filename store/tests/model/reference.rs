@@ -22,7 +22,7 @@ pub(crate) struct Step {
     /// None: the frame is gone.
     pub(crate) table: Option<Table>,
     pub(crate) operation: &'static str,
-    /// Rows that it took away, where the history tells that.
+    /// Rows that it took away.
     pub(crate) removed: u64,
 }
 
@@ -119,7 +119,7 @@ impl Put {
         };
         if self.mode == Mode::Replace {
             staged.sort();
-            return Outcome::becomes(Some(staged), "replace", 0);
+            return Outcome::becomes(Some(staged), "replace", present.rows.len() as u64);
         }
         if self.mode == Mode::Error {
             return Outcome::Refused(ErrorKind::AlreadyExists);

@@ -130,7 +130,7 @@ impl World {
             Op::Restore(as_of) => self.restore(who, *as_of).await,
             Op::Delete => {
                 let expected = match self.present() {
-                    Some(_) => Outcome::becomes(None, "delete", 0),
+                    Some(table) => Outcome::becomes(None, "delete", table.rows.len() as u64),
                     None => Outcome::Refused(ErrorKind::NotFound),
                 };
                 let answer = self.frame(who).delete().await.map(drop);
@@ -366,7 +366,10 @@ impl World {
             Ok((_, version)) => match &self.versions[*version].step.table {
                 None => Outcome::Refused(ErrorKind::NotFound),
                 Some(_) if *version == last => Outcome::Stays,
-                Some(table) => Outcome::becomes(Some(table.clone()), "restore", 0),
+                Some(table) => {
+                    let removed = self.present().map_or(0, |present| present.rows.len());
+                    Outcome::becomes(Some(table.clone()), "restore", removed as u64)
+                }
             },
             Err(_) => Outcome::Refused(ErrorKind::NotFound),
         };

@@ -102,6 +102,47 @@ async fn versions_are_kept_as_long_as_the_rules_say() {
 }
 
 #[tokio::test]
+async fn deleted_frames_of_a_bucket_expire_and_are_swept() {
+    let quiet = ["--compaction=false", "--expiry-seconds", "86400"];
+    let server = Server::with(&[&quiet[..], &["--sweep-grace-seconds", "0"]].concat()).await;
+    let client = server.client().await;
+    let (gone, kept) = (client.frame("nyc/gone"), client.frame("nyc/kept"));
+    for frame in [&gone, &kept] {
+        put(frame, PutMode::Error, hours(0..5)).await;
+        put(frame, PutMode::Replace, hours(5..6)).await;
+    }
+    let rules = Retention {
+        keep_versions: None,
+        keep_seconds: Some(0),
+        keep_tagged: true,
+    };
+    client
+        .retention()
+        .bucket("nyc")
+        .set(rules)
+        .send()
+        .await
+        .unwrap();
+    client.delete("nyc/gone").await.unwrap();
+
+    let expired = client.expire().bucket("nyc").send().await.unwrap();
+    let names: Vec<&str> = expired.frames.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["gone", "kept"], "{expired:?}");
+    assert_eq!(expired.frames[0].segments, 2);
+    let swept = client.sweep().bucket("nyc").send().await.unwrap();
+    assert!(
+        swept.objects >= 3 && swept.waiting_objects == 0,
+        "{swept:?}"
+    );
+    assert_eq!(all(&kept).await.num_rows(), 2);
+    let undone = gone.undelete().send().await;
+    assert_refused(undone, ErrorKind::FileNotFoundError, &["too long ago"]);
+    put(&gone, PutMode::Error, hours(0..1)).await;
+    assert_eq!(all(&gone).await.num_rows(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_store_is_measured_and_checked_and_a_frame_purged() {
     let server = quiet_server().await;
     let client = server.client().await;

@@ -159,7 +159,7 @@ impl Pair {
 }
 
 impl Asof {
-    fn narrowing(&self) -> Narrowing<'_> {
+    fn narrowing(&self) -> Narrowing {
         let columns = self.output.iter().filter(|output| output.left);
         Narrowing::new(
             &self.left,

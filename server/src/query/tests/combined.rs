@@ -30,7 +30,7 @@ impl Lake {
         }
     }
 
-    async fn shown(&self, frame: &str, sql: &str) -> String {
+    async fn operators(&self, frame: &str, sql: &str) -> String {
         let plan = self.plan(frame, sql).await.unwrap();
         displayable(plan.physical.as_ref())
             .indent(false)
@@ -54,7 +54,7 @@ async fn frames_that_are_sorted_are_not_sorted_again() {
         ("SELECT * FROM right_join('a', 'b', 't')", 1),
         ("SELECT * FROM concat('a', 'b', sorted => true)", 0),
     ] {
-        let shown = lake.shown("a", sql).await;
+        let shown = lake.operators("a", sql).await;
         assert_eq!(shown.matches("SortExec").count(), sorts, "{sql}\n{shown}");
     }
 }
@@ -65,12 +65,12 @@ async fn only_columns_and_times_that_are_asked_for_are_read() {
     lake.ticks("a", &["t"], &[0..500, 500..1000], 7).await;
     lake.ticks("b", &["t"], &[0..500, 500..1000], 7).await;
     let sql = "SELECT v_y FROM asof_join('a', 'b', 't') WHERE t >= 900";
-    let shown = lake.shown("a", sql).await;
+    let shown = lake.operators("a", sql).await;
     assert!(shown.contains("frame=a, columns=[t], start=900"), "{shown}");
     assert!(shown.contains("frame=b, columns=[v, t]"), "{shown}");
     assert_eq!(lake.asked_numbers("a", sql).await[0], 9000);
     let sql = "SELECT t FROM outer_join('a', 'b', 't') WHERE t < 3";
-    let shown = lake.shown("a", sql).await;
+    let shown = lake.operators("a", sql).await;
     assert_eq!(shown.matches("stop=3").count(), 2, "{shown}");
     assert_eq!(lake.asked_numbers("a", sql).await, [0, 1, 2]);
     // A row that a condition on one side leaves out must not become one without a partner.
@@ -133,13 +133,20 @@ async fn segments_of_a_key_whose_newest_row_is_known_are_not_read() {
                 index: vec!["k".to_owned(), "t".to_owned()],
                 ..PutOptions::default()
             };
-            let mut writer = lake.store.frame(&id("a")).put(batch.schema(), options).await.unwrap();
+            let mut writer = lake
+                .store
+                .frame(&id("a"))
+                .put(batch.schema(), options)
+                .await
+                .unwrap();
             writer.write(batch).await.unwrap();
             writer.commit().await.unwrap();
         }
     }
     let before = lake.store.requests();
-    let newest = lake.asked_numbers("a", "SELECT t FROM latest('a', 'k')").await;
+    let newest = lake
+        .asked_numbers("a", "SELECT t FROM latest('a', 'k')")
+        .await;
     assert_eq!(newest, [799, 1599, 2399]);
     let after = lake.store.requests();
     let read = after.segment_reads - before.segment_reads;
@@ -150,15 +157,22 @@ async fn segments_of_a_key_whose_newest_row_is_known_are_not_read() {
 #[tokio::test]
 async fn of_other_segments_only_the_keys_are_read() {
     let lake = Lake::new(Config::default()).await;
-    let runs: Vec<_> = (0..10).map(|run| run * 50_000..(run + 1) * 50_000).collect();
+    let runs: Vec<_> = (0..10)
+        .map(|run| run * 50_000..(run + 1) * 50_000)
+        .collect();
     lake.ticks("a", &["t"], &runs, 3).await;
     let before = lake.store.requests().segment_bytes;
-    let newest = lake.asked_numbers("a", "SELECT v FROM latest('a', 'k')").await;
+    let newest = lake
+        .asked_numbers("a", "SELECT v FROM latest('a', 'k')")
+        .await;
     assert_eq!(newest, [4_999_970, 4_999_980, 4_999_990]);
     let keys = lake.store.requests().segment_bytes - before;
     lake.ask("a", "SELECT k, v FROM a").await.unwrap();
     let both = lake.store.requests().segment_bytes - before - keys;
-    assert!(keys * 4 < both * 3, "{keys} bytes of keys, {both} of keys and values");
+    assert!(
+        keys * 4 < both * 3,
+        "{keys} bytes of keys, {both} of keys and values"
+    );
 }
 
 #[tokio::test]

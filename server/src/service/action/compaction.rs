@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shoots_proto::action::{CompactRequest, CompactResult};
 
 use super::carry_through;
+use super::retention::passed_over;
 use crate::service::Shared;
 use crate::status::Failure;
 
@@ -19,9 +20,12 @@ pub(super) async fn compact(
         dry_run,
     } = request;
     shared.check_writable_unless(dry_run, "to compact")?;
+    let whole_bucket = name.is_none();
     let mut frames = Vec::new();
     for frame in shared.frames_of(name, bucket).await? {
-        frames.push(carry_through(async move { frame.compact(dry_run).await }).await?);
+        let id = frame.id().clone();
+        let compacted = carry_through(async move { frame.compact(dry_run).await }).await;
+        frames.extend(passed_over(&id, whole_bucket, compacted)?);
     }
     Ok(CompactResult { frames, dry_run })
 }

@@ -7,7 +7,7 @@ use shoots_proto::action::{
     ExpireRequest, ExpireResult, ForgetRequest, PurgeRequest, PurgeResult, RetentionRequest,
     RetentionResult, SweepRequest, SweepResult,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use super::carry_through;
 use crate::service::Shared;
@@ -46,14 +46,32 @@ pub(super) async fn expire(
         dry_run,
     } = request;
     shared.check_writable_unless(dry_run, "to let versions expire")?;
+    let whole_bucket = name.is_none();
     let mut frames = Vec::new();
-    for frame in shared.frames_of(name, bucket).await? {
-        let expired = carry_through(async move { frame.expire(dry_run).await }).await?;
-        if expired.versions_expired > 0 {
-            frames.push(expired);
-        }
+    for frame in shared.logged_frames_of(name, bucket).await? {
+        let id = frame.id().clone();
+        let expired = carry_through(async move { frame.expire(dry_run).await }).await;
+        let expired = passed_over(&id, whole_bucket, expired)?;
+        frames.extend(expired.filter(|expired| expired.versions_expired > 0 || expired.bytes > 0));
     }
     Ok(ExpireResult { frames, dry_run })
+}
+
+/// In a whole bucket, what never became a frame or is none any more is passed over, and a frame that is damaged does
+/// not hinder the others.
+pub(super) fn passed_over<T>(
+    frame: &FrameId,
+    whole_bucket: bool,
+    outcome: Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    match outcome {
+        Err(failure) if whole_bucket && failure.is_not_found() => Ok(None),
+        Err(failure) if whole_bucket && failure.is_damaged() => {
+            warn!(%failure, %frame, "a frame was passed over");
+            Ok(None)
+        }
+        outcome => outcome.map(Some),
+    }
 }
 
 /// Forgets chosen versions of a frame.
@@ -88,14 +106,23 @@ pub(super) async fn sweep(
         bytes: 0,
         waiting_objects: 0,
         waiting_bytes: 0,
+        in_use_objects: 0,
+        in_use_bytes: 0,
         dry_run,
     };
-    for frame in shared.frames_of(name, bucket).await? {
-        let swept = carry_through(async move { frame.sweep(dry_run).await }).await?;
+    let whole_bucket = name.is_none();
+    for frame in shared.logged_frames_of(name, bucket).await? {
+        let id = frame.id().clone();
+        let swept = carry_through(async move { frame.sweep(dry_run).await }).await;
+        let Some(swept) = passed_over(&id, whole_bucket, swept)? else {
+            continue;
+        };
         total.objects += swept.objects;
         total.bytes += swept.bytes;
         total.waiting_objects += swept.waiting_objects;
         total.waiting_bytes += swept.waiting_bytes;
+        total.in_use_objects += swept.in_use_objects;
+        total.in_use_bytes += swept.in_use_bytes;
     }
     Ok(total)
 }

@@ -1,5 +1,6 @@
 //! Which column of one state is which of the other, and rows of both under one schema.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
@@ -10,7 +11,7 @@ use shoots_proto::action::{ColumnChange, ColumnRename, ColumnType};
 use super::Kind;
 use crate::error::{Error, Result};
 use crate::read::{BATCH_ROWS, Batches, Piece};
-use crate::schema::evolve::widens;
+use crate::schema::evolve::{brought_by, widens};
 use crate::schema::identity::{identity, public, with_identity};
 use crate::schema::type_name;
 
@@ -50,9 +51,10 @@ pub(super) struct Side {
 }
 
 impl Columns {
-    /// Columns of one name are taken for one if `by_name` and neither is the same as another.
-    pub(super) fn new(from: &Schema, to: &Schema, by_name: bool) -> Self {
-        let columns = united(from, to, by_name);
+    /// Columns of one name are taken for one if neither is the same as another and the states are `unrelated`, with
+    /// these versions in between: one that was brought to the frame in one of them is none of the earlier state.
+    pub(super) fn new(from: &Schema, to: &Schema, unrelated: Option<Range<u64>>) -> Self {
+        let columns = united(from, to, unrelated.as_ref());
         let mut told = Told::default();
         let mut same = Vec::new();
         for Column { field, from, to } in &columns {
@@ -218,8 +220,8 @@ impl<'a> Column<'a> {
 }
 
 /// The columns of `to`, then those that only `from` has, under names that are free.
-fn united<'a>(from: &'a Schema, to: &'a Schema, by_name: bool) -> Vec<Column<'a>> {
-    let pairs = pairs(from, to, by_name);
+fn united<'a>(from: &'a Schema, to: &'a Schema, unrelated: Option<&Range<u64>>) -> Vec<Column<'a>> {
+    let pairs = pairs(from, to, unrelated);
     let new = to.fields().iter().zip(&pairs);
     let mut columns: Vec<Column<'a>> = new
         .map(|(field, pair)| match pair {
@@ -249,16 +251,19 @@ fn united<'a>(from: &'a Schema, to: &'a Schema, by_name: bool) -> Vec<Column<'a>
 }
 
 /// For each column of `to` the place of the same one in `from`.
-fn pairs(from: &Schema, to: &Schema, by_name: bool) -> Vec<Option<usize>> {
+fn pairs(from: &Schema, to: &Schema, unrelated: Option<&Range<u64>>) -> Vec<Option<usize>> {
     let place = |same: &dyn Fn(&Field) -> bool| from.fields().iter().position(|old| same(old));
     let mut pairs: Vec<Option<usize>> = to
         .fields()
         .iter()
         .map(|field| place(&|old| identity(old) == identity(field)))
         .collect();
-    if by_name {
+    if let Some(between) = unrelated {
+        let brought = |field: &Field| brought_by(field).is_some_and(|by| between.contains(&by));
         for (number, field) in to.fields().iter().enumerate() {
-            let named = place(&|old| old.name() == field.name());
+            let named =
+                |old: &Field| old.name() == field.name() && !brought(old) && !brought(field);
+            let named = place(&named);
             if pairs[number].is_none() && !pairs.contains(&named) {
                 pairs[number] = named;
             }
@@ -306,7 +311,7 @@ mod tests {
         use DataType::{Int32, Int64, Utf8};
         let from = schema(&[("a", "a", Int32), ("b", "b", Utf8), ("c", "c", Utf8)]);
         let to = schema(&[("x", "a", Int64), ("b", "b@7", Utf8), ("c", "c", Utf8)]);
-        let columns = Columns::new(&from, &to, false);
+        let columns = Columns::new(&from, &to, None);
         let told = &columns.told;
         assert_eq!((told.added[0].name.as_str(), told.added.len()), ("b", 1));
         assert_eq!(
@@ -344,11 +349,14 @@ mod tests {
     fn names_match_columns_only_if_asked_and_where_identities_do_not() {
         let from = schema(&[("b", "a", DataType::Utf8), ("c", "c", DataType::Utf8)]);
         let to = schema(&[("b", "b", DataType::Utf8), ("a", "a", DataType::Utf8)]);
-        assert_eq!(pairs(&from, &to, false), [None, Some(0)]);
-        assert_eq!(pairs(&from, &to, true), [None, Some(0)]);
+        assert_eq!(pairs(&from, &to, None), [None, Some(0)]);
+        assert_eq!(pairs(&from, &to, Some(&(2..4))), [None, Some(0)]);
         let to = schema(&[("b", "b", DataType::Utf8)]);
-        assert_eq!(pairs(&from, &to, false), [None]);
-        assert_eq!(pairs(&from, &to, true), [Some(0)]);
+        assert_eq!(pairs(&from, &to, None), [None]);
+        assert_eq!(pairs(&from, &to, Some(&(2..4))), [Some(0)]);
+        let to = schema(&[("b", "b@3", DataType::Utf8)]);
+        assert_eq!(pairs(&from, &to, Some(&(2..4))), [None]);
+        assert_eq!(pairs(&from, &to, Some(&(4..6))), [Some(0)]);
     }
 
     #[test]
@@ -365,14 +373,14 @@ mod tests {
         let columns = Columns::new(
             &schema(&[("a", "a", Utf8)]),
             &schema(&[("a", "a", Int8)]),
-            false,
+            None,
         );
         assert!(!columns.comparable());
         assert!(columns.marked().unwrap_err().to_string().contains("`a`"));
         let apart = Columns::new(
             &schema(&[("a", "a", Utf8)]),
             &schema(&[("b", "b", Utf8)]),
-            false,
+            None,
         );
         assert!(!apart.comparable());
         assert_eq!(apart.marked().unwrap().fields().len(), 3);

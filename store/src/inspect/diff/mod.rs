@@ -34,7 +34,7 @@ use self::pieces::Pieces;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::history;
-use crate::read::{Piece, Rows, Source};
+use crate::read::{Piece, Reading, Rows, Source};
 use crate::snapshot::Snapshot;
 
 impl Frame {
@@ -44,9 +44,15 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such frame or version.
     pub async fn diff(&self, from: &AsOf, to: Option<&AsOf>) -> Result<FrameDiff> {
         let (from, to) = self.both(from, to).await?;
-        let comparison = Comparison::of(&from, &to).await?;
-        let told = comparison.columns.told.clone();
-        let (rows_removed, rows_added) = comparison.count().await?;
+        let compared = async {
+            let comparison = Comparison::of(&from, &to).await?;
+            let told = comparison.columns.told.clone();
+            Ok((told, comparison.count().await?))
+        };
+        let (told, (rows_removed, rows_added)) = match compared.await {
+            Ok(compared) => compared,
+            Err(error) => return Err(explained(&from, &to, error).await),
+        };
         Ok(FrameDiff {
             from: summary(&from)?,
             to: summary(&to)?,
@@ -71,21 +77,41 @@ impl Frame {
     /// states, or is itself called `_change`.
     pub async fn diff_rows(&self, from: &AsOf, to: Option<&AsOf>) -> Result<Rows> {
         let (from, to) = self.both(from, to).await?;
-        let comparison = Comparison::of(&from, &to).await?;
+        let comparison = match Comparison::of(&from, &to).await {
+            Ok(comparison) => comparison,
+            Err(error) => return Err(explained(&from, &to, error).await),
+        };
         let schema = comparison.columns.marked()?;
         let output = Arc::clone(&schema);
+        let readings = comparison.readings.clone();
         let batches = comparison
             .stream()?
-            .map(move |differences| differences?.batches(&output))
+            .map(move |differences| {
+                // The stream is a reader for as long as it exists.
+                let _ = &readings;
+                differences?.batches(&output)
+            })
             .map_ok(|batches| stream::iter(batches.into_iter().map(Ok)))
             .try_flatten()
             .boxed();
-        Ok(Rows::new(schema, batches))
+        Ok(Rows::new(schema, batches).explained(move |error| {
+            let (from, to) = (from.clone(), to.clone());
+            async move { explained(&from, &to, error).await }
+        }))
     }
 
     async fn both(&self, from: &AsOf, to: Option<&AsOf>) -> Result<(Snapshot, Snapshot)> {
-        tokio::try_join!(self.snapshot(Some(from)), self.snapshot(to))
+        let state = async |field, as_of| {
+            let snapshot = self.snapshot(as_of).await;
+            snapshot.map_err(|error| error.of_state(field))
+        };
+        tokio::try_join!(state("from", Some(from)), state("to", to))
     }
+}
+
+/// The error of reading both states: if one of them was given up meanwhile, that it was.
+async fn explained(from: &Snapshot, to: &Snapshot, error: Error) -> Error {
+    to.explain(from.explain(error).await).await
 }
 
 fn summary(snapshot: &Snapshot) -> Result<VersionSummary> {
@@ -111,13 +137,21 @@ struct Comparison {
     index: Option<Vec<String>>,
     /// How much memory the rows of one key may take.
     key_bytes: u64,
+    /// Keep the sweep from what is read.
+    readings: [Option<Arc<Reading>>; 2],
 }
 
 impl Comparison {
     async fn of(from: &Snapshot, to: &Snapshot) -> Result<Self> {
+        let versions = [from.version(), to.version()].map(Option::unwrap_or_default);
+        let between = versions[0].min(versions[1]) + 1..versions[0].max(versions[1]) + 1;
         let (from, to) = tokio::try_join!(from.source(), to.source())?;
         let pieces = Pieces::find(&from, &to).await?;
-        let columns = Columns::new(&from.schema, &to.schema, !pieces.related);
+        let columns = Columns::new(
+            &from.schema,
+            &to.schema,
+            Some(between).filter(|_| !pieces.related),
+        );
         let index = common_index(&columns, &from, &to);
         let index = index.filter(|_| pieces.have_ranges());
         let columns = Arc::new(columns);
@@ -126,6 +160,7 @@ impl Comparison {
             pieces,
             index,
             key_bytes: to.log.shared().put_memory.bytes(),
+            readings: [from.reading, to.reading],
         })
     }
 
@@ -136,6 +171,7 @@ impl Comparison {
             pieces,
             index,
             key_bytes,
+            readings: _held,
         } = self;
         if !columns.comparable() || pieces.from.is_empty() || pieces.to.is_empty() {
             return Ok((visible(&pieces.from), visible(&pieces.to)));
@@ -157,6 +193,7 @@ impl Comparison {
             pieces,
             index,
             key_bytes,
+            readings: _,
         } = self;
         let columns_meet = columns.comparable();
         Ok(match index.filter(|_| columns_meet) {
