@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
 use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
 use shoots_proto::{
@@ -158,25 +159,7 @@ impl GetRequest {
     /// The rows as a stream. When this returns, the server has accepted the request and said
     /// the schema.
     pub async fn stream(self) -> Result<Batches, Error> {
-        let ticket = json(&self.ticket?)?;
-        let connection = self.connection;
-        connection
-            .open("get", || async {
-                let ticket = Ticket {
-                    ticket: ticket.clone(),
-                };
-                let request = connection.request(ticket);
-                let streaming = answer(connection.flight().do_get(request).await)?;
-                let mut batches = decode(connection.messages("get", streaming));
-                let schema = batches.read_schema().await?;
-                let told = batches.app_metadata();
-                let stale = match told.is_empty() {
-                    true => false,
-                    false => read_json::<FrameSummary>("frame summary", told)?.stale,
-                };
-                Ok(Batches::new(schema, stale, batches))
-            })
-            .await
+        stream(&self.connection, json(&self.ticket?)?).await
     }
 
     /// All rows, in the batches they come in.
@@ -191,15 +174,7 @@ impl GetRequest {
 
     /// The schema that the rows would have.
     pub async fn schema(self) -> Result<SchemaRef, Error> {
-        let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
-        let connection = self.connection;
-        connection
-            .read("schema", || async {
-                let request = connection.request(descriptor.clone());
-                let result = answer(connection.flight().get_schema(request).await)?;
-                Ok(Arc::new(read_schema_message(&result.schema)?))
-            })
-            .await
+        schema(&self.connection, json(&self.ticket?)?).await
     }
 
     /// What the rows would be, as far as the server knows without reading them.
@@ -214,6 +189,39 @@ impl GetRequest {
             })
             .await
     }
+}
+
+/// The rows that a ticket stands for.
+pub(crate) async fn stream(connection: &Connection, ticket: Bytes) -> Result<Batches, Error> {
+    connection
+        .open("get", || async {
+            let ticket = Ticket {
+                ticket: ticket.clone(),
+            };
+            let request = connection.request(ticket);
+            let streaming = answer(connection.flight().do_get(request).await)?;
+            let mut batches = decode(connection.messages("get", streaming));
+            let schema = batches.read_schema().await?;
+            let told = batches.app_metadata();
+            let stale = match told.is_empty() {
+                true => false,
+                false => read_json::<FrameSummary>("frame summary", told)?.stale,
+            };
+            Ok(Batches::new(schema, stale, batches))
+        })
+        .await
+}
+
+/// The schema of the rows that a ticket stands for.
+pub(crate) async fn schema(connection: &Connection, ticket: Bytes) -> Result<SchemaRef, Error> {
+    let descriptor = FlightDescriptor::new_cmd(ticket);
+    connection
+        .read("schema", || async {
+            let request = connection.request(descriptor.clone());
+            let result = answer(connection.flight().get_schema(request).await)?;
+            Ok(Arc::new(read_schema_message(&result.schema)?))
+        })
+        .await
 }
 
 /// What a get would deliver.

@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod as_of;
+mod columns;
 pub mod decode;
 pub mod error;
 mod excerpt;
@@ -37,10 +38,13 @@ pub mod parameters;
 pub mod put;
 pub mod range;
 mod request;
+mod resampling;
 mod time;
 
+pub use action::AsofDirection;
 pub use action::BucketDeleteMode;
 pub use as_of::AsOf;
+pub use columns::ColumnsTicket;
 pub use decode::{decode, decode_or_default, encode};
 pub use error::{ErrorBody, ErrorKind, RequestError};
 pub use get::{DiffRange, GetTicket};

@@ -9,7 +9,7 @@
 ///
 /// In parentheses stand the groups of fields that it shares with others, in this order: `frame` adds
 /// `name`, `bucket` and a method `frame`; `note` adds `message`, `author`, `metadata` and a method
-/// `note`.
+/// `note`; `resampling` adds what a [`Resampling`](crate::action::Resampling) has besides its rule and functions.
 macro_rules! request {
     (
         $(#[$attribute:meta])*
@@ -32,6 +32,67 @@ macro_rules! request {
             #[must_use]
             $visibility fn frame(&self) -> $crate::name::FrameId {
                 $crate::name::FrameId::new(self.bucket.clone(), self.name.clone())
+            }
+        }
+    };
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident (resampling $(, $more:ident)*) { $($fields:tt)* }
+    ) => {
+        $crate::request::request! {
+            $(#[$attribute])*
+            $visibility struct $name ($($more),*) {
+                $($fields)*
+                /// The column of times; `None` is the first of the index.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub time_col: Option<String>,
+                /// The columns that functions are applied to; `None` is every column but the time and those of
+                /// `by`.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::some_columns",
+                    skip_serializing_if = "Option::is_none"
+                )]
+                pub columns: Option<Vec<String>>,
+                /// Columns whose values are resampled each on their own.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::any_columns",
+                    skip_serializing_if = "Vec::is_empty"
+                )]
+                pub by: Vec<String>,
+                /// Which end belongs to a bin; `None` is as the rule has it.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub closed: Option<$crate::resampling::BinEnd>,
+                /// Which end a bin is named after; `None` is as the rule has it.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub label: Option<$crate::resampling::BinEnd>,
+                /// From where bins are counted: `epoch`, `start`, `start_day`, `end`, `end_day` or a time.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub origin: Option<String>,
+                /// How far bins are moved, such as `15min`.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub offset: Option<String>,
+                /// The zone in whose days and hours bins are counted, such as `Europe/Berlin`.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub time_zone: Option<String>,
+                /// What stands in bins without rows: `null`, `drop`, `forward`, `backward`, `linear` or a value.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub fill: Option<$crate::range::IndexValue>,
+                /// Leaves out columns that a function cannot take, instead of refusing them.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::or_default",
+                    skip_serializing_if = "std::ops::Not::not"
+                )]
+                pub numeric_only: bool,
+                /// Which quantile the function `quantile` gives, from 0 to 1; `None` is the median.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::resampling::quantile",
+                    skip_serializing_if = "Option::is_none"
+                )]
+                pub quantile: Option<serde_json::Number>,
             }
         }
     };

@@ -26,6 +26,7 @@
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
+//! | `combine` | frames joined in time or on keys, put together, aligned |
 //! | `config`, [`cli`] | settings, and where they come from |
 //!
 //! What a frame is, and when a change of it is visible and durable, is `shoots-store`'s to say; the JSON of
@@ -34,6 +35,7 @@
 
 mod call;
 pub mod cli;
+mod combine;
 mod config;
 mod query;
 mod running;

@@ -2,17 +2,20 @@
 //!
 //! An action is a verb with a JSON object in and JSON out. `ping` is the exception: no body in, and
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
-//! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), and for the
-//! upkeep of the store: [compaction], [retention], [health].
+//! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
+//! rows that [resampling](resample) and
+//! [combining](combine) make of them, and for the upkeep of the store: [compaction], [retention], [health].
 //!
 //! Where a request names a bucket, `null` is the default bucket.
 
 pub mod bucket;
 pub mod columns;
+pub mod combine;
 pub mod compaction;
 pub mod frame;
 pub mod health;
 pub mod history;
+pub mod resample;
 pub mod retention;
 pub mod rows;
 pub mod snapshots;
@@ -24,6 +27,9 @@ pub use bucket::{
     BucketDeleteMode, BucketsRequest, BucketsResult, DeleteBucketRequest, DeleteBucketResult,
 };
 pub use columns::{AlterRequest, AlterResult, Column, NewColumn};
+pub use combine::{
+    AsofDirection, CombineHow, CombineRequest, CombineResult, CombineSource, NamedSource,
+};
 pub use compaction::{CompactRequest, CompactResult, CompactedFrame};
 pub use frame::{
     CopyRequest, DeleteRequest, DeleteResult, DescribeRequest, FileRecord, FilesRequest,
@@ -37,6 +43,7 @@ pub use history::{
     ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest, FrameDiff,
     LogRequest, LogResult, RestoreRequest, VersionSummary,
 };
+pub use resample::{Aggregations, BinEnd, ResampleRequest, ResampleResult, Resampling};
 pub use retention::{
     ExpireRequest, ExpireResult, ExpiredFrame, ForgetRequest, PurgeRequest, PurgeResult, Retention,
     RetentionRequest, RetentionResult, SweepRequest, SweepResult,
@@ -54,6 +61,8 @@ pub use tags::{
 pub const ALTER: &str = "alter";
 /// The action that lists buckets: [`BucketsRequest`] → [`BucketsResult`].
 pub const BUCKETS: &str = "buckets";
+/// The action that makes a frame of several others: [`CombineRequest`] → [`CombineResult`].
+pub const COMBINE: &str = "combine";
 /// The action that joins small and overlapping segments: [`CompactRequest`] → [`CompactResult`].
 pub const COMPACT: &str = "compact";
 /// The action that copies a frame: [`CopyRequest`] → [`NewFrame`].
@@ -84,6 +93,8 @@ pub const PING: &str = "ping";
 pub const PURGE: &str = "purge";
 /// The action that renames a frame: [`RenameRequest`] → [`NewFrame`].
 pub const RENAME: &str = "rename";
+/// The action that makes a frame of another one: [`ResampleRequest`] → [`ResampleResult`].
+pub const RESAMPLE: &str = "resample";
 /// The action that makes an older version the newest: [`RestoreRequest`] → [`CommitResult`].
 pub const RESTORE: &str = "restore";
 /// The action that asks or sets how long versions are kept: [`RetentionRequest`] → [`RetentionResult`].
@@ -136,6 +147,10 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: BUCKETS,
         description: "List the buckets: {} gives a list of names, without the default bucket.",
+    },
+    ActionDescription {
+        name: COMBINE,
+        description: r#"Put into a frame what is made of several others: {"how":"concat"|"inner"|"left"|"right"|"outer"|"asof","sources":[name or {"name","bucket","as_of"}],"target","target_bucket","mode","index","on","left_on","right_on","by","left_by","right_by","tolerance","direction","allow_exact_matches","suffixes","sorted","message","author","metadata","request_id"} gives {"target_rows","version","commit"}."#,
     },
     ActionDescription {
         name: COMPACT,
@@ -196,6 +211,10 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: RENAME,
         description: r#"Give a frame another name or bucket: {"name","bucket","new_name","new_bucket","message","author","metadata"} gives {"name","bucket","version","commit","rows"}."#,
+    },
+    ActionDescription {
+        name: RESAMPLE,
+        description: r#"Put into a frame what is made of another, by SQL: {"source","source_bucket","target","target_bucket","mode","sql"}, or by time: {…,"rule","aggregation_func","time_col","columns","by","closed","label","origin","offset","time_zone","fill","numeric_only","quantile","start","stop"}; both with {"index","message","author","metadata","request_id"}; gives {"source_rows","target_rows","version","commit"}."#,
     },
     ActionDescription {
         name: RESTORE,

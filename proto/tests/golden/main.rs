@@ -12,6 +12,7 @@
     reason = "shared code of tests may panic like the tests themselves"
 )]
 
+mod combine;
 mod frames;
 mod history;
 mod messages;
@@ -31,7 +32,8 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{BucketName, FrameId, FrameName, Time, decode, encode};
 
 /// The sources that say which golden files are checked.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
+    include_str!("combine.rs"),
     include_str!("frames.rs"),
     include_str!("history.rs"),
     include_str!("messages.rs"),

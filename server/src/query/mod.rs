@@ -19,6 +19,7 @@
 
 mod catalog;
 mod categories;
+mod combined;
 mod condition;
 mod depth;
 mod filter;
@@ -53,6 +54,7 @@ use arrow_schema::SchemaRef;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ident;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -67,6 +69,7 @@ use self::limits::Limits;
 use self::names::{Mentions, Spelling};
 pub(crate) use self::parameters::Parameters;
 use self::parameters::Places;
+pub(crate) use self::range::{KeyRange, literal};
 use self::result::ResultShape;
 pub(crate) use self::session::CATALOG;
 use self::session::Engine;
@@ -125,10 +128,20 @@ impl Queries {
             question,
             interrupt.clone(),
         );
+        let plan = self.planned(planning, interrupt).await?;
+        wanted.done();
+        Ok(plan)
+    }
+
+    /// Plans within the time that there is for it.
+    async fn planned(
+        &self,
+        planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
+        interrupt: Interrupt,
+    ) -> Result<Plan, Failure> {
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
         let (shape, parameters, physical, context) = planned?;
-        wanted.done();
         Ok(Plan {
             shape,
             parameters,
@@ -184,21 +197,41 @@ async fn make_plan(
     if let Some(columns) = &question.columns {
         rows = rows.select(columns.iter().map(ident))?;
     }
-    if question.offset.is_some() || question.limit.is_some() {
-        let skip = clamp(question.offset.unwrap_or(0));
-        rows = rows.limit(skip, question.limit.map(clamp))?;
-    }
+    let rows = cut(rows, question.offset, question.limit)?;
     let physical = if only_looked_at {
         Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
     } else {
-        let physical = session::physical_plan(&mut state, rows.logical_plan()).await;
-        order::in_frame_order(physical.map_err(|error| limits.failure(error))?)?
+        physical(&mut state, &rows, &limits, &interrupt).await?
     };
-    let physical = interrupt::interruptible(physical, &interrupt)?;
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
     Ok((shape, places.schema(), physical, state.task_ctx()))
+}
+
+/// The rows without the first `offset`, and without those after the next `limit`.
+fn cut(
+    rows: DataFrame,
+    offset: Option<u64>,
+    limit: Option<u64>,
+) -> Result<DataFrame, DataFusionError> {
+    if offset.is_none() && limit.is_none() {
+        return Ok(rows);
+    }
+    rows.limit(clamp(offset.unwrap_or(0)), limit.map(clamp))
+}
+
+/// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
+async fn physical(
+    state: &mut SessionState,
+    rows: &DataFrame,
+    limits: &Limits,
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn ExecutionPlan>, Failure> {
+    let physical = session::physical_plan(state, rows.logical_plan()).await;
+    let physical = physical.map_err(|error| limits.failure(error))?;
+    let physical = order::in_frame_order(physical)?;
+    Ok(interrupt::interruptible(physical, interrupt)?)
 }
 
 fn clamp(count: u64) -> usize {

@@ -15,7 +15,7 @@ use shoots_proto::Closed;
 
 /// A range of the first column of an index.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct KeyRange {
+pub(crate) struct KeyRange {
     /// `None` if there is no index.
     column: Option<(String, DataType)>,
     start: Option<Bound>,
@@ -32,7 +32,7 @@ struct Bound {
 
 impl KeyRange {
     /// All of an index whose first column this is.
-    pub(super) fn of(column: &Field) -> Self {
+    pub(crate) fn of(column: &Field) -> Self {
         let of = match column.data_type() {
             DataType::Dictionary(_, values) => values.as_ref().clone(),
             other => other.clone(),
@@ -44,7 +44,7 @@ impl KeyRange {
     }
 
     /// The range where there is no index.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             column: None,
             start: None,
@@ -53,7 +53,7 @@ impl KeyRange {
     }
 
     /// Whether it leaves everything.
-    pub(super) fn is_all(&self) -> bool {
+    pub(crate) fn is_all(&self) -> bool {
         self.start.is_none() && self.stop.is_none()
     }
 
@@ -66,17 +66,17 @@ impl KeyRange {
     }
 
     /// Where it starts, in the words of the store.
-    pub(super) fn start(&self) -> Option<Value> {
+    pub(crate) fn start(&self) -> Option<Value> {
         self.start.as_ref().and_then(|bound| literal(&bound.value))
     }
 
     /// Where it stops.
-    pub(super) fn stop(&self) -> Option<Value> {
+    pub(crate) fn stop(&self) -> Option<Value> {
         self.stop.as_ref().and_then(|bound| literal(&bound.value))
     }
 
     /// Which of its ends belong to it.
-    pub(super) fn closed(&self) -> Closed {
+    pub(crate) fn closed(&self) -> Closed {
         let inclusive = |bound: &Option<Bound>| bound.as_ref().is_none_or(|b| b.inclusive);
         match (inclusive(&self.start), inclusive(&self.stop)) {
             (true, true) => Closed::Both,
@@ -87,7 +87,7 @@ impl KeyRange {
     }
 
     /// Leaves out what a condition cannot want. Says whether the condition wants all that is left of it.
-    pub(super) fn narrow(&mut self, condition: &Expr) -> bool {
+    pub(crate) fn narrow(&mut self, condition: &Expr) -> bool {
         match condition {
             Expr::BinaryExpr(BinaryExpr {
                 left,
@@ -200,7 +200,7 @@ fn tighten(bound: &mut Option<Bound>, new: Bound, tighter: Ordering) {
 }
 
 /// A value as the store reads bounds: numbers in the column's unit, or text.
-fn literal(value: &ScalarValue) -> Option<Value> {
+pub(crate) fn literal(value: &ScalarValue) -> Option<Value> {
     let number = match value {
         ScalarValue::Int8(Some(n)) => Number::from(*n),
         ScalarValue::Int16(Some(n)) => Number::from(*n),

@@ -13,9 +13,10 @@ use arrow_schema::SchemaRef;
 use futures::{Stream, TryStreamExt};
 use serde_json::Value;
 use shoots_flight::EncodeOptions;
-use shoots_proto::{AsOf, GetTicket, decode};
+use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
 use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
+use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
 use super::{Shared, check_length, info};
@@ -34,6 +35,9 @@ pub(super) async fn get(
     const WHAT: &str = "ticket";
     if let Some(command) = flight_sql::read(WHAT, &ticket.ticket)? {
         return Box::pin(flight_sql::get(shared, session?, asker, command)).await;
+    }
+    if ColumnsTicket::is_meant_by(&ticket.ticket) {
+        return columns::get(&shared, asker, &ticket.ticket).await;
     }
     let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;

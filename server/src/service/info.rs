@@ -6,6 +6,7 @@ use bytes::Bytes;
 use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
 use shoots_store::Snapshot;
 
+use super::columns;
 use super::flight_sql::{self, Session};
 use super::get::{Selection, read_ticket};
 use super::{Shared, json};
@@ -31,6 +32,9 @@ pub(super) async fn flight_info(
             shared, session?, command, descriptor,
         ))
         .await;
+    }
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::flight_info(shared, json, &descriptor).await;
     }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
@@ -63,6 +67,9 @@ pub(super) async fn schema(
 ) -> Result<SchemaResult, Failure> {
     if let Some(command) = flight_sql::read(WHAT, &descriptor.cmd)? {
         return Box::pin(flight_sql::schema(shared, session?, command)).await;
+    }
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::schema(shared, json).await;
     }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;

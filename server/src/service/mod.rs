@@ -6,6 +6,7 @@
 //! edge where bad input ends.
 
 mod action;
+mod columns;
 mod difference;
 mod flight_sql;
 mod get;
@@ -13,6 +14,7 @@ mod handshake;
 mod info;
 mod list;
 mod put;
+mod target;
 
 #[cfg(test)]
 mod tests;

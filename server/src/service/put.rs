@@ -15,12 +15,13 @@ use arrow_schema::SchemaRef;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shoots_flight::Decoder;
-use shoots_proto::{ErrorKind, FrameId, PutCommand, PutResult as PutSummary, decode};
-use shoots_store::{FrameWriter, Published, PutOptions};
+use shoots_proto::{FrameId, PutCommand, PutResult as PutSummary, decode};
+use shoots_store::{Published, PutOptions};
 use tonic::Status;
 use tracing::info;
 
 use super::flight_sql::{self, Session};
+use super::target::commit;
 use super::{Shared, check_length, json};
 use crate::status::Failure;
 
@@ -107,19 +108,6 @@ fn options(command: PutCommand) -> PutOptions {
         closed: command.closed.unwrap_or_default(),
         scope: command.scope.unwrap_or_default(),
         request_id: command.request_id,
-    }
-}
-
-/// Commits to the end even if the caller goes away: other puts may be waiting for the same publication.
-async fn commit(writer: FrameWriter) -> Result<Published, Failure> {
-    match tokio::spawn(writer.commit()).await {
-        Ok(published) => Ok(published?),
-        Err(error) => Err(Failure::new(
-            ErrorKind::OutcomeUnknownError,
-            format!(
-                "the commit was interrupted ({error}); read the frame to see whether it took effect"
-            ),
-        )),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use shoots_proto::AsOf;
+use shoots_proto::{AsOf, IndexValue};
 
 use super::call::{Call, Constant};
 
@@ -53,6 +53,76 @@ impl Arguments {
             Some(Constant::Text(text)) => Ok(Some(text)),
             Some(other) => self.wrong(format_args!(
                 "{name} must be text in single quotes, not {other}"
+            )),
+        }
+    }
+
+    /// All texts by position that were not taken, at least one.
+    pub(crate) fn texts(&mut self) -> Result<Vec<String>> {
+        let values: Vec<Constant> = self.values.drain(..).collect();
+        if values.is_empty() {
+            return self.wrong("a frame is missing");
+        }
+        values
+            .into_iter()
+            .map(|value| self.as_text("a frame", value))
+            .collect()
+    }
+
+    /// One name or a list of them; none if it is not given.
+    pub(crate) fn names(&mut self, name: &str) -> Result<Vec<String>> {
+        let value = self.take(name)?;
+        self.as_names(name, value)
+    }
+
+    /// The same for what is only given by its name.
+    pub(crate) fn named_names(&mut self, name: &str) -> Result<Vec<String>> {
+        let positions = std::mem::take(&mut self.values);
+        let value = self.take(name);
+        self.values = positions;
+        self.as_names(name, value?)
+    }
+
+    fn as_names(&self, name: &str, value: Option<Constant>) -> Result<Vec<String>> {
+        match value {
+            None => Ok(Vec::new()),
+            Some(Constant::List(values)) => {
+                let texts = values.into_iter().map(|value| self.as_text(name, value));
+                texts.collect()
+            }
+            Some(value) => Ok(vec![self.as_text(name, value)?]),
+        }
+    }
+
+    fn as_text(&self, name: &str, value: Constant) -> Result<String> {
+        match value {
+            Constant::Text(text) => Ok(text),
+            other => self.wrong(format_args!(
+                "{name} must be text in single quotes, not {other}"
+            )),
+        }
+    }
+
+    /// A truth value; `usual` if it is not given.
+    pub(crate) fn flag(&mut self, name: &str, usual: bool) -> Result<bool> {
+        match self.take(name)? {
+            None => Ok(usual),
+            Some(Constant::Boolean(value)) => Ok(value),
+            Some(other) => self.wrong(format_args!("{name} must be true or false, not {other}")),
+        }
+    }
+
+    /// A number or a text.
+    pub(crate) fn index_value_or_none(&mut self, name: &str) -> Result<Option<IndexValue>> {
+        match self.take(name)? {
+            None => Ok(None),
+            Some(Constant::Text(text)) => Ok(Some(IndexValue::from(text))),
+            Some(Constant::Number(digits)) => match serde_json::from_str(&digits) {
+                Ok(number) => Ok(Some(IndexValue::Number(number))),
+                Err(_) => self.wrong(format_args!("{name}: {digits} is no number")),
+            },
+            Some(other) => self.wrong(format_args!(
+                "{name} must be a number, or text in single quotes, not {other}"
             )),
         }
     }

@@ -6,10 +6,12 @@
 
 mod bucket;
 mod columns;
+mod combine;
 mod compaction;
 mod frame;
 mod health;
 mod history;
+mod resample;
 mod retention;
 mod rows;
 mod snapshots;
@@ -68,6 +70,7 @@ pub(super) async fn act(
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
         action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,
@@ -83,6 +86,7 @@ pub(super) async fn act(
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
         action::PURGE => call.answer(action::PURGE, retention::purge).await,
         action::RENAME => call.answer(action::RENAME, frame::rename).await,
+        action::RESAMPLE => call.answer(action::RESAMPLE, resample::resample).await,
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
         action::RETENTION => call.answer(action::RETENTION, retention::retention).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,

@@ -1,0 +1,55 @@
+//! Putting rows into a frame as one commit, wherever the rows come from.
+//!
+//! The rows of a query go into a frame as those of a put do: one batch at a time, and visible only once all of them are
+//! durable. A query that fails halfway, or a caller that goes away before the commit, changes nothing. The query reads
+//! snapshots, so it may read the very frame that its rows go into.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use shoots_proto::{ErrorKind, FrameId};
+use shoots_store::{FrameWriter, Published, PutOptions};
+use tracing::info;
+
+use super::Shared;
+use crate::query::Plan;
+use crate::status::Failure;
+
+/// Puts the rows of a query into a frame.
+pub(super) async fn put_rows(
+    shared: &Arc<Shared>,
+    target: &FrameId,
+    plan: Plan,
+    options: PutOptions,
+) -> Result<Published, Failure> {
+    let mode = options.mode;
+    let frame = shared.store.frame(target);
+    let mut writer = frame.put(plan.schema(), options).await?;
+    let mut batches = std::pin::pin!(plan.run().await?);
+    while let Some(batch) = batches.try_next().await? {
+        writer.write(batch).await?;
+    }
+    let published = commit(writer).await?;
+    info!(
+        frame = %target,
+        mode = %mode,
+        version = published.version,
+        rows = published.rows,
+        bytes = published.bytes,
+        "rows of a query put"
+    );
+    Ok(published)
+}
+
+/// Commits to the end even if the caller goes away: other puts may be waiting for the same publication.
+pub(super) async fn commit(writer: FrameWriter) -> Result<Published, Failure> {
+    match tokio::spawn(writer.commit()).await {
+        Ok(published) => Ok(published?),
+        Err(error) => Err(Failure::new(
+            ErrorKind::OutcomeUnknownError,
+            format!(
+                "the commit was interrupted ({error}); read the frame to see whether it took effect"
+            ),
+        )),
+    }
+}
