@@ -1,7 +1,7 @@
 """Frames combined on the server against pandas, which is the oracle.
 
-Cases are drawn with a seed; `SHOOTS_COMBINE_CASES` draws more of each kind, `SHOOTS_COMBINE_SEED` others. What
-differs from pandas on purpose is undone in one place (`as_pandas`), or checked by a test of its own.
+Cases are drawn with a seed; `SHOOTS_COMBINE_CASES` draws more of each kind, `SHOOTS_COMBINE_SEED` others.
+What differs from pandas on purpose is undone in one place (`as_pandas`), or checked by a test of its own.
 """
 
 import json
