@@ -1,7 +1,7 @@
 """Frames combined on the server against pandas, which is the oracle.
 
-Cases are drawn with a seed; `SHOOTS_COMBINE_CASES` draws more of each kind, `SHOOTS_COMBINE_SEED` draws others. What
-differs from pandas on purpose is undone in one place each (`as_pandas`), or checked by a test of its own.
+Cases are drawn with a seed; `SHOOTS_COMBINE_CASES` draws more of each kind, `SHOOTS_COMBINE_SEED` others.
+What differs from pandas on purpose is undone in one place (`as_pandas`), or checked by a test of its own.
 """
 
 import json
@@ -81,7 +81,7 @@ def put(peer: Peer, draw: random.Random, name: str, table: pa.Table, indexed: st
 
 
 def as_pandas(table: pa.Table) -> pd.DataFrame:
-    """The rows as pandas has them: nulls as objects, so that integers stay integers where some are missing."""
+    """The rows as pandas has them: nulls as objects, so that integers stay integers where some miss."""
     return pd.DataFrame({name: plain(table.column(name)) for name in table.column_names})
 
 
@@ -227,7 +227,8 @@ def test_the_newest_row_of_each_key_is_found(peer: Peer, index: list[str] | None
     assert peer.sql("ticks", "select count(*) from latest('ticks', 'number')").column(0).to_pylist() == [rows]
     if index == ["time"]:
         recent = peer.sql("ticks", "select number from latest('ticks', 'symbol', start => 490)")
-        assert recent["number"].to_pylist() == frame[frame.time >= 490].groupby("symbol").tail(1)["number"].tolist()
+        newest = frame[frame.time >= 490].groupby("symbol").tail(1)
+        assert recent["number"].to_pylist() == newest["number"].tolist()
 
 
 def daily(draw: random.Random, columns: list[str]) -> pa.Table:
@@ -252,10 +253,11 @@ def test_columns_of_several_frames_are_aligned(peer: Peer, number: int) -> None:
     asked = ["grade", "volumes.close", "daily.prices.close", "open"]
     series = [frames["ratings"].grade, frames["volumes"].close, frames["prices"].close, frames["prices"].open]
     want = pd.concat(series, axis=1, keys=asked).sort_index().reset_index()
+    want = want.astype(dict.fromkeys(asked, "Int64"))
     got = columns_of(peer, columns=asked, bucket="daily")
-    assert_same(got, want.astype({name: "Int64" for name in asked}), number)
+    assert_same(got, want, number)
     part = columns_of(peer, columns=asked, bucket="daily", start=3, stop=7)
-    assert_same(part, want[(want.date >= 3) & (want.date < 7)].astype({name: "Int64" for name in asked}), number)
+    assert_same(part, want[(want.date >= 3) & (want.date < 7)], number)
     descriptor = fl.FlightDescriptor.for_command(json.dumps({"columns": asked, "bucket": "daily"}))
     assert peer.client.get_schema(descriptor, OPTIONS).schema.equals(got.schema)
     info = peer.client.get_flight_info(descriptor, OPTIONS)
@@ -313,18 +315,19 @@ def test_what_cannot_be_combined_is_refused_with_what_is_wrong(peer: Peer) -> No
     ]:
         with refused("DataFusionError" if "nothing" not in sql else "FileNotFoundError", *words):
             peer.sql("a", f"select * from {sql}")
-    for change, words in [
+    changes: list[tuple[dict[str, Any], list[str]]] = [
         ({"sources": ["a"]}, ["sources", "two frames"]),
         ({"sources": ["a", "b", "a"]}, ["sources", "two frames"]),
         ({"on": None}, ["on: is missing"]),
         ({"tolerance": 1}, ["tolerance", "does not go with"]),
         ({"colour": "red"}, ["colour"]),
         ({"how": "sideways"}, ["how", "sideways"]),
-    ]:
+    ]
+    for change, words in changes:
         request = {"how": "inner", "sources": ["a", "b"], "target": "c", "on": "k", **change}
         with refused("InvalidRequestError", *words):
             peer.act("combine", request)
-    assert [["c"]] != [path for path in peer.paths() if path == ["c"]]
+    assert ["c"] not in peer.paths()
 
 
 def test_combining_into_a_frame_is_a_commit_like_others(peer: Peer) -> None:
