@@ -7,6 +7,7 @@ use crate::name::{BucketName, FrameId, FrameName};
 use crate::parameters::QueryParameters;
 use crate::range::{Closed, IndexValue};
 use crate::request::{Coherent, Misfit, request};
+use crate::resampling::Resampling;
 
 request! {
     /// Which rows and columns of which state of a frame to get.
@@ -85,6 +86,10 @@ request! {
         /// Get the rows by which two states differ; in place of `as_of`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub diff: Option<DiffRange>,
+        /// Get one row for each bin of time, in place of the rows. `start` and `stop` then choose the rows that take part,
+        /// by their time, and the other fields what of the result is got.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub resample: Option<Resampling>,
     }
 }
 
@@ -107,6 +112,7 @@ impl GetTicket {
             as_of: None,
             allow_stale: false,
             diff: None,
+            resample: None,
         }
     }
 
@@ -127,6 +133,14 @@ impl Coherent for GetTicket {
             let problem = "goes without `as_of`; its own `from` and `to` name the states";
             return Err(Misfit::new("diff", problem));
         }
+        if self.resample.is_some() && self.tail.is_some() {
+            let problem = "does not go with `resample`; choose rows with `start`, or get all bins";
+            return Err(Misfit::new("tail", problem));
+        }
+        if self.resample.is_some() && self.diff.is_some() {
+            let problem = "does not go with `diff`; get one of the two";
+            return Err(Misfit::new("resample", problem));
+        }
         if self.sql.is_some() {
             return self.check_beside_sql();
         }
@@ -143,6 +157,11 @@ impl GetTicket {
     fn check_beside_sql(&self) -> Result<(), Misfit> {
         let instead = "put a condition on the index column into the query's `where`";
         let refused = [
+            (
+                "resample",
+                self.resample.is_some(),
+                "select from `resample('frame', 'rule', 'function')` in the query",
+            ),
             ("start", self.start.is_some(), instead),
             ("stop", self.stop.is_some(), instead),
             ("closed", self.closed.is_some(), instead),

@@ -27,6 +27,7 @@
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
 //! | `combine` | frames joined in time or on keys, put together, aligned |
+//! | `resample` | rows of a frame gathered into bins of time |
 //! | `config`, [`cli`] | settings, and where they come from |
 //!
 //! What a frame is, and when a change of it is visible and durable, is `shoots-store`'s to say; the JSON of
@@ -38,6 +39,7 @@ pub mod cli;
 mod combine;
 mod config;
 mod query;
+mod resample;
 mod running;
 mod server;
 mod service;

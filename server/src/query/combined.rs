@@ -3,25 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::Schema;
-use datafusion::catalog::default_table_source::provider_as_source;
-use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::LogicalPlanBuilder;
 use regex::Regex;
 use shoots_proto::action::{CombineHow, CombineRequest};
 use shoots_proto::{AsOf, BucketName, ColumnsTicket};
 use shoots_store::{ErrorKind, Snapshot, Store};
 
-use super::interrupt::{Interrupt, Wanted as StillWanted};
-use super::result::ResultShape;
-use super::{Plan, Queries, cut, physical};
+use super::{Part, Plan, Queries};
 use crate::combine::{
     self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted,
 };
 use crate::status::Failure;
 
 /// What a table that is made of frames is called in plans.
-const NAME: &str = "combined";
 
 impl Queries {
     /// Plans what a request makes of its sources.
@@ -39,7 +32,7 @@ impl Queries {
             sources.push(Source::new(snapshot));
         }
         let table = table(request, sources)?;
-        self.plan_table(table, None, None).await
+        self.plan_table(Arc::new(table), Part::default()).await
     }
 
     /// Plans a table of columns of several frames.
@@ -57,32 +50,12 @@ impl Queries {
             closed: ticket.closed.unwrap_or_default(),
         };
         let table = combine::align(&sources, wanted, range)?;
-        self.plan_table(table, ticket.offset, ticket.limit).await
-    }
-
-    async fn plan_table(
-        &self,
-        table: CombinedTable,
-        offset: Option<u64>,
-        limit: Option<u64>,
-    ) -> Result<Plan, Failure> {
-        let (engine, limits) = (Arc::clone(&self.engine), self.limits.clone());
-        let interrupt = Interrupt::default();
-        let wanted = StillWanted::new(&interrupt);
-        let stop = interrupt.clone();
-        let planning = async move {
-            let mut state = engine.state(None, &stop)?;
-            let source = provider_as_source(Arc::new(table));
-            let scan = LogicalPlanBuilder::scan(NAME, source, None)?.build()?;
-            let rows = cut(DataFrame::new(state.clone(), scan), offset, limit)?;
-            let physical = physical(&mut state, &rows, &limits, &stop).await?;
-            let shape = ResultShape::new(&physical.schema(), None, &[]);
-            let no_parameters = Arc::new(Schema::empty());
-            Ok((shape, no_parameters, physical, state.task_ctx()))
+        let part = Part {
+            columns: None,
+            offset: ticket.offset,
+            limit: ticket.limit,
         };
-        let plan = self.planned(planning, interrupt).await?;
-        wanted.done();
-        Ok(plan)
+        self.plan_table(Arc::new(table), part).await
     }
 }
 

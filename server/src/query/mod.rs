@@ -50,12 +50,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::ident;
+use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
@@ -101,6 +103,28 @@ pub(crate) struct Question {
     pub(crate) limit: Option<u64>,
 }
 
+/// What of a result is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Columns to keep, in this order; `None` is all.
+    pub(crate) columns: Option<Vec<String>>,
+    /// Rows to leave out, and then to keep.
+    pub(crate) offset: Option<u64>,
+    pub(crate) limit: Option<u64>,
+}
+
+impl Part {
+    fn of(&self, mut rows: DataFrame) -> Result<DataFrame, DataFusionError> {
+        if let Some(columns) = &self.columns {
+            rows = rows.select(columns.iter().map(ident))?;
+        }
+        if self.offset.is_none() && self.limit.is_none() {
+            return Ok(rows);
+        }
+        rows.limit(clamp(self.offset.unwrap_or(0)), self.limit.map(clamp))
+    }
+}
+
 impl Queries {
     pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
         Ok(Self {
@@ -120,7 +144,6 @@ impl Queries {
     pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let interrupt = Interrupt::default();
-        let wanted = Wanted::new(&interrupt);
         let planning = make_plan(
             Arc::clone(&self.engine),
             self.limits.clone(),
@@ -128,9 +151,24 @@ impl Queries {
             question,
             interrupt.clone(),
         );
-        let plan = self.planned(planning, interrupt).await?;
-        wanted.done();
-        Ok(plan)
+        self.planned(planning, interrupt).await
+    }
+
+    /// Plans to read some of a table that is made of a frame. No row is read so far.
+    pub(crate) async fn plan_table(
+        &self,
+        table: Arc<dyn TableProvider>,
+        part: Part,
+    ) -> Result<Plan, Failure> {
+        let interrupt = Interrupt::default();
+        let planning = plan_part(
+            Arc::clone(&self.engine),
+            self.limits.clone(),
+            table,
+            part,
+            interrupt.clone(),
+        );
+        self.planned(planning, interrupt).await
     }
 
     /// Plans within the time that there is for it.
@@ -139,9 +177,11 @@ impl Queries {
         planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
         interrupt: Interrupt,
     ) -> Result<Plan, Failure> {
+        let wanted = Wanted::new(&interrupt);
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
         let (shape, parameters, physical, context) = planned?;
+        wanted.done();
         Ok(Plan {
             shape,
             parameters,
@@ -193,11 +233,12 @@ async fn make_plan(
     let places = Places::of(&logical)?;
     let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
     let logical = places.fill(logical, question.parameters)?;
-    let mut rows = DataFrame::new(state.clone(), logical);
-    if let Some(columns) = &question.columns {
-        rows = rows.select(columns.iter().map(ident))?;
-    }
-    let rows = cut(rows, question.offset, question.limit)?;
+    let part = Part {
+        columns: question.columns,
+        offset: question.offset,
+        limit: question.limit,
+    };
+    let rows = part.of(DataFrame::new(state.clone(), logical))?;
     let physical = if only_looked_at {
         Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
     } else {
@@ -207,18 +248,6 @@ async fn make_plan(
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
     Ok((shape, places.schema(), physical, state.task_ctx()))
-}
-
-/// The rows without the first `offset`, and without those after the next `limit`.
-fn cut(
-    rows: DataFrame,
-    offset: Option<u64>,
-    limit: Option<u64>,
-) -> Result<DataFrame, DataFusionError> {
-    if offset.is_none() && limit.is_none() {
-        return Ok(rows);
-    }
-    rows.limit(clamp(offset.unwrap_or(0)), limit.map(clamp))
 }
 
 /// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
@@ -232,6 +261,23 @@ async fn physical(
     let physical = physical.map_err(|error| limits.failure(error))?;
     let physical = order::in_frame_order(physical)?;
     Ok(interrupt::interruptible(physical, interrupt)?)
+}
+
+async fn plan_part(
+    engine: Arc<Engine>,
+    limits: Limits,
+    table: Arc<dyn TableProvider>,
+    part: Part,
+    interrupt: Interrupt,
+) -> Result<Planned, Failure> {
+    let mut state = engine.state(None, &interrupt)?;
+    let source = provider_as_source(table);
+    let logical = LogicalPlanBuilder::scan("result", source, None)?.build()?;
+    let rows = part.of(DataFrame::new(state.clone(), logical))?;
+    let physical = physical(&mut state, &rows, &limits, &interrupt).await?;
+    let shape = ResultShape::new(&physical.schema(), None, &[]);
+    let no_parameters = Arc::new(Schema::empty());
+    Ok((shape, no_parameters, physical, state.task_ctx()))
 }
 
 fn clamp(count: u64) -> usize {

@@ -13,14 +13,17 @@ use arrow_schema::SchemaRef;
 use futures::{Stream, TryStreamExt};
 use serde_json::Value;
 use shoots_flight::EncodeOptions;
+use shoots_proto::action::Resampling;
 use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
 use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
+use super::action::resample::wrong;
 use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
 use super::{Shared, check_length, info};
-use crate::query::{Asker, Plan, Question, Scope};
+use crate::query::{Asker, Part, Plan, Question, Scope};
+use crate::resample::{Range, Request, Resample, ResampleTable};
 use crate::status::Failure;
 
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>> + Send>>;
@@ -81,6 +84,11 @@ impl Selection {
     pub(super) async fn of(shared: &Shared, ticket: &GetTicket) -> Result<Self, Failure> {
         let frame = shared.store.frame(&ticket.frame());
         let snapshot = state(&frame, ticket).await?;
+        if let Some(resampling) = &ticket.resample {
+            let plan = resample(shared, &snapshot, ticket, resampling).await?;
+            let source = Source::Plan(Box::new(plan));
+            return Ok(Self { snapshot, source });
+        }
         let source = match (&ticket.sql, &ticket.diff) {
             (Some(sql), _) => {
                 let question = Question {
@@ -166,6 +174,33 @@ fn is_meant(snapshot: &Snapshot, as_of: Option<&AsOf>) -> bool {
         Some(AsOf::Version(version)) => u64::try_from(*version).ok() == snapshot.version(),
         Some(_) => false,
     }
+}
+
+/// Bins of time in place of the rows.
+async fn resample(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    ticket: &GetTicket,
+    resampling: &Resampling,
+) -> Result<Plan, Failure> {
+    let request = Request {
+        snapshot: snapshot.clone(),
+        resampling: resampling.clone(),
+        range: Range {
+            start: ticket.start.clone().map(Value::from),
+            stop: ticket.stop.clone().map(Value::from),
+            closed: ticket.closed.unwrap_or_default(),
+        },
+    };
+    let resample = Resample::new(request);
+    let resample = resample.map_err(|problem| wrong("ticket", Some("resample"), problem))?;
+    let table = Arc::new(ResampleTable::new(resample));
+    let part = Part {
+        columns: ticket.columns.clone(),
+        offset: ticket.offset,
+        limit: ticket.limit,
+    };
+    shared.queries.plan_table(table, part).await
 }
 
 fn read_options(ticket: &GetTicket) -> ReadOptions {

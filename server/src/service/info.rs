@@ -41,6 +41,7 @@ pub(super) async fn flight_info(
     let snapshot = &selection.snapshot;
     let whole = ticket.sql.is_none()
         && ticket.diff.is_none()
+        && ticket.resample.is_none()
         && ticket.columns.is_none()
         && selection.rows() == Some(snapshot.rows());
     let ticket = pinned(ticket, &selection);

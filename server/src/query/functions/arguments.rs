@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use datafusion::common::plan_err;
 use datafusion::error::Result;
+use serde_json::Number;
 use shoots_proto::{AsOf, IndexValue};
 
 use super::call::{Call, Constant};
@@ -29,7 +30,7 @@ impl Arguments {
     }
 
     /// The next argument, which is called `name`; `None` if it is not given, or null.
-    fn take(&mut self, name: &str) -> Result<Option<Constant>> {
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Constant>> {
         let by_name = self.named.iter().position(|(known, _)| known == name);
         let by_name = by_name.map(|at| self.named.remove(at).1);
         let value = match (self.values.pop_front(), by_name) {
@@ -71,27 +72,15 @@ impl Arguments {
 
     /// One name or a list of them; none if it is not given.
     pub(crate) fn names(&mut self, name: &str) -> Result<Vec<String>> {
-        let value = self.take(name)?;
-        self.as_names(name, value)
+        self.texts_or_none(name).map(Option::unwrap_or_default)
     }
 
     /// The same for what is only given by its name.
     pub(crate) fn named_names(&mut self, name: &str) -> Result<Vec<String>> {
         let positions = std::mem::take(&mut self.values);
-        let value = self.take(name);
+        let names = self.names(name);
         self.values = positions;
-        self.as_names(name, value?)
-    }
-
-    fn as_names(&self, name: &str, value: Option<Constant>) -> Result<Vec<String>> {
-        match value {
-            None => Ok(Vec::new()),
-            Some(Constant::List(values)) => {
-                let texts = values.into_iter().map(|value| self.as_text(name, value));
-                texts.collect()
-            }
-            Some(value) => Ok(vec![self.as_text(name, value)?]),
-        }
+        names
     }
 
     fn as_text(&self, name: &str, value: Constant) -> Result<String> {
@@ -105,24 +94,56 @@ impl Arguments {
 
     /// A truth value; `usual` if it is not given.
     pub(crate) fn flag(&mut self, name: &str, usual: bool) -> Result<bool> {
+        Ok(self.truth_or_none(name)?.unwrap_or(usual))
+    }
+
+    /// Texts in a list; one that stands alone is a list of it.
+    pub(crate) fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>> {
+        let list = match self.take(name)? {
+            None => return Ok(None),
+            Some(Constant::List(list)) => list,
+            Some(other) => vec![other],
+        };
+        let texts = list.iter().map(|one| match one {
+            Constant::Text(text) => Ok(text.clone()),
+            other => self.wrong(format_args!(
+                "{name} must be a list of texts such as ['a', 'b'], without {other}"
+            )),
+        });
+        texts.collect::<Result<_>>().map(Some)
+    }
+
+    /// Something that is true or false.
+    pub(crate) fn truth_or_none(&mut self, name: &str) -> Result<Option<bool>> {
         match self.take(name)? {
-            None => Ok(usual),
-            Some(Constant::Boolean(value)) => Ok(value),
+            None => Ok(None),
+            Some(Constant::Boolean(truth)) => Ok(Some(truth)),
             Some(other) => self.wrong(format_args!("{name} must be true or false, not {other}")),
         }
     }
 
-    /// A number or a text.
-    pub(crate) fn index_value_or_none(&mut self, name: &str) -> Result<Option<IndexValue>> {
-        match self.take(name)? {
-            None => Ok(None),
-            Some(Constant::Text(text)) => Ok(Some(IndexValue::from(text))),
-            Some(Constant::Number(digits)) => match serde_json::from_str(&digits) {
-                Ok(number) => Ok(Some(IndexValue::Number(number))),
-                Err(_) => self.wrong(format_args!("{name}: {digits} is no number")),
+    /// A number, a text, or something that is true or false.
+    pub(crate) fn value_or_none(&mut self, name: &str) -> Result<Option<IndexValue>> {
+        let value = match self.take(name)? {
+            None => return Ok(None),
+            Some(value) => value,
+        };
+        let read = match &value {
+            Constant::Text(text) => Some(IndexValue::Text(text.clone())),
+            Constant::Boolean(truth) => Some(IndexValue::Bool(*truth)),
+            Constant::Number(digits) => match digits.parse::<i64>() {
+                Ok(whole) => Some(IndexValue::Number(whole.into())),
+                Err(_) => {
+                    let number = digits.parse().ok().and_then(Number::from_f64);
+                    number.map(IndexValue::Number)
+                }
             },
-            Some(other) => self.wrong(format_args!(
-                "{name} must be a number, or text in single quotes, not {other}"
+            Constant::Null | Constant::List(_) => None,
+        };
+        match read {
+            Some(read) => Ok(Some(read)),
+            None => self.wrong(format_args!(
+                "{name} must be a number, a text, true or false, not {value}"
             )),
         }
     }

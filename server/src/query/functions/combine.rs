@@ -18,7 +18,7 @@ pub(super) async fn asof_join(
     let (left, right) = (arguments.text("left")?, arguments.text("right")?);
     let on = arguments.names("on")?;
     let by = arguments.names("by")?;
-    let tolerance = arguments.index_value_or_none("tolerance")?;
+    let tolerance = arguments.value_or_none("tolerance")?;
     let direction = match arguments.text_or_none("direction")? {
         None => AsofDirection::default(),
         Some(word) => match word.parse() {
@@ -84,8 +84,8 @@ pub(super) async fn latest(
     let name = arguments.text("frame")?;
     let keys = arguments.names("keys")?;
     let range = Range {
-        start: arguments.index_value_or_none("start")?.map(Into::into),
-        stop: arguments.index_value_or_none("stop")?.map(Into::into),
+        start: arguments.value_or_none("start")?.map(Into::into),
+        stop: arguments.value_or_none("stop")?.map(Into::into),
         ..Range::default()
     };
     arguments.end()?;

@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod combine;
 mod history;
+mod resample;
 
 use datafusion::sql::sqlparser::ast::Statement;
 
@@ -27,6 +28,8 @@ enum Function {
     AsOf,
     /// One row for each of its commits, newest first.
     History,
+    /// Its rows gathered into bins of time.
+    Resample,
     /// One row for each of its segments.
     Segments,
     /// Each row of a frame with the one of another that was the last then.
@@ -40,10 +43,11 @@ enum Function {
 }
 
 impl Function {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::AsOf,
         Self::History,
         Self::Segments,
+        Self::Resample,
         Self::AsofJoin,
         Self::Join(JoinKind::Inner),
         Self::Join(JoinKind::Left),
@@ -62,6 +66,7 @@ impl Function {
         match self {
             Self::AsOf => "as_of",
             Self::History => "history",
+            Self::Resample => "resample",
             Self::Segments => "segments",
             Self::AsofJoin => "asof_join",
             Self::Join(JoinKind::Inner) => "inner_join",
@@ -78,6 +83,10 @@ impl Function {
         match self {
             Self::AsOf => "as_of('frame', version, time, tag or commit)",
             Self::History => "history('frame')",
+            Self::Resample => {
+                "resample('frame', '5min', 'mean'), with time_col, by, columns, closed, label, origin, offset, \
+                 time_zone, fill, numeric_only, quantile, start and stop by name, such as by => ['symbol']"
+            }
             Self::Segments => {
                 "segments('frame') or segments('frame', version, time, tag or commit)"
             }
@@ -118,6 +127,7 @@ async fn table(frames: &Frames<'_>, call: Call) -> Result<Table, Failure> {
     match function {
         Function::AsOf => history::as_of(frames, arguments).await,
         Function::History => history::commits(frames, arguments).await,
+        Function::Resample => resample::resample(frames, arguments).await,
         Function::Segments => history::segments(frames, arguments).await,
         Function::AsofJoin => combine::asof_join(frames, arguments).await,
         Function::Join(kind) => combine::join(frames, arguments, kind).await,

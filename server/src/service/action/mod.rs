@@ -11,7 +11,7 @@ mod compaction;
 mod frame;
 mod health;
 mod history;
-mod resample;
+pub(super) mod resample;
 mod retention;
 mod rows;
 mod snapshots;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+use shoots_proto::PutMode;
 use shoots_proto::action::{RESAMPLE, ResampleRequest, ResampleResult};
-use shoots_store::PutOptions;
+use shoots_store::{ErrorKind, PutOptions};
 
-use crate::query::{Parameters, Question, Scope};
+use crate::query::{Parameters, Part, Question, Scope};
+use crate::resample::{Problem, Range, Request, Resample, ResampleTable};
 use crate::service::{Shared, target};
 use crate::status::Failure;
 
@@ -17,11 +20,7 @@ pub(super) async fn resample(
     shared.check_writable("to resample into a frame")?;
     match request.sql.clone() {
         Some(sql) => by_sql(&shared, request, sql).await,
-        None => Err(Failure::invalid(
-            RESAMPLE,
-            Some("rule"),
-            "is not served yet",
-        )),
+        None => by_time(&shared, request).await,
     }
 }
 
@@ -47,6 +46,63 @@ async fn by_sql(
         version: put.version,
         commit: put.commit.to_string(),
     })
+}
+
+async fn by_time(
+    shared: &Arc<Shared>,
+    request: ResampleRequest,
+) -> Result<ResampleResult, Failure> {
+    let Some(resampling) = request.by_time() else {
+        return Err(Failure::invalid(RESAMPLE, Some("rule"), "is missing"));
+    };
+    let snapshot = shared.store.frame(&request.source()).snapshot(None).await?;
+    let range = Range {
+        start: request.start.clone().map(Value::from),
+        stop: request.stop.clone().map(Value::from),
+        ..Range::default()
+    };
+    let resample = Resample::new(Request {
+        snapshot,
+        resampling,
+        range,
+    });
+    let resample = resample.map_err(|problem| wrong(RESAMPLE, None, problem))?;
+    let table = Arc::new(ResampleTable::new(resample.clone()));
+    let plan = shared.queries.plan_table(table, Part::default()).await?;
+    let target = request.target();
+    let usual = usual_index(shared, &request, resample.index()).await?;
+    let put = target::put_rows(shared, &target, plan, options(&request, &usual)).await?;
+    Ok(ResampleResult {
+        source_rows: Some(resample.rows_read()),
+        target_rows: put.rows,
+        version: put.version,
+        commit: put.commit.to_string(),
+    })
+}
+
+/// What is wrong with how to resample, which stands in `inside` of a message.
+pub(in crate::service) fn wrong(what: &str, inside: Option<&str>, problem: Problem) -> Failure {
+    let field = match inside {
+        Some(inside) => format!("{inside}.{}", problem.field),
+        None => problem.field.to_owned(),
+    };
+    Failure::invalid(what, Some(&field), problem.text)
+}
+
+/// The index of the result, unless the target is there and keeps its own.
+async fn usual_index(
+    shared: &Shared,
+    request: &ResampleRequest,
+    index: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    if matches!(request.mode, PutMode::Error | PutMode::Replace) {
+        return Ok(index);
+    }
+    match shared.store.frame(&request.target()).snapshot(None).await {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(index),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A request in the words of the store; the index that is `usual` is for frames that have none so far.

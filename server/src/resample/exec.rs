@@ -1,0 +1,682 @@
+//! Running it: reading, gathering, filling.
+//!
+//! Where bins lie follows from the first and the last time, so these are looked up before: two rows if the index begins
+//! with the time, all of the times if not.
+//!
+//! In order of time, each part of the frame is decoded and gathered by a task of its own. A part cannot know whether its
+//! first bin began in the part before, so it passes on the rows of that bin as they are ([`Piece::Head`]), and the task
+//! that takes the parts one after the other adds them to the bin that the part before left open ([`Piece::Tail`]).
+//! What is held are the open bins and the batches on their way.
+//!
+//! In any other order, and with groups, all bins are held until the last row is read, and counted against the memory
+//! that queries have.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{cast, max, min, take};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{exec_err, internal_err};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
+use futures::TryStreamExt;
+use serde_json::Value;
+use shoots_proto::{Closed, Time};
+use shoots_store::Rows as StoredRows;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::JoinSet;
+
+use super::Resample;
+use super::bins::Bins;
+use super::fill::{Entry, Method, Rows};
+use super::gather::{Gather, times};
+
+/// Rows of a batch of the result.
+const BATCH_ROWS: usize = 8 * 1024;
+/// Batches that a part is ahead of its turn.
+const PIECES_AHEAD: usize = 64;
+/// Batches of the result that are made before they are taken.
+const BATCHES_AHEAD: usize = 2;
+
+/// Resamples a frame.
+#[derive(Debug)]
+pub(super) struct ResampleExec {
+    resample: Arc<Resample>,
+    cores: usize,
+    properties: Arc<PlanProperties>,
+}
+
+impl ResampleExec {
+    pub(super) fn new(resample: Resample, cores: usize) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(resample.schema()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            resample: Arc::new(resample),
+            cores,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+impl DisplayAs for ResampleExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frame = self.resample.snapshot.frame();
+        let columns = self.resample.columns().len();
+        let order = if self.resample.streams() {
+            "by time"
+        } else {
+            "any"
+        };
+        write!(
+            f,
+            "ResampleExec: frame={frame}, columns={columns}, order={order}"
+        )
+    }
+}
+
+impl ExecutionPlan for ResampleExec {
+    fn name(&self) -> &'static str {
+        "ResampleExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("resampling has no children")
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("resampling has no children")
+        }
+    }
+
+    fn execute(
+        &self,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut stream = RecordBatchReceiverStream::builder(self.resample.schema(), BATCHES_AHEAD);
+        let resample = Arc::clone(&self.resample);
+        let taker = stream.tx();
+        let memory = MemoryConsumer::new("resample").register(context.memory_pool());
+        let cores = self.cores;
+        stream.spawn(async move { run(resample, cores, memory, taker).await });
+        Ok(stream.build())
+    }
+}
+
+impl Resample {
+    /// Whether bins can be closed while rows pass.
+    fn streams(&self) -> bool {
+        self.is_in_order() && self.by.is_empty()
+    }
+
+    /// The times that take part, both ends included, where the store does not see to that.
+    fn bounds(&self) -> Result<(i64, i64)> {
+        let all = (i64::MIN, i64::MAX);
+        if self.is_in_order() {
+            return Ok(all);
+        }
+        let bound = |value: &Option<Value>, field| match value {
+            None => Ok(None),
+            Some(value) => self.moment(value, field).map(Some),
+        };
+        let (start, stop) = (
+            bound(&self.range.start, "start")?,
+            bound(&self.range.stop, "stop")?,
+        );
+        let closed = self.range.closed;
+        let start_belongs = matches!(closed, Closed::Left | Closed::Both);
+        let stop_belongs = matches!(closed, Closed::Right | Closed::Both);
+        let first = start.map_or(all.0, |start| {
+            start.saturating_add(i64::from(!start_belongs))
+        });
+        let last = stop.map_or(all.1, |stop| stop.saturating_sub(i64::from(!stop_belongs)));
+        Ok((first, last))
+    }
+
+    /// A time that was given as a number in the unit of the column, or as text.
+    fn moment(&self, value: &Value, field: &str) -> Result<i64> {
+        let unit = i128::from(self.layout.unit);
+        let moment = match value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse::<Time>().ok().and_then(|time| {
+                let nanoseconds = i128::from(time.0.timestamp()) * 1_000_000_000
+                    + i128::from(time.0.timestamp_subsec_nanos());
+                i64::try_from(nanoseconds.div_euclid(unit)).ok()
+            }),
+            _ => None,
+        };
+        match moment {
+            Some(moment) => Ok(moment),
+            None => exec_err!("{field}: {value} is no time; write it like 2024-01-31T09:30:00Z"),
+        }
+    }
+
+    /// The first and the last time of all rows that take part.
+    async fn extent(&self) -> Result<Option<(i64, i64)>> {
+        let options = self.read_options(&[self.time]);
+        let mut extent: Option<(i64, i64)> = None;
+        if self.is_in_order() {
+            let mut first = options.clone();
+            first.limit = Some(1);
+            let mut last = options;
+            last.tail = Some(1);
+            for options in [first, last] {
+                let rows = self.snapshot.read(options).await.map_err(external)?;
+                widen(&mut extent, rows, (i64::MIN, i64::MAX)).await?;
+            }
+        } else {
+            let rows = self.snapshot.read(options).await.map_err(external)?;
+            widen(&mut extent, rows, self.bounds()?).await?;
+        }
+        Ok(extent)
+    }
+
+    /// The columns of entries.
+    fn batch(
+        &self,
+        entries: &[Entry],
+        rows: &Rows,
+        bins: &Bins,
+        keys: &[ArrayRef],
+    ) -> Result<RecordBatch> {
+        let labels = entries.iter().map(|entry| bins.label(entry.bin));
+        let labels: ArrayRef = Arc::new(Int64Array::from_iter_values(labels));
+        let mut columns = vec![cast(&labels, self.schema.field(0).data_type())?];
+        if !keys.is_empty() {
+            let groups = UInt32Array::from_iter_values(entries.iter().map(|entry| entry.group));
+            for key in keys {
+                columns.push(take(key, &groups, None)?);
+            }
+        }
+        columns.extend(self.fill.columns(entries, rows, &self.outputs)?);
+        Ok(RecordBatch::try_new(self.schema(), columns)?)
+    }
+}
+
+async fn widen(
+    extent: &mut Option<(i64, i64)>,
+    mut rows: StoredRows,
+    range: (i64, i64),
+) -> Result<()> {
+    while let Some(batch) = rows.try_next().await.map_err(external)? {
+        let times = times(batch.column(0))?;
+        let (least, greatest) = if range == (i64::MIN, i64::MAX) {
+            (min(&times), max(&times))
+        } else {
+            let within = times
+                .iter()
+                .flatten()
+                .filter(|t| (range.0..=range.1).contains(t));
+            within.fold(
+                (None, None),
+                |(least, greatest): (Option<i64>, Option<i64>), t| {
+                    (
+                        Some(least.map_or(t, |least| least.min(t))),
+                        Some(greatest.map_or(t, |greatest| greatest.max(t))),
+                    )
+                },
+            )
+        };
+        if let (Some(least), Some(greatest)) = (least, greatest) {
+            *extent = Some(match *extent {
+                None => (least, greatest),
+                Some((first, last)) => (first.min(least), last.max(greatest)),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn external(error: shoots_store::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+async fn run(
+    resample: Arc<Resample>,
+    cores: usize,
+    memory: MemoryReservation,
+    taker: Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let Some((first, last)) = resample.extent().await? else {
+        return Ok(());
+    };
+    let bins = resample.layout.bins(first, last);
+    let bins =
+        Arc::new(bins.map_err(|problem| DataFusionError::Execution(format!("rule: {problem}")))?);
+    let segments = usize::try_from(resample.snapshot.segment_count()).unwrap_or(usize::MAX);
+    let run = Run {
+        parts: segments.clamp(1, cores.max(1)),
+        resample,
+        bins,
+        memory,
+        taker,
+    };
+    match run.resample.streams() {
+        true => run.in_order().await,
+        false => run.in_any_order().await,
+    }
+}
+
+/// What a part of the frame gives.
+enum Piece {
+    /// Rows of its first bin, which may have begun before.
+    Head(RecordBatch),
+    /// Bins that are closed.
+    Closed(Rows),
+    /// The bin that is still open at its end.
+    Tail(Box<Gather>),
+}
+
+/// One pass over the frame.
+struct Run {
+    resample: Arc<Resample>,
+    bins: Arc<Bins>,
+    memory: MemoryReservation,
+    taker: Sender<Result<RecordBatch>>,
+    parts: usize,
+}
+
+impl Run {
+    /// Gathers bins while rows pass in order of time.
+    async fn in_order(mut self) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let parts: Vec<_> = (0..self.parts)
+            .map(|part| {
+                let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+                let reading = Part {
+                    resample: Arc::clone(&self.resample),
+                    bins: Arc::clone(&self.bins),
+                    part: (part, self.parts),
+                };
+                tasks.spawn(reading.run(sender));
+                pieces
+            })
+            .collect();
+        let mut open: Option<Box<Gather>> = None;
+        let mut filling = Filling::default();
+        for mut pieces in parts {
+            while let Some(piece) = pieces.recv().await {
+                match (piece, &mut open) {
+                    (Piece::Head(batch), Some(open)) => {
+                        open.add(&batch)?;
+                        self.hold(open.bytes())?;
+                    }
+                    (Piece::Head(batch), None) => {
+                        let mut gather = self.gather(true)?;
+                        gather.add(&batch)?;
+                        open = Some(Box::new(gather));
+                    }
+                    (Piece::Closed(rows), _) => {
+                        self.close(&mut open, &mut filling).await?;
+                        self.fill(&mut filling, rows).await?;
+                    }
+                    (Piece::Tail(tail), _) if tail.len() > 0 => {
+                        self.close(&mut open, &mut filling).await?;
+                        open = Some(tail);
+                    }
+                    (Piece::Tail(_), _) => {}
+                }
+            }
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
+        }
+        self.close(&mut open, &mut filling).await?;
+        self.end(filling).await
+    }
+
+    async fn close(&mut self, open: &mut Option<Box<Gather>>, filling: &mut Filling) -> Result<()> {
+        match open.take() {
+            Some(mut gather) => {
+                let rows = gather.close(usize::MAX)?;
+                self.fill(filling, rows).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn gather(&self, in_order: bool) -> Result<Gather> {
+        let range = self.resample.bounds()?;
+        Gather::new(&self.resample, &self.bins, range, in_order)
+    }
+
+    /// Counts what is held against the memory of queries.
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.memory.try_resize(bytes).map_err(|error| {
+            DataFusionError::ResourcesExhausted(format!(
+                "resampling holds more bins than there is memory for queries (the setting query_memory_bytes); choose a \
+                 longer rule, fewer columns, a range with start and stop, or a frame whose index begins with the time: \
+                 {error}"
+            ))
+        })
+    }
+
+    async fn send(&self, entries: &mut Vec<Entry>, rows: &Rows, keys: &[ArrayRef]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let batch = self.resample.batch(entries, rows, &self.bins, keys)?;
+        entries.clear();
+        match self.taker.send(Ok(batch)).await {
+            Ok(()) => Ok(()),
+            Err(_) => exec_err!("the result is not wanted any more"),
+        }
+    }
+
+    /// Sends bins that follow those before, with the bins without rows between them.
+    async fn fill(&mut self, filling: &mut Filling, rows: Rows) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let carried = filling.carry.take();
+        let begin = usize::from(carried.is_some());
+        let rows = match carried {
+            Some(carried) => carried.then(rows)?,
+            None => rows,
+        };
+        let mut entries = Vec::with_capacity(BATCH_ROWS);
+        for (at, bin) in rows.bins.iter().enumerate().skip(begin) {
+            let row = row_number(at)?;
+            let gap = Gap {
+                bins: filling.next..*bin,
+                before: row.checked_sub(1),
+                after: Some(row),
+            };
+            self.fill_gap(gap, &rows, &mut entries).await?;
+            entries.push(Entry::of_row(*bin, 0, row));
+            if entries.len() >= BATCH_ROWS {
+                self.send(&mut entries, &rows, &[]).await?;
+            }
+            filling.next = bin + 1;
+        }
+        self.send(&mut entries, &rows, &[]).await?;
+        filling.carry = rows.last();
+        Ok(())
+    }
+
+    async fn fill_gap(&self, gap: Gap, rows: &Rows, entries: &mut Vec<Entry>) -> Result<()> {
+        if self.resample.fill.method == Method::Drop {
+            return Ok(());
+        }
+        for bin in gap.bins {
+            entries.push(Entry {
+                bin,
+                group: 0,
+                own: None,
+                before: gap.before,
+                after: gap.after,
+            });
+            if entries.len() >= BATCH_ROWS {
+                self.send(entries, rows, &[]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the bins without rows behind the last one with some.
+    async fn end(&self, filling: Filling) -> Result<()> {
+        let Some(rows) = filling.carry else {
+            return Ok(());
+        };
+        let gap = Gap {
+            bins: filling.next..self.bins.count(),
+            before: Some(0),
+            after: None,
+        };
+        let mut entries = Vec::new();
+        self.fill_gap(gap, &rows, &mut entries).await?;
+        self.send(&mut entries, &rows, &[]).await
+    }
+
+    /// Gathers all bins before any is sent.
+    async fn in_any_order(mut self) -> Result<()> {
+        let mut gather = self.gather(false)?;
+        let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+        let mut task = JoinSet::new();
+        let columns = self.resample.columns();
+        let options = self.resample.read_options(&columns);
+        let snapshot = self.resample.snapshot.clone();
+        task.spawn(async move {
+            let mut rows = snapshot.read(options).await.map_err(external)?;
+            while let Some(batch) = rows.try_next().await.map_err(external)? {
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<(), DataFusionError>(())
+        });
+        while let Some(batch) = batches.recv().await {
+            gather.add(&batch)?;
+            self.hold(gather.bytes())?;
+        }
+        while let Some(done) = task.join_next().await {
+            done.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
+        }
+        let (rows, keys) = gather.close_all()?;
+        if self.resample.by.is_empty() {
+            let order = sorted(&rows, |at| u64::from(rows.groups[at]), |at| rows.bins[at]);
+            let mut filling = Filling::default();
+            self.fill(&mut filling, reordered(&rows, &order)?).await?;
+            return self.end(filling).await;
+        }
+        self.send_groups(rows, &keys).await
+    }
+
+    /// Sends the bins of all groups, each from its first to its last, in order of time and then of group.
+    async fn send_groups(&mut self, rows: Rows, keys: &[ArrayRef]) -> Result<()> {
+        let order = sorted(&rows, |at| u64::from(rows.groups[at]), |at| rows.bins[at]);
+        let rows = reordered(&rows, &order)?;
+        let mut entries: Vec<Entry> = Vec::with_capacity(rows.bins.len());
+        for (at, (bin, group)) in rows.bins.iter().zip(&rows.groups).enumerate() {
+            let row = row_number(at)?;
+            let before = at
+                .checked_sub(1)
+                .filter(|before| rows.groups[*before] == *group);
+            if let Some(before) = before
+                && self.resample.fill.method != Method::Drop
+            {
+                for empty in rows.bins[before] + 1..*bin {
+                    entries.push(Entry {
+                        bin: empty,
+                        group: *group,
+                        own: None,
+                        before: row.checked_sub(1),
+                        after: Some(row),
+                    });
+                    if entries.len().is_multiple_of(1 << 16) {
+                        self.hold(entries.capacity() * size_of::<Entry>())?;
+                    }
+                }
+            }
+            entries.push(Entry::of_row(*bin, *group, row));
+        }
+        self.hold(entries.capacity() * size_of::<Entry>())?;
+        entries.sort_unstable_by_key(|entry| (entry.bin, entry.group));
+        for chunk in entries.chunks(BATCH_ROWS) {
+            self.send(&mut chunk.to_vec(), &rows, keys).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where rows stand in order of two keys.
+fn sorted(rows: &Rows, first: impl Fn(usize) -> u64, second: impl Fn(usize) -> u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.bins.len()).collect();
+    order.sort_unstable_by_key(|at| (first(*at), second(*at)));
+    order
+}
+
+fn reordered(rows: &Rows, order: &[usize]) -> Result<Rows> {
+    let places = order.iter().map(|at| row_number(*at));
+    let places = UInt32Array::from(places.collect::<Result<Vec<u32>>>()?);
+    let columns = rows
+        .columns
+        .iter()
+        .map(|column| Ok(take(column, &places, None)?));
+    Ok(Rows {
+        bins: order.iter().map(|at| rows.bins[*at]).collect(),
+        groups: order.iter().map(|at| rows.groups[*at]).collect(),
+        columns: columns.collect::<Result<_>>()?,
+    })
+}
+
+fn row_number(row: usize) -> Result<u32> {
+    u32::try_from(row).map_err(|_| {
+        DataFusionError::ResourcesExhausted(
+            "resampling holds more than 4 billion bins at once".into(),
+        )
+    })
+}
+
+/// How far the result is made.
+#[derive(Default)]
+struct Filling {
+    /// The bin that comes next.
+    next: u64,
+    /// The last bin with rows.
+    carry: Option<Rows>,
+}
+
+/// Bins without rows, and the rows of the bins around them.
+struct Gap {
+    bins: std::ops::Range<u64>,
+    before: Option<u32>,
+    after: Option<u32>,
+}
+
+/// A run of segments, in order of time.
+struct Part {
+    resample: Arc<Resample>,
+    bins: Arc<Bins>,
+    part: (usize, usize),
+}
+
+impl Part {
+    async fn run(self, taker: Sender<Piece>) -> Result<()> {
+        let mut options = self.resample.read_options(&self.resample.columns());
+        options.part = Some(self.part);
+        let rows = self.resample.snapshot.read(options).await;
+        let mut rows = rows.map_err(external)?;
+        let all = (i64::MIN, i64::MAX);
+        let mut gather = Box::new(Gather::new(&self.resample, &self.bins, all, true)?);
+        let mut head = Head::new(self.part.0 > 0);
+        while let Some(batch) = rows.try_next().await.map_err(external)? {
+            let (passed, rest) = head.split(batch, &self.bins)?;
+            if let Some(passed) = passed
+                && taker.send(Piece::Head(passed)).await.is_err()
+            {
+                return Ok(());
+            }
+            let Some(rest) = rest else {
+                continue;
+            };
+            gather.add(&rest)?;
+            if gather.len() > BATCH_ROWS {
+                let closed = gather.close(gather.len() - 1)?;
+                if taker.send(Piece::Closed(closed)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if gather.len() > 1 {
+            let closed = gather.close(gather.len() - 1)?;
+            // Who does not take it will not take the tail either.
+            let _ = taker.send(Piece::Closed(closed)).await;
+        }
+        let _ = taker.send(Piece::Tail(gather)).await;
+        Ok(())
+    }
+}
+
+/// The bin that a part begins with, while it lasts.
+enum Head {
+    Unknown,
+    /// Where it begins, and where the next one does.
+    Bin(i64, i64),
+    Over,
+}
+
+impl Head {
+    fn new(matters: bool) -> Self {
+        match matters {
+            true => Self::Unknown,
+            false => Self::Over,
+        }
+    }
+
+    /// The rows of a batch that belong to the head, and the others.
+    fn split(
+        &mut self,
+        batch: RecordBatch,
+        bins: &Bins,
+    ) -> Result<(Option<RecordBatch>, Option<RecordBatch>)> {
+        if matches!(self, Self::Over) || batch.num_rows() == 0 {
+            return Ok((None, Some(batch)));
+        }
+        let times = times(batch.column(0))?;
+        if let Self::Unknown = self {
+            *self = match bins.of(times.value(0)) {
+                Some((_, begin, end)) => Self::Bin(begin, end),
+                None => Self::Over,
+            };
+        }
+        let Self::Bin(begin, end) = *self else {
+            return Ok((None, Some(batch)));
+        };
+        let inside = |time: &i64| (begin..end).contains(time);
+        let rows = times
+            .values()
+            .iter()
+            .take_while(|time| inside(time))
+            .count();
+        if rows == batch.num_rows() {
+            return Ok((Some(batch), None));
+        }
+        *self = Self::Over;
+        let passed = (rows > 0).then(|| batch.slice(0, rows));
+        Ok((passed, Some(batch.slice(rows, batch.num_rows() - rows))))
+    }
+}

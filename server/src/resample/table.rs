@@ -1,0 +1,60 @@
+//! A resampled frame as a table of DataFusion.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+use super::Resample;
+use super::exec::ResampleExec;
+
+/// The bins of a frame. Only the results that a query needs are computed.
+#[derive(Debug)]
+pub(crate) struct ResampleTable(Resample);
+
+impl ResampleTable {
+    pub(crate) fn new(resample: Resample) -> Self {
+        Self(resample)
+    }
+}
+
+#[async_trait]
+impl TableProvider for ResampleTable {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let cores = state.config().target_partitions();
+        let Some(projection) = projection else {
+            return Ok(Arc::new(ResampleExec::new(self.0.clone(), cores)));
+        };
+        let some = self.0.with_outputs(|at| projection.contains(&at));
+        let all = self.0.schema();
+        let schema = some.schema();
+        let exec = Arc::new(ResampleExec::new(some, cores));
+        let columns = projection.iter().map(|at| {
+            let name = all.field(*at).name();
+            let column = Column::new(name, schema.index_of(name)?);
+            Ok((Arc::new(column) as Arc<dyn PhysicalExpr>, name.clone()))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(columns, exec)?))
+    }
+}
