@@ -14,8 +14,6 @@ use crate::combine::{
 };
 use crate::status::Failure;
 
-/// What a table that is made of frames is called in plans.
-
 impl Queries {
     /// Plans what a request makes of its sources.
     pub(crate) async fn combine(
