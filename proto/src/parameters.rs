@@ -12,10 +12,11 @@ use serde_json::{Number, Value};
 /// In JSON a list, for `$1`, `$2`, … or one `?` after the other, or an object, for `$name`.
 ///
 /// ```
-/// use shoots_proto::QueryParameters;
+/// use shoots_proto::{ParameterValue, QueryParameters};
 ///
 /// let read = |json| serde_json::from_str::<QueryParameters>(json);
-/// assert_eq!(read(r#"["JFK", 3]"#)?, QueryParameters::from_iter(["JFK".into(), 3_i64.into()]));
+/// let values: [ParameterValue; 2] = ["JFK".into(), 3.into()];
+/// assert_eq!(read(r#"["JFK", 3]"#)?, QueryParameters::from_iter(values));
 /// assert!(read(r#"{"origin": "JFK"}"#).is_ok());
 /// assert!(read(r#"[["JFK"]]"#).is_err());
 /// # Ok::<(), serde_json::Error>(())

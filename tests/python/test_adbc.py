@@ -5,11 +5,11 @@ from typing import Any
 
 import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi as flight_sql
-from adbc_driver_manager import dbapi
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from adbc_driver_manager import dbapi
 
 from flight_peer import Peer
 from sample_columns import EVERYTHING, assert_same
@@ -109,6 +109,7 @@ def test_a_statement_is_prepared_once_and_run_often(connection: dbapi.Connection
     sql = "select n from my_frame where n = ?"
     with connection.cursor() as cursor:
         schema = cursor.adbc_prepare(sql)
+        assert schema is not None
         assert schema.types == [pa.int32()]
         for n in [2, 3, 2]:
             cursor.execute(sql, [n])
@@ -149,7 +150,7 @@ def test_sql_only_reads(connection: dbapi.Connection) -> None:
 
 
 def test_everything_there_is_can_be_listed(connection: dbapi.Connection) -> None:
-    def objects(depth: str, **filters: Any) -> list[dict[str, Any]]:
+    def objects(depth: Any, **filters: Any) -> Any:
         return connection.adbc_get_objects(depth=depth, **filters).read_all().to_pylist()
 
     assert [catalog["catalog_name"] for catalog in objects("catalogs")] == ["shoots"]
@@ -216,8 +217,11 @@ def test_an_ingestion_that_fails_halfway_changes_nothing(connection: dbapi.Conne
     assert ["halfway"] not in peer.paths()
 
 
-def test_a_server_that_only_reads_takes_no_rows(start_server: Callable[..., ServerProcess]) -> None:
-    server = start_server("--read-only", "true")
+def test_a_server_that_only_reads_takes_no_rows(
+    peer: Peer, start_server: Callable[..., ServerProcess]
+) -> None:
+    peer.put("kept", NUMBERS)
+    server = start_server("--read-only")
     with flight_sql.connect(server.address, autocommit=True) as connection, connection.cursor() as cursor:
         with pytest.raises(dbapi.Error, match="read-only"):
             cursor.adbc_ingest("frame", NUMBERS)
@@ -256,8 +260,7 @@ def test_a_query_without_end_can_be_cancelled(connection: dbapi.Connection, peer
         assert reader.read_next_batch().num_rows > 0
         cursor.adbc_cancel()
         with pytest.raises((OSError, dbapi.Error), match="ancel"):
-            while True:
-                reader.read_next_batch()
+            reader.read_all()
     for _ in range(3):
         with connection.cursor() as cursor:
             cursor.execute(endless)

@@ -69,6 +69,25 @@ def test_a_result_can_be_cut_and_columns_chosen(peer: Peer) -> None:
         peer.sql("frame", sql, columns=["thrice"])
 
 
+def test_values_take_the_places_of_parameters(peer: Peer) -> None:
+    peer.put("frame", pa.table({"number": range(10), "word": list("abcdefghij")}))
+    for sql, parameters, answer in [
+        ("select number from frame where number > $1 and word < $2", [3, "f"], [4]),
+        ("select number from frame where word = ? or number = ? order by 1", ["b", 7], [1, 7]),
+        ("select number from frame where word = $word", {"word": "c"}, [2]),
+        ("select number from frame where word = $1", ["' or 1 = 1 --"], []),
+        ("select number from frame where number = $1", [None], []),
+    ]:
+        got = peer.sql("frame", sql, parameters=parameters)
+        assert got["number"].to_pylist() == answer, sql
+    with refused("DataFusionError", "2 parameters", "1 value"):
+        peer.sql("frame", "select $1, $2", parameters=[1])
+    with refused("InvalidRequestError", "parameters[0]"):
+        peer.sql("frame", "select $1", parameters=[[1]])
+    with refused("InvalidRequestError", "parameters"):
+        peer.get("frame", parameters=[1])
+
+
 def test_names_are_found_as_written_then_without_regard_to_case(peer: Peer) -> None:
     peer.put("MyFrame", pa.table({"Value": [1], "value": [2], "Only": [3]}))
     for sql, answer in [

@@ -172,7 +172,7 @@ impl FlightService for Service {
     ) -> Result<Response<FlightInfo>, Status> {
         let (call, shared) = self.begin("GetFlightInfo", &request);
         let session = Session::of(request.metadata());
-        let cookie = flight_sql::cookie_after(&session, None);
+        let cookie = flight_sql::cookie_beside(&session, request.get_ref());
         let info = info::flight_info(&shared, session, request.into_inner());
         Ok(with_cookie(call.answer(info).await?, cookie))
     }
@@ -240,7 +240,7 @@ impl FlightService for Service {
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let (call, shared) = self.begin("DoAction", &request);
         let session = Session::of(request.metadata());
-        let cookie = flight_sql::cookie_after(&session, Some(request.get_ref()));
+        let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let answers = action::act(shared, session, request.into_inner());
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }

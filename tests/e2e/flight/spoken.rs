@@ -222,12 +222,12 @@ async fn errors_are_told_to_arrows_cpp_client_in_its_own_way() {
 async fn calls_that_are_not_offered_say_so() {
     let server = Server::start().await;
     let mut peer = Peer::of(&server).await;
-    let url = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery";
+    let url = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementSubstraitPlan";
     let mut any = vec![0x0a, u8::try_from(url.len()).unwrap()];
     any.extend(url.bytes());
     let sql = peer.get(any.clone()).await.unwrap_err();
     assert_eq!(sql.code(), Code::Unimplemented);
-    assert!(sql.message().contains("CommandStatementQuery"), "{sql:?}");
+    assert!(sql.message().contains("Substrait"), "{sql:?}");
     let info = peer.info(FlightDescriptor::new_cmd(any)).await.unwrap_err();
     let poll = peer
         .flight

@@ -121,7 +121,8 @@ fn named(batch: &RecordBatch, column: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn what_the_server_can_do_is_told_truly() {
-    let server = Server::with(&["--read-only", "true"]).await;
+    let (writing, _, _) = lake().await;
+    let server = Server::on(writing.folder(), &["--read-only"]).await;
     let mut client = client(&server).await;
     let asked = vec![
         SqlInfo::FlightSqlServerReadOnly,
@@ -159,5 +160,6 @@ async fn what_the_server_can_do_is_told_truly() {
         .execute_ingest(ingest("f", append()), stream::iter([Ok(rows(0..1))]))
         .await;
     assert_eq!(told_code(refused), Code::FailedPrecondition);
+    writing.stop().await;
     server.stop().await;
 }

@@ -125,7 +125,7 @@ async fn values_that_are_missing_or_too_many_are_told() {
         ("select $99999999999", "[1]", "without gaps"),
         ("select $0", "[1]", "zero"),
         ("select $1, $a", "[1]", "numbers and with names"),
-        ("select n from ?", r#"["numbers"]"#, "?"),
+        ("select n from ?", r#"["numbers"]"#, "found: $1"),
     ] {
         let failure = asked(&lake, sql, values).await.unwrap_err();
         assert!(failure.to_string().contains(told), "{sql}: {failure}");

@@ -38,7 +38,7 @@ use shoots_proto::ErrorKind;
 
 pub(crate) use self::cancel::RunningStatements;
 use self::catalog::Listing;
-pub(super) use self::session::{Session, cookie_after};
+pub(super) use self::session::{Session, cookie_after, cookie_beside};
 use self::statement::Statement;
 use super::{REQUEST_BYTES, Shared, check_length};
 use crate::query::Asker;

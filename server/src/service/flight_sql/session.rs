@@ -9,12 +9,12 @@
 
 use std::collections::HashMap;
 
-use arrow_flight::Action;
+use arrow_flight::{Action, FlightDescriptor};
 use prost::Message;
 use shoots_proto::{BucketName, name};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
-use super::malformed;
+use super::{is_flight_sql, malformed};
 use crate::query::CATALOG;
 use crate::status::Failure;
 
@@ -77,21 +77,34 @@ fn cookie(bucket: Option<&BucketName>) -> Option<AsciiMetadataValue> {
     value.parse().ok()
 }
 
-/// The cookie that a call is answered with: what an action sets, or the first one of a client that has none.
+/// The cookie that a description is answered with: the first one, for a client of Flight SQL that has none.
+pub(crate) fn cookie_beside(
+    session: &Result<Session, Failure>,
+    descriptor: &FlightDescriptor,
+) -> Option<AsciiMetadataValue> {
+    let first = is_flight_sql(&descriptor.cmd) && !keeps(session);
+    first.then(|| cookie(None)).flatten()
+}
+
+/// The cookie that an action is answered with: the one that it sets, or the first one.
 pub(crate) fn cookie_after(
     session: &Result<Session, Failure>,
-    action: Option<&Action>,
+    action: &Action,
 ) -> Option<AsciiMetadataValue> {
-    match action.map(|action| action.r#type.as_str()) {
-        Some(SET) => {
-            let request = SetSessionOptionsRequest::decode(action?.body.as_ref()).ok()?;
+    match action.r#type.as_str() {
+        SET => {
+            let request = SetSessionOptionsRequest::decode(action.body.as_ref()).ok()?;
             let chosen = request.session_options.get(SCHEMA_OPTION)?;
             cookie(chosen.bucket().ok()?.as_ref())
         }
-        Some(CLOSE) => cookie(None),
-        _ if session.as_ref().is_ok_and(|session| session.keeps) => None,
-        _ => cookie(None),
+        CLOSE => cookie(None),
+        GET if !keeps(session) => cookie(None),
+        _ => None,
     }
+}
+
+fn keeps(session: &Result<Session, Failure>) -> bool {
+    session.as_ref().is_ok_and(|session| session.keeps)
 }
 
 /// Answers `SetSessionOptions`; the cookie goes with the answer.
@@ -229,6 +242,8 @@ impl SessionOptionValue {
 
 #[cfg(test)]
 mod tests {
+    use arrow_flight::sql::{CommandGetSqlInfo, ProstMessageExt};
+
     use super::*;
 
     fn session(cookies: &str) -> Result<Session, Failure> {
@@ -253,14 +268,14 @@ mod tests {
     fn the_bucket_goes_through_a_cookie_and_back() {
         for bucket in ["nyc", "New York; a=b", "Zürich"] {
             let action = setting("schema", text(bucket));
-            let cookie = cookie_after(&Ok(Session::default()), Some(&action)).unwrap();
+            let cookie = cookie_after(&Ok(Session::default()), &action).unwrap();
             let sent = format!("other=1; {}; more=2", cookie.to_str().unwrap());
             let session = session(&sent).unwrap();
             assert_eq!(session.bucket.unwrap().as_str(), bucket);
         }
         for back in [text(""), None] {
             let action = setting("schema", back);
-            let cookie = cookie_after(&Ok(Session::default()), Some(&action)).unwrap();
+            let cookie = cookie_after(&Ok(Session::default()), &action).unwrap();
             assert_eq!(session(cookie.to_str().unwrap()).unwrap().bucket, None);
         }
     }
@@ -304,7 +319,13 @@ mod tests {
     fn who_keeps_no_cookies_is_told_so() {
         let failure = set(&Session::default(), &setting("schema", text("nyc")).body);
         assert!(failure.unwrap_err().to_string().contains("cookie"));
-        assert!(cookie_after(&Ok(Session::default()), None).is_some());
-        assert!(cookie_after(&session("shoots-schema=nyc"), None).is_none());
+        let asked = CommandGetSqlInfo::default().as_any().encode_to_vec();
+        let asked = FlightDescriptor::new_cmd(asked);
+        assert!(cookie_beside(&Ok(Session::default()), &asked).is_some());
+        assert!(cookie_beside(&session("shoots-schema=nyc"), &asked).is_none());
+        let json = FlightDescriptor::new_cmd(r#"{"name":"a"}"#);
+        assert!(cookie_beside(&Ok(Session::default()), &json).is_none());
+        let ping = Action::new("ping", "");
+        assert!(cookie_after(&Ok(Session::default()), &ping).is_none());
     }
 }
