@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
+use shoots_proto::action::Resampling;
 use shoots_proto::{
     AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue, ParameterValue, QueryParameters,
 };
@@ -147,6 +148,12 @@ impl GetRequest {
     ) -> Self {
         let values = QueryParameters::from_iter(values);
         self.with(|ticket| ticket.parameters = Some(values))
+    }
+
+    /// One row for each bin of time, in place of the rows; [`start`](Self::start) and [`stop`](Self::stop) then choose
+    /// by time which rows take part.
+    pub fn resample(self, resampling: Resampling) -> Self {
+        self.with(|ticket| ticket.resample = Some(resampling))
     }
 
     fn with(mut self, set: impl FnOnce(&mut GetTicket)) -> Self {

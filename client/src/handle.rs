@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use shoots_proto::action::{Aggregations, Resampling};
 use shoots_proto::action::{
     AlterRequest, CompactRequest, CopyRequest, DeleteRowsRequest, DescribeRequest, DiffRequest,
     ExpireRequest, FilesRequest, ForgetRequest, LogRequest, PurgeRequest, RenameRequest,
-    RestoreRequest, RetentionRequest, SweepRequest, TagRequest, TagsRequest, UndeleteRequest,
-    UntagRequest, VerifyRequest,
+    ResampleRequest, RestoreRequest, RetentionRequest, SweepRequest, TagRequest, TagsRequest,
+    UndeleteRequest, UntagRequest, VerifyRequest,
 };
 use shoots_proto::{AsOf, FrameId, RequestError, TagName};
 
@@ -147,6 +148,53 @@ impl Frame {
     /// Gives it another name, another bucket, or both.
     pub fn rename(&self, target: impl ToFrameId) -> ActionCall<RenameRequest> {
         self.call(|frame| Ok(RenameRequest::new(frame, target.to_frame_id()?)))
+    }
+
+    /// Puts into another frame one row for each bin of time, such as `5min`, and what functions make of the rows in it:
+    /// one for all columns, several, or those of each column. It goes on at [`ActionCall`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use shoots_client::arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
+    /// use shoots_client::{Resampling, ShootsClient};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+    /// # let url = server.url();
+    /// # let client = ShootsClient::connect(url).await?;
+    /// # let time: ArrayRef = Arc::new(TimestampSecondArray::from_iter_values(0..600));
+    /// # let size: ArrayRef = Arc::new(Int64Array::from_iter_values(0..600));
+    /// # let seconds = RecordBatch::try_from_iter([("time", time), ("size", size)])?;
+    /// let trades = client.frame("trades");
+    /// trades.put().index(["time"]).send_batch(seconds).await?;
+    ///
+    /// let done = trades.resample("bars", "1min", [("size", "sum")]).label(shoots_client::BinEnd::Right).send().await?;
+    /// assert_eq!((done.source_rows, done.target_rows), (Some(600), 10));
+    ///
+    /// let bars = trades.get().resample(Resampling::new("5min", ["min", "max"])).collect_one().await?;
+    /// assert_eq!((bars.num_rows(), bars.num_columns()), (2, 3));
+    /// # server.shutdown().await?; Ok(()) }
+    /// ```
+    pub fn resample(
+        &self,
+        target: impl ToFrameId,
+        rule: impl Into<String>,
+        functions: impl Into<Aggregations>,
+    ) -> ActionCall<ResampleRequest> {
+        let resampling = Resampling::new(rule, functions);
+        self.call(|frame| {
+            let target = target.to_frame_id()?;
+            Ok(ResampleRequest::time(frame, target, resampling))
+        })
+    }
+
+    /// Puts into another frame the rows of a query, which names this one as a table.
+    pub fn resample_sql(
+        &self,
+        target: impl ToFrameId,
+        query: impl Into<String>,
+    ) -> ActionCall<ResampleRequest> {
+        self.call(|frame| Ok(ResampleRequest::sql(frame, target.to_frame_id()?, query)))
     }
 
     /// Copies it, encoding no rows again.

@@ -85,7 +85,7 @@ pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
-pub use shoots_proto::action::{CombineHow, CombineSource};
+pub use shoots_proto::action::{Aggregations, BinEnd, CombineHow, CombineSource, Resampling};
 pub use shoots_proto::{
     AsOf, AsofDirection, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName,
     FrameSummary, IndexValue, ParameterValue, PutMode, PutResult, UpdateScope,

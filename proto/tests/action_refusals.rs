@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use shoots_proto::action::{
     AlterRequest, CompactRequest, CopyRequest, DeleteRequest, DeleteRowsRequest, DescribeRequest,
     DiffRequest, DropSnapshotRequest, ExpireRequest, FilesRequest, ForgetRequest, FrameDescription,
-    LogRequest, PurgeRequest, RenameRequest, RestoreRequest, Retention, RetentionRequest,
-    SnapshotRequest, SnapshotsRequest, SweepRequest, TagRequest, TagsRequest, UndeleteRequest,
-    UntagRequest, UsageRequest, VerifyRequest,
+    LogRequest, PurgeRequest, RenameRequest, ResampleRequest, RestoreRequest, Retention,
+    RetentionRequest, SnapshotRequest, SnapshotsRequest, SweepRequest, TagRequest, TagsRequest,
+    UndeleteRequest, UntagRequest, UsageRequest, VerifyRequest,
 };
 use shoots_proto::{AsOf, FrameId, FrameName, decode};
 
@@ -199,6 +199,49 @@ fn changes_of_columns_and_rows_name_the_field_that_is_wrong() {
 }
 
 #[test]
+fn resampling_names_the_field_that_is_wrong() {
+    let either = "is missing; give `rule` and `aggregation_func`, or `sql`";
+    let rule = format!("m: rule: {either}");
+    let function = format!("m: aggregation_func: {either}");
+    refuses::<ResampleRequest>(&[
+        (r#"{"source":"a","target":"b"}"#, rule.as_str()),
+        (
+            r#"{"source":"a","target":"b","rule":"1s"}"#,
+            function.as_str(),
+        ),
+        (
+            r#"{"source":"a","sql":"x"}"#,
+            "m: target: is missing; it is required",
+        ),
+        (
+            r#"{"source":"a","target":"b","sql":"x","by":["s"]}"#,
+            "m: by: does not go with `sql`; say it in the query, or leave `sql` out",
+        ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":5}"#,
+            "m: aggregation_func: invalid type: integer `5`, expected a function (a string), a list of functions, or a \
+             JSON object with the names of columns and these",
+        ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":[]}"#,
+            "m: aggregation_func: must name at least one function",
+        ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":["min","min"]}"#,
+            "m: aggregation_func: lists `min` twice",
+        ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":"min","closed":"both"}"#,
+            "m: closed: must be `left` or `right` (got `both`)",
+        ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":"quantile","quantile":1.5}"#,
+            "m: quantile: must be 0 to 1 (got 1.5)",
+        ),
+    ]);
+}
+
+#[test]
 fn upkeep_names_the_field_that_is_wrong() {
     refuses::<RetentionRequest>(&[
         (
@@ -273,6 +316,7 @@ fn no_request_is_read_from_anything_but_an_object() {
         refused::<LogRequest>("[]"),
         refused::<PurgeRequest>("[]"),
         refused::<RenameRequest>("[]"),
+        refused::<ResampleRequest>("[]"),
         refused::<RestoreRequest>("[]"),
         refused::<RetentionRequest>("[]"),
         refused::<SnapshotRequest>("[]"),

@@ -232,3 +232,49 @@ def test_of_clients_that_create_one_frame_at_once_a_single_one_succeeds(
         created = list(threads.map(create, range(WRITERS)))
     assert created.count(True) == 1
     assert_frame_equal(connect(server).get("contested"), frame(created.index(True)))
+
+
+def test_resampling_by_sql_puts_the_rows_of_the_query(client: ShootsClient) -> None:
+    client.put("readings", frame())
+    sql = "select time, number from readings where number >= 6"
+    answer = client.resample(source="readings", target="late", sql=sql)
+    assert '"target_rows":4' in str(answer).replace(" ", "").replace("'", '"')
+    assert client.get("late")["number"].tolist() == [6, 7, 8, 9]
+    client.resample(source="readings", target="late", sql=sql, mode=PutMode.APPEND)
+    assert len(client.get("late")) == 8
+    client.resample(source="readings", target="late", sql=sql, mode=PutMode.REPLACE)
+    assert len(client.get("late")) == 4
+    with pytest.raises(FileExistsError, match="late"):
+        client.resample(source="readings", target="late", sql=sql, mode=PutMode.ERROR)
+
+
+def test_resampling_by_time_is_what_pandas_makes_of_it_with_the_time_as_a_column(
+    client: ShootsClient,
+) -> None:
+    put = frame(rows=100).drop(columns="text")
+    client.put("readings", put)
+    arguments = {"source": "readings", "target": "means", "rule": "10s", "time_col": "time"}
+    client.resample(**arguments, aggregation_func="mean")
+    expected = put.set_index("time").resample("10s").mean().reset_index()
+    assert_frame_equal(client.get("means"), expected)
+    client.resample(**arguments, aggregation_func="mean", mode=PutMode.APPEND)
+    assert len(client.get("means")) == 20
+    client.resample(**arguments, aggregation_func="max", mode=PutMode.REPLACE)
+    assert client.get("means")["number"].tolist() == list(range(9, 100, 10))
+    with pytest.raises(FileExistsError, match="means"):
+        client.resample(**arguments, aggregation_func="max", mode=PutMode.ERROR)
+
+
+def test_resampling_goes_from_bucket_to_bucket(client: ShootsClient) -> None:
+    client.put("readings", frame(rows=3).drop(columns="text"))
+    client.put("readings", frame(rows=20).drop(columns="text"), bucket="plant")
+    buckets = {"source_bucket": "plant", "target_bucket": "office"}
+    time = {"rule": "10s", "time_col": "time", "aggregation_func": "count"}
+    client.resample(source="readings", target="counts", **time, **buckets)
+    assert client.get("counts", bucket="office")["number"].tolist() == [10, 10]
+    client.resample(source="readings", target="all", sql="select * from readings", **buckets)
+    assert len(client.get("all", bucket="office")) == 20
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        client.resample(source="nothing", target="all", sql="select * from nothing")
+    with pytest.raises(DataFusionError, match="elsewhere"):
+        client.resample(source="readings", target="all", sql="select * from elsewhere")

@@ -5,6 +5,7 @@
 //! unknown outcome, by the same rules as every other.
 
 mod fields;
+mod resample;
 mod table;
 
 use std::fmt;

@@ -6,10 +6,11 @@ use shoots_proto::action::{
     CompactResult, CopyRequest, DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest,
     DropSnapshotRequest, DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest,
     FilesResult, ForgetRequest, FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame,
-    PurgeRequest, PurgeResult, RenameRequest, RestoreRequest, RetentionRequest, RetentionResult,
-    SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, SweepRequest, SweepResult,
-    TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest, UntagRequest, UntagResult,
-    UsageRequest, UsageResult, VerifyRequest, VerifyResult,
+    PurgeRequest, PurgeResult, RenameRequest, ResampleRequest, ResampleResult, RestoreRequest,
+    RetentionRequest, RetentionResult, SnapshotRequest, SnapshotResult, SnapshotsRequest,
+    SnapshotsResult, SweepRequest, SweepResult, TagRequest, TagResult, TagsRequest, TagsResult,
+    UndeleteRequest, UntagRequest, UntagResult, UsageRequest, UsageResult, VerifyRequest,
+    VerifyResult,
 };
 
 use super::ActionRequest;
@@ -52,6 +53,7 @@ actions! {
     LogRequest, LOG, LogResult, false;
     PurgeRequest, PURGE, PurgeResult, true;
     RenameRequest, RENAME, NewFrame, true;
+    ResampleRequest, RESAMPLE, ResampleResult, true, request_id;
     RestoreRequest, RESTORE, CommitResult, true, request_id;
     RetentionRequest, RETENTION, RetentionResult, true;
     SnapshotRequest, SNAPSHOT, SnapshotResult, true;
@@ -126,8 +128,8 @@ macro_rules! fields {
 }
 
 fields! {
-    Noted: AlterRequest, CombineRequest, CopyRequest, DeleteRowsRequest, RenameRequest, RestoreRequest, TagRequest,
+    Noted: AlterRequest, CombineRequest, CopyRequest, DeleteRowsRequest, RenameRequest, ResampleRequest, RestoreRequest, TagRequest,
     UndeleteRequest, UntagRequest
 }
 fields! { DryRun: CompactRequest, ExpireRequest, ForgetRequest, PurgeRequest, SweepRequest }
-fields! { Repeatable: AlterRequest, CombineRequest, DeleteRowsRequest, RestoreRequest }
+fields! { Repeatable: AlterRequest, CombineRequest, DeleteRowsRequest, ResampleRequest, RestoreRequest }

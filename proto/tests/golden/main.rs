@@ -16,6 +16,7 @@ mod combine;
 mod frames;
 mod history;
 mod messages;
+mod resample;
 mod server;
 mod upkeep;
 
@@ -32,11 +33,12 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{BucketName, FrameId, FrameName, Time, decode, encode};
 
 /// The sources that say which golden files are checked.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("combine.rs"),
     include_str!("frames.rs"),
     include_str!("history.rs"),
     include_str!("messages.rs"),
+    include_str!("resample.rs"),
     include_str!("server.rs"),
     include_str!("upkeep.rs"),
 ];

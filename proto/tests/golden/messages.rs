@@ -150,7 +150,7 @@ fn get_ticket() {
         "get_ticket.newer.json",
         "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, \
          `parameters`, `columns`, `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, \
-         `allow_stale`, `diff`",
+         `allow_stale`, `diff`, `resample`",
     );
 }
 

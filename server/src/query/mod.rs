@@ -9,39 +9,28 @@
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
 //! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), with values in the places that the
-//!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open ([`order`]);
+//!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open;
 //! 5. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`], [`joined`]); spill space and time, and what a
-//! query is told that meets a limit ([`limits`]); how many compute at once, in fair turns ([`turns`]); and its own threads
-//! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`], [`windows`]). There is no file system, no URL
-//! and no other table to be reached: frames, and what is said about them ([`information`]), are all there is.
+//! What bounds a query ([`limits`]): memory, of its own and of all queries; spill space and time; how many compute at
+//! once, in fair turns; and its own threads ([`threads`]), on which it is planned too. Dropping the rows ends it. There
+//! is no file system, no URL and no other table to be reached: frames, and what is said about them ([`information`]),
+//! are all there is.
 
 mod catalog;
-mod categories;
 mod combined;
 mod condition;
 mod depth;
-mod filter;
 mod functions;
 mod information;
-mod interrupt;
-mod joined;
 mod limits;
-mod memory;
 mod names;
-mod order;
 mod parameters;
-mod range;
 mod records;
 mod result;
-mod scan;
 mod session;
-mod sizes;
 mod table;
 mod threads;
-mod turns;
-mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -66,18 +55,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
-use self::interrupt::{Interrupt, Wanted};
 use self::limits::Limits;
+use self::limits::interrupt::{Interrupt, Wanted};
+pub(crate) use self::limits::turns::Asker;
+use self::limits::turns::Turns;
 use self::names::{Mentions, Spelling};
 pub(crate) use self::parameters::Parameters;
 use self::parameters::Places;
-pub(crate) use self::range::{KeyRange, literal};
 use self::result::ResultShape;
 pub(crate) use self::session::CATALOG;
 use self::session::Engine;
+pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
-pub(crate) use self::turns::Asker;
-use self::turns::Turns;
 use crate::config::Config;
 use crate::status::Failure;
 
@@ -259,8 +248,8 @@ async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>, Failure> {
     let physical = session::physical_plan(state, rows.logical_plan()).await;
     let physical = physical.map_err(|error| limits.failure(error))?;
-    let physical = order::in_frame_order(physical)?;
-    Ok(interrupt::interruptible(physical, interrupt)?)
+    let physical = table::order::in_frame_order(physical)?;
+    Ok(limits::interrupt::interruptible(physical, interrupt)?)
 }
 
 async fn plan_part(

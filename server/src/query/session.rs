@@ -31,11 +31,12 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use shoots_proto::BucketName;
 use url::Url;
 
-use super::interrupt::{self, Interrupt};
-use super::joined::{BoundedCalls, Joined};
-use super::memory::Memory;
-use super::windows::InterruptibleWindows;
-use super::{parameters, sizes};
+use super::limits::interrupt::{self, Interrupt};
+use super::limits::joined::{BoundedCalls, Joined};
+use super::limits::memory::Memory;
+use super::limits::sizes;
+use super::limits::windows::InterruptibleWindows;
+use super::parameters;
 use crate::config::Config;
 
 /// The one catalog, in which each bucket is a schema.

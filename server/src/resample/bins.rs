@@ -159,7 +159,8 @@ impl Layout {
                 if !right {
                     lengths += 1;
                 }
-                begin(end - lengths * wide)
+                // An offset may have moved the bins away from `first`.
+                begin(end - lengths * wide).min(begin(i128::from(first)))
             }
             _ => begin(i128::from(first)),
         };

@@ -148,7 +148,8 @@ impl Kind {
             DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) => {
                 Self::Ordinal
             }
-            DataType::Utf8
+            DataType::Null
+            | DataType::Utf8
             | DataType::LargeUtf8
             | DataType::Utf8View
             | DataType::Binary

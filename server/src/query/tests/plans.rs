@@ -3,6 +3,7 @@
 use arrow_array::types::{Int8Type, TimestampNanosecondType};
 
 use super::*;
+use crate::query::table::categories;
 
 const ROWS: i64 = 60_000;
 

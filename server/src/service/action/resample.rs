@@ -99,7 +99,7 @@ async fn usual_index(
         return Ok(index);
     }
     match shared.store.frame(&request.target()).snapshot(None).await {
-        Ok(_) => Ok(Vec::new()),
+        Ok(target) => Ok(target.index().to_vec()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(index),
         Err(error) => Err(error.into()),
     }

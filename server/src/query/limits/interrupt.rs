@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 /// Whether a query is not wanted any more. Clones are of the same query.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<Request>);
+pub(in crate::query) struct Interrupt(Arc<Request>);
 
 #[derive(Debug, Default)]
 struct Request {
@@ -38,17 +38,17 @@ struct Request {
 
 impl Interrupt {
     /// Says that the query is not wanted any more.
-    pub(super) fn request(&self) {
+    pub(in crate::query) fn request(&self) {
         self.0.made.store(true, Ordering::Relaxed);
     }
 
     /// Says from when on the query will not be wanted any more. Only the first such moment counts.
-    pub(super) fn request_at(&self, deadline: Instant) {
+    pub(in crate::query) fn request_at(&self, deadline: Instant) {
         self.0.deadline.get_or_init(|| deadline);
     }
 
     /// An error once the query is not wanted any more.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::query) fn check(&self) -> Result<()> {
         if self.requested() {
             return exec_err!("the query was interrupted");
         }
@@ -63,15 +63,15 @@ impl Interrupt {
 
 /// Requests the interruption of a query when it is dropped, as the future is that waits for it.
 #[derive(Debug)]
-pub(super) struct Wanted(Option<Interrupt>);
+pub(in crate::query) struct Wanted(Option<Interrupt>);
 
 impl Wanted {
-    pub(super) fn new(interrupt: &Interrupt) -> Self {
+    pub(in crate::query) fn new(interrupt: &Interrupt) -> Self {
         Self(Some(interrupt.clone()))
     }
 
     /// There is nothing to be interrupted any more.
-    pub(super) fn done(mut self) {
+    pub(in crate::query) fn done(mut self) {
         self.0 = None;
     }
 }
@@ -88,7 +88,7 @@ impl Drop for Wanted {
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// The same rules, with a look at the interrupt before each.
-pub(super) fn checked_rules(rules: Vec<Rule>, interrupt: &Interrupt) -> Vec<Rule> {
+pub(in crate::query) fn checked_rules(rules: Vec<Rule>, interrupt: &Interrupt) -> Vec<Rule> {
     let check: Rule = Arc::new(interrupt.clone());
     let checked = rules
         .into_iter()
@@ -112,7 +112,7 @@ impl OptimizerRule for Interrupt {
 }
 
 /// The same plan, with more moments at which it can be interrupted.
-pub(super) fn interruptible(
+pub(in crate::query) fn interruptible(
     plan: Arc<dyn ExecutionPlan>,
     interrupt: &Interrupt,
 ) -> Result<Arc<dyn ExecutionPlan>> {

@@ -73,7 +73,7 @@ const GROWING: &[(&str, Estimate)] = &[
 type Estimate = fn(&[ArrayRef]) -> Result<usize>;
 
 /// The same functions, with those wrapped that make large values.
-pub(super) fn bounded(
+pub(in crate::query) fn bounded(
     functions: Vec<Arc<ScalarUDF>>,
     values: &Arc<dyn MemoryPool>,
     interrupt: &Interrupt,
@@ -96,12 +96,12 @@ pub(super) fn bounded(
 }
 
 /// Whether a function is one of those that are bounded.
-pub(super) fn grows(function: &ScalarUDF) -> bool {
+pub(in crate::query) fn grows(function: &ScalarUDF) -> bool {
     GROWING.iter().any(|(name, _)| *name == function.name())
 }
 
 /// How many rows a batch may have, so that a column of copies of the plan's largest constant does not become too large.
-pub(super) fn rows_beside_constants(plan: &LogicalPlan, most: usize) -> Result<usize> {
+pub(in crate::query) fn rows_beside_constants(plan: &LogicalPlan, most: usize) -> Result<usize> {
     let mut largest = 1;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

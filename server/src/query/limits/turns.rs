@@ -24,7 +24,7 @@ pub(crate) type Asker = Option<SocketAddr>;
 
 /// The places for queries that compute at the same time, and who waits for one.
 #[derive(Debug, Clone)]
-pub(super) struct Turns {
+pub(in crate::query) struct Turns {
     queue: Arc<Mutex<Queue>>,
     most_waiting: usize,
     longest_wait: Duration,
@@ -59,7 +59,7 @@ struct Place {
 }
 
 impl Turns {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::query) fn new(config: &Config) -> Self {
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let queue = Queue {
             free: size(config.queries_at_once).max(1),
@@ -73,7 +73,7 @@ impl Turns {
     }
 
     /// Waits for a turn to begin.
-    pub(super) async fn begin(&self, asker: Asker) -> Result<Turn, Failure> {
+    pub(in crate::query) async fn begin(&self, asker: Asker) -> Result<Turn, Failure> {
         let coming = self.queue(asker, true)?;
         let place = timeout(self.longest_wait, coming).await;
         let place = place.map_err(|_| self.waited_too_long())?;
@@ -119,13 +119,13 @@ impl Turns {
 
     /// How many places are free.
     #[cfg(test)]
-    pub(super) fn free(&self) -> usize {
+    pub(in crate::query) fn free(&self) -> usize {
         lock(&self.queue).free
     }
 
     /// How many queries wait to begin.
     #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::query) fn waiting(&self) -> usize {
         lock(&self.queue).waiting_to_begin()
     }
 }
@@ -202,7 +202,7 @@ impl Drop for Place {
 
 /// One of the places for queries that compute at the same time.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::query) struct Turn {
     turns: Turns,
     asker: Asker,
     place: Option<Place>,
@@ -210,12 +210,12 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Leaves the place to others.
-    pub(super) fn pause(&mut self) {
+    pub(in crate::query) fn pause(&mut self) {
         self.place = None;
     }
 
     /// Waits for a place again.
-    pub(super) async fn resume(&mut self) -> Result<(), Failure> {
+    pub(in crate::query) async fn resume(&mut self) -> Result<(), Failure> {
         let coming = self.turns.queue(self.asker, false)?;
         self.place = Some(coming.await.map_err(|_| Failure::stopping())?);
         Ok(())

@@ -1,4 +1,18 @@
-//! What a query that met a limit is told: the setting, its value, and what to do.
+//! What bounds a query, and what one that met a limit is told: the setting, its value, and what to do.
+//!
+//! | module | what it bounds |
+//! |---|---|
+//! | [`memory`] | memory of one query, as a share of that of all |
+//! | [`sizes`], [`joined`] | values that functions make, of which DataFusion asks nobody |
+//! | [`turns`] | how many queries compute at once, and how many wait, in fair turns |
+//! | [`interrupt`], [`windows`] | for how long a query goes on that is not wanted any more |
+
+pub(in crate::query) mod interrupt;
+pub(in crate::query) mod joined;
+pub(in crate::query) mod memory;
+pub(in crate::query) mod sizes;
+pub(in crate::query) mod turns;
+pub(in crate::query) mod windows;
 
 use std::error::Error;
 use std::io;
@@ -12,15 +26,15 @@ use crate::status::Failure;
 
 /// The limits of one query that are met while it runs.
 #[derive(Debug, Clone)]
-pub(super) struct Limits {
-    pub(super) time: Duration,
+pub(in crate::query) struct Limits {
+    pub(in crate::query) time: Duration,
     memory_bytes_each: u64,
     spill_bytes: u64,
     spill_folder: String,
 }
 
 impl Limits {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::query) fn new(config: &Config) -> Self {
         Self {
             time: config.query_time(),
             memory_bytes_each: config.query_memory_bytes_each,
@@ -30,7 +44,7 @@ impl Limits {
     }
 
     /// The query's time is over.
-    pub(super) fn too_long(&self) -> Failure {
+    pub(in crate::query) fn too_long(&self) -> Failure {
         let seconds = self.time.as_secs();
         let problem = format!(
             "the query took longer than the server allows (query_seconds is {seconds} s); ask for less, or have the setting raised"
@@ -39,7 +53,7 @@ impl Limits {
     }
 
     /// What a query failed with. Where that is a limit, the setting is named.
-    pub(super) fn failure(&self, error: DataFusionError) -> Failure {
+    pub(in crate::query) fn failure(&self, error: DataFusionError) -> Failure {
         let text = error.strip_backtrace();
         if is_disk_full(&error) {
             let folder = match self.spill_folder.as_str() {

@@ -1,8 +1,15 @@
 //! A frame's snapshot as a table of DataFusion.
 //!
 //! Only the columns that the query needs are read, only as many rows as its limit leaves, and of its conditions those
-//! on the index choose what is read ([`range`](super::range)), other simple ones what is read and handed out
-//! ([`filter`](super::filter)).
+//! on the index choose what is read ([`range`]), other simple ones what is read and handed out
+//! ([`filter`]). [`scan`] reads, [`order`] keeps what is read in the frame's order, and [`categories`] makes keys wide
+//! enough to compute with.
+
+pub(in crate::query) mod categories;
+pub(in crate::query) mod filter;
+pub(in crate::query) mod order;
+pub(in crate::query) mod range;
+pub(in crate::query) mod scan;
 
 use std::sync::Arc;
 
@@ -15,18 +22,18 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use shoots_store::Snapshot;
 
-use super::filter::{ScanFilter, is_settled};
-use super::range::KeyRange;
-use super::scan::{FrameScan, Selected, computed};
+use self::filter::{ScanFilter, is_settled};
+use self::range::KeyRange;
+use self::scan::{FrameScan, Selected, computed};
 
 /// A frame that queries can name.
 #[derive(Debug)]
-pub(super) struct FrameTable {
+pub(in crate::query) struct FrameTable {
     snapshot: Snapshot,
 }
 
 impl FrameTable {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
+    pub(in crate::query) fn new(snapshot: Snapshot) -> Self {
         Self { snapshot }
     }
 

@@ -23,7 +23,7 @@ use shoots_store::{ColumnBlocks, RowFilter};
 use super::categories;
 
 /// Whether a scan can settle a condition.
-pub(super) fn is_settled(condition: &Expr) -> bool {
+pub(in crate::query) fn is_settled(condition: &Expr) -> bool {
     match condition {
         Expr::Column(_) | Expr::Literal(..) => true,
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -67,7 +67,7 @@ pub(super) fn is_settled(condition: &Expr) -> bool {
 
 /// Conditions, all of which a row must meet.
 #[derive(Debug)]
-pub(super) struct ScanFilter {
+pub(in crate::query) struct ScanFilter {
     columns: Vec<String>,
     schema: SchemaRef,
     condition: Arc<dyn PhysicalExpr>,
@@ -77,7 +77,7 @@ pub(super) struct ScanFilter {
 
 impl ScanFilter {
     /// The conditions on a frame with this schema; `None` if there are none.
-    pub(super) fn new(
+    pub(in crate::query) fn new(
         session: &dyn Session,
         schema: &Schema,
         conditions: Vec<Expr>,
@@ -118,7 +118,7 @@ impl ScanFilter {
     }
 
     /// The conditions in words.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::query) fn text(&self) -> String {
         self.condition.to_string()
     }
 }

@@ -34,21 +34,21 @@ use super::range::KeyRange;
 
 /// What of a snapshot is read.
 #[derive(Debug, Clone)]
-pub(super) struct Selected {
-    pub(super) snapshot: Snapshot,
+pub(in crate::query) struct Selected {
+    pub(in crate::query) snapshot: Snapshot,
     /// Places of the columns; `None` is all.
-    pub(super) columns: Option<Vec<usize>>,
+    pub(in crate::query) columns: Option<Vec<usize>>,
     /// Rows are read only within this range of the index.
-    pub(super) range: KeyRange,
+    pub(in crate::query) range: KeyRange,
     /// Only rows that meet this are read.
-    pub(super) filter: Option<Arc<ScanFilter>>,
+    pub(in crate::query) filter: Option<Arc<ScanFilter>>,
     /// Between which values of the index all rows of the snapshot lie, if that is known.
-    pub(super) bounds: Option<IndexBounds>,
+    pub(in crate::query) bounds: Option<IndexBounds>,
 }
 
 /// Reads a snapshot, part by part.
 #[derive(Debug, Clone)]
-pub(super) struct FrameScan {
+pub(in crate::query) struct FrameScan {
     selected: Selected,
     /// How many rows of each part are read at most.
     cut: Cut,
@@ -64,7 +64,11 @@ enum Cut {
 }
 
 impl FrameScan {
-    pub(super) fn new(selected: Selected, limit: Option<usize>, cores: usize) -> Result<Self> {
+    pub(in crate::query) fn new(
+        selected: Selected,
+        limit: Option<usize>,
+        cores: usize,
+    ) -> Result<Self> {
         let all = computed(&selected.snapshot);
         let schema = project_schema(&all, selected.columns.as_ref())?;
         let segments = usize::try_from(selected.snapshot.segment_count()).unwrap_or(usize::MAX);
@@ -86,7 +90,7 @@ impl FrameScan {
 
     /// The same scan, but only of the last rows in the order of the index that are enough to find the `rows` last ones;
     /// `None` if that cannot be told without reading the others.
-    pub(super) fn last(&self, rows: usize) -> Option<Self> {
+    pub(in crate::query) fn last(&self, rows: usize) -> Option<Self> {
         let can = self.selected.filter.is_none() && self.cut == Cut::None;
         can.then(|| Self {
             cut: Cut::Last(rows),
@@ -95,7 +99,7 @@ impl FrameScan {
     }
 
     /// The columns of the index, as far as the rows are known to be sorted by them.
-    pub(super) fn order(&self) -> &[String] {
+    pub(in crate::query) fn order(&self) -> &[String] {
         sorted_by(&self.selected.snapshot)
     }
 
@@ -169,7 +173,7 @@ fn sorted_by(snapshot: &Snapshot) -> &[String] {
 }
 
 /// The schema of a snapshot as queries compute with it: keys of categories are wide, and the index has no nulls.
-pub(super) fn computed(snapshot: &Snapshot) -> SchemaRef {
+pub(in crate::query) fn computed(snapshot: &Snapshot) -> SchemaRef {
     let schema = categories::widened(&snapshot.schema());
     let fields = schema.fields().iter().map(|field| {
         if field.is_nullable() && snapshot.index().contains(field.name()) {

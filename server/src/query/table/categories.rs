@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::dictionary::garbage_collect_any_dictionary;
 
 /// A type as queries compute with it.
-pub(super) fn widened_type(of: &DataType) -> Option<DataType> {
+pub(in crate::query) fn widened_type(of: &DataType) -> Option<DataType> {
     match of {
         DataType::Dictionary(key, values) if small_keys(key).is_some() => Some(
             DataType::Dictionary(Box::new(DataType::Int32), values.clone()),
@@ -35,7 +35,7 @@ fn small_keys(key: &DataType) -> Option<usize> {
 }
 
 /// A schema whose keys are wide enough to compute with.
-pub(super) fn widened(schema: &SchemaRef) -> SchemaRef {
+pub(in crate::query) fn widened(schema: &SchemaRef) -> SchemaRef {
     if !schema
         .fields()
         .iter()
@@ -55,7 +55,10 @@ pub(super) fn widened(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A batch with the types of `schema`, which differ from its own in keys at most.
-pub(super) fn widen(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(in crate::query) fn widen(
+    batch: RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| {
@@ -71,7 +74,7 @@ pub(super) fn widen(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
 
 /// The rows of a batch with the types of `schema`, which may have smaller keys, in as few batches as have no more
 /// values than the keys tell apart.
-pub(super) fn narrow(
+pub(in crate::query) fn narrow(
     batch: &RecordBatch,
     schema: &SchemaRef,
 ) -> Result<Vec<RecordBatch>, ArrowError> {

@@ -28,7 +28,7 @@ use super::interrupt::Interrupt;
 
 /// The rule that makes aggregates over windows look.
 #[derive(Debug)]
-pub(super) struct InterruptibleWindows(pub(super) Interrupt);
+pub(in crate::query) struct InterruptibleWindows(pub(in crate::query) Interrupt);
 
 impl OptimizerRule for InterruptibleWindows {
     fn name(&self) -> &'static str {

@@ -28,7 +28,7 @@ const ADVICE: &str = "ask for fewer columns or rows at a time, filter before joi
 
 /// Memory of all queries.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(in crate::query) struct Memory {
     operators: Arc<dyn MemoryPool>,
     values: Arc<dyn MemoryPool>,
     bytes: usize,
@@ -36,7 +36,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::query) fn new(config: &Config) -> Self {
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let bytes = size(config.query_memory_bytes);
         Self {
@@ -48,14 +48,14 @@ impl Memory {
     }
 
     /// For the operators of one more query.
-    pub(super) fn operators(&self) -> Arc<dyn MemoryPool> {
+    pub(in crate::query) fn operators(&self) -> Arc<dyn MemoryPool> {
         let own = FairSpillPool::new(self.bytes_each);
         let own = TrackConsumersPool::new(own, OPERATORS_TOLD);
         self.share(own, &self.operators)
     }
 
     /// For the values that functions make in one more query.
-    pub(super) fn values(&self) -> Arc<dyn MemoryPool> {
+    pub(in crate::query) fn values(&self) -> Arc<dyn MemoryPool> {
         self.share(GreedyMemoryPool::new(self.bytes_each), &self.values)
     }
 
@@ -74,7 +74,7 @@ impl Memory {
 
     /// What all queries hold.
     #[cfg(test)]
-    pub(super) fn reserved(&self) -> usize {
+    pub(in crate::query) fn reserved(&self) -> usize {
         self.operators.reserved() + self.values.reserved()
     }
 }

@@ -39,7 +39,9 @@ use super::scan::FrameScan;
 const BATCHES_AHEAD: usize = 4;
 
 /// Makes a plan give its rows in the frame's order, as far as its operators kept it.
-pub(super) fn in_frame_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+pub(in crate::query) fn in_frame_order(
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = plan.transform_up(last_rows).data()?;
     let plan = plan.transform_up(|node| Ok(ordered_meeting(node))).data()?;
     if plan.output_partitioning().partition_count() > 1 && keeps_order(&plan) {

@@ -58,7 +58,7 @@ impl KeyRange {
     }
 
     /// Whether it leaves nothing for sure.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::query) fn is_empty(&self) -> bool {
         let (Some(start), Some(stop)) = (&self.start, &self.stop) else {
             return false;
         };

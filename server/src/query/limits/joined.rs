@@ -23,15 +23,15 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::sizes;
 
 /// The name of the operator as a function. No statement can call it.
-pub(super) const JOINED: &str = "||";
+pub(in crate::query) const JOINED: &str = "||";
 
 /// The rule that puts bounded functions in place.
 #[derive(Debug)]
-pub(super) struct BoundedCalls(HashMap<String, Arc<ScalarUDF>>);
+pub(in crate::query) struct BoundedCalls(HashMap<String, Arc<ScalarUDF>>);
 
 impl BoundedCalls {
     /// The functions of a session, of which some are bounded.
-    pub(super) fn new(functions: &[Arc<ScalarUDF>]) -> Self {
+    pub(in crate::query) fn new(functions: &[Arc<ScalarUDF>]) -> Self {
         let bounded = functions.iter().filter(|function| sizes::grows(function));
         let named = |function: &Arc<ScalarUDF>| (function.name().to_owned(), Arc::clone(function));
         Self(bounded.map(named).collect())
@@ -90,10 +90,10 @@ impl OptimizerRule for BoundedCalls {
 
 /// `||` of two texts of one type, as a function.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Joined(Signature);
+pub(in crate::query) struct Joined(Signature);
 
 impl Joined {
-    pub(super) fn new() -> Self {
+    pub(in crate::query) fn new() -> Self {
         Self(Signature::any(2, Volatility::Immutable))
     }
 }
