@@ -6,17 +6,18 @@ use arrow_flight::{Empty, FlightDescriptor};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use shoots_proto::action::{
-    self, BucketsRequest, CompactRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest,
-    DeleteResult, DropSnapshotRequest, ExpireRequest, RetentionRequest, ShutdownRequest,
-    ShutdownResult, SnapshotRequest, SnapshotsRequest, SweepRequest, UsageRequest, VerifyRequest,
+    self, BucketsRequest, CombineHow, CombineRequest, CombineSource, CompactRequest,
+    DeleteBucketRequest, DeleteBucketResult, DeleteRequest, DeleteResult, DropSnapshotRequest,
+    ExpireRequest, RetentionRequest, ShutdownRequest, ShutdownResult, SnapshotRequest,
+    SnapshotsRequest, SweepRequest, UsageRequest, VerifyRequest,
 };
 use shoots_proto::{BucketDeleteMode, BucketName, RequestError, SnapshotName};
 
 use crate::connection::{Connection, answer};
 use crate::frame::bucket_name;
 use crate::{
-    ActionCall, ClientBuilder, Error, Frame, FrameInfo, GetRequest, ListRequest, PutRequest,
-    ToFrameId,
+    ActionCall, ClientBuilder, ColumnsRequest, Error, Frame, FrameInfo, GetRequest, ListRequest,
+    PutRequest, ToFrameId,
 };
 
 /// A client of one Shoots server.
@@ -90,6 +91,59 @@ impl ShootsClient {
     /// One frame: its history, and what else can be done to it; goes on at [`Frame`].
     pub fn frame(&self, frame: impl ToFrameId) -> Frame {
         Frame::new(self.connection.clone(), frame)
+    }
+
+    /// Columns of several frames side by side, aligned on the index that the frames share; goes on at
+    /// [`ColumnsRequest`].
+    pub fn columns<C: Into<String>>(&self, columns: impl IntoIterator<Item = C>) -> ColumnsRequest {
+        ColumnsRequest::new(self.connection.clone(), columns)
+    }
+
+    /// Puts into a frame what is made of several others: joins, as-of joins, concatenation. Each is read in its
+    /// newest state; [`source`](ActionCall::source) adds one in another.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use shoots_client::arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    /// use shoots_client::{CombineHow, ShootsClient};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+    /// # let url = server.url();
+    /// # let client = ShootsClient::connect(url).await?;
+    /// # for (name, times) in [("trades", vec![3, 5, 9]), ("quotes", vec![1, 4, 8])] {
+    /// #     let times: ArrayRef = Arc::new(Int64Array::from(times));
+    /// #     let columns = [("time", times.clone()), (name, times)];
+    /// #     client.put(name).index(["time"]).send_batch(RecordBatch::try_from_iter(columns)?).await?;
+    /// # }
+    /// let priced = client
+    ///     .combine(CombineHow::Asof, ["trades", "quotes"], "priced")
+    ///     .on(["time"])
+    ///     .tolerance(1)
+    ///     .index(["time"])
+    ///     .send()
+    ///     .await?;
+    /// assert_eq!(priced.target_rows, 3);
+    ///
+    /// let columns = client.columns(["trades.trades", "quotes.quotes"]).start(4).collect_one().await?;
+    /// assert_eq!((columns.num_rows(), columns.num_columns()), (4, 3));
+    ///
+    /// let newest = client.frame("trades").latest(["time"]).collect_one().await?;
+    /// assert_eq!(newest.num_rows(), 3);
+    /// # server.shutdown().await?; Ok(()) }
+    /// ```
+    pub fn combine<F: ToFrameId>(
+        &self,
+        how: CombineHow,
+        sources: impl IntoIterator<Item = F>,
+        target: impl ToFrameId,
+    ) -> ActionCall<CombineRequest> {
+        let sources = sources.into_iter();
+        let sources = sources.map(|frame| Ok(CombineSource::from(frame.to_frame_id()?)));
+        let request = sources
+            .collect::<Result<Vec<_>, Error>>()
+            .and_then(|sources| Ok(CombineRequest::new(how, sources, target.to_frame_id()?)));
+        ActionCall::new(&self.connection, request)
     }
 
     /// Names the newest state of many frames, and so keeps it.

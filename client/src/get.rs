@@ -5,10 +5,13 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
 use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use shoots_flight::{decode, read_schema_message};
 use shoots_proto::action::Resampling;
-use shoots_proto::{AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue};
+use shoots_proto::{
+    AsOf, Closed, DiffRange, FrameSummary, GetTicket, IndexValue, ParameterValue, QueryParameters,
+};
 
 use crate::connection::{Connection, answer, json, read_json};
 use crate::frame::bucket_name;
@@ -125,6 +128,28 @@ impl GetRequest {
         self.with(|ticket| ticket.sql = Some(query.into()))
     }
 
+    /// Values for the parameters of the query: `$1`, `$2`, …, or one `?` after the other.
+    ///
+    /// ```
+    /// # async fn example(client: shoots_client::ShootsClient) -> Result<(), shoots_client::Error> {
+    /// let query = "select * from flights where origin = $1 and distance > $2";
+    /// let far = client.sql("flights", query).parameters(["JFK".into(), 2000.into()]).collect().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn parameters(self, values: impl IntoIterator<Item = ParameterValue>) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
+    }
+
+    /// Values for the parameters of the query that have names: `$origin`, named without the `$`.
+    pub fn named_parameters<N: Into<String>>(
+        self,
+        values: impl IntoIterator<Item = (N, ParameterValue)>,
+    ) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
+    }
+
     /// One row for each bin of time, in place of the rows; [`start`](Self::start) and [`stop`](Self::stop) then choose
     /// by time which rows take part.
     pub fn resample(self, resampling: Resampling) -> Self {
@@ -141,25 +166,7 @@ impl GetRequest {
     /// The rows as a stream. When this returns, the server has accepted the request and said
     /// the schema.
     pub async fn stream(self) -> Result<Batches, Error> {
-        let ticket = json(&self.ticket?)?;
-        let connection = self.connection;
-        connection
-            .open("get", || async {
-                let ticket = Ticket {
-                    ticket: ticket.clone(),
-                };
-                let request = connection.request(ticket);
-                let streaming = answer(connection.flight().do_get(request).await)?;
-                let mut batches = decode(connection.messages("get", streaming));
-                let schema = batches.read_schema().await?;
-                let told = batches.app_metadata();
-                let stale = match told.is_empty() {
-                    true => false,
-                    false => read_json::<FrameSummary>("frame summary", told)?.stale,
-                };
-                Ok(Batches::new(schema, stale, batches))
-            })
-            .await
+        stream(&self.connection, json(&self.ticket?)?).await
     }
 
     /// All rows, in the batches they come in.
@@ -174,15 +181,7 @@ impl GetRequest {
 
     /// The schema that the rows would have.
     pub async fn schema(self) -> Result<SchemaRef, Error> {
-        let descriptor = FlightDescriptor::new_cmd(json(&self.ticket?)?);
-        let connection = self.connection;
-        connection
-            .read("schema", || async {
-                let request = connection.request(descriptor.clone());
-                let result = answer(connection.flight().get_schema(request).await)?;
-                Ok(Arc::new(read_schema_message(&result.schema)?))
-            })
-            .await
+        schema(&self.connection, json(&self.ticket?)?).await
     }
 
     /// What the rows would be, as far as the server knows without reading them.
@@ -197,6 +196,39 @@ impl GetRequest {
             })
             .await
     }
+}
+
+/// The rows that a ticket stands for.
+pub(crate) async fn stream(connection: &Connection, ticket: Bytes) -> Result<Batches, Error> {
+    connection
+        .open("get", || async {
+            let ticket = Ticket {
+                ticket: ticket.clone(),
+            };
+            let request = connection.request(ticket);
+            let streaming = answer(connection.flight().do_get(request).await)?;
+            let mut batches = decode(connection.messages("get", streaming));
+            let schema = batches.read_schema().await?;
+            let told = batches.app_metadata();
+            let stale = match told.is_empty() {
+                true => false,
+                false => read_json::<FrameSummary>("frame summary", told)?.stale,
+            };
+            Ok(Batches::new(schema, stale, batches))
+        })
+        .await
+}
+
+/// The schema of the rows that a ticket stands for.
+pub(crate) async fn schema(connection: &Connection, ticket: Bytes) -> Result<SchemaRef, Error> {
+    let descriptor = FlightDescriptor::new_cmd(ticket);
+    connection
+        .read("schema", || async {
+            let request = connection.request(descriptor.clone());
+            let result = answer(connection.flight().get_schema(request).await)?;
+            Ok(Arc::new(read_schema_message(&result.schema)?))
+        })
+        .await
 }
 
 /// What a get would deliver.

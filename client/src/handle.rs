@@ -11,6 +11,7 @@ use shoots_proto::action::{
 };
 use shoots_proto::{AsOf, FrameId, RequestError, TagName};
 
+use crate::combine::literal;
 use crate::connection::Connection;
 use crate::{ActionCall, Error, GetRequest, PutRequest, ToFrameId};
 
@@ -85,6 +86,16 @@ impl Frame {
     /// Gets the result of a query, which names it as a table.
     pub fn sql(&self, query: impl Into<String>) -> GetRequest {
         self.get().sql(query)
+    }
+
+    /// Gets the newest row of each combination of values in these columns.
+    pub fn latest<C: Into<String>>(&self, keys: impl IntoIterator<Item = C>) -> GetRequest {
+        // A frame whose name is wrong is refused when the request is sent.
+        let frame = self.id.as_ref().map_or("", |frame| frame.name.as_str());
+        let frame = literal(frame);
+        let keys = keys.into_iter().map(|key| literal(&key.into()));
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        self.sql(format!("select * from latest({frame}, [{keys}])"))
     }
 
     /// What was done to it, newest first.

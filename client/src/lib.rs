@@ -50,6 +50,8 @@ mod address;
 mod batches;
 mod builder;
 mod client;
+mod columns;
+mod combine;
 mod connection;
 mod error;
 #[cfg(feature = "export")]
@@ -74,6 +76,7 @@ pub use action::{ActionCall, ActionRequest};
 pub use batches::Batches;
 pub use builder::ClientBuilder;
 pub use client::{ActionInfo, ShootsClient};
+pub use columns::ColumnsRequest;
 pub use error::Error;
 #[cfg(feature = "export")]
 pub use export::Exported;
@@ -82,8 +85,8 @@ pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
-pub use shoots_proto::action::{Aggregations, BinEnd, Resampling};
+pub use shoots_proto::action::{Aggregations, BinEnd, CombineHow, CombineSource, Resampling};
 pub use shoots_proto::{
-    AsOf, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName, FrameSummary,
-    IndexValue, PutMode, PutResult, UpdateScope,
+    AsOf, AsofDirection, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName,
+    FrameSummary, IndexValue, ParameterValue, PutMode, PutResult, UpdateScope,
 };

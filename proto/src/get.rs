@@ -4,6 +4,7 @@
 use crate::as_of::AsOf;
 use crate::field;
 use crate::name::{BucketName, FrameId, FrameName};
+use crate::parameters::QueryParameters;
 use crate::range::{Closed, IndexValue};
 use crate::request::{Coherent, Misfit, request};
 use crate::resampling::Resampling;
@@ -32,6 +33,9 @@ request! {
         /// A query that names the frame as a table; its result is what is got.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub sql: Option<String>,
+        /// Values for the parameters of the query.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub parameters: Option<QueryParameters>,
         /// The columns to get, in this order, each once; `None` is all of them.
         #[serde(
             default,
@@ -97,6 +101,7 @@ impl GetTicket {
             name,
             bucket: None,
             sql: None,
+            parameters: None,
             columns: None,
             start: None,
             stop: None,
@@ -138,6 +143,10 @@ impl Coherent for GetTicket {
         }
         if self.sql.is_some() {
             return self.check_beside_sql();
+        }
+        if self.parameters.is_some() {
+            let problem = "goes with `sql` only; leave it out, or say in `sql` what to ask";
+            return Err(Misfit::new("parameters", problem));
         }
         Ok(())
     }

@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod as_of;
+mod columns;
 pub mod decode;
 pub mod error;
 mod excerpt;
@@ -33,14 +34,17 @@ pub mod list;
 mod mode;
 pub mod name;
 mod note;
+pub mod parameters;
 pub mod put;
 pub mod range;
 mod request;
 mod resampling;
 mod time;
 
+pub use action::AsofDirection;
 pub use action::BucketDeleteMode;
 pub use as_of::AsOf;
+pub use columns::ColumnsTicket;
 pub use decode::{decode, decode_or_default, encode};
 pub use error::{ErrorBody, ErrorKind, RequestError};
 pub use get::{DiffRange, GetTicket};
@@ -48,6 +52,7 @@ pub use label::{LabelError, SnapshotName, TagName};
 pub use list::{FrameSummary, ListCriteria};
 pub use name::{BucketName, FrameId, FrameName, NameError};
 pub use note::Note;
+pub use parameters::{ParameterValue, QueryParameters};
 pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
 pub use range::{Closed, IndexValue};
 pub use time::Time;

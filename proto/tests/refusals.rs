@@ -291,6 +291,18 @@ fn a_ticket_names_the_field_that_is_wrong() {
             "m: diff: does not go with `sql`; get the rows that differ without a query",
         ),
         (
+            r#""parameters":[1]"#,
+            "m: parameters: goes with `sql` only; leave it out, or say in `sql` what to ask",
+        ),
+        (
+            r#""sql":"select $1","parameters":[[1]]"#,
+            "m: parameters[0]: a parameter is a string, a number, a boolean or null",
+        ),
+        (
+            r#""sql":"select $a","parameters":{"a":1,"a":2}"#,
+            "m: parameters: `a` is given twice",
+        ),
+        (
             r#""as_of":{"commit":"xyz"}"#,
             "m: as_of.commit: must be the beginning of a commit id, 1 to 64 hexadecimal digits (got `xyz`)",
         ),

@@ -26,6 +26,7 @@
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
+//! | `combine` | frames joined in time or on keys, put together, aligned |
 //! | `resample` | rows of a frame gathered into bins of time |
 //! | `config`, [`cli`] | settings, and where they come from |
 //!
@@ -35,6 +36,7 @@
 
 mod call;
 pub mod cli;
+mod combine;
 mod config;
 mod query;
 mod resample;

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use crate::config::{Config, ConfigError};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
-use crate::service::{Service, Shared};
+use crate::service::{RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
@@ -104,6 +104,7 @@ impl Server {
         let service = Service::new(Shared {
             store,
             queries: Queries::new(&config).map_err(StartError::Queries)?,
+            statements: RunningStatements::default(),
             read_only: config.read_only,
             stop: stop.clone(),
         });

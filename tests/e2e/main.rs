@@ -12,6 +12,7 @@ mod bucket;
 mod crash;
 mod escapes;
 mod flight;
+mod flight_sql;
 mod frames;
 mod history;
 mod lifecycle;

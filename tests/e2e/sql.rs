@@ -293,3 +293,28 @@ async fn what_there_is_can_be_asked_in_sql_although_some_of_it_is_damaged() {
     assert!(ask(&client, "MyFlights", columns).await.num_rows() > 0);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn values_take_the_places_of_parameters_and_are_never_read_as_sql() {
+    let (server, client) = airport().await;
+    let late = "select DepDelay from MyFlights where DepDelay > $1 and Carrier = $2";
+    let late = client
+        .sql("MyFlights", late)
+        .parameters([5.into(), "UA".into()]);
+    assert_eq!(
+        floats(&late.collect_one().await.unwrap(), "DepDelay"),
+        [Some(6.0)]
+    );
+    let named = "select DepDelay from MyFlights where Carrier = $carrier";
+    for (carrier, expected) in [("DL", 1), ("' or 1 = 1 --", 0)] {
+        let named = client.sql("MyFlights", named);
+        let named = named.named_parameters([("carrier", carrier.into())]);
+        assert_eq!(named.collect_one().await.unwrap().num_rows(), expected);
+    }
+    let missing = client
+        .sql("MyFlights", "select ?, ?")
+        .parameters([1.into()]);
+    let missing = missing.collect_one().await;
+    assert_refused(missing, ErrorKind::DataFusionError, &["2 parameters"]);
+    server.stop().await;
+}

@@ -96,14 +96,14 @@ impl<Q: ActionRequest> ActionCall<Q> {
         }
     }
 
-    fn with(mut self, set: impl FnOnce(&mut Q)) -> Self {
+    pub(crate) fn with(mut self, set: impl FnOnce(&mut Q)) -> Self {
         if let Ok(request) = &mut self.request {
             set(request);
         }
         self
     }
 
-    fn try_with(mut self, set: impl FnOnce(&mut Q) -> Result<(), Error>) -> Self {
+    pub(crate) fn try_with(mut self, set: impl FnOnce(&mut Q) -> Result<(), Error>) -> Self {
         self.request = self.request.and_then(|mut request| {
             set(&mut request)?;
             Ok(request)

@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value};
 use shoots_proto::action::{
-    self, AlterRequest, AlterResult, CommitResult, CompactRequest, CompactResult, CopyRequest,
-    DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest, DropSnapshotRequest,
-    DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest, FilesResult, ForgetRequest,
-    FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame, PurgeRequest, PurgeResult,
-    RenameRequest, ResampleRequest, ResampleResult, RestoreRequest, RetentionRequest,
-    RetentionResult, SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult,
-    SweepRequest, SweepResult, TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest,
-    UntagRequest, UntagResult, UsageRequest, UsageResult, VerifyRequest, VerifyResult,
+    self, AlterRequest, AlterResult, CombineRequest, CombineResult, CommitResult, CompactRequest,
+    CompactResult, CopyRequest, DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest,
+    DropSnapshotRequest, DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest,
+    FilesResult, ForgetRequest, FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame,
+    PurgeRequest, PurgeResult, RenameRequest, ResampleRequest, ResampleResult, RestoreRequest,
+    RetentionRequest, RetentionResult, SnapshotRequest, SnapshotResult, SnapshotsRequest,
+    SnapshotsResult, SweepRequest, SweepResult, TagRequest, TagResult, TagsRequest, TagsResult,
+    UndeleteRequest, UntagRequest, UntagResult, UsageRequest, UsageResult, VerifyRequest,
+    VerifyResult,
 };
 
 use super::ActionRequest;
@@ -39,6 +40,7 @@ macro_rules! actions {
 
 actions! {
     AlterRequest, ALTER, AlterResult, true, request_id;
+    CombineRequest, COMBINE, CombineResult, true, request_id;
     CompactRequest, COMPACT, CompactResult, true;
     CopyRequest, COPY, NewFrame, true;
     DeleteRowsRequest, DELETE_ROWS, DeleteRowsResult, true, request_id;
@@ -126,8 +128,8 @@ macro_rules! fields {
 }
 
 fields! {
-    Noted: AlterRequest, CopyRequest, DeleteRowsRequest, RenameRequest, ResampleRequest, RestoreRequest, TagRequest,
+    Noted: AlterRequest, CombineRequest, CopyRequest, DeleteRowsRequest, RenameRequest, ResampleRequest, RestoreRequest, TagRequest,
     UndeleteRequest, UntagRequest
 }
 fields! { DryRun: CompactRequest, ExpireRequest, ForgetRequest, PurgeRequest, SweepRequest }
-fields! { Repeatable: AlterRequest, DeleteRowsRequest, ResampleRequest, RestoreRequest }
+fields! { Repeatable: AlterRequest, CombineRequest, DeleteRowsRequest, ResampleRequest, RestoreRequest }

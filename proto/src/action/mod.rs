@@ -3,12 +3,14 @@
 //! An action is a verb with a JSON object in and JSON out. `ping` is the exception: no body in, and
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
 //! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
-//! rows that [resampling](resample) makes of them, and for the upkeep of the store: [compaction], [retention], [health].
+//! rows that [resampling](resample) and
+//! [combining](combine) make of them, and for the upkeep of the store: [compaction], [retention], [health].
 //!
 //! Where a request names a bucket, `null` is the default bucket.
 
 pub mod bucket;
 pub mod columns;
+pub mod combine;
 pub mod compaction;
 pub mod frame;
 pub mod health;
@@ -25,6 +27,9 @@ pub use bucket::{
     BucketDeleteMode, BucketsRequest, BucketsResult, DeleteBucketRequest, DeleteBucketResult,
 };
 pub use columns::{AlterRequest, AlterResult, Column, NewColumn};
+pub use combine::{
+    AsofDirection, CombineHow, CombineRequest, CombineResult, CombineSource, NamedSource,
+};
 pub use compaction::{CompactRequest, CompactResult, CompactedFrame};
 pub use frame::{
     CopyRequest, DeleteRequest, DeleteResult, DescribeRequest, FileRecord, FilesRequest,
@@ -56,6 +61,8 @@ pub use tags::{
 pub const ALTER: &str = "alter";
 /// The action that lists buckets: [`BucketsRequest`] → [`BucketsResult`].
 pub const BUCKETS: &str = "buckets";
+/// The action that makes a frame of several others: [`CombineRequest`] → [`CombineResult`].
+pub const COMBINE: &str = "combine";
 /// The action that joins small and overlapping segments: [`CompactRequest`] → [`CompactResult`].
 pub const COMPACT: &str = "compact";
 /// The action that copies a frame: [`CopyRequest`] → [`NewFrame`].
@@ -140,6 +147,10 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: BUCKETS,
         description: "List the buckets: {} gives a list of names, without the default bucket.",
+    },
+    ActionDescription {
+        name: COMBINE,
+        description: r#"Put into a frame what is made of several others: {"how":"concat"|"inner"|"left"|"right"|"outer"|"asof","sources":[name or {"name","bucket","as_of"}],"target","target_bucket","mode","index","on","left_on","right_on","by","left_by","right_by","tolerance","direction","allow_exact_matches","suffixes","sorted","message","author","metadata","request_id"} gives {"target_rows","version","commit"}."#,
     },
     ActionDescription {
         name: COMPACT,

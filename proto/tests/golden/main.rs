@@ -12,6 +12,7 @@
     reason = "shared code of tests may panic like the tests themselves"
 )]
 
+mod combine;
 mod frames;
 mod history;
 mod messages;
@@ -32,7 +33,8 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{BucketName, FrameId, FrameName, Time, decode, encode};
 
 /// The sources that say which golden files are checked.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    include_str!("combine.rs"),
     include_str!("frames.rs"),
     include_str!("history.rs"),
     include_str!("messages.rs"),

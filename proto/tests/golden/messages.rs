@@ -3,7 +3,8 @@
 use shoots_proto::as_of::parse_time;
 use shoots_proto::{
     AsOf, BucketName, Closed, DiffRange, ErrorBody, ErrorKind, FrameSummary, GetTicket,
-    ListCriteria, PutCommand, PutMode, PutResult, SnapshotName, UpdateScope, encode,
+    ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, QueryParameters, SnapshotName,
+    UpdateScope, encode,
 };
 
 use crate::{golden, metadata, name, nyc, reads_as, refuses, round_trips};
@@ -114,6 +115,26 @@ fn get_ticket() {
             ..GetTicket::new(name("prices"))
         },
     );
+    let asked = GetTicket {
+        sql: Some("select $1, $2, $3, $4, $5".to_owned()),
+        parameters: Some(QueryParameters::from_iter([
+            "JFK".into(),
+            u64::MAX.into(),
+            ParameterValue::from_f64(-0.5).unwrap(),
+            true.into(),
+            ParameterValue::Null,
+        ])),
+        ..GetTicket::new(name("prices"))
+    };
+    round_trips("get_ticket.parameters.json", &asked);
+    round_trips(
+        "get_ticket.named_parameters.json",
+        &GetTicket {
+            sql: Some("select $of".to_owned()),
+            parameters: Some(QueryParameters::from_iter([("of", 3.into())])),
+            ..asked
+        },
+    );
     round_trips("get_ticket.minimal.json", &GetTicket::new(name("prices")));
     reads_as("get_ticket.python.json", &GetTicket::new(name("a")));
     reads_as(
@@ -127,9 +148,9 @@ fn get_ticket() {
     refuses::<GetTicket>(
         "ticket",
         "get_ticket.newer.json",
-        "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, `columns`, \
-         `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, `allow_stale`, `diff`, \
-         `resample`",
+        "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, \
+         `parameters`, `columns`, `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, \
+         `allow_stale`, `diff`, `resample`",
     );
 }
 

@@ -25,8 +25,8 @@ use shoots_proto::{ErrorKind, FrameId, action};
 use shoots_store::Condition;
 use tokio::time::Instant;
 
-use super::interrupt::Interrupt;
 use super::limits::Limits;
+use super::limits::interrupt::Interrupt;
 use super::names::{Mentions, Relation, Spelling};
 use super::session::Engine;
 use super::threads::QueryThreads;

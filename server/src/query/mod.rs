@@ -8,67 +8,65 @@
 //! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
-//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), in the frame's order where the
-//!    query leaves the order open ([`order`]);
+//! 4. plan with DataFusion, over a table that reads a snapshot ([`table`]), with values in the places that the
+//!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open;
 //! 5. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query: memory, of its own and of all queries ([`memory`], [`sizes`], [`joined`]); spill space and time, and what a
-//! query is told that meets a limit ([`limits`]); how many compute at once, in fair turns ([`turns`]); and its own threads
-//! ([`threads`]), on which it is planned too. Dropping the rows ends it ([`interrupt`], [`windows`]). There is no file system, no URL
-//! and no other table to be reached: frames, and what is said about them ([`information`]), are all there is.
+//! What bounds a query ([`limits`]): memory, of its own and of all queries; spill space and time; how many compute at
+//! once, in fair turns; and its own threads ([`threads`]), on which it is planned too. Dropping the rows ends it. There
+//! is no file system, no URL and no other table to be reached: frames, and what is said about them ([`information`]),
+//! are all there is.
 
 mod catalog;
-mod categories;
+mod combined;
 mod condition;
 mod depth;
-mod filter;
 mod functions;
 mod information;
-mod interrupt;
-mod joined;
 mod limits;
-mod memory;
 mod names;
-mod order;
-mod range;
+mod parameters;
 mod records;
 mod result;
-mod scan;
 mod session;
-mod sizes;
 mod table;
 mod threads;
-mod turns;
-mod windows;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
-use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
+use datafusion::execution::TaskContext;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
 use shoots_store::{Snapshot, Store};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
-use self::interrupt::{Interrupt, Wanted};
 use self::limits::Limits;
+use self::limits::interrupt::{Interrupt, Wanted};
+pub(crate) use self::limits::turns::Asker;
+use self::limits::turns::Turns;
 use self::names::{Mentions, Spelling};
+pub(crate) use self::parameters::Parameters;
+use self::parameters::Places;
 use self::result::ResultShape;
+pub(crate) use self::session::CATALOG;
 use self::session::Engine;
+pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
-pub(crate) use self::turns::Asker;
-use self::turns::Turns;
 use crate::config::Config;
 use crate::status::Failure;
 
@@ -86,6 +84,7 @@ pub(crate) struct Queries {
 pub(crate) struct Question {
     pub(crate) sql: String,
     pub(crate) scope: Scope,
+    pub(crate) parameters: Parameters,
     /// Columns of the query's result to keep, in this order.
     pub(crate) columns: Option<Vec<String>>,
     /// Rows of the query's result to leave out, and then to keep.
@@ -103,6 +102,18 @@ pub(crate) struct Part {
     pub(crate) limit: Option<u64>,
 }
 
+impl Part {
+    fn of(&self, mut rows: DataFrame) -> Result<DataFrame, DataFusionError> {
+        if let Some(columns) = &self.columns {
+            rows = rows.select(columns.iter().map(ident))?;
+        }
+        if self.offset.is_none() && self.limit.is_none() {
+            return Ok(rows);
+        }
+        rows.limit(clamp(self.offset.unwrap_or(0)), self.limit.map(clamp))
+    }
+}
+
 impl Queries {
     pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
         Ok(Self {
@@ -111,6 +122,11 @@ impl Queries {
             turns: Turns::new(config),
             limits: Limits::new(config),
         })
+    }
+
+    /// How long a query may take.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.limits.time
     }
 
     /// Plans a query. No row is read so far.
@@ -144,6 +160,7 @@ impl Queries {
         self.planned(planning, interrupt).await
     }
 
+    /// Plans within the time that there is for it.
     async fn planned(
         &self,
         planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
@@ -152,10 +169,11 @@ impl Queries {
         let wanted = Wanted::new(&interrupt);
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
-        let (shape, physical, context) = planned?;
+        let (shape, parameters, physical, context) = planned?;
         wanted.done();
         Ok(Plan {
             shape,
+            parameters,
             physical,
             interrupt,
             context,
@@ -168,7 +186,12 @@ impl Queries {
 }
 
 /// What is left of a query when it is planned.
-type Planned = (ResultShape, Arc<dyn ExecutionPlan>, Arc<TaskContext>);
+type Planned = (
+    ResultShape,
+    SchemaRef,
+    Arc<dyn ExecutionPlan>,
+    Arc<TaskContext>,
+);
 
 async fn make_plan(
     engine: Arc<Engine>,
@@ -196,16 +219,37 @@ async fn make_plan(
     catalog::register(&state, &found)?;
 
     let logical = session::read_only_plan(&state, statement).await?;
+    let places = Places::of(&logical)?;
+    let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
+    let logical = places.fill(logical, question.parameters)?;
     let part = Part {
         columns: question.columns,
         offset: question.offset,
         limit: question.limit,
     };
-    let physical = physical_plan(&mut state, logical, &part, &limits, &interrupt).await?;
+    let rows = part.of(DataFrame::new(state.clone(), logical))?;
+    let physical = if only_looked_at {
+        Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
+    } else {
+        physical(&mut state, &rows, &limits, &interrupt).await?
+    };
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    Ok((shape, physical, state.task_ctx()))
+    Ok((shape, places.schema(), physical, state.task_ctx()))
+}
+
+/// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
+async fn physical(
+    state: &mut SessionState,
+    rows: &DataFrame,
+    limits: &Limits,
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn ExecutionPlan>, Failure> {
+    let physical = session::physical_plan(state, rows.logical_plan()).await;
+    let physical = physical.map_err(|error| limits.failure(error))?;
+    let physical = table::order::in_frame_order(physical)?;
+    Ok(limits::interrupt::interruptible(physical, interrupt)?)
 }
 
 async fn plan_part(
@@ -218,31 +262,11 @@ async fn plan_part(
     let mut state = engine.state(None, &interrupt)?;
     let source = provider_as_source(table);
     let logical = LogicalPlanBuilder::scan("result", source, None)?.build()?;
-    let physical = physical_plan(&mut state, logical, &part, &limits, &interrupt).await?;
+    let rows = part.of(DataFrame::new(state.clone(), logical))?;
+    let physical = physical(&mut state, &rows, &limits, &interrupt).await?;
     let shape = ResultShape::new(&physical.schema(), None, &[]);
-    Ok((shape, physical, state.task_ctx()))
-}
-
-/// How a part of what a plan gives is made.
-async fn physical_plan(
-    state: &mut SessionState,
-    logical: LogicalPlan,
-    part: &Part,
-    limits: &Limits,
-    interrupt: &Interrupt,
-) -> Result<Arc<dyn ExecutionPlan>, Failure> {
-    let mut rows = DataFrame::new(state.clone(), logical);
-    if let Some(columns) = &part.columns {
-        rows = rows.select(columns.iter().map(ident))?;
-    }
-    if part.offset.is_some() || part.limit.is_some() {
-        let skip = clamp(part.offset.unwrap_or(0));
-        rows = rows.limit(skip, part.limit.map(clamp))?;
-    }
-    let physical = session::physical_plan(state, rows.logical_plan()).await;
-    let physical = physical.map_err(|error| limits.failure(error))?;
-    let physical = order::in_frame_order(physical)?;
-    Ok(interrupt::interruptible(physical, interrupt)?)
+    let no_parameters = Arc::new(Schema::empty());
+    Ok((shape, no_parameters, physical, state.task_ctx()))
 }
 
 fn clamp(count: u64) -> usize {
@@ -253,6 +277,7 @@ fn clamp(count: u64) -> usize {
 #[derive(Debug)]
 pub(crate) struct Plan {
     shape: ResultShape,
+    parameters: SchemaRef,
     physical: Arc<dyn ExecutionPlan>,
     interrupt: Interrupt,
     context: Arc<TaskContext>,
@@ -271,6 +296,11 @@ impl Plan {
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shape.schema()
+    }
+
+    /// The parameters of the query, with the types that it tells, or that of nulls.
+    pub(crate) fn parameters(&self) -> SchemaRef {
+        Arc::clone(&self.parameters)
     }
 
     /// Runs the query, once it is its turn. Dropping the rows stops it.

@@ -18,7 +18,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use shoots_store::Snapshot;
 
-use super::categories;
+use super::table::categories;
 use crate::status::Failure;
 
 const PANDAS: &str = "pandas";

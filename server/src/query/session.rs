@@ -25,20 +25,22 @@ use datafusion::object_store::ObjectStore;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 use shoots_proto::BucketName;
 use url::Url;
 
-use super::interrupt::{self, Interrupt};
-use super::joined::{BoundedCalls, Joined};
-use super::memory::Memory;
-use super::sizes;
-use super::windows::InterruptibleWindows;
+use super::limits::interrupt::{self, Interrupt};
+use super::limits::joined::{BoundedCalls, Joined};
+use super::limits::memory::Memory;
+use super::limits::sizes;
+use super::limits::windows::InterruptibleWindows;
+use super::parameters;
 use crate::config::Config;
 
 /// The one catalog, in which each bucket is a schema.
-pub(super) const CATALOG: &str = "shoots";
+pub(crate) const CATALOG: &str = "shoots";
 /// The schema of the default bucket; no bucket can be called that.
 pub(super) const DEFAULT_BUCKET: &str = "";
 
@@ -174,7 +176,18 @@ pub(super) async fn physical_plan(
 
 /// Parses exactly one statement.
 pub(super) fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
-    state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)
+    let dialect = GenericDialect {};
+    let nesting = state.config_options().sql_parser.recursion_limit.get();
+    let mut statements = DFParserBuilder::new(parameters::tokens(&dialect, sql)?)
+        .with_dialect(&dialect)
+        .with_recursion_limit(nesting)
+        .build()?
+        .parse_statements()?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (Some(_), more) => plan_err!("there are {} statements; send one at a time", more + 1),
+        (None, _) => plan_err!("there is no statement; send a query"),
+    }
 }
 
 /// The statement to read with: a query, or one that shows or describes what there is; or an EXPLAIN of one.

@@ -1,8 +1,10 @@
 //! Queries over a store in memory: what they may do, what they find, and what comes out.
 
+mod combined;
 mod information;
 mod limits;
 mod mistakes;
+mod parameters;
 mod plans;
 
 use std::collections::HashMap;
@@ -68,6 +70,7 @@ impl Lake {
         let question = Question {
             sql: sql.to_owned(),
             scope: Scope::of(&snapshot, as_of),
+            parameters: Parameters::default(),
             columns: None,
             offset: None,
             limit: None,
@@ -357,6 +360,7 @@ async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
     let question = Question {
         sql: "SELECT n, n * 2 AS Twice FROM numbers".to_owned(),
         scope: Scope::of(&snapshot, None),
+        parameters: Parameters::default(),
         columns: Some(columns),
         offset: Some(3),
         limit: Some(2),

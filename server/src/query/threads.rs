@@ -7,7 +7,7 @@
 //! Planning happens there too: it can take long, and it recurses as deeply as the statement nests, for which these
 //! threads have the stack ([`super::depth`] bounds it).
 //!
-//! Running takes a [`Turn`] ([`super::turns`]), and only computing does: a query whose rows are not taken gives its turn back until
+//! Running takes a [`Turn`] ([`super::limits::turns`]), and only computing does: a query whose rows are not taken gives its turn back until
 //! they are. At its deadline a query ends whether its rows are taken or not, so that nobody can hold memory by
 //! not reading; that its rows are not all there is then told apart from their end ([`Taken::OutOfTime`]).
 
@@ -27,8 +27,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, timeout_at};
 
-use super::interrupt::Interrupt;
-use super::turns::Turn;
+use super::limits::interrupt::Interrupt;
+use super::limits::turns::Turn;
 
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::query::turns::Turns;
+    use crate::query::limits::turns::Turns;
 
     struct Defect;
 

@@ -40,9 +40,10 @@ use super::Resample;
 use super::bins::Bins;
 use super::fill::{Entry, Method, Rows};
 use super::gather::{Gather, times};
+use super::part::{Part, Piece};
 
 /// Rows of a batch of the result.
-const BATCH_ROWS: usize = 8 * 1024;
+pub(super) const BATCH_ROWS: usize = 8 * 1024;
 /// Batches that a part is ahead of its turn.
 const PIECES_AHEAD: usize = 64;
 /// Batches of the result that are made before they are taken.
@@ -270,7 +271,7 @@ async fn widen(
     Ok(())
 }
 
-fn external(error: shoots_store::Error) -> DataFusionError {
+pub(super) fn external(error: shoots_store::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
@@ -298,16 +299,6 @@ async fn run(
         true => run.in_order().await,
         false => run.in_any_order().await,
     }
-}
-
-/// What a part of the frame gives.
-enum Piece {
-    /// Rows of its first bin, which may have begun before.
-    Head(RecordBatch),
-    /// Bins that are closed.
-    Closed(Rows),
-    /// The bin that is still open at its end.
-    Tail(Box<Gather>),
 }
 
 /// One pass over the frame.
@@ -585,98 +576,4 @@ struct Gap {
     bins: std::ops::Range<u64>,
     before: Option<u32>,
     after: Option<u32>,
-}
-
-/// A run of segments, in order of time.
-struct Part {
-    resample: Arc<Resample>,
-    bins: Arc<Bins>,
-    part: (usize, usize),
-}
-
-impl Part {
-    async fn run(self, taker: Sender<Piece>) -> Result<()> {
-        let mut options = self.resample.read_options(&self.resample.columns());
-        options.part = Some(self.part);
-        let rows = self.resample.snapshot.read(options).await;
-        let mut rows = rows.map_err(external)?;
-        let all = (i64::MIN, i64::MAX);
-        let mut gather = Box::new(Gather::new(&self.resample, &self.bins, all, true)?);
-        let mut head = Head::new(self.part.0 > 0);
-        while let Some(batch) = rows.try_next().await.map_err(external)? {
-            let (passed, rest) = head.split(batch, &self.bins)?;
-            if let Some(passed) = passed
-                && taker.send(Piece::Head(passed)).await.is_err()
-            {
-                return Ok(());
-            }
-            let Some(rest) = rest else {
-                continue;
-            };
-            gather.add(&rest)?;
-            if gather.len() > BATCH_ROWS {
-                let closed = gather.close(gather.len() - 1)?;
-                if taker.send(Piece::Closed(closed)).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        if gather.len() > 1 {
-            let closed = gather.close(gather.len() - 1)?;
-            // Who does not take it will not take the tail either.
-            let _ = taker.send(Piece::Closed(closed)).await;
-        }
-        let _ = taker.send(Piece::Tail(gather)).await;
-        Ok(())
-    }
-}
-
-/// The bin that a part begins with, while it lasts.
-enum Head {
-    Unknown,
-    /// Where it begins, and where the next one does.
-    Bin(i64, i64),
-    Over,
-}
-
-impl Head {
-    fn new(matters: bool) -> Self {
-        match matters {
-            true => Self::Unknown,
-            false => Self::Over,
-        }
-    }
-
-    /// The rows of a batch that belong to the head, and the others.
-    fn split(
-        &mut self,
-        batch: RecordBatch,
-        bins: &Bins,
-    ) -> Result<(Option<RecordBatch>, Option<RecordBatch>)> {
-        if matches!(self, Self::Over) || batch.num_rows() == 0 {
-            return Ok((None, Some(batch)));
-        }
-        let times = times(batch.column(0))?;
-        if let Self::Unknown = self {
-            *self = match bins.of(times.value(0)) {
-                Some((_, begin, end)) => Self::Bin(begin, end),
-                None => Self::Over,
-            };
-        }
-        let Self::Bin(begin, end) = *self else {
-            return Ok((None, Some(batch)));
-        };
-        let inside = |time: &i64| (begin..end).contains(time);
-        let rows = times
-            .values()
-            .iter()
-            .take_while(|time| inside(time))
-            .count();
-        if rows == batch.num_rows() {
-            return Ok((Some(batch), None));
-        }
-        *self = Self::Over;
-        let passed = (rows > 0).then(|| batch.slice(0, rows));
-        Ok((passed, Some(batch.slice(rows, batch.num_rows() - rows))))
-    }
 }

@@ -8,7 +8,8 @@
 //! - A function ([`function`]) says what is made of the values of a bin; while the bin is open, an accumulator
 //!   ([`accumulate`]) remembers them.
 //! - Rows of a frame whose index begins with the time pass in order, so a bin is closed as soon as a later one begins;
-//!   others are gathered in a map of all bins ([`gather`]). Both run in [`exec`].
+//!   others are gathered in a map of all bins ([`gather`]). Both run in [`exec`], the former part by
+//!   part ([`part`]).
 //! - Bins without rows get theirs in [`fill`].
 //!
 //! The semantics are those of pandas 3, which the tests compare with; what differs on purpose is listed in
@@ -21,6 +22,7 @@ mod exec;
 mod fill;
 mod function;
 mod gather;
+mod part;
 mod rule;
 mod spec;
 mod table;

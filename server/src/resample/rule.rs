@@ -213,7 +213,7 @@ mod tests {
             "5",
             "5 parsecs",
             "1D12h",
-            "W-XXX",
+            "W-ABC",
             "ME-JAN",
             "QE-FOO",
             "min5",

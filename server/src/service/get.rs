@@ -8,18 +8,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_flight::{FlightData, Ticket};
+use arrow_flight::Ticket;
 use arrow_schema::SchemaRef;
 use futures::{Stream, TryStreamExt};
 use serde_json::Value;
 use shoots_flight::EncodeOptions;
 use shoots_proto::action::Resampling;
-use shoots_proto::{AsOf, GetTicket, decode};
+use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
 use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
 
 use super::action::resample::wrong;
+use super::columns;
 use super::difference::{self, Difference};
-use super::flight_sql::check_not_flight_sql;
+use super::flight_sql::{self, Answer, Session};
 use super::{Shared, check_length, info};
 use crate::query::{Asker, Part, Plan, Question, Scope};
 use crate::resample::{Range, Request, Resample, ResampleTable};
@@ -30,10 +31,18 @@ pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>
 /// Streams what a ticket asks for. Rows are read as they are taken; dropping the stream stops the work.
 pub(super) async fn get(
     shared: Arc<Shared>,
+    session: Result<Session, Failure>,
     asker: Asker,
     ticket: Ticket,
-) -> Result<impl Stream<Item = Result<FlightData, Failure>> + Send + 'static, Failure> {
-    let ticket = read_ticket("ticket", &ticket.ticket)?;
+) -> Result<Answer, Failure> {
+    const WHAT: &str = "ticket";
+    if let Some(command) = flight_sql::read(WHAT, &ticket.ticket)? {
+        return Box::pin(flight_sql::get(shared, session?, asker, command)).await;
+    }
+    if ColumnsTicket::is_meant_by(&ticket.ticket) {
+        return columns::get(&shared, asker, &ticket.ticket).await;
+    }
+    let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
     let schema = selection.schema();
     let mut options = EncodeOptions::default();
@@ -41,7 +50,7 @@ pub(super) async fn get(
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
     let batches = selection.batches(asker).await?;
-    Ok(shoots_flight::encode(schema, batches, options))
+    Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
 }
 
 /// Whether the first message of a read says what is read: that it is not the newest, or what its commit says.
@@ -52,7 +61,6 @@ fn is_worth_telling(snapshot: &Snapshot) -> bool {
 
 /// Reads a ticket, or the same JSON in a descriptor's command.
 pub(super) fn read_ticket(what: &str, bytes: &[u8]) -> Result<GetTicket, Failure> {
-    check_not_flight_sql(bytes)?;
     check_length(what, bytes)?;
     Ok(decode(what, bytes)?)
 }
@@ -86,6 +94,11 @@ impl Selection {
                 let question = Question {
                     sql: sql.clone(),
                     scope: Scope::of(&snapshot, ticket.as_of.clone()),
+                    parameters: ticket
+                        .parameters
+                        .as_ref()
+                        .map(Into::into)
+                        .unwrap_or_default(),
                     columns: ticket.columns.clone(),
                     offset: ticket.offset,
                     limit: ticket.limit,

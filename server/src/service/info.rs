@@ -6,9 +6,14 @@ use bytes::Bytes;
 use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
 use shoots_store::Snapshot;
 
+use super::columns;
+use super::flight_sql::{self, Session};
 use super::get::{Selection, read_ticket};
 use super::{Shared, json};
 use crate::status::Failure;
+
+/// What a descriptor's command is called in errors.
+const WHAT: &str = "descriptor";
 
 /// A size that is not known, in Flight's terms.
 const UNKNOWN: i64 = -1;
@@ -19,8 +24,18 @@ const UNKNOWN: i64 = -1;
 /// if the frame changes in between.
 pub(super) async fn flight_info(
     shared: &Shared,
+    session: Result<Session, Failure>,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo, Failure> {
+    if let Some(command) = flight_sql::read(WHAT, &descriptor.cmd)? {
+        return Box::pin(flight_sql::flight_info(
+            shared, session?, command, descriptor,
+        ))
+        .await;
+    }
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::flight_info(shared, json, &descriptor).await;
+    }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
     let snapshot = &selection.snapshot;
@@ -48,8 +63,15 @@ pub(super) async fn flight_info(
 /// The schema of the rows that a descriptor stands for.
 pub(super) async fn schema(
     shared: &Shared,
+    session: Result<Session, Failure>,
     descriptor: FlightDescriptor,
 ) -> Result<SchemaResult, Failure> {
+    if let Some(command) = flight_sql::read(WHAT, &descriptor.cmd)? {
+        return Box::pin(flight_sql::schema(shared, session?, command)).await;
+    }
+    if let Some(json) = columns::command(&descriptor) {
+        return columns::schema(shared, json).await;
+    }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
     Ok(SchemaResult {
@@ -79,7 +101,7 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
 /// The ticket that a descriptor stands for: its command, or a frame by its path.
 fn ticket(descriptor: &FlightDescriptor) -> Result<GetTicket, Failure> {
     match descriptor.r#type() {
-        DescriptorType::Cmd => read_ticket("descriptor", &descriptor.cmd),
+        DescriptorType::Cmd => read_ticket(WHAT, &descriptor.cmd),
         DescriptorType::Path => {
             let FrameId { bucket, name } = FrameId::from_path(&descriptor.path)?;
             Ok(GetTicket {
@@ -88,7 +110,7 @@ fn ticket(descriptor: &FlightDescriptor) -> Result<GetTicket, Failure> {
             })
         }
         DescriptorType::Unknown => Err(Failure::invalid(
-            "descriptor",
+            WHAT,
             Some("type"),
             "must be a command (a ticket as JSON) or a path ([name] or [name, bucket])",
         )),

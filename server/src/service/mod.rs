@@ -6,6 +6,7 @@
 //! edge where bad input ends.
 
 mod action;
+mod columns;
 mod difference;
 mod flight_sql;
 mod get;
@@ -29,8 +30,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, encode};
 use shoots_store::{Frame, Store};
+use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+pub(crate) use self::flight_sql::RunningStatements;
+use self::flight_sql::Session;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
@@ -41,6 +45,7 @@ use crate::stop::Stop;
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) queries: Queries,
+    pub(crate) statements: RunningStatements,
     pub(crate) read_only: bool,
     pub(crate) stop: Stop,
 }
@@ -126,6 +131,14 @@ fn json<T: Serialize>(result: &T) -> Result<Bytes, Failure> {
         .map_err(|e| Failure::new(ErrorKind::InternalError, e.to_string()))
 }
 
+/// An answer with a cookie beside it, for clients of Flight SQL.
+fn with_cookie<T>(mut answer: Response<T>, cookie: Option<AsciiMetadataValue>) -> Response<T> {
+    if let Some(cookie) = cookie {
+        answer.metadata_mut().insert("set-cookie", cookie);
+    }
+    answer
+}
+
 #[tonic::async_trait]
 impl FlightService for Service {
     type HandshakeStream = Answers<HandshakeResponse>;
@@ -158,8 +171,10 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let (call, shared) = self.begin("GetFlightInfo", &request);
-        call.answer(info::flight_info(&shared, request.into_inner()))
-            .await
+        let session = Session::of(request.metadata());
+        let cookie = flight_sql::cookie_beside(&session, request.get_ref());
+        let info = info::flight_info(&shared, session, request.into_inner());
+        Ok(with_cookie(call.answer(info).await?, cookie))
     }
 
     async fn poll_flight_info(
@@ -180,7 +195,8 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
         let (call, shared) = self.begin("GetSchema", &request);
-        call.answer(info::schema(&shared, request.into_inner()))
+        let session = Session::of(request.metadata());
+        call.answer(info::schema(&shared, session, request.into_inner()))
             .await
     }
 
@@ -189,8 +205,9 @@ impl FlightService for Service {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let (call, shared) = self.begin("DoGet", &request);
+        let session = Session::of(request.metadata());
         let asker = request.remote_addr();
-        call.answers(get::get(shared, asker, request.into_inner()))
+        call.answers(get::get(shared, session, asker, request.into_inner()))
             .await
     }
 
@@ -199,7 +216,8 @@ impl FlightService for Service {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let (call, shared) = self.begin("DoPut", &request);
-        call.answers(async { Ok(put::put(shared, request.into_inner())) })
+        let session = Session::of(request.metadata());
+        call.answers(async { Ok(put::put(shared, session, request.into_inner())) })
             .await
     }
 
@@ -221,8 +239,10 @@ impl FlightService for Service {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let (call, shared) = self.begin("DoAction", &request);
-        call.answers(action::act(shared, request.into_inner()))
-            .await
+        let session = Session::of(request.metadata());
+        let cookie = flight_sql::cookie_after(&session, request.get_ref());
+        let answers = action::act(shared, session, request.into_inner());
+        Ok(with_cookie(call.answers(answers).await?, cookie))
     }
 
     async fn list_actions(

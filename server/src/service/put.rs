@@ -11,26 +11,43 @@ use std::sync::Arc;
 
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::{FlightData, FlightDescriptor, PutResult};
-use futures::{Stream, TryStreamExt, stream};
+use arrow_schema::SchemaRef;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use shoots_proto::{PutCommand, PutResult as PutSummary, decode};
+use shoots_flight::Decoder;
+use shoots_proto::{FrameId, PutCommand, PutResult as PutSummary, decode};
 use shoots_store::{Published, PutOptions};
 use tonic::Status;
 use tracing::info;
 
-use super::flight_sql::check_not_flight_sql;
+use super::flight_sql::{self, Session};
 use super::target::commit;
 use super::{Shared, check_length, json};
 use crate::status::Failure;
 
+/// What the command is called in errors.
+const WHAT: &str = "put command";
+
 /// Puts the rows of a stream and answers once they are durable.
 pub(super) fn put(
     shared: Arc<Shared>,
+    session: Result<Session, Failure>,
     messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
 ) -> impl Stream<Item = Result<PutResult, Failure>> + Send + 'static {
     stream::once(async move {
+        let mut messages = Box::pin(messages.map_err(Failure::from).peekable());
+        let descriptor = match messages.as_mut().peek().await {
+            Some(Ok(first)) => first.flight_descriptor.clone(),
+            _ => None,
+        };
+        let command = descriptor.as_ref().map_or(&b""[..], |first| &first.cmd);
+        let command = flight_sql::read(WHAT, command)?;
+        let batches = shoots_flight::decode(messages);
+        if let Some(command) = command {
+            return Box::pin(flight_sql::put(&shared, session?, command, batches)).await;
+        }
         shared.check_writable("a put")?;
-        let published = store(&shared, messages).await?;
+        let published = store(&shared, batches).await?;
         Ok(PutResult {
             app_metadata: json(&PutSummary {
                 version: published.version,
@@ -42,20 +59,29 @@ pub(super) fn put(
     })
 }
 
-async fn store(
-    shared: &Shared,
-    messages: impl Stream<Item = Result<FlightData, Status>> + Send,
-) -> Result<Published, Failure> {
-    let mut batches = shoots_flight::decode(messages.map_err(Failure::from));
+async fn store<S>(shared: &Shared, mut batches: Decoder<S>) -> Result<Published, Failure>
+where
+    S: Stream<Item = Result<FlightData, Failure>> + Send,
+{
     let schema = batches.read_schema().await?;
     let command = command(batches.descriptor())?;
     let id = command.frame();
-    let mode = command.mode;
-    let mut writer = shared
-        .store
-        .frame(&id)
-        .put(schema, options(command))
-        .await?;
+    write(shared, &id, schema, options(command), batches).await
+}
+
+/// Writes batches to a frame, and commits when they have ended well.
+pub(super) async fn write<S>(
+    shared: &Shared,
+    id: &FrameId,
+    schema: SchemaRef,
+    options: PutOptions,
+    mut batches: Decoder<S>,
+) -> Result<Published, Failure>
+where
+    S: Stream<Item = Result<FlightData, Failure>> + Send,
+{
+    let mode = options.mode;
+    let mut writer = shared.store.frame(id).put(schema, options).await?;
     while let Some(batch) = batches.try_next().await? {
         writer.write(batch).await?;
     }
@@ -86,22 +112,20 @@ fn options(command: PutCommand) -> PutOptions {
 }
 
 fn command(descriptor: Option<&FlightDescriptor>) -> Result<PutCommand, Failure> {
-    let what = "put command";
     let Some(descriptor) = descriptor else {
         return Err(Failure::invalid(
-            what,
+            WHAT,
             None,
             "is missing: the first message of a put carries a descriptor",
         ));
     };
     if descriptor.r#type() != DescriptorType::Cmd {
         return Err(Failure::invalid(
-            what,
+            WHAT,
             None,
             "must be the descriptor's command, not a path: {\"name\":…,\"mode\":…}",
         ));
     }
-    check_not_flight_sql(&descriptor.cmd)?;
-    check_length(what, &descriptor.cmd)?;
-    Ok(decode(what, &descriptor.cmd)?)
+    check_length(WHAT, &descriptor.cmd)?;
+    Ok(decode(WHAT, &descriptor.cmd)?)
 }

@@ -209,8 +209,11 @@ impl Frame {
         Ok(result)
     }
 
-    /// Removes the frame and its whole history for good, at once. An entry of its log stays, so that versions are
-    /// never used twice should the name come back, and so do schemas: what puts that begin now may count on. With `dry_run`, only says what would be removed.
+    /// Removes the frame and its whole history for good: what holds rows at once. The newest entry of its log stays, so
+    /// that versions are never used twice should the name come back, and so do schemas: what puts that begin now may
+    /// count on. Older entries, which hold no rows, are left to the sweep, which takes them when they are a day old:
+    /// where one was, another process that knows of none so far could otherwise publish a change that is lost. With
+    /// `dry_run`, only says what would be removed.
     ///
     /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays.
     ///
@@ -245,7 +248,7 @@ impl Frame {
             return Err(log.not_found());
         }
         if head.is_some() {
-            let stays = |name: &String| name == "log/latest" || name.starts_with("schemas/");
+            let stays = |name: &String| name.starts_with("log/") || name.starts_with("schemas/");
             objects.0.retain(|name, _| !stays(name));
         }
         if !dry_run {

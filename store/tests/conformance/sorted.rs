@@ -24,6 +24,7 @@ on_every_place!(
     compaction_changes_no_row_and_no_order,
     expired_versions_are_gone_and_their_objects_swept,
     a_put_that_a_purge_overtook_is_refused,
+    a_put_of_another_process_is_not_lost_where_a_purge_was,
     segments_whose_small_dictionaries_cannot_be_joined_are_merged_and_left_alone,
 );
 
@@ -369,6 +370,31 @@ async fn a_put_that_a_purge_overtook_is_refused(place: &Place) {
             read(&frame, ReadOptions::default()).await,
             some(&[(3, 3.0)])
         );
+    }
+}
+
+/// Another process knows the entry before those that a purge could remove.
+async fn a_put_of_another_process_is_not_lost_where_a_purge_was(place: &Place) {
+    let (here, there) = (place.open().await, place.open().await);
+    let (here, there) = (frame(&here, "f"), frame(&there, "f"));
+    put(&here, indexed(Error), points([(1, 1.0)])).await;
+    put(&there, indexed(Append), points([(2, 2.0)])).await;
+    for round in 3..6 {
+        put(&here, indexed(Append), points([(round, 0.0)])).await;
+        put(&here, indexed(Append), points([(round, 1.0)])).await;
+        here.purge(false).await.unwrap();
+        let batch = points([(9, 9.0)]);
+        let written = try_put_with(&there, indexed(Append), batch).await;
+        let rows = match written {
+            Ok(_) => some(&[(9, 9.0)]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                put(&here, indexed(Append), points([(7, 7.0)])).await;
+                some(&[(7, 7.0)])
+            }
+        };
+        assert_eq!(read(&here, ReadOptions::default()).await, rows);
+        assert_eq!(read(&there, ReadOptions::default()).await, rows);
     }
 }
 

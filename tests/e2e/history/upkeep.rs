@@ -181,7 +181,7 @@ async fn a_store_is_measured_and_checked_and_a_frame_purged() {
     assert_eq!(forgotten.frames[0].versions_expired, 1);
     client.delete("nyc/weather").await.unwrap();
     let purged = frame.purge().send().await.unwrap();
-    assert!(purged.objects > 2, "{purged:?}");
+    assert!(purged.objects > 0, "{purged:?}");
     let left = frame.log().send().await.unwrap().commits;
     assert_eq!((left.len(), left[0].operation.as_str()), (1, "purge"));
     let older = frame.get().as_of(AsOf::Version(1)).collect().await;

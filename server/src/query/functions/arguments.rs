@@ -58,6 +58,45 @@ impl Arguments {
         }
     }
 
+    /// All texts by position that were not taken, at least one.
+    pub(crate) fn texts(&mut self) -> Result<Vec<String>> {
+        let values: Vec<Constant> = self.values.drain(..).collect();
+        if values.is_empty() {
+            return self.wrong("a frame is missing");
+        }
+        values
+            .into_iter()
+            .map(|value| self.as_text("a frame", value))
+            .collect()
+    }
+
+    /// One name or a list of them; none if it is not given.
+    pub(crate) fn names(&mut self, name: &str) -> Result<Vec<String>> {
+        self.texts_or_none(name).map(Option::unwrap_or_default)
+    }
+
+    /// The same for what is only given by its name.
+    pub(crate) fn named_names(&mut self, name: &str) -> Result<Vec<String>> {
+        let positions = std::mem::take(&mut self.values);
+        let names = self.names(name);
+        self.values = positions;
+        names
+    }
+
+    fn as_text(&self, name: &str, value: Constant) -> Result<String> {
+        match value {
+            Constant::Text(text) => Ok(text),
+            other => self.wrong(format_args!(
+                "{name} must be text in single quotes, not {other}"
+            )),
+        }
+    }
+
+    /// A truth value; `usual` if it is not given.
+    pub(crate) fn flag(&mut self, name: &str, usual: bool) -> Result<bool> {
+        Ok(self.truth_or_none(name)?.unwrap_or(usual))
+    }
+
     /// Texts in a list; one that stands alone is a list of it.
     pub(crate) fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>> {
         let list = match self.take(name)? {

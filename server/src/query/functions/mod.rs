@@ -6,6 +6,7 @@
 
 mod arguments;
 mod call;
+mod combine;
 mod history;
 mod resample;
 
@@ -14,6 +15,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 pub(super) use self::arguments::Arguments;
 use self::call::Call;
 use super::catalog::{Found, Frames, Table};
+use crate::combine::JoinKind;
 use crate::status::Failure;
 
 /// Where the tables are that calls become. No bucket can be called that.
@@ -30,10 +32,30 @@ enum Function {
     Resample,
     /// One row for each of its segments.
     Segments,
+    /// Each row of a frame with the one of another that was the last then.
+    AsofJoin,
+    /// Pairs of rows of two frames that are equal in some columns.
+    Join(JoinKind),
+    /// The rows of several frames.
+    Concat,
+    /// The newest row of each key.
+    Latest,
 }
 
 impl Function {
-    const ALL: [Self; 4] = [Self::AsOf, Self::History, Self::Resample, Self::Segments];
+    const ALL: [Self; 11] = [
+        Self::AsOf,
+        Self::History,
+        Self::Segments,
+        Self::Resample,
+        Self::AsofJoin,
+        Self::Join(JoinKind::Inner),
+        Self::Join(JoinKind::Left),
+        Self::Join(JoinKind::Right),
+        Self::Join(JoinKind::Outer),
+        Self::Concat,
+        Self::Latest,
+    ];
 
     /// The function of a name in lower case.
     fn of(name: &str) -> Option<Self> {
@@ -46,6 +68,13 @@ impl Function {
             Self::History => "history",
             Self::Resample => "resample",
             Self::Segments => "segments",
+            Self::AsofJoin => "asof_join",
+            Self::Join(JoinKind::Inner) => "inner_join",
+            Self::Join(JoinKind::Left) => "left_join",
+            Self::Join(JoinKind::Right) => "right_join",
+            Self::Join(JoinKind::Outer) => "outer_join",
+            Self::Concat => "concat",
+            Self::Latest => "latest",
         }
     }
 
@@ -61,6 +90,16 @@ impl Function {
             Self::Segments => {
                 "segments('frame') or segments('frame', version, time, tag or commit)"
             }
+            Self::AsofJoin => {
+                "asof_join('left', 'right', 'on', by => ['key'], tolerance => '2s', direction => 'backward', \
+                 allow_exact_matches => true)"
+            }
+            Self::Join(JoinKind::Inner) => "inner_join('left', 'right', 'key' or ['key', …])",
+            Self::Join(JoinKind::Left) => "left_join('left', 'right', 'key' or ['key', …])",
+            Self::Join(JoinKind::Right) => "right_join('left', 'right', 'key' or ['key', …])",
+            Self::Join(JoinKind::Outer) => "outer_join('left', 'right', 'key' or ['key', …])",
+            Self::Concat => "concat('frame', 'frame', …, sorted => true)",
+            Self::Latest => "latest('frame', 'key' or ['key', …], start => '2024-01-31')",
         }
     }
 }
@@ -90,5 +129,9 @@ async fn table(frames: &Frames<'_>, call: Call) -> Result<Table, Failure> {
         Function::History => history::commits(frames, arguments).await,
         Function::Resample => resample::resample(frames, arguments).await,
         Function::Segments => history::segments(frames, arguments).await,
+        Function::AsofJoin => combine::asof_join(frames, arguments).await,
+        Function::Join(kind) => combine::join(frames, arguments, kind).await,
+        Function::Concat => combine::concat(frames, arguments).await,
+        Function::Latest => combine::latest(frames, arguments).await,
     }
 }

@@ -6,6 +6,7 @@
 
 mod bucket;
 mod columns;
+mod combine;
 mod compaction;
 mod frame;
 mod health;
@@ -28,6 +29,7 @@ use shoots_proto::action::{self, ACTIONS, ShutdownRequest, ShutdownResult};
 use shoots_proto::{ErrorKind, decode, decode_or_default};
 use tracing::info;
 
+use super::flight_sql::{self, Session};
 use super::{Shared, check_length, json};
 use crate::status::Failure;
 
@@ -44,16 +46,23 @@ const ADMINISTRATION: &[&str] = &[
 
 /// Describes every action.
 pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send + 'static {
-    stream::iter(ACTIONS.iter().map(|action| {
-        Ok(ActionType {
-            r#type: action.name.to_owned(),
-            description: action.description.to_owned(),
-        })
-    }))
+    let own = ACTIONS.iter().map(|action| ActionType {
+        r#type: action.name.to_owned(),
+        description: action.description.to_owned(),
+    });
+    stream::iter(own.chain(flight_sql::actions()).map(Ok))
 }
 
 /// Does one action and gives its one answer.
-pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAnswers, Failure> {
+pub(super) async fn act(
+    shared: Arc<Shared>,
+    session: Result<Session, Failure>,
+    request: Action,
+) -> Result<ActionAnswers, Failure> {
+    if flight_sql::is_action(&request.r#type) {
+        let answer = Box::pin(flight_sql::act(&shared, session?, request)).await?;
+        return Ok(Box::pin(stream::iter(answer.map(Ok))));
+    }
     let Action { r#type: name, body } = request;
     check_length("action", &body)?;
     admit(&name);
@@ -61,6 +70,7 @@ pub(super) async fn act(shared: Arc<Shared>, request: Action) -> Result<ActionAn
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
         action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,

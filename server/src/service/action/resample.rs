@@ -7,7 +7,7 @@ use shoots_proto::PutMode;
 use shoots_proto::action::{RESAMPLE, ResampleRequest, ResampleResult};
 use shoots_store::{ErrorKind, PutOptions};
 
-use crate::query::{Part, Question, Scope};
+use crate::query::{Parameters, Part, Question, Scope};
 use crate::resample::{Problem, Range, Request, Resample, ResampleTable};
 use crate::service::{Shared, target};
 use crate::status::Failure;
@@ -33,6 +33,7 @@ async fn by_sql(
     let question = Question {
         sql,
         scope: Scope::of(&source, None),
+        parameters: Parameters::default(),
         columns: None,
         offset: None,
         limit: None,

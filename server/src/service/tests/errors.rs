@@ -116,7 +116,7 @@ async fn the_client_of_arrow_cpp_is_told_in_its_own_way() {
 #[tokio::test]
 async fn what_is_not_answered_says_so() {
     let mut peer = Peer::new().await;
-    let url = "type.googleapis.com/arrow.flight.protocol.sql.CommandGetTables";
+    let url = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementSubstraitPlan";
     let mut any = vec![0x0a, url.len() as u8];
     any.extend(url.bytes());
     let status = peer
@@ -125,7 +125,7 @@ async fn what_is_not_answered_says_so() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("Flight SQL"));
+    assert!(status.message().contains("Substrait"));
     let descriptor = FlightDescriptor::new_cmd(any);
     let status = peer
         .client

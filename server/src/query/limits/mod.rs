@@ -1,0 +1,145 @@
+//! What bounds a query, and what one that met a limit is told: the setting, its value, and what to do.
+//!
+//! | module | what it bounds |
+//! |---|---|
+//! | [`memory`] | memory of one query, as a share of that of all |
+//! | [`sizes`], [`joined`] | values that functions make, of which DataFusion asks nobody |
+//! | [`turns`] | how many queries compute at once, and how many wait, in fair turns |
+//! | [`interrupt`], [`windows`] | for how long a query goes on that is not wanted any more |
+
+pub(in crate::query) mod interrupt;
+pub(in crate::query) mod joined;
+pub(in crate::query) mod memory;
+pub(in crate::query) mod sizes;
+pub(in crate::query) mod turns;
+pub(in crate::query) mod windows;
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use datafusion::error::DataFusionError;
+use shoots_proto::ErrorKind;
+
+use crate::config::Config;
+use crate::status::Failure;
+
+/// The limits of one query that are met while it runs.
+#[derive(Debug, Clone)]
+pub(in crate::query) struct Limits {
+    pub(in crate::query) time: Duration,
+    memory_bytes_each: u64,
+    spill_bytes: u64,
+    spill_folder: String,
+}
+
+impl Limits {
+    pub(in crate::query) fn new(config: &Config) -> Self {
+        Self {
+            time: config.query_time(),
+            memory_bytes_each: config.query_memory_bytes_each,
+            spill_bytes: config.query_spill_bytes,
+            spill_folder: config.query_spill_folder.clone(),
+        }
+    }
+
+    /// The query's time is over.
+    pub(in crate::query) fn too_long(&self) -> Failure {
+        let seconds = self.time.as_secs();
+        let problem = format!(
+            "the query took longer than the server allows (query_seconds is {seconds} s); ask for less, or have the setting raised"
+        );
+        Failure::new(ErrorKind::LimitError, problem)
+    }
+
+    /// What a query failed with. Where that is a limit, the setting is named.
+    pub(in crate::query) fn failure(&self, error: DataFusionError) -> Failure {
+        let text = error.strip_backtrace();
+        if is_disk_full(&error) {
+            let folder = match self.spill_folder.as_str() {
+                "" => "the system's temporary folder, because query_spill_folder is empty",
+                folder => folder,
+            };
+            let problem = format!(
+                "the disk for what the query cannot hold in memory is full ({folder}); ask for less, or free some space there: {text}"
+            );
+            return Failure::new(ErrorKind::NoSpaceError, problem);
+        }
+        // DataFusion knows this only as an error of the file.
+        if text.contains("disk space during the spilling") {
+            let problem = format!(
+                "query_spill_bytes is {}, and queries need more disk space for what they cannot hold in memory; ask \
+                 for less, or have the setting raised",
+                self.spill_bytes
+            );
+            return Failure::new(ErrorKind::LimitError, problem);
+        }
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(told) if told.contains("query_memory_bytes") => {
+                Failure::new(ErrorKind::LimitError, told)
+            }
+            DataFusionError::ResourcesExhausted(told) => {
+                let problem = format!(
+                    "query_memory_bytes_each is {}, query_spill_bytes is {}, and the query needs more; ask for less, or \
+                     have them raised. {told}",
+                    self.memory_bytes_each, self.spill_bytes
+                );
+                Failure::new(ErrorKind::LimitError, problem)
+            }
+            _ => error.into(),
+        }
+    }
+}
+
+fn is_disk_full(error: &DataFusionError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(
+            kind,
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        ) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: DataFusionError) -> (ErrorKind, String) {
+        let config = Config {
+            query_spill_folder: "/spilt".into(),
+            query_spill_bytes: 1234,
+            ..Config::default()
+        };
+        match Limits::new(&config).failure(error) {
+            Failure::Domain(body) => (body.kind, body.message),
+            Failure::Unimplemented(text) => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_its_folder() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let arrow = datafusion::arrow::error::ArrowError::IoError("write".into(), full());
+        for error in [DataFusionError::IoError(full()), arrow.into()] {
+            let (kind, message) = told(error.context("spilling"));
+            assert_eq!(kind, ErrorKind::NoSpaceError);
+            assert!(message.contains("/spilt"), "{message}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_exhausted_is_told_with_settings() {
+        let error = DataFusionError::ResourcesExhausted("no more".into());
+        let (kind, message) = told(error.context("merging"));
+        assert_eq!(kind, ErrorKind::LimitError);
+        assert!(message.contains("query_spill_bytes is 1234"), "{message}");
+        let other = told(DataFusionError::Execution("Divide by zero".into()));
+        assert_eq!(other.0, ErrorKind::DataFusionError);
+    }
+}

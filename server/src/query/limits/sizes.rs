@@ -1,0 +1,503 @@
+//! How large values may become that functions make out of small ones.
+//!
+//! DataFusion's pools know what operators hold, but not what functions allocate: `repeat('x', 1000000000)` asks nobody.
+//! So functions that make much out of little are wrapped. How much such a call is about to make is worked out
+//! before it begins, and taken from a pool for values ([`super::memory`]); where that has not as much left, the call is
+//! refused. What was taken is given back when the value is gone.
+//!
+//! A wrapped call also looks whether its query is still wanted before it begins.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, IntervalMonthDayNanoType};
+use arrow_array::{Array, ArrayRef, make_array};
+use arrow_buffer::Buffer;
+use arrow_schema::{DataType, FieldRef, TimeUnit};
+use bytes::Bytes;
+use datafusion::arrow::array::ArrayData;
+use datafusion::arrow::compute::cast;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, exec_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+
+use super::interrupt::Interrupt;
+use super::joined::JOINED;
+
+/// Values below this size are not worth watching.
+const SMALL: usize = 64 << 10;
+
+/// What the copies of a constant in one batch may take.
+const COPIES_BYTES: usize = 16 << 20;
+
+/// So many characters may be compared with each other in one call: a second or so.
+const MOST_STEPS: usize = 1 << 30;
+
+/// Functions that make much out of little, with how much; and those whose values are as large as their arguments
+/// together, which is much after a few in a row.
+const GROWING: &[(&str, Estimate)] = &[
+    ("repeat", repeated),
+    ("lpad", padded),
+    ("rpad", padded),
+    ("replace", replaced),
+    ("array_repeat", repeated),
+    ("array_resize", padded),
+    ("generate_series", series),
+    ("range", series),
+    ("concat", together),
+    ("concat_ws", together),
+    ("regexp_replace", together),
+    ("translate", together),
+    ("overlay", together),
+    ("encode", together),
+    ("make_array", together),
+    ("array_append", together),
+    ("array_prepend", together),
+    ("array_concat", together),
+    ("array_to_string", together),
+    (JOINED, together),
+    ("levenshtein", edited),
+];
+
+/// How many bytes a call is about to make of its arguments, roughly.
+type Estimate = fn(&[ArrayRef]) -> Result<usize>;
+
+/// The same functions, with those wrapped that make large values.
+pub(in crate::query) fn bounded(
+    functions: Vec<Arc<ScalarUDF>>,
+    values: &Arc<dyn MemoryPool>,
+    interrupt: &Interrupt,
+) -> Vec<Arc<ScalarUDF>> {
+    let kept = Arc::new(Kept::default());
+    let bounded = functions.into_iter().map(|function| {
+        let growing = GROWING.iter().find(|(name, _)| *name == function.name());
+        match growing {
+            Some((_, estimate)) => Arc::new(ScalarUDF::new_from_impl(Bounded {
+                function,
+                estimate: *estimate,
+                values: Arc::clone(values),
+                kept: Arc::clone(&kept),
+                interrupt: interrupt.clone(),
+            })),
+            None => function,
+        }
+    });
+    bounded.collect()
+}
+
+/// Whether a function is one of those that are bounded.
+pub(in crate::query) fn grows(function: &ScalarUDF) -> bool {
+    GROWING.iter().any(|(name, _)| *name == function.name())
+}
+
+/// How many rows a batch may have, so that a column of copies of the plan's largest constant does not become too large.
+pub(in crate::query) fn rows_beside_constants(plan: &LogicalPlan, most: usize) -> Result<usize> {
+    let mut largest = 1;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Literal(value, _) = expr {
+                    largest = largest.max(value.size());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok((COPIES_BYTES / largest).clamp(1, most))
+}
+
+/// What was taken for constants: they stay as long as their query.
+#[derive(Debug, Default)]
+struct Kept(Mutex<Vec<MemoryReservation>>);
+
+/// A function whose values are bounded.
+#[derive(Debug)]
+struct Bounded {
+    function: Arc<ScalarUDF>,
+    estimate: Estimate,
+    values: Arc<dyn MemoryPool>,
+    kept: Arc<Kept>,
+    interrupt: Interrupt,
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+    }
+}
+
+impl Eq for Bounded {}
+
+impl Hash for Bounded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.function.hash(state);
+    }
+}
+
+impl Bounded {
+    fn inner(&self) -> &dyn ScalarUDFImpl {
+        self.function.inner().as_ref()
+    }
+
+    /// Takes what the call is about to make.
+    fn take(&self, args: &ScalarFunctionArgs) -> Result<MemoryReservation> {
+        let constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
+        let rows = match args.args.iter().all(constant) {
+            true => 1,
+            false => args.number_rows,
+        };
+        let arrays = args.args.iter().map(|arg| arg.to_array(rows));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let taken = MemoryConsumer::new(self.name()).register(&self.values);
+        let estimate = (self.estimate)(&arrays)?;
+        if estimate > SMALL {
+            taken.try_grow(estimate)?;
+        }
+        Ok(taken)
+    }
+
+    /// Makes a value hold what was taken for it.
+    fn hold(&self, value: ColumnarValue, taken: MemoryReservation) -> Result<ColumnarValue> {
+        let size = match &value {
+            ColumnarValue::Array(array) => array.get_array_memory_size(),
+            ColumnarValue::Scalar(scalar) => scalar.size(),
+        };
+        if size <= SMALL {
+            return Ok(value);
+        }
+        taken.try_resize(size)?;
+        match value {
+            ColumnarValue::Array(array) => {
+                let data = held(&array.to_data(), &Arc::new(taken))?;
+                Ok(ColumnarValue::Array(make_array(data)))
+            }
+            ColumnarValue::Scalar(scalar) => {
+                let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push(taken);
+                Ok(ColumnarValue::Scalar(scalar))
+            }
+        }
+    }
+}
+
+/// The same data, in buffers that hold what was taken for them.
+fn held(data: &ArrayData, taken: &Arc<MemoryReservation>) -> Result<ArrayData> {
+    let buffers = data.buffers().iter().map(|buffer| {
+        let bytes = Bytes::from_owner(Held {
+            buffer: buffer.clone(),
+            _taken: Arc::clone(taken),
+        });
+        Buffer::from(bytes)
+    });
+    let children = data.child_data().iter().map(|child| held(child, taken));
+    let builder = data.clone().into_builder();
+    let builder = builder.buffers(buffers.collect());
+    let builder = builder.child_data(children.collect::<Result<_>>()?);
+    Ok(builder.build()?)
+}
+
+struct Held {
+    buffer: Buffer,
+    _taken: Arc<MemoryReservation>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_slice()
+    }
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner().name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner().aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner().schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner().signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner().return_type(arg_types)
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let function = Arc::new(self.inner().with_updated_config(config)?);
+        Some(ScalarUDF::new_from_impl(Self {
+            function,
+            estimate: self.estimate,
+            values: Arc::clone(&self.values),
+            kept: Arc::clone(&self.kept),
+            interrupt: self.interrupt.clone(),
+        }))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner().return_field_from_args(args)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner().is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.interrupt.check()?;
+        let taken = self.take(&args)?;
+        let value = self.inner().invoke_with_args(args)?;
+        self.hold(value, taken)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner().simplify(args, info)
+    }
+
+    fn preimage(
+        &self,
+        args: &[Expr],
+        lit_expr: &Expr,
+        info: &SimplifyContext,
+    ) -> Result<PreimageResult> {
+        self.inner().preimage(args, lit_expr, info)
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.inner().short_circuits()
+    }
+
+    fn conditional_arguments<'a>(
+        &self,
+        args: &'a [Expr],
+    ) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        self.inner().conditional_arguments(args)
+    }
+
+    fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
+        self.inner().evaluate_bounds(input)
+    }
+
+    fn propagate_constraints(
+        &self,
+        interval: &Interval,
+        inputs: &[&Interval],
+    ) -> Result<Option<Vec<Interval>>> {
+        self.inner().propagate_constraints(interval, inputs)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner().output_ordering(inputs)
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner().preserves_lex_ordering(inputs)
+    }
+
+    fn strictly_order_preserving(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner().strictly_order_preserving(inputs)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner().coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner().documentation()
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        self.inner().placement(args)
+    }
+}
+
+/// A value, as often as the second argument says.
+fn repeated(args: &[ArrayRef]) -> Result<usize> {
+    let [value, times] = args else {
+        return Ok(0);
+    };
+    let times = counts(times)?;
+    Ok(sum(times.iter().enumerate().map(|(row, times)| {
+        row_size(value, row).saturating_mul(*times)
+    })))
+}
+
+/// As many units as the second argument says, of what the last argument or a space takes.
+fn padded(args: &[ArrayRef]) -> Result<usize> {
+    let [value, length, ..] = args else {
+        return Ok(0);
+    };
+    let unit = match value.data_type() {
+        DataType::List(item) | DataType::LargeList(item) => item
+            .data_type()
+            .primitive_width()
+            .unwrap_or(size_of::<u64>()),
+        _ => 1,
+    };
+    let lengths = counts(length)?;
+    Ok(sum(lengths
+        .iter()
+        .map(|length| length.saturating_mul(unit))))
+}
+
+/// A text in which each occurrence of the second argument becomes the third.
+fn replaced(args: &[ArrayRef]) -> Result<usize> {
+    let [text, from, to] = args else {
+        return Ok(0);
+    };
+    let texts = cast(text, &DataType::Utf8View)?;
+    let froms = cast(from, &DataType::Utf8View)?;
+    let (texts, froms) = (texts.as_string_view(), froms.as_string_view());
+    let rows = 0..texts.len();
+    let sizes = rows.filter(|row| texts.is_valid(*row) && froms.is_valid(*row));
+    Ok(sum(sizes.map(|row| {
+        let (text, from, to) = (texts.value(row), froms.value(row), row_size(to, row));
+        match text.len().saturating_mul(to) <= SMALL {
+            true => text.len() + to,
+            false => text.len() + text.matches(from).count().saturating_mul(to),
+        }
+    })))
+}
+
+/// Every number or time from a start to a stop by a step.
+fn series(args: &[ArrayRef]) -> Result<usize> {
+    let Some(first) = args.first() else {
+        return Ok(0);
+    };
+    let steps: Vec<f64> = match first.data_type() {
+        DataType::Int64 => {
+            let (start, stop, step) = match args {
+                [stop] => (None, stop, None),
+                [start, stop] => (Some(start), stop, None),
+                [start, stop, step, ..] => (Some(start), stop, Some(step)),
+                [] => return Ok(0),
+            };
+            let step = step.map_or_else(|| Ok(vec![1.0; stop.len()]), floats)?;
+            let start = start.map_or_else(|| Ok(vec![0.0; stop.len()]), floats)?;
+            lengths(&start, &floats(stop)?, &step)
+        }
+        _ => match args {
+            [start, stop, step] => lengths(&nanoseconds(start)?, &nanoseconds(stop)?, &each(step)),
+            _ => return Ok(0),
+        },
+    };
+    let bytes = steps.iter().sum::<f64>() * size_of::<u64>() as f64;
+    Ok(bytes as usize)
+}
+
+fn lengths(start: &[f64], stop: &[f64], step: &[f64]) -> Vec<f64> {
+    let rows = start.iter().zip(stop).zip(step);
+    let length = |((start, stop), step): ((&f64, &f64), &f64)| {
+        let length = (stop - start) / step;
+        if length.is_finite() {
+            length.max(0.0)
+        } else {
+            0.0
+        }
+    };
+    rows.map(length).collect()
+}
+
+/// Nothing; but how long it takes grows with both texts, and nothing ends it.
+fn edited(args: &[ArrayRef]) -> Result<usize> {
+    let [from, to] = args else {
+        return Ok(0);
+    };
+    let rows = 0..from.len().min(to.len());
+    let steps = sum(rows.map(|row| row_size(from, row).saturating_mul(row_size(to, row))));
+    if steps > MOST_STEPS {
+        return exec_err!(
+            "levenshtein compares texts character by character, and these are too long for that"
+        );
+    }
+    Ok(0)
+}
+
+/// What all arguments take.
+fn together(args: &[ArrayRef]) -> Result<usize> {
+    let rows = args
+        .iter()
+        .map(|arg| (0..arg.len()).map(|row| row_size(arg, row)));
+    Ok(rows.map(sum).fold(0, usize::saturating_add))
+}
+
+fn sum(sizes: impl Iterator<Item = usize>) -> usize {
+    sizes.fold(0, usize::saturating_add)
+}
+
+fn counts(array: &ArrayRef) -> Result<Vec<usize>> {
+    let numbers = cast(array, &DataType::Int64)?;
+    let numbers = numbers.as_primitive::<Int64Type>().iter();
+    let count = |number: Option<i64>| usize::try_from(number.unwrap_or(0)).unwrap_or(0);
+    Ok(numbers.map(count).collect())
+}
+
+fn floats(array: &ArrayRef) -> Result<Vec<f64>> {
+    let numbers = cast(array, &DataType::Int64)?;
+    let numbers = numbers.as_primitive::<Int64Type>().iter();
+    Ok(numbers
+        .map(|number| number.map_or(f64::NAN, |number| number as f64))
+        .collect())
+}
+
+fn nanoseconds(array: &ArrayRef) -> Result<Vec<f64>> {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let zoneless = match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, None))?,
+        _ => Arc::clone(array),
+    };
+    let times = floats(&cast(&zoneless, &time)?)?;
+    Ok(times.into_iter().map(|time| time * 1e3).collect())
+}
+
+/// The length of intervals in nanoseconds.
+fn each(intervals: &ArrayRef) -> Vec<f64> {
+    const DAY: f64 = 86_400e9;
+    let Some(intervals) = intervals.as_primitive_opt::<IntervalMonthDayNanoType>() else {
+        return vec![f64::NAN; intervals.len()];
+    };
+    let length = |interval| {
+        let (months, days, rest) = IntervalMonthDayNanoType::to_parts(interval);
+        (f64::from(months) * 30.0 + f64::from(days)) * DAY + rest as f64
+    };
+    let lengths = intervals.iter();
+    lengths.map(|step| step.map_or(f64::NAN, length)).collect()
+}
+
+/// What the value of a row takes; of types whose values differ in size without telling, what one takes on average.
+fn row_size(array: &ArrayRef, row: usize) -> usize {
+    if array.is_null(row) {
+        return 0;
+    }
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).len(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).len(),
+        DataType::Utf8View => array.as_string_view().value(row).len(),
+        DataType::Binary => array.as_binary::<i32>().value(row).len(),
+        DataType::LargeBinary => array.as_binary::<i64>().value(row).len(),
+        DataType::List(_) => inside(&array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => inside(&array.as_list::<i64>().value(row)),
+        other => other.primitive_width().unwrap_or_else(|| {
+            let whole = array.to_data().get_slice_memory_size();
+            whole.unwrap_or_default() / array.len().max(1)
+        }),
+    }
+}
+
+fn inside(values: &ArrayRef) -> usize {
+    sum((0..values.len()).map(|row| row_size(values, row)))
+}
