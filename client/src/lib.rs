@@ -61,6 +61,7 @@ mod get;
 mod handle;
 mod list;
 mod put;
+mod resample;
 mod retry;
 mod sending;
 
@@ -85,7 +86,7 @@ pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
-pub use shoots_proto::action::{CombineHow, CombineSource};
+pub use shoots_proto::action::{CombineHow, CombineSource, Resampling};
 pub use shoots_proto::{
     AsOf, AsofDirection, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName,
     FrameSummary, IndexValue, ParameterValue, PutMode, PutResult, UpdateScope,
