@@ -7,9 +7,10 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use shoots_proto::action::{
     self, BucketsRequest, CombineHow, CombineRequest, CombineSource, CompactRequest,
-    DeleteBucketRequest, DeleteBucketResult, DeleteRequest, DeleteResult, DropSnapshotRequest,
-    ExpireRequest, RetentionRequest, ShutdownRequest, ShutdownResult, SnapshotRequest,
-    SnapshotsRequest, SweepRequest, UsageRequest, VerifyRequest,
+    ContinuousRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest, DeleteResult,
+    DropSnapshotRequest, ExpireRequest, ResampleRequest, Resampling, RetentionRequest,
+    ShutdownRequest, ShutdownResult, SnapshotRequest, SnapshotsRequest, SweepRequest, UsageRequest,
+    VerifyRequest,
 };
 use shoots_proto::{BucketDeleteMode, BucketName, RequestError, SnapshotName};
 
@@ -143,6 +144,61 @@ impl ShootsClient {
         let request = sources
             .collect::<Result<Vec<_>, Error>>()
             .and_then(|sources| Ok(CombineRequest::new(how, sources, target.to_frame_id()?)));
+        ActionCall::new(&self.connection, request)
+    }
+
+    /// Puts one row for each bin of time of a frame into another one, which may
+    /// [follow](ActionCall::continuous) it from then on.
+    ///
+    /// ```
+    /// use shoots_client::{Resampling, ShootsClient};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use shoots_client::arrow_array::{ArrayRef, RecordBatch, TimestampSecondArray};
+    /// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+    /// # let client = ShootsClient::connect(server.url()).await?;
+    /// # let time: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, 60, 400]));
+    /// # let price: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, 60, 400]));
+    /// # let batch = RecordBatch::try_from_iter([("time", time), ("price", price)])?;
+    /// client.put("trades").index(["time"]).send_batch(batch).await?;
+    /// let bars = client.resample("trades", "bars", Resampling::new("5min", "max"));
+    /// assert_eq!(bars.continuous().send().await?.target_rows, 2);
+    ///
+    /// let following = client.following(None).send().await?;
+    /// assert_eq!(following.frames[0].source.as_str(), "trades");
+    /// # server.shutdown().await?; Ok(()) }
+    /// ```
+    pub fn resample(
+        &self,
+        source: impl ToFrameId,
+        target: impl ToFrameId,
+        resampling: Resampling,
+    ) -> ActionCall<ResampleRequest> {
+        let request = source.to_frame_id().and_then(|source| {
+            let target = target.to_frame_id()?;
+            Ok(ResampleRequest::time(source, target, resampling))
+        });
+        ActionCall::new(&self.connection, request)
+    }
+
+    /// Lists the frames of a bucket that follow others.
+    pub fn following(&self, bucket: Option<&str>) -> ActionCall<ContinuousRequest> {
+        let bucket = bucket.map(bucket_name).transpose();
+        let request = bucket.map(|bucket| ContinuousRequest {
+            bucket,
+            ..ContinuousRequest::default()
+        });
+        ActionCall::new(&self.connection, request)
+    }
+
+    /// Lets a frame follow no other one any more. Its rows stay.
+    pub fn stop_following(&self, frame: impl ToFrameId) -> ActionCall<ContinuousRequest> {
+        let request = frame.to_frame_id().map(|frame| ContinuousRequest {
+            name: Some(frame.name),
+            bucket: frame.bucket,
+            stop: true,
+        });
         ActionCall::new(&self.connection, request)
     }
 

@@ -61,6 +61,7 @@ mod get;
 mod handle;
 mod list;
 mod put;
+mod resample;
 mod retry;
 mod sending;
 

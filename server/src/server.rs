@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use crate::config::{Config, ConfigError};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
-use crate::service::{RunningStatements, Service, Shared};
+use crate::service::{Followers, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
@@ -105,9 +105,13 @@ impl Server {
             store,
             queries: Queries::new(&config).map_err(StartError::Queries)?,
             statements: RunningStatements::default(),
+            followers: Followers::default(),
             read_only: config.read_only,
             stop: stop.clone(),
         });
+        if !config.read_only {
+            tokio::spawn(service.clone().follow(stop.clone()));
+        }
         let serving = tokio::spawn(serve(service, listener, config, stop.clone()));
         Ok(Self {
             address,

@@ -69,6 +69,10 @@ impl Failure {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::FileNotFoundError)
     }
 
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Domain(body) if body.kind == ErrorKind::ConflictError)
+    }
+
     pub(crate) fn is_damaged(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::DamagedError)
     }

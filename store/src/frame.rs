@@ -100,6 +100,20 @@ impl Frame {
         }
     }
 
+    /// The newest state at the time of the call, whatever staleness the store tolerates.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn newest(&self) -> Result<Snapshot> {
+        match self.snapshot_with(None, Freshness::AsOfNow).await {
+            Err(error) if error.is_missing() => {
+                self.log.forget_head();
+                self.snapshot_with(None, Freshness::AsOfNow).await
+            }
+            outcome => outcome,
+        }
+    }
+
     /// The newest state that this process has seen, without asking whether there is a newer one; none if it has
     /// seen none. It is marked [stale](Snapshot::is_stale). For when the storage cannot be reached: reading it
     /// succeeds as far as its objects are cached.
@@ -392,6 +406,7 @@ impl Frame {
             request: None,
             basis: None,
             absent: None,
+            expected: None,
             note: Note::default(),
         };
         put::try_submit(&self.log, adoption).await?;
@@ -419,6 +434,7 @@ impl Frame {
             request,
             basis: None,
             absent: None,
+            expected: None,
             note: self.note.clone(),
         }
     }

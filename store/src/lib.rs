@@ -33,6 +33,7 @@
 mod budget;
 mod builder;
 mod cache;
+mod changed;
 mod disk;
 mod edit;
 mod environment;
@@ -64,6 +65,7 @@ mod usage;
 mod verify;
 
 pub use builder::StoreBuilder;
+pub use changed::{Changed, ChangedRange};
 pub use edit::delete::{Condition, RowsToDelete};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};

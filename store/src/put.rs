@@ -47,6 +47,9 @@ pub struct PutOptions {
     /// one), a second one changes nothing and is answered with the version of the first. It must be the same put:
     /// another mode, range or index, values in other columns or another number of rows under the same id are refused.
     pub request_id: Option<String>,
+    /// A key, and what the metadata of the newest commit must have there when this is published; otherwise it is a
+    /// conflict. So of several writers that continue from the same commit one succeeds.
+    pub expected: Option<(String, Value)>,
 }
 
 impl PutOptions {
@@ -263,6 +266,7 @@ impl FrameWriter {
             request,
             basis: Some(basis),
             absent,
+            expected: options.expected,
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;

@@ -298,6 +298,10 @@ impl Snapshot {
         }
     }
 
+    pub(crate) fn log(&self) -> &FrameLog {
+        &self.log
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         self.size
     }

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value};
 use shoots_proto::action::{
     self, AlterRequest, AlterResult, CombineRequest, CombineResult, CommitResult, CompactRequest,
-    CompactResult, CopyRequest, DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest,
-    DropSnapshotRequest, DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest,
-    FilesResult, ForgetRequest, FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame,
-    PurgeRequest, PurgeResult, RenameRequest, ResampleRequest, ResampleResult, RestoreRequest,
-    RetentionRequest, RetentionResult, SnapshotRequest, SnapshotResult, SnapshotsRequest,
-    SnapshotsResult, SweepRequest, SweepResult, TagRequest, TagResult, TagsRequest, TagsResult,
-    UndeleteRequest, UntagRequest, UntagResult, UsageRequest, UsageResult, VerifyRequest,
-    VerifyResult,
+    CompactResult, ContinuousRequest, ContinuousResult, CopyRequest, DeleteRowsRequest,
+    DeleteRowsResult, DescribeRequest, DiffRequest, DropSnapshotRequest, DropSnapshotResult,
+    ExpireRequest, ExpireResult, FilesRequest, FilesResult, ForgetRequest, FrameDescription,
+    FrameDiff, LogRequest, LogResult, NewFrame, PurgeRequest, PurgeResult, RenameRequest,
+    ResampleRequest, ResampleResult, RestoreRequest, RetentionRequest, RetentionResult,
+    SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, SweepRequest, SweepResult,
+    TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest, UntagRequest, UntagResult,
+    UsageRequest, UsageResult, VerifyRequest, VerifyResult,
 };
 
 use super::ActionRequest;
@@ -42,6 +42,7 @@ actions! {
     AlterRequest, ALTER, AlterResult, true, request_id;
     CombineRequest, COMBINE, CombineResult, true, request_id;
     CompactRequest, COMPACT, CompactResult, true;
+    ContinuousRequest, CONTINUOUS, ContinuousResult, true;
     CopyRequest, COPY, NewFrame, true;
     DeleteRowsRequest, DELETE_ROWS, DeleteRowsResult, true, request_id;
     DescribeRequest, DESCRIBE, FrameDescription, false;

@@ -3,7 +3,7 @@
 //! An action is a verb with a JSON object in and JSON out. `ping` is the exception: no body in, and
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
 //! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
-//! rows that [resampling](resample) and
+//! rows that [resampling](resample), also [continuously](continuous), and
 //! [combining](combine) make of them, and for the upkeep of the store: [compaction], [retention], [health].
 //!
 //! Where a request names a bucket, `null` is the default bucket.
@@ -12,6 +12,7 @@ pub mod bucket;
 pub mod columns;
 pub mod combine;
 pub mod compaction;
+pub mod continuous;
 pub mod frame;
 pub mod health;
 pub mod history;
@@ -31,6 +32,7 @@ pub use combine::{
     AsofDirection, CombineHow, CombineRequest, CombineResult, CombineSource, NamedSource,
 };
 pub use compaction::{CompactRequest, CompactResult, CompactedFrame};
+pub use continuous::{ContinuousRequest, ContinuousResult, FollowingFrame};
 pub use frame::{
     CopyRequest, DeleteRequest, DeleteResult, DescribeRequest, FileRecord, FilesRequest,
     FilesResult, FrameDescription, NewFrame, RenameRequest, UndeleteRequest, VersionRange,
@@ -65,6 +67,8 @@ pub const BUCKETS: &str = "buckets";
 pub const COMBINE: &str = "combine";
 /// The action that joins small and overlapping segments: [`CompactRequest`] → [`CompactResult`].
 pub const COMPACT: &str = "compact";
+/// The action that lists frames which follow others, or ends that: [`ContinuousRequest`] → [`ContinuousResult`].
+pub const CONTINUOUS: &str = "continuous";
 /// The action that copies a frame: [`CopyRequest`] → [`NewFrame`].
 pub const COPY: &str = "copy";
 /// The action that deletes a frame: [`DeleteRequest`] → [`DeleteResult`].
@@ -157,6 +161,10 @@ pub const ACTIONS: &[ActionDescription] = &[
         description: r#"Join small and overlapping segments and leave hidden rows behind: {"name","bucket","dry_run"} gives {"frames","dry_run"}; without a name it sees to every frame of the bucket."#,
     },
     ActionDescription {
+        name: CONTINUOUS,
+        description: r#"List the frames of a bucket that follow another one, as `resample` with "continuous" made them: {"name","bucket"} gives {"frames":[{"name","bucket","source","source_bucket","rule","source_version","newest_version","problem"}]}; {"name","bucket","stop":true} ends it for one."#,
+    },
+    ActionDescription {
         name: COPY,
         description: r#"Copy a frame, encoding no rows again: {"name","bucket","new_name","new_bucket","as_of","message","author","metadata"} gives {"name","bucket","version","commit","rows"}."#,
     },
@@ -214,7 +222,7 @@ pub const ACTIONS: &[ActionDescription] = &[
     },
     ActionDescription {
         name: RESAMPLE,
-        description: r#"Put into a frame what is made of another, by SQL: {"source","source_bucket","target","target_bucket","mode","sql"}, or by time: {…,"rule","aggregation_func","time_col","columns","by","closed","label","origin","offset","time_zone","fill","numeric_only","quantile","start","stop"}; both with {"index","message","author","metadata","request_id"}; gives {"source_rows","target_rows","version","commit"}."#,
+        description: r#"Put into a frame what is made of another, by SQL: {"source","source_bucket","target","target_bucket","mode","sql"}, or by time: {…,"rule","aggregation_func","time_col","columns","by","closed","label","origin","offset","time_zone","fill","numeric_only","quantile","start","stop","continuous"}; both with {"index","message","author","metadata","request_id"}; gives {"source_rows","target_rows","version","commit"}."#,
     },
     ActionDescription {
         name: RESTORE,

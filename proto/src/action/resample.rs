@@ -80,6 +80,14 @@ request! {
             skip_serializing_if = "Option::is_none"
         )]
         pub request_id: Option<String>,
+        /// Whether the target follows the source from now on: what later commits to the source touch is computed anew.
+        /// By time only.
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub continuous: bool,
     }
 }
 
@@ -151,6 +159,7 @@ impl ResampleRequest {
             start: None,
             stop: None,
             request_id: None,
+            continuous: false,
             time_col: None,
             columns: None,
             by: Vec::new(),
@@ -219,6 +228,7 @@ impl ResampleRequest {
             ("fill", self.fill.is_some()),
             ("numeric_only", self.numeric_only),
             ("quantile", self.quantile.is_some()),
+            ("continuous", self.continuous),
         ];
         given
             .into_iter()

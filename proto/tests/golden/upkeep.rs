@@ -2,11 +2,11 @@
 
 use shoots_proto::AsOf;
 use shoots_proto::action::{
-    BucketUsage, COMPACT, CompactRequest, CompactResult, CompactedFrame, EXPIRE, ExpireRequest,
-    ExpireResult, ExpiredFrame, FORGET, FaultyObject, ForgetRequest, PURGE, PurgeRequest,
-    PurgeResult, RETENTION, Retention, RetentionRequest, RetentionResult, SWEEP, SweepRequest,
-    SweepResult, USAGE, UnreferencedObject, UsageRequest, UsageResult, VERIFY, VerifyRequest,
-    VerifyResult,
+    BucketUsage, COMPACT, CONTINUOUS, CompactRequest, CompactResult, CompactedFrame,
+    ContinuousRequest, ContinuousResult, EXPIRE, ExpireRequest, ExpireResult, ExpiredFrame, FORGET,
+    FaultyObject, FollowingFrame, ForgetRequest, PURGE, PurgeRequest, PurgeResult, RETENTION,
+    Retention, RetentionRequest, RetentionResult, SWEEP, SweepRequest, SweepResult, USAGE,
+    UnreferencedObject, UsageRequest, UsageResult, VERIFY, VerifyRequest, VerifyResult,
 };
 
 use crate::{name, nyc, request, result, round_trips};
@@ -47,6 +47,32 @@ fn compact() {
     };
     result(COMPACT, &compacted(frame, false));
     round_trips("compact_result.dry_run.json", &compacted(planned, true));
+}
+
+#[test]
+fn continuous() {
+    request(
+        CONTINUOUS,
+        &ContinuousRequest {
+            name: Some(name("bars")),
+            bucket: Some(nyc()),
+            stop: true,
+        },
+        &ContinuousRequest::default(),
+        "expected one of `name`, `bucket`, `stop`",
+    );
+    let frame = FollowingFrame {
+        name: name("bars"),
+        bucket: Some(nyc()),
+        source: name("trades"),
+        source_bucket: Some(nyc()),
+        rule: "5min".to_owned(),
+        source_version: 7,
+        newest_version: Some(9),
+        problem: Some("busy".to_owned()),
+    };
+    let frames = vec![frame];
+    result(CONTINUOUS, &ContinuousResult { frames });
 }
 
 #[test]

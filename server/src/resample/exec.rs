@@ -195,8 +195,14 @@ impl Resample {
         }
     }
 
+    /// The bins of times from one to another.
+    pub(super) fn bins(&self, first: i64, last: i64) -> Result<Bins> {
+        let bins = self.layout.bins(first, last);
+        bins.map_err(|problem| DataFusionError::Execution(format!("rule: {problem}")))
+    }
+
     /// The first and the last time of all rows that take part.
-    async fn extent(&self) -> Result<Option<(i64, i64)>> {
+    pub(super) async fn extent(&self) -> Result<Option<(i64, i64)>> {
         let options = self.read_options(&[self.time]);
         let mut extent: Option<(i64, i64)> = None;
         if self.is_in_order() {
@@ -281,17 +287,24 @@ async fn run(
     memory: MemoryReservation,
     taker: Sender<Result<RecordBatch>>,
 ) -> Result<()> {
-    let Some((first, last)) = resample.extent().await? else {
-        return Ok(());
+    let (bins, wanted, parts) = match &resample.window {
+        Some(window) => (Arc::clone(&window.bins), window.wanted.clone(), 1),
+        None => {
+            let Some((first, last)) = resample.extent().await? else {
+                return Ok(());
+            };
+            let bins = Arc::new(resample.bins(first, last)?);
+            let segments = usize::try_from(resample.snapshot.segment_count());
+            let parts = segments.unwrap_or(usize::MAX).clamp(1, cores.max(1));
+            let all = 0..bins.count();
+            (bins, all, parts)
+        }
     };
-    let bins = resample.layout.bins(first, last);
-    let bins =
-        Arc::new(bins.map_err(|problem| DataFusionError::Execution(format!("rule: {problem}")))?);
-    let segments = usize::try_from(resample.snapshot.segment_count()).unwrap_or(usize::MAX);
     let run = Run {
-        parts: segments.clamp(1, cores.max(1)),
+        parts,
         resample,
         bins,
+        wanted,
         memory,
         taker,
     };
@@ -305,6 +318,8 @@ async fn run(
 struct Run {
     resample: Arc<Resample>,
     bins: Arc<Bins>,
+    /// Those that are part of the result.
+    wanted: std::ops::Range<u64>,
     memory: MemoryReservation,
     taker: Sender<Result<RecordBatch>>,
     parts: usize,
@@ -327,7 +342,7 @@ impl Run {
             })
             .collect();
         let mut open: Option<Box<Gather>> = None;
-        let mut filling = Filling::default();
+        let mut filling = Filling::from(self.wanted.start);
         for mut pieces in parts {
             while let Some(piece) = pieces.recv().await {
                 match (piece, &mut open) {
@@ -449,12 +464,14 @@ impl Run {
 
     /// Sends the bins without rows behind the last one with some.
     async fn end(&self, filling: Filling) -> Result<()> {
-        let Some(rows) = filling.carry else {
-            return Ok(());
+        let before = filling.carry.is_some().then_some(0);
+        let rows = match filling.carry {
+            Some(rows) => rows,
+            None => Rows::none(&self.resample.outputs),
         };
         let gap = Gap {
-            bins: filling.next..self.bins.count(),
-            before: Some(0),
+            bins: filling.next..self.wanted.end,
+            before,
             after: None,
         };
         let mut entries = Vec::new();
@@ -489,7 +506,7 @@ impl Run {
         let (rows, keys) = gather.close_all()?;
         if self.resample.by.is_empty() {
             let order = sorted(&rows, |at| u64::from(rows.groups[at]), |at| rows.bins[at]);
-            let mut filling = Filling::default();
+            let mut filling = Filling::from(self.wanted.start);
             self.fill(&mut filling, reordered(&rows, &order)?).await?;
             return self.end(filling).await;
         }
@@ -563,12 +580,17 @@ fn row_number(row: usize) -> Result<u32> {
 }
 
 /// How far the result is made.
-#[derive(Default)]
 struct Filling {
     /// The bin that comes next.
     next: u64,
     /// The last bin with rows.
     carry: Option<Rows>,
+}
+
+impl Filling {
+    fn from(next: u64) -> Self {
+        Self { next, carry: None }
+    }
 }
 
 /// Bins without rows, and the rows of the bins around them.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_empty_array,
+    new_null_array,
 };
 use arrow_schema::DataType;
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat, interleave};
@@ -222,6 +223,17 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// No bins of these outputs.
+    pub(super) fn none(outputs: &[Output]) -> Self {
+        let columns = outputs.iter();
+        Self {
+            columns: columns
+                .map(|output| new_empty_array(output.field.data_type()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bins.is_empty()
     }

@@ -11,6 +11,8 @@
 //!   others are gathered in a map of all bins ([`gather`]). Both run in [`exec`], the former part by
 //!   part ([`part`]).
 //! - Bins without rows get theirs in [`fill`].
+//! - When only some times of the frame have changed, [`window`] says which bins these are, and how they alone are
+//!   computed.
 //!
 //! The semantics are those of pandas 3, which the tests compare with; what differs on purpose is listed in
 //! `docs/resampling.md`.
@@ -26,6 +28,8 @@ mod part;
 mod rule;
 mod spec;
 mod table;
+mod window;
 
 pub(crate) use self::spec::{Problem, Range, Request, Resample};
 pub(crate) use self::table::ResampleTable;
+pub(crate) use self::window::{Grid, Piece, Plan, plan};

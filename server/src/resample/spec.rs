@@ -16,6 +16,7 @@ use super::calendar::Zone;
 use super::fill::Fill;
 use super::function::{Empty, Function, Kind};
 use super::rule::{Rule, Steps};
+use super::window::Window;
 
 /// A field of the request, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub(crate) struct Resample {
     pub(super) fill: Fill,
     pub(super) quantile: f64,
     pub(super) schema: SchemaRef,
+    /// The bins that are wanted; none: all.
+    pub(super) window: Option<Window>,
     rows: Arc<AtomicU64>,
 }
 
@@ -141,6 +144,7 @@ impl Resample {
             fill,
             quantile: quantile.unwrap_or(0.5),
             schema: Arc::new(Schema::new(fields)),
+            window: None,
             rows: Arc::new(AtomicU64::new(0)),
         })
     }

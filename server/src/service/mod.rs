@@ -9,6 +9,7 @@ mod action;
 mod columns;
 mod difference;
 mod flight_sql;
+mod follow;
 mod get;
 mod handshake;
 mod info;
@@ -35,10 +36,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
+pub(crate) use self::follow::Followers;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
-use crate::stop::Stop;
+use crate::stop::{Phase, Stop, reached};
 
 /// What all calls share.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) queries: Queries,
     pub(crate) statements: RunningStatements,
+    pub(crate) followers: Followers,
     pub(crate) read_only: bool,
     pub(crate) stop: Stop,
 }
@@ -103,6 +106,15 @@ impl Service {
     pub(crate) fn new(shared: Shared) -> Self {
         Self {
             shared: Arc::new(shared),
+        }
+    }
+
+    /// Keeps frames that follow others up to date until the server drains.
+    pub(crate) async fn follow(self, stop: Stop) {
+        let mut phases = stop.watch();
+        tokio::select! {
+            () = follow::run(self.shared) => {}
+            () = reached(&mut phases, Phase::Draining) => {}
         }
     }
 

@@ -108,6 +108,7 @@ fn options(command: PutCommand) -> PutOptions {
         closed: command.closed.unwrap_or_default(),
         scope: command.scope.unwrap_or_default(),
         request_id: command.request_id,
+        expected: None,
     }
 }
 

@@ -76,6 +76,11 @@ impl Span {
         })
     }
 
+    /// The bounds, which may belong to it or not.
+    pub(crate) fn bounds(&self) -> (Option<&KeyValue>, Option<&KeyValue>) {
+        (self.start.as_ref(), self.stop.as_ref())
+    }
+
     /// All values from `min` to `max`, both included.
     pub(crate) fn of_closed(min: KeyValue, max: KeyValue) -> Self {
         Self {

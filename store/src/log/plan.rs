@@ -41,6 +41,8 @@ pub(crate) struct Proposal {
     pub(crate) basis: Option<u64>,
     /// When it was seen that the frame has no log, if that was so.
     pub(crate) absent: Option<Timestamp>,
+    /// What the metadata of the newest commit has to say under a key; none: whatever it says.
+    pub(crate) expected: Option<(String, Value)>,
     /// What people say about it.
     pub(crate) note: Note,
 }
@@ -202,6 +204,7 @@ impl<'a> Draft<'a> {
             let problem = format!("frame {} was purged meanwhile", self.frame);
             return Err(Cause::Conflict(problem).into());
         }
+        self.expect_metadata(proposal.expected.as_ref())?;
         let published = match &proposal.wish {
             Wish::Put(put) => self.apply_put(proposal, put)?,
             Wish::Delete { adopt } => {
@@ -449,6 +452,18 @@ impl<'a> Draft<'a> {
             state,
             checkpoint,
         })
+    }
+
+    fn expect_metadata(&self, expected: Option<&(String, Value)>) -> Result<()> {
+        let Some((key, value)) = expected else {
+            return Ok(());
+        };
+        let said = self.metadata.as_ref().and_then(|said| said.get(key));
+        if said == Some(value) && self.exists() {
+            return Ok(());
+        }
+        let problem = format!("another writer changed frame {} meanwhile", self.frame);
+        Err(Cause::Conflict(problem).into())
     }
 
     fn expect_live(&self) -> Result<()> {

@@ -62,6 +62,7 @@ fn put(mode: PutMode, number: u64) -> Proposal {
         )),
         basis: None,
         absent: None,
+        expected: None,
         note: Note {
             author: Some("ada".into()),
             message: Some(format!("put {number}")),

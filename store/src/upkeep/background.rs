@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shoots_proto::name::FrameId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 
 use super::policy::Zeal;
@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 
 /// Changes of a frame after which its segments are looked at without waiting.
 const CHANGES: u32 = 32;
+/// Changes that a listener may be behind before it misses some.
+const UNHEARD: usize = 256;
 
 /// How often upkeep looks at what.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +50,22 @@ impl Default for UpkeepSettings {
 }
 
 /// Which frames this process has changed since they were looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Touched {
     frames: Mutex<HashMap<FrameId, Changes>>,
     news: Notify,
+    /// Hears of each change.
+    listeners: broadcast::Sender<FrameId>,
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self {
+            frames: Mutex::default(),
+            news: Notify::default(),
+            listeners: broadcast::Sender::new(UNHEARD),
+        }
+    }
 }
 
 /// Changes of a frame that nobody has looked at.
@@ -84,6 +98,8 @@ impl Touched {
         if changes.count == 1 || changes.count == CHANGES {
             self.news.notify_one();
         }
+        // That nobody listens is no failure.
+        let _ = self.listeners.send(frame.clone());
     }
 
     /// Takes the frames that are to be looked at, those that have waited longest first.
@@ -106,6 +122,12 @@ impl Drop for Upkeep {
 }
 
 impl Store {
+    /// Hears which frames this process changes from now on. Who is far behind is told so and may look at all.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<FrameId> {
+        self.shared().touched.listeners.subscribe()
+    }
+
     /// Starts to look after the store's frames in the background.
     #[must_use]
     pub fn start_upkeep(&self, settings: UpkeepSettings) -> Upkeep {

@@ -8,6 +8,7 @@ mod bucket;
 mod columns;
 mod combine;
 mod compaction;
+mod continuous;
 mod frame;
 mod health;
 mod history;
@@ -72,6 +73,10 @@ pub(super) async fn act(
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
         action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
+        action::CONTINUOUS => {
+            call.answer_or_default(action::CONTINUOUS, continuous::continuous)
+                .await
+        }
         action::COPY => call.answer(action::COPY, frame::copy).await,
         action::DELETE => call.answer(action::DELETE, frame::delete).await,
         action::DELETE_BUCKET => call.answer(action::DELETE_BUCKET, bucket::delete).await,

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use shoots_proto::PutMode;
-use shoots_proto::action::{RESAMPLE, ResampleRequest, ResampleResult};
+use shoots_proto::action::{ResampleRequest, ResampleResult};
 use shoots_store::{ErrorKind, PutOptions};
 
 use crate::query::{Parameters, Part, Question, Scope};
-use crate::resample::{Problem, Range, Request, Resample, ResampleTable};
-use crate::service::{Shared, target};
+use crate::resample::{Problem, ResampleTable};
+use crate::service::{Shared, follow, target};
 use crate::status::Failure;
 
 /// Puts into the target what a query, or bins of time, make of the source.
@@ -52,26 +51,36 @@ async fn by_time(
     shared: &Arc<Shared>,
     request: ResampleRequest,
 ) -> Result<ResampleResult, Failure> {
-    let Some(resampling) = request.by_time() else {
-        return Err(Failure::invalid(RESAMPLE, Some("rule"), "is missing"));
-    };
-    let snapshot = shared.store.frame(&request.source()).snapshot(None).await?;
-    let range = Range {
-        start: request.start.clone().map(Value::from),
-        stop: request.stop.clone().map(Value::from),
-        ..Range::default()
-    };
-    let resample = Resample::new(Request {
-        snapshot,
-        resampling,
-        range,
-    });
-    let resample = resample.map_err(|problem| wrong(RESAMPLE, None, problem))?;
+    let source = shared.store.frame(&request.source()).snapshot(None).await?;
+    let resample = follow::resampled(&source, &request)?;
+    if request.continuous {
+        follow::declare(shared, &request, &resample.index()).await?;
+    }
     let table = Arc::new(ResampleTable::new(resample.clone()));
     let plan = shared.queries.plan_table(table, Part::default()).await?;
     let target = request.target();
-    let usual = usual_index(shared, &request, resample.index()).await?;
-    let put = target::put_rows(shared, &target, plan, options(&request, &usual)).await?;
+    let options = if request.continuous {
+        let grid = follow::grid_of(&resample).await?;
+        let declaration = follow::Declaration::new(&request, &source, grid)?;
+        let options = options(&request, &resample.index());
+        PutOptions {
+            mode: match request.mode {
+                PutMode::Error => PutMode::Error,
+                _ => PutMode::Replace,
+            },
+            note: declaration.noted(options.note)?,
+            ..options
+        }
+    } else {
+        let usual = usual_index(shared, &request, resample.index()).await?;
+        options(&request, &usual)
+    };
+    let put = target::put_rows(shared, &target, plan, options).await?;
+    if request.continuous {
+        shared
+            .followers
+            .note(&shared.store.frame(&target).snapshot(None).await?);
+    }
     Ok(ResampleResult {
         source_rows: Some(resample.rows_read()),
         target_rows: put.rows,
