@@ -8,9 +8,8 @@ use bytes::Bytes;
 use shoots_proto::action::{
     self, BucketsRequest, CombineHow, CombineRequest, CombineSource, CompactRequest,
     ContinuousRequest, DeleteBucketRequest, DeleteBucketResult, DeleteRequest, DeleteResult,
-    DropSnapshotRequest, ExpireRequest, ResampleRequest, Resampling, RetentionRequest,
-    ShutdownRequest, ShutdownResult, SnapshotRequest, SnapshotsRequest, SweepRequest, UsageRequest,
-    VerifyRequest,
+    DropSnapshotRequest, ExpireRequest, RetentionRequest, ShutdownRequest, ShutdownResult,
+    SnapshotRequest, SnapshotsRequest, SweepRequest, UsageRequest, VerifyRequest,
 };
 use shoots_proto::{BucketDeleteMode, BucketName, RequestError, SnapshotName};
 
@@ -147,11 +146,10 @@ impl ShootsClient {
         ActionCall::new(&self.connection, request)
     }
 
-    /// Puts one row for each bin of time of a frame into another one, which may
-    /// [follow](ActionCall::continuous) it from then on.
+    /// Lists the frames of a bucket that [follow](ActionCall::continuous) others.
     ///
     /// ```
-    /// use shoots_client::{Resampling, ShootsClient};
+    /// use shoots_client::ShootsClient;
     ///
     /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::sync::Arc;
@@ -162,27 +160,13 @@ impl ShootsClient {
     /// # let price: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, 60, 400]));
     /// # let batch = RecordBatch::try_from_iter([("time", time), ("price", price)])?;
     /// client.put("trades").index(["time"]).send_batch(batch).await?;
-    /// let bars = client.resample("trades", "bars", Resampling::new("5min", "max"));
+    /// let bars = client.frame("trades").resample("bars", "5min", "max");
     /// assert_eq!(bars.continuous().send().await?.target_rows, 2);
     ///
     /// let following = client.following(None).send().await?;
     /// assert_eq!(following.frames[0].source.as_str(), "trades");
     /// # server.shutdown().await?; Ok(()) }
     /// ```
-    pub fn resample(
-        &self,
-        source: impl ToFrameId,
-        target: impl ToFrameId,
-        resampling: Resampling,
-    ) -> ActionCall<ResampleRequest> {
-        let request = source.to_frame_id().and_then(|source| {
-            let target = target.to_frame_id()?;
-            Ok(ResampleRequest::time(source, target, resampling))
-        });
-        ActionCall::new(&self.connection, request)
-    }
-
-    /// Lists the frames of a bucket that follow others.
     pub fn following(&self, bucket: Option<&str>) -> ActionCall<ContinuousRequest> {
         let bucket = bucket.map(bucket_name).transpose();
         let request = bucket.map(|bucket| ContinuousRequest {

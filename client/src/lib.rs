@@ -61,7 +61,6 @@ mod get;
 mod handle;
 mod list;
 mod put;
-mod resample;
 mod retry;
 mod sending;
 

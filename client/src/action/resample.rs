@@ -90,4 +90,10 @@ impl ActionCall<ResampleRequest> {
     pub fn stop(self, stop: impl Into<IndexValue>) -> Self {
         self.with(|request| request.stop = Some(stop.into()))
     }
+
+    /// Lets the target follow the source from now on: after each change the bins that it touches are computed anew. The
+    /// target must be new or empty, or be replaced.
+    pub fn continuous(self) -> Self {
+        self.with(|request| request.continuous = true)
+    }
 }

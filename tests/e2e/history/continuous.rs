@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shoots_client::proto::action::{Aggregations, FollowingFrame};
+use shoots_client::proto::action::{Aggregations, FollowingFrame, ResampleRequest};
 use shoots_client::serde_json::{Map, Value};
-use shoots_client::{AsOf, ErrorKind, FrameName, PutMode, Resampling, ShootsClient};
+use shoots_client::{ActionCall, AsOf, ErrorKind, FrameName, PutMode, Resampling, ShootsClient};
 
 use super::{BEGIN, HOUR, hours, weather};
 use crate::refusal::assert_refused;
@@ -34,17 +34,40 @@ fn targets() -> Vec<(&'static str, Resampling)> {
     ]
 }
 
+fn resampled(
+    client: &ShootsClient,
+    target: &str,
+    resampling: Resampling,
+) -> ActionCall<ResampleRequest> {
+    let (rule, functions) = (resampling.rule, resampling.aggregation_func);
+    let weather = client.frame("weather");
+    let mut call = weather.resample(target, rule, functions).by(resampling.by);
+    if let Some(columns) = resampling.columns {
+        call = call.columns(columns);
+    }
+    if let Some(fill) = resampling.fill {
+        call = call.fill(fill);
+    }
+    if let Some(zone) = resampling.time_zone {
+        call = call.time_zone(zone);
+    }
+    call
+}
+
 async fn declare(client: &ShootsClient) {
     for (target, resampling) in targets() {
-        let call = client.resample("weather", target, resampling);
-        call.continuous().send().await.unwrap();
+        resampled(client, target, resampling)
+            .continuous()
+            .send()
+            .await
+            .unwrap();
     }
 }
 
 /// Waits until every target is what is made of the source anew.
 async fn follows(client: &ShootsClient, after: &str) {
     for (target, resampling) in targets() {
-        let anew = client.resample("weather", "anew", resampling);
+        let anew = resampled(client, "anew", resampling);
         anew.mode(PutMode::Replace).send().await.unwrap();
         let anew = get(client, "anew").await;
         until(&format!("{target} follows after {after}"), async || {
@@ -241,7 +264,7 @@ async fn a_target_follows_until_it_is_stopped_or_written_by_others_and_pauses_wi
     })
     .await;
 
-    let own = client.resample("weather", "weather", Resampling::new("1h", "count"));
+    let own = client.frame("weather").resample("weather", "1h", "count");
     let own = own.mode(PutMode::Replace).continuous().send().await;
     assert_refused(own, ErrorKind::InvalidRequestError, &["follow itself"]);
     server.stop().await;
