@@ -38,7 +38,7 @@ use tokio::task::JoinSet;
 
 use super::Resample;
 use super::bins::Bins;
-use super::fill::{Entry, Method, Rows};
+use super::fill::{Entry, Method, Rows, reordered, row_number, sorted};
 use super::gather::{Gather, times};
 use super::part::{Part, Piece};
 
@@ -548,35 +548,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// Where rows stand in order of two keys.
-fn sorted(rows: &Rows, first: impl Fn(usize) -> u64, second: impl Fn(usize) -> u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows.bins.len()).collect();
-    order.sort_unstable_by_key(|at| (first(*at), second(*at)));
-    order
-}
-
-fn reordered(rows: &Rows, order: &[usize]) -> Result<Rows> {
-    let places = order.iter().map(|at| row_number(*at));
-    let places = UInt32Array::from(places.collect::<Result<Vec<u32>>>()?);
-    let columns = rows
-        .columns
-        .iter()
-        .map(|column| Ok(take(column, &places, None)?));
-    Ok(Rows {
-        bins: order.iter().map(|at| rows.bins[*at]).collect(),
-        groups: order.iter().map(|at| rows.groups[*at]).collect(),
-        columns: columns.collect::<Result<_>>()?,
-    })
-}
-
-fn row_number(row: usize) -> Result<u32> {
-    u32::try_from(row).map_err(|_| {
-        DataFusionError::ResourcesExhausted(
-            "resampling holds more than 4 billion bins at once".into(),
-        )
-    })
 }
 
 /// How far the result is made.

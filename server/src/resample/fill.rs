@@ -9,12 +9,12 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_empty_array,
-    new_null_array,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt32Array,
+    new_empty_array, new_null_array,
 };
 use arrow_schema::DataType;
-use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat, interleave};
-use datafusion::error::Result;
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat, interleave, take};
+use datafusion::error::{DataFusionError, Result};
 use shoots_proto::IndexValue;
 
 use super::function::{Empty, Kind};
@@ -285,4 +285,37 @@ impl Entry {
             after: None,
         }
     }
+}
+
+/// Where rows stand in order of two keys.
+pub(super) fn sorted(
+    rows: &Rows,
+    first: impl Fn(usize) -> u64,
+    second: impl Fn(usize) -> u64,
+) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.bins.len()).collect();
+    order.sort_unstable_by_key(|at| (first(*at), second(*at)));
+    order
+}
+
+pub(super) fn reordered(rows: &Rows, order: &[usize]) -> Result<Rows> {
+    let places = order.iter().map(|at| row_number(*at));
+    let places = UInt32Array::from(places.collect::<Result<Vec<u32>>>()?);
+    let columns = rows
+        .columns
+        .iter()
+        .map(|column| Ok(take(column, &places, None)?));
+    Ok(Rows {
+        bins: order.iter().map(|at| rows.bins[*at]).collect(),
+        groups: order.iter().map(|at| rows.groups[*at]).collect(),
+        columns: columns.collect::<Result<_>>()?,
+    })
+}
+
+pub(super) fn row_number(row: usize) -> Result<u32> {
+    u32::try_from(row).map_err(|_| {
+        DataFusionError::ResourcesExhausted(
+            "resampling holds more than 4 billion bins at once".into(),
+        )
+    })
 }
