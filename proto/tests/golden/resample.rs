@@ -39,6 +39,7 @@ fn resample() {
             start: Some("2024-01-31".into()),
             stop: Some("2024-02-01".into()),
             request_id: Some("7f3a".to_owned()),
+            continuous: true,
             message: Some("end of day".to_owned()),
             author: Some("ada".to_owned()),
             metadata: metadata(),
@@ -46,8 +47,8 @@ fn resample() {
         },
         &ResampleRequest::time(prices(), bars(), Resampling::new("D", "mean")),
         "expected one of `source`, `source_bucket`, `target`, `target_bucket`, `mode`, `index`, `sql`, `rule`, \
-         `aggregation_func`, `start`, `stop`, `request_id`, `time_col`, `columns`, `by`, `closed`, `label`, `origin`, \
-         `offset`, `time_zone`, `fill`, `numeric_only`, `quantile`, `message`, `author`, `metadata`",
+         `aggregation_func`, `start`, `stop`, `request_id`, `continuous`, `time_col`, `columns`, `by`, `closed`, `label`, \
+         `origin`, `offset`, `time_zone`, `fill`, `numeric_only`, `quantile`, `message`, `author`, `metadata`",
     );
     round_trips(
         "resample_request.sql.json",
