@@ -364,4 +364,22 @@ mod tests {
         let expected = ["2024-01-01T00:06", "2024-01-01T00:13", "2024-01-01T00:20"];
         assert_eq!(labels(&bins), expected.map(at));
     }
+
+    #[test]
+    fn an_offset_from_the_end_leaves_no_time_without_a_bin() {
+        let (first, last) = (at("2024-01-01T00:01"), at("2024-01-01T00:20"));
+        for closed in [BinEnd::Left, BinEnd::Right] {
+            for offset in -400..400 {
+                let end = Layout {
+                    origin: Origin::End,
+                    closed,
+                    offset: offset * 1_000_000_000,
+                    ..layout("7min", None)
+                };
+                let bins = end.bins(first, last).unwrap();
+                assert!(bins.of(first).is_some(), "{offset}");
+                assert_eq!(bins.of(last).map(|bin| bin.0), Some(bins.count() - 1));
+            }
+        }
+    }
 }
