@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::objects::Objects;
 use crate::place::{Place, RemotePlace};
 use crate::remote;
-use crate::segment::Limits;
+use crate::segment::{Limits, Packing};
 use crate::shared::{Shared, Sizes};
 use crate::store::Store;
 use crate::upkeep::retention::default_retention;
@@ -45,6 +45,7 @@ impl StoreBuilder {
                 put_memory_bytes: 256 << 20,
                 low_space_bytes: 256 << 20,
                 limits: Limits::default(),
+                packing: None,
                 max_staleness: Duration::ZERO,
                 retention: default_retention(),
                 sweep_grace_seconds: 24 * 3600,
@@ -140,6 +141,14 @@ impl StoreBuilder {
     #[must_use]
     pub fn segment_limits(mut self, limits: Limits) -> Self {
         self.sizes.limits = limits;
+        self
+    }
+
+    /// What is dear where segments lie. Default: [`Packing::Fast`] in a local folder, [`Packing::Small`] elsewhere. It
+    /// counts for segments that are written from now on; all can be read.
+    #[must_use]
+    pub fn packing(mut self, packing: Packing) -> Self {
+        self.sizes.packing = Some(packing);
         self
     }
 

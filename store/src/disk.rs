@@ -29,6 +29,7 @@
 mod directory;
 mod failure;
 mod listing;
+mod ranges;
 #[cfg(test)]
 mod tests;
 
@@ -174,7 +175,9 @@ impl ObjectStore for Disk {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.reader().await?.get_ranges(location, ranges).await
+        let (location, ranges) = (location.clone(), ranges.to_vec());
+        self.blocking(move |directory| ranges::read(directory, &location, &ranges))
+            .await
     }
 
     fn delete_stream(

@@ -79,6 +79,7 @@ pub use schema::evolve::{ColumnEdit, NewColumn};
 pub use schema::pandas;
 pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
+pub use segment::Packing;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
 pub use time::Timestamp;

@@ -19,7 +19,7 @@ use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
 use crate::read::Readers;
-use crate::segment::{FooterCache, Limits, footer_cache};
+use crate::segment::{FooterCache, Limits, Packing, footer_cache};
 use crate::space::Space;
 use crate::time::Timestamp;
 use crate::upkeep::background::Touched;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) put_memory: Budget,
     pub(crate) limits: Limits,
+    pub(crate) packing: Packing,
     /// How long ago a head may have been confirmed that a reader is given.
     pub(crate) max_staleness: Duration,
     pub(crate) retention: Retention,
@@ -82,6 +83,8 @@ pub(crate) struct Sizes {
     pub(crate) put_memory_bytes: u64,
     pub(crate) low_space_bytes: u64,
     pub(crate) limits: Limits,
+    /// None: as it is best where the store lives.
+    pub(crate) packing: Option<Packing>,
     pub(crate) max_staleness: Duration,
 }
 
@@ -100,10 +103,15 @@ impl Shared {
             put_memory_bytes,
             low_space_bytes,
             limits,
+            packing,
             max_staleness,
             retention,
             sweep_grace_seconds,
         } = sizes;
+        let packing = packing.unwrap_or(match disk {
+            Some(_) => Packing::Fast,
+            None => Packing::Small,
+        });
         let space = disk
             .as_ref()
             .map(|disk| Space::new(disk.root(), low_space_bytes));
@@ -123,6 +131,7 @@ impl Shared {
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),
             limits,
+            packing,
             max_staleness,
             retention,
             sweep_grace_seconds,

@@ -110,7 +110,7 @@ impl SegmentSink {
             Some(order) => Some(KeyTrail::new(&schema, &order.index)?),
             None => None,
         };
-        let encoder = SegmentEncoder::new(schema, log.shared().limits)?;
+        let encoder = SegmentEncoder::new(schema, log.shared().limits, log.shared().packing)?;
         Ok(Self {
             log,
             stage: Stage::Idle(Box::new(Encoding { encoder, trail })),

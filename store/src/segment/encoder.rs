@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use self::column::{ColumnShape, OpenColumn};
 use super::blocks::{self, BlocksRecord};
 use super::categories::{self, Union};
-use super::encoding;
+use super::encoding::{self, Packing};
 use super::record::{self, DictionaryRecord};
 use super::size::plain_size;
 use super::storage;
@@ -93,9 +93,9 @@ struct OpenSegment {
 
 impl SegmentEncoder {
     /// An encoder for rows of `schema`, which [`check`](crate::schema::check) has accepted.
-    pub(crate) fn new(schema: SchemaRef, limits: Limits) -> Result<Self> {
+    pub(crate) fn new(schema: SchemaRef, limits: Limits, packing: Packing) -> Result<Self> {
         Ok(Self {
-            shape: Shape::new(schema)?,
+            shape: Shape::new(schema, packing)?,
             limits: Limits {
                 max_rows: limits.max_rows.max(1),
                 max_bytes: limits.max_bytes,
@@ -168,7 +168,7 @@ impl std::fmt::Debug for SegmentEncoder {
 }
 
 impl Shape {
-    fn new(logical: SchemaRef) -> Result<Self> {
+    fn new(logical: SchemaRef, packing: Packing) -> Result<Self> {
         let fields: Vec<Field> = logical
             .fields()
             .iter()
@@ -197,7 +197,12 @@ impl Shape {
             encode_arrow_schema(&logical),
         ));
         let categories = storage::leaf_categories(stored.fields());
-        let properties = Arc::new(encoding::properties(&parquet, &categories, metadata));
+        let properties = Arc::new(encoding::properties(
+            &parquet,
+            packing,
+            &categories,
+            metadata,
+        ));
         let parquet = parquet.root_schema_ptr();
         let columns = stored
             .fields()

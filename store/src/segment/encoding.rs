@@ -7,7 +7,8 @@
 //! | columns | encoding | compression |
 //! |---|---|---|
 //! | integers, times, dates, durations, decimals up to 18 digits | delta | none |
-//! | floats, booleans, intervals, fixed size binary, longer decimals | plain | LZ4 |
+//! | floats | plain | none on a local disk, LZ4 elsewhere: see [`Packing`] |
+//! | booleans, intervals, fixed size binary, longer decimals | plain | LZ4 |
 //! | dictionaries of strings or binary | dictionary, of any size | none |
 //! | other strings and binary | dictionary up to 1 MiB, delta length beyond | LZ4 |
 //!
@@ -27,10 +28,21 @@ const PAGE_ROWS: usize = 20_000;
 /// A dictionary type stays a dictionary whatever its size, so that its codes can be read as codes.
 const CATEGORY_DICTIONARY_BYTES: usize = 1 << 30;
 
+/// What is dear where segments lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Packing {
+    /// Processors: a local disk, and its cache in memory, hand out floats faster than LZ4 unpacks them.
+    #[default]
+    Fast,
+    /// Bytes: an object store is behind a network. Rounded floats take half the room.
+    Small,
+}
+
 /// The encodings of a file with the columns `columns`. `categories` says for each leaf whether it is a dictionary
 /// type; `metadata` goes into the footer.
 pub(crate) fn properties(
     columns: &SchemaDescriptor,
+    packing: Packing,
     categories: &[bool],
     metadata: Vec<KeyValue>,
 ) -> WriterProperties {
@@ -45,7 +57,7 @@ pub(crate) fn properties(
         .set_dictionary_enabled(false)
         .set_compression(Compression::UNCOMPRESSED);
     for (column, category) in columns.columns().iter().zip(categories) {
-        builder = encode_column(builder, column, *category);
+        builder = encode_column(builder, column, packing, *category);
     }
     builder.build()
 }
@@ -53,6 +65,7 @@ pub(crate) fn properties(
 fn encode_column(
     builder: WriterPropertiesBuilder,
     column: &ColumnDescriptor,
+    packing: Packing,
     category: bool,
 ) -> WriterPropertiesBuilder {
     let path = column.path().clone();
@@ -67,6 +80,9 @@ fn encode_column(
             .set_column_compression(path, Compression::LZ4_RAW),
         Type::INT32 | Type::INT64 if !unknown => {
             builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+        }
+        Type::FLOAT | Type::DOUBLE if packing == Packing::Fast => {
+            builder.set_column_encoding(path, Encoding::PLAIN)
         }
         _ => builder
             .set_column_encoding(path.clone(), Encoding::PLAIN)

@@ -47,6 +47,7 @@ pub(crate) mod verify;
 
 pub use encoder::Limits;
 pub(crate) use encoder::{EncodedSegment, SegmentEncoder};
+pub use encoding::Packing;
 pub(crate) use footer::{FooterCache, footer_cache};
 pub(crate) use joint::Joint;
 pub(crate) use object::ObjectReader;

@@ -19,7 +19,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{EncodedSegment, Limits, ObjectReader, Origin, Rows, SegmentEncoder, read};
+use super::{EncodedSegment, Limits, ObjectReader, Origin, Packing, Rows, SegmentEncoder, read};
 
 /// Which rows are null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -486,7 +486,7 @@ pub(super) fn encode(
     batches: &[RecordBatch],
     limits: Limits,
 ) -> Vec<EncodedSegment> {
-    let mut encoder = SegmentEncoder::new(Arc::clone(schema), limits).unwrap();
+    let mut encoder = SegmentEncoder::new(Arc::clone(schema), limits, Packing::default()).unwrap();
     let mut segments = Vec::new();
     for batch in batches {
         segments.extend(encoder.push(batch).unwrap());

@@ -55,7 +55,7 @@ fn a_full_segment_comes_with_the_row_that_fills_it() {
         ..Limits::default()
     };
     let batch = integers(0..10);
-    let mut encoder = SegmentEncoder::new(batch.schema(), limits).unwrap();
+    let mut encoder = SegmentEncoder::new(batch.schema(), limits, Packing::default()).unwrap();
     assert_eq!(rows(&encoder.push(&batch).unwrap()), [10]);
     assert!(encoder.finish().unwrap().is_none());
 }
@@ -206,7 +206,8 @@ fn equal_rows_make_equal_segments_with_the_hash_of_their_bytes() {
 #[test]
 fn an_encoder_goes_on_after_it_was_finished() {
     let batch = integers(0..100);
-    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    let mut encoder =
+        SegmentEncoder::new(batch.schema(), Limits::default(), Packing::default()).unwrap();
     assert_eq!(encoder.buffered_bytes(), 0);
     assert!(encoder.push(&batch).unwrap().is_empty());
     assert!(encoder.buffered_bytes() > 0);
@@ -244,7 +245,8 @@ fn decimals_with_more_digits_than_their_type_are_refused() {
             .with_precision_and_scale(digits, 2)
             .unwrap();
         let batch = RecordBatch::try_from_iter([("d", Arc::new(array) as ArrayRef)]).unwrap();
-        let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+        let mut encoder =
+            SegmentEncoder::new(batch.schema(), Limits::default(), Packing::default()).unwrap();
         let error = encoder.push(&batch).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert!(error.to_string().contains("column d"), "{error}");
@@ -258,7 +260,7 @@ fn a_null_hidden_in_the_dictionary_of_a_column_without_nulls_is_refused() {
     let field = Field::new("c", array.data_type().clone(), false);
     let schema = Arc::new(Schema::new(vec![field]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(array)]).unwrap();
-    let mut encoder = SegmentEncoder::new(schema, Limits::default()).unwrap();
+    let mut encoder = SegmentEncoder::new(schema, Limits::default(), Packing::default()).unwrap();
     let error = encoder.push(&batch).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert!(error.to_string().contains("null"), "{error}");
@@ -266,7 +268,12 @@ fn a_null_hidden_in_the_dictionary_of_a_column_without_nulls_is_refused() {
 
 #[test]
 fn rows_of_another_schema_are_refused() {
-    let mut encoder = SegmentEncoder::new(integers(0..1).schema(), Limits::default()).unwrap();
+    let mut encoder = SegmentEncoder::new(
+        integers(0..1).schema(),
+        Limits::default(),
+        Packing::default(),
+    )
+    .unwrap();
     let error = encoder.push(&category(&["a".to_owned()])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
 }
@@ -297,7 +304,8 @@ fn open_writers(encoder: &SegmentEncoder) -> usize {
 #[test]
 fn few_rows_of_many_columns_wait_without_writers() {
     let batch = wide(2_000, 0..1);
-    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    let mut encoder =
+        SegmentEncoder::new(batch.schema(), Limits::default(), Packing::default()).unwrap();
     encoder.push(&batch).unwrap();
     assert_eq!(open_writers(&encoder), 0);
     assert!(encoder.buffered_bytes() < 2 << 20);
@@ -311,7 +319,8 @@ fn few_rows_of_many_columns_wait_without_writers() {
 #[test]
 fn rows_that_come_one_by_one_stay_in_order_and_in_few_pieces() {
     let batch = wide(6, 0..2_000);
-    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    let mut encoder =
+        SegmentEncoder::new(batch.schema(), Limits::default(), Packing::default()).unwrap();
     for row in 0..batch.num_rows() {
         encoder.push(&batch.slice(row, 1)).unwrap();
     }
@@ -333,7 +342,8 @@ fn rows_that_come_one_by_one_stay_in_order_and_in_few_pieces() {
 #[test]
 fn writers_open_when_rows_are_worth_them_and_are_counted() {
     let batch = wide(3, 0..200_000);
-    let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default()).unwrap();
+    let mut encoder =
+        SegmentEncoder::new(batch.schema(), Limits::default(), Packing::default()).unwrap();
     encoder.push(&batch.slice(0, 1_000)).unwrap();
     assert_eq!(open_writers(&encoder), 0);
     encoder.push(&batch.slice(1_000, 199_000)).unwrap();
@@ -359,7 +369,7 @@ fn held_rows_do_not_keep_the_batch_that_they_came_with() {
         ..Limits::default()
     };
     let values = batch.column(0).to_data().buffers()[0].clone();
-    let mut encoder = SegmentEncoder::new(batch.schema(), limits).unwrap();
+    let mut encoder = SegmentEncoder::new(batch.schema(), limits, Packing::default()).unwrap();
     assert_eq!(rows(&encoder.push(&batch).unwrap()), [1_000]);
     drop(batch);
     assert_eq!(values.strong_count(), 1);
@@ -379,7 +389,8 @@ fn dictionaries_as_large_as_their_keys_allow_are_held_and_written() {
             RecordBatch::try_from_iter([("c", column), ("l", Arc::new(list) as ArrayRef)]).unwrap()
         })
         .collect();
-    let mut encoder = SegmentEncoder::new(batches[0].schema(), Limits::default()).unwrap();
+    let mut encoder =
+        SegmentEncoder::new(batches[0].schema(), Limits::default(), Packing::default()).unwrap();
     let (first, rest) = batches.split_at(20);
     for batch in first {
         assert!(encoder.push(batch).unwrap().is_empty());
