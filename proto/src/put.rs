@@ -78,7 +78,11 @@ request! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub author: Option<String>,
         /// Facts that the commit carries for programs.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::note::facts",
+            skip_serializing_if = "Option::is_none"
+        )]
         pub metadata: Option<Map<String, Value>>,
         /// Names this put, in 1 to 128 bytes: a second put of the same frame under the same id is not
         /// applied again, so a put whose answer got lost may be sent again.

@@ -111,7 +111,11 @@ macro_rules! request {
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub author: Option<String>,
                 /// Facts that the commit carries for programs.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
+                #[serde(
+                    default,
+                    deserialize_with = "crate::note::facts",
+                    skip_serializing_if = "Option::is_none"
+                )]
                 pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
             }
         }

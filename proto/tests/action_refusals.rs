@@ -5,13 +5,14 @@ use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
 use shoots_proto::action::{
-    AlterRequest, CompactRequest, CopyRequest, DeleteRequest, DeleteRowsRequest, DescribeRequest,
-    DiffRequest, DropSnapshotRequest, ExpireRequest, FilesRequest, ForgetRequest, FrameDescription,
-    LogRequest, PurgeRequest, RenameRequest, ResampleRequest, RestoreRequest, Retention,
-    RetentionRequest, SnapshotRequest, SnapshotsRequest, SweepRequest, TagRequest, TagsRequest,
-    UndeleteRequest, UntagRequest, UsageRequest, VerifyRequest,
+    AlterRequest, CombineRequest, CompactRequest, ContinuousRequest, CopyRequest, DeleteRequest,
+    DeleteRowsRequest, DescribeRequest, DiffRequest, DropSnapshotRequest, ExpireRequest,
+    FilesRequest, ForgetRequest, FrameDescription, LogRequest, PurgeRequest, RenameRequest,
+    ResampleRequest, RestoreRequest, Retention, RetentionRequest, SnapshotRequest,
+    SnapshotsRequest, SweepRequest, TagRequest, TagsRequest, UndeleteRequest, UntagRequest,
+    UsageRequest, VerifyRequest,
 };
-use shoots_proto::{AsOf, FrameId, FrameName, decode};
+use shoots_proto::{AsOf, ColumnsTicket, FrameId, FrameName, decode};
 
 fn refused<T: DeserializeOwned + Debug>(json: &str) -> String {
     match decode::<T>("m", json.as_bytes()) {
@@ -48,6 +49,10 @@ fn histories_tags_and_snapshots_name_the_field_that_is_wrong() {
         (
             r#"{"name":"a","as_of":1,"metadata":[]}"#,
             "m: metadata: invalid type: sequence, expected a map",
+        ),
+        (
+            r#"{"name":"a","as_of":1,"metadata":{"run":1,"shoots.continuous":{}}}"#,
+            "m: metadata: has the key `shoots.continuous`; keys that begin with `shoots.` are the server's own, choose another one",
         ),
     ]);
     refuses::<TagRequest>(&[
@@ -300,9 +305,182 @@ fn upkeep_names_the_field_that_is_wrong() {
 }
 
 #[test]
+fn combining_names_the_field_that_is_wrong() {
+    let base = |fields: &str| format!(r#"{{"sources":["a","b"],"target":"c",{fields}}}"#);
+    for (fields, expected) in [
+        (r#""on":"k""#, "how: is missing; it is required"),
+        (
+            r#""how":"cross""#,
+            "how: must be `concat`, `inner`, `left`, `right`, `outer` or `asof` (got `cross`)",
+        ),
+        (
+            r#""how":1"#,
+            "how: invalid type: integer `1`, expected how frames are combined (a string)",
+        ),
+        (
+            r#""how":"inner""#,
+            "on: is missing; name the columns that are compared, or give `left_on` and `right_on`",
+        ),
+        (
+            r#""how":"inner","on":[]"#,
+            "on: is missing; name the columns that are compared, or give `left_on` and `right_on`",
+        ),
+        (
+            r#""how":"inner","on":["k","k"]"#,
+            "on: lists `k` twice; name each column once",
+        ),
+        (
+            r#""how":"inner","on":[1]"#,
+            "on[0]: invalid type: integer `1`, expected a string",
+        ),
+        (
+            r#""how":"inner","on":{"k":"k"}"#,
+            "on: invalid type: map, expected the name of a column (a string), or a list of them",
+        ),
+        (
+            r#""how":"inner","left_on":["k","l"],"right_on":["k"]"#,
+            "left_on: names 2 columns and its counterpart 1; name as many of each frame",
+        ),
+        (
+            r#""how":"inner","on":"k","left_on":"k","right_on":"l""#,
+            "left_on: goes without the names for both frames; leave one of them out",
+        ),
+        (
+            r#""how":"asof","on":"t","left_by":"k""#,
+            "left_by: names 1 columns and its counterpart 0; name as many of each frame",
+        ),
+        (
+            r#""how":"asof","on":["t","k"]"#,
+            "on: must be one column for an as-of join; columns that have to be equal stand in `by`",
+        ),
+        (
+            r#""how":"asof","on":"t","direction":"sideways""#,
+            "direction: must be `backward`, `forward` or `nearest` (got `sideways`)",
+        ),
+        (
+            r#""how":"asof","on":"t","allow_exact_matches":"yes""#,
+            r#"allow_exact_matches: invalid type: string "yes", expected a boolean"#,
+        ),
+        (
+            r#""how":"inner","on":"k","by":"s""#,
+            "by: does not go with `how` `inner`; leave it out",
+        ),
+        (
+            r#""how":"concat","suffixes":["a","b"]"#,
+            "suffixes: does not go with `how` `concat`; leave it out",
+        ),
+        (
+            r#""how":"asof","on":"t","sorted":true"#,
+            "sorted: does not go with `how` `asof`; leave it out",
+        ),
+        (
+            r#""how":"inner","on":"k","index":[]"#,
+            "index: must name at least one column",
+        ),
+        (
+            r#""how":"inner","on":"k","mode":"overwrite""#,
+            "mode: must be `error`, `append`, `replace`, `update` or `upsert` (got `overwrite`)",
+        ),
+    ] {
+        let json = base(fields);
+        assert_eq!(
+            refused::<CombineRequest>(&json),
+            format!("m: {expected}"),
+            "{json}"
+        );
+    }
+    let unknown = refused::<CombineRequest>(&base(r#""how":"inner","on":"k","method":"hash""#));
+    assert!(
+        unknown.starts_with("m: method: unknown field, expected one of `how`, `sources`"),
+        "{unknown}"
+    );
+    refuses::<CombineRequest>(&[
+        (
+            r#"{"how":"concat","target":"c"}"#,
+            "m: sources: is missing; it is required",
+        ),
+        (
+            r#"{"how":"concat","sources":[],"target":"c"}"#,
+            "m: sources: must name at least one frame",
+        ),
+        (
+            r#"{"how":"inner","sources":["a"],"target":"c","on":"k"}"#,
+            "m: sources: must name two frames for `how` `inner` (got 1)",
+        ),
+        (
+            r#"{"how":"concat","sources":["a"]}"#,
+            "m: target: is missing; it is required",
+        ),
+        (
+            r#"{"how":"concat","sources":["a",""],"target":"c"}"#,
+            "m: sources[1]: must not be empty; give it at least one character",
+        ),
+        (
+            r#"{"how":"concat","sources":["a",{"name":"a/b"}],"target":"c"}"#,
+            "m: sources[1].name: must not contain `/` (got `a/b`)",
+        ),
+        (
+            r#"{"how":"concat","sources":[{"frame":"a"}],"target":"c"}"#,
+            "m: sources[0].frame: unknown field, expected one of `name`, `bucket`, `as_of`",
+        ),
+        (
+            r#"{"how":"concat","sources":[{"bucket":"a"}],"target":"c"}"#,
+            "m: sources[0].name: is missing; it is required",
+        ),
+    ]);
+}
+
+#[test]
+fn columns_of_several_frames_name_the_field_that_is_wrong() {
+    refuses::<ColumnsTicket>(&[
+        (r#"{}"#, "m: columns: is missing; it is required"),
+        (
+            r#"{"columns":[]}"#,
+            "m: columns: must name at least one column",
+        ),
+        (
+            r#"{"columns":null}"#,
+            "m: columns: must name at least one column",
+        ),
+        (
+            r#"{"columns":["a","a"]}"#,
+            "m: columns: lists `a` twice; name each column once",
+        ),
+        (
+            r#"{"columns":["a"],"frames":[]}"#,
+            "m: frames: must name at least one column",
+        ),
+        (
+            r#"{"columns":["a"],"as_of":3}"#,
+            "m: as_of: must be a time or a tag, which several frames can have in common (got version 3)",
+        ),
+        (
+            r#"{"columns":["a"],"limit":-1}"#,
+            "m: limit: invalid value: integer `-1`, expected a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            r#"{"columns":["a"],"closed":"up"}"#,
+            "m: closed: must be `left`, `right`, `both` or `neither` (got `up`)",
+        ),
+        (
+            r#"{"columns":["a"],"bucket":""}"#,
+            "m: bucket: must not be empty; give it at least one character",
+        ),
+    ]);
+    let unknown = refused::<ColumnsTicket>(r#"{"columns":["a"],"how":"outer"}"#);
+    assert!(
+        unknown.starts_with("m: how: unknown field, expected one of `columns`"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn no_request_is_read_from_anything_but_an_object() {
     for error in [
         refused::<AlterRequest>("[]"),
+        refused::<CombineRequest>("[]"),
+        refused::<ContinuousRequest>("[]"),
+        refused::<ColumnsTicket>("[]"),
         refused::<CompactRequest>("[]"),
         refused::<CopyRequest>("[]"),
         refused::<DeleteRequest>("[]"),

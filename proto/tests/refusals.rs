@@ -87,6 +87,10 @@ fn a_put_command_names_the_field_that_is_wrong() {
             r#"m: metadata: invalid type: string "x", expected a map"#,
         ),
         (
+            r#"{"name":"a","metadata":{"shoots.anything":null}}"#,
+            "m: metadata: has the key `shoots.anything`; keys that begin with `shoots.` are the server's own, choose another one",
+        ),
+        (
             r#"{"name":"a","request_id":""}"#,
             "m: request_id: must be 1 to 128 bytes long (got 0)",
         ),

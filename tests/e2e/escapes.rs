@@ -1,10 +1,12 @@
 //! Statements that would do more than read frames, if they could.
 //!
 //! One list for every way that SQL comes in. Each statement stands in several places: alone, under EXPLAIN, behind
-//! another statement. Whoever tries them checks that each is refused, and [`Untouched`] that nothing has changed.
+//! another statement. The same is tried with what stands in the arguments of table functions, and in the fields of actions
+//! that make frames of frames. Whoever tries them checks that each is refused, and [`Untouched`] that nothing has changed.
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use shoots_client::ShootsClient;
 use tempfile::TempDir;
 
@@ -45,19 +47,108 @@ impl Untouched {
 
     /// Every statement that is to be refused, about a frame of the default bucket. Asks nothing.
     pub(crate) fn statements(&self, frame: &str) -> Vec<String> {
-        let mut segments = files(&self.store.join("_default").join(frame).join("segments"));
-        let segment = segments.remove(0).0;
-        let mut statements = Vec::new();
+        let escapes = CHANGING.iter().chain(REACHING);
+        let escapes = escapes.map(|escape| self.about(frame, escape));
+        escapes
+            .flat_map(|sql| FORMS.map(|form| form.replace("{}", &sql)))
+            .collect()
+    }
+
+    /// Queries that call table functions with such statements, and with places of files, in their arguments.
+    pub(crate) fn calls(&self, frame: &str) -> Vec<String> {
+        let query = |call: &str| format!("select * from {}", self.about(frame, call));
+        let mut queries: Vec<String> = COMPUTED_ARGUMENTS.iter().map(|call| query(call)).collect();
+        for text in self.texts(frame) {
+            let literal = text.replace('\'', "''");
+            queries.extend(
+                ARGUMENTS
+                    .iter()
+                    .map(|call| query(call).replace("{}", &literal)),
+            );
+        }
         for escape in CHANGING.iter().chain(REACHING) {
-            let sql = escape
-                .replace("{frame}", frame)
-                .replace("{outside}", &self.outside.path().display().to_string())
-                .replace("{segment}", &segment);
-            for form in FORMS {
-                statements.push(form.replace("{}", &sql));
+            let literal = self.about(frame, escape).replace('\'', "''");
+            queries.push(query("latest('{}', 'n')").replace("{}", &literal));
+        }
+        queries
+    }
+
+    /// Requests of the actions `combine` and `resample` with the same in their fields.
+    pub(crate) fn actions(&self, frame: &str) -> Vec<(&'static str, Value)> {
+        let join = json!({
+            "how": "inner", "sources": [frame, frame], "target": "stolen", "on": ["Carrier"]
+        });
+        let asof = json!({
+            "how": "asof", "sources": [frame, frame], "target": "stolen", "on": ["Scheduled"]
+        });
+        let bins = json!({
+            "source": frame, "target": "stolen", "rule": "1h", "time_col": "Scheduled",
+            "aggregation_func": {"DepDelay": "mean"}
+        });
+        let mut requests = Vec::new();
+        let mut add = |action, base: &Value, field: &str, value: Value| {
+            let mut request = base.clone();
+            request[field] = value;
+            requests.push((action, request));
+        };
+        for text in self.texts(frame) {
+            for source in [
+                json!(text),
+                json!({ "name": text }),
+                json!({"name": frame, "bucket": text}),
+                json!({"name": frame, "as_of": text}),
+            ] {
+                add("combine", &join, "sources", json!([frame, source]));
+            }
+            for field in ["on", "how", "mode", "index"] {
+                add("combine", &join, field, json!([text]));
+                add("combine", &join, field, json!(text));
+            }
+            for field in ["on", "by", "tolerance", "direction"] {
+                add("combine", &asof, field, json!(text));
+            }
+            for field in [
+                "source",
+                "source_bucket",
+                "rule",
+                "aggregation_func",
+                "time_col",
+                "by",
+                "columns",
+                "closed",
+                "label",
+                "origin",
+                "offset",
+                "time_zone",
+                "fill",
+                "start",
+                "mode",
+            ] {
+                add("resample", &bins, field, json!(text));
+                add("resample", &bins, field, json!([text]));
+            }
+            // What is no way to another place can be a name.
+            if text.contains('/') {
+                for (action, base) in [("combine", &join), ("resample", &bins)] {
+                    add(action, base, "target", json!(text));
+                    add(action, base, "target_bucket", json!(text));
+                }
             }
         }
-        statements
+        requests
+    }
+
+    fn texts(&self, frame: &str) -> impl Iterator<Item = String> {
+        TEXTS.iter().map(move |text| self.about(frame, text))
+    }
+
+    /// With the frame and the files that are there in the places for them.
+    fn about(&self, frame: &str, escape: &str) -> String {
+        let segments = self.store.join("_default").join(frame).join("segments");
+        escape
+            .replace("{frame}", frame)
+            .replace("{outside}", &self.outside.path().display().to_string())
+            .replace("{segment}", &files(&segments)[0].0)
     }
 }
 
@@ -262,6 +353,78 @@ const REACHING: &[&str] = &[
     "select system('ls')",
     "select lo_import('/etc/passwd')",
     "select query_to_xml('select 1', true, true, '')",
+];
+
+/// Texts that are no frame, column, rule, time or anything else that is asked for, wherever they stand.
+const TEXTS: &[&str] = &[
+    "{outside}/secret.csv",
+    "file://{outside}/secret.csv",
+    "/etc/passwd",
+    "../{frame}",
+    "../../_default/{frame}/log",
+    "{segment}",
+    "file://{segment}",
+    "s3://bucket/key.parquet",
+    "http://169.254.169.254/latest/meta-data",
+    "select * from read_csv('{outside}/secret.csv')",
+    "x' union all select word from '{outside}/secret.csv' --",
+    "'); drop table {frame}; --",
+    "delete from {frame}",
+    "(select 1)",
+    "%2e%2e%2f{frame}",
+    "${HOME}",
+];
+
+/// Calls of table functions with a place for a text.
+const ARGUMENTS: &[&str] = &[
+    "as_of('{}', 1)",
+    "as_of('{frame}', '{}')",
+    "history('{}')",
+    "segments('{}')",
+    "segments('{frame}', '{}')",
+    "latest('{}', 'Carrier')",
+    "latest('{frame}', '{}')",
+    "latest('{frame}', 'Carrier', start => '{}')",
+    "concat('{frame}', '{}')",
+    "inner_join('{}', '{frame}', 'Carrier')",
+    "outer_join('{frame}', '{frame}', '{}')",
+    "left_join('{frame}', '{frame}', left_on => '{}', right_on => 'Carrier')",
+    "asof_join('{frame}', '{}', 'Scheduled')",
+    "asof_join('{frame}', '{frame}', 'Scheduled', by => '{}')",
+    "asof_join('{frame}', '{frame}', 'Scheduled', tolerance => '{}')",
+    "asof_join('{frame}', '{frame}', 'Scheduled', direction => '{}')",
+    "resample('{}', '1h', 'size', time_col => 'Scheduled')",
+    "resample('{frame}', '{}', 'size', time_col => 'Scheduled')",
+    "resample('{frame}', '1h', '{}', time_col => 'Scheduled')",
+    "resample('{frame}', '1h', [['{}', 'mean']], time_col => 'Scheduled')",
+    "resample('{frame}', '1h', [['DepDelay', '{}']], time_col => 'Scheduled')",
+    "resample('{frame}', '1h', 'size', time_col => '{}')",
+    "resample('{frame}', '1h', 'size', time_col => 'Scheduled', by => ['{}'])",
+    "resample('{frame}', '1h', 'size', time_col => 'Scheduled', origin => '{}')",
+    "resample('{frame}', '1h', 'size', time_col => 'Scheduled', offset => '{}')",
+    "resample('{frame}', '1h', 'size', time_col => 'Scheduled', time_zone => '{}')",
+    "resample('{frame}', '1h', 'size', time_col => 'Scheduled', start => '{}')",
+    "resample('{frame}', '1h', [['DepDelay', 'mean']], time_col => 'Scheduled', fill => '{}')",
+];
+
+/// Calls of table functions with arguments that would have to be computed, or to be found somewhere.
+const COMPUTED_ARGUMENTS: &[&str] = &[
+    "latest(read_csv('{outside}/secret.csv'), 'Carrier')",
+    "latest((select word from '{outside}/secret.csv'), 'Carrier')",
+    "latest('{frame}', (select word from '{outside}/secret.csv'))",
+    "latest(table \"{outside}/secret.csv\", 'Carrier')",
+    "as_of('{frame}', (delete from {frame}))",
+    "as_of('{frame}', pg_read_file('/etc/passwd'))",
+    "history(\"{segment}\")",
+    "segments({frame})",
+    "concat((drop table {frame}))",
+    "concat('{frame}', read_parquet('{segment}'))",
+    "inner_join('{frame}', read_parquet('{segment}'), 'Carrier')",
+    "asof_join('{frame}', '{frame}', getenv('HOME'))",
+    "resample('{frame}', (insert into {frame} values (1)), 'size')",
+    "resample('{frame}', '1h', read_text('{outside}/secret.csv'))",
+    "resample('{frame}', '1h', 'size', time_col => (select 'Scheduled'))",
+    "table(read_csv('{outside}/secret.csv'))",
 ];
 
 /// What would go on for ever or take all memory there is; the limits end it.

@@ -16,6 +16,7 @@ mod flight_sql;
 mod frames;
 mod history;
 mod lifecycle;
+mod limits;
 mod peer;
 mod processes;
 mod refusal;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use shoots_client::{ErrorKind, PutMode, ShootsClient};
 
 use crate::escapes::{ENDLESS, SECRET, Untouched};
+use crate::peer::{Peer, told};
 use crate::refusal::assert_refused;
 use crate::rows::{get, numbers, put, rows, texts};
 use crate::server::Server;
@@ -217,10 +218,13 @@ async fn whatever_does_more_than_read_frames_is_refused_and_changes_nothing() {
     let (server, client) = airport().await;
     put(&client, "nyc/numbers", PutMode::Error, rows(0..4)).await;
     let untouched = Untouched::of(&server, &client).await;
+    let flights_frame = client.frame("MyFlights");
     for sql in untouched.statements("MyFlights") {
+        let resample = flights_frame.resample_sql("stolen", &sql);
         for refused in [
             client.sql("MyFlights", &sql).collect_one().await.map(drop),
             client.sql("MyFlights", &sql).schema().await.map(drop),
+            resample.send().await.map(drop),
         ] {
             let error = refused.as_ref().expect_err(&sql);
             assert!(!error.to_string().contains(SECRET), "{sql}: {error}");
@@ -230,6 +234,51 @@ async fn whatever_does_more_than_read_frames_is_refused_and_changes_nothing() {
     untouched.check(&client).await;
     assert_eq!(get(&client, "MyFlights").await, flights());
     server.stop().await;
+}
+
+#[tokio::test]
+async fn arguments_of_functions_and_fields_of_actions_reach_nothing_but_frames() {
+    let (server, client) = airport().await;
+    let untouched = Untouched::of(&server, &client).await;
+    let flights_frame = client.frame("MyFlights");
+    for sql in untouched.calls("MyFlights") {
+        let resample = flights_frame.resample_sql("stolen", &sql);
+        for refused in [
+            client.sql("MyFlights", &sql).collect_one().await.map(drop),
+            resample.send().await.map(drop),
+        ] {
+            let error = refused.expect_err(&sql);
+            assert!(names_what_was_asked(error.kind()), "{sql}: {error:?}");
+            assert!(!error.to_string().contains(SECRET), "{sql}: {error}");
+        }
+    }
+    let mut peer = Peer::of(&server).await;
+    for (action, request) in untouched.actions("MyFlights") {
+        let refused = peer.act(action, request.to_string()).await;
+        let error = refused.expect_err(&format!("{action} {request}"));
+        let told = told(&error);
+        assert!(
+            names_what_was_asked(told.kind),
+            "{action} {request}: {told:?}"
+        );
+        assert!(
+            !told.message.contains(SECRET),
+            "{action} {request}: {told:?}"
+        );
+    }
+    untouched.check(&client).await;
+    server.stop().await;
+}
+
+/// Whether an error says that something is wrong or missing, and not that something broke.
+fn names_what_was_asked(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::DataFusionError
+            | ErrorKind::InvalidRequestError
+            | ErrorKind::FileNotFoundError
+            | ErrorKind::SchemaError
+    )
 }
 
 #[tokio::test]

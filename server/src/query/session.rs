@@ -7,9 +7,8 @@
 //! names.
 
 use std::env::temp_dir;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fmt, fs, process};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::{exec_err, plan_err};
@@ -35,6 +34,7 @@ use super::limits::interrupt::{self, Interrupt};
 use super::limits::joined::{BoundedCalls, Joined};
 use super::limits::memory::Memory;
 use super::limits::sizes;
+use super::limits::spill::SpillFolder;
 use super::limits::windows::InterruptibleWindows;
 use super::parameters;
 use crate::config::Config;
@@ -52,12 +52,19 @@ const BATCH_ROWS: usize = 16 * 1024;
 pub(super) struct Engine {
     environment: RuntimeEnv,
     memory: Memory,
+    /// There for as long as queries may write to it.
+    _spill_folder: Option<SpillFolder>,
 }
 
 impl Engine {
     pub(super) fn new(config: &Config) -> Result<Self> {
+        let spill_folder = spill_folder(config)?;
+        let mode = match &spill_folder {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.path().into()]),
+            None => DiskManagerMode::Disabled,
+        };
         let spill = DiskManagerBuilder::default()
-            .with_mode(spill_mode(config)?)
+            .with_mode(mode)
             .with_max_temp_directory_size(config.query_spill_bytes);
         let environment = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(spill)
@@ -67,6 +74,7 @@ impl Engine {
         Ok(Self {
             environment,
             memory: Memory::new(config),
+            _spill_folder: spill_folder,
         })
     }
 
@@ -92,23 +100,17 @@ impl Engine {
     }
 }
 
-/// Servers in one process try to write at the same time.
-static TRIALS: AtomicU64 = AtomicU64::new(0);
-
-/// Where queries write what they cannot hold in memory. That it can be written to is tried at once.
-fn spill_mode(config: &Config) -> Result<DiskManagerMode> {
-    let folder = config.query_spill_folder.as_str();
-    match (config.query_spill_bytes, folder) {
-        (0, _) => Ok(DiskManagerMode::Disabled),
-        (_, "") => {
-            let trial = TRIALS.fetch_add(1, Ordering::Relaxed);
-            let trial = temp_dir().join(format!("shoots-spill-{}-{trial}", process::id()));
-            let tried = fs::create_dir_all(&trial).and_then(|()| fs::remove_dir(&trial));
-            tried.map_err(|error| spill_trouble(&temp_dir().display(), &error))?;
-            Ok(DiskManagerMode::OsTmpDirectory)
-        }
-        (_, folder) => Ok(DiskManagerMode::Directories(vec![folder.into()])),
-    }
+/// Where queries write what they cannot hold in memory; `None` if they may not. That it can be written to is found out
+/// at once.
+fn spill_folder(config: &Config) -> Result<Option<SpillFolder>> {
+    let folder = match (config.query_spill_bytes, config.query_spill_folder.as_str()) {
+        (0, _) => return Ok(None),
+        (_, "") => temp_dir(),
+        (_, folder) => folder.into(),
+    };
+    let made = SpillFolder::below(&folder);
+    made.map(Some)
+        .map_err(|error| spill_trouble(&folder.display(), &error))
 }
 
 fn spill_trouble(folder: &impl fmt::Display, error: &impl fmt::Display) -> DataFusionError {

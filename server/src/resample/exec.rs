@@ -393,9 +393,8 @@ impl Run {
     fn hold(&mut self, bytes: usize) -> Result<()> {
         self.memory.try_resize(bytes).map_err(|error| {
             DataFusionError::ResourcesExhausted(format!(
-                "resampling holds more bins than there is memory for queries (the setting query_memory_bytes); choose a \
-                 longer rule, fewer columns, a range with start and stop, or a frame whose index begins with the time: \
-                 {error}"
+                "resampling holds more bins than there is memory for; choose a longer rule, fewer columns, a range with \
+                 start and stop, or a frame whose index begins with the time, or have the setting raised: {error}"
             ))
         })
     }
@@ -503,6 +502,7 @@ impl Run {
         while let Some(done) = task.join_next().await {
             done.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
         }
+        let held = gather.bytes();
         let (rows, keys) = gather.close_all()?;
         if self.resample.by.is_empty() {
             let order = sorted(&rows, |at| u64::from(rows.groups[at]), |at| rows.bins[at]);
@@ -510,11 +510,12 @@ impl Run {
             self.fill(&mut filling, reordered(&rows, &order)?).await?;
             return self.end(filling).await;
         }
-        self.send_groups(rows, &keys).await
+        self.send_groups(rows, &keys, held).await
     }
 
-    /// Sends the bins of all groups, each from its first to its last, in order of time and then of group.
-    async fn send_groups(&mut self, rows: Rows, keys: &[ArrayRef]) -> Result<()> {
+    /// Sends the bins of all groups, each from its first to its last, in order of time and then of group. The rows take
+    /// so many bytes.
+    async fn send_groups(&mut self, rows: Rows, keys: &[ArrayRef], bytes: usize) -> Result<()> {
         let order = sorted(&rows, |at| u64::from(rows.groups[at]), |at| rows.bins[at]);
         let rows = reordered(&rows, &order)?;
         let mut entries: Vec<Entry> = Vec::with_capacity(rows.bins.len());
@@ -535,13 +536,13 @@ impl Run {
                         after: Some(row),
                     });
                     if entries.len().is_multiple_of(1 << 16) {
-                        self.hold(entries.capacity() * size_of::<Entry>())?;
+                        self.hold(bytes + entries.capacity() * size_of::<Entry>())?;
                     }
                 }
             }
             entries.push(Entry::of_row(*bin, *group, row));
         }
-        self.hold(entries.capacity() * size_of::<Entry>())?;
+        self.hold(bytes + entries.capacity() * size_of::<Entry>())?;
         entries.sort_unstable_by_key(|entry| (entry.bin, entry.group));
         for chunk in entries.chunks(BATCH_ROWS) {
             self.send(&mut chunk.to_vec(), &rows, keys).await?;

@@ -253,7 +253,8 @@ impl FlightService for Service {
         let (call, shared) = self.begin("DoAction", &request);
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
-        let answers = action::act(shared, session, request.into_inner());
+        let asker = request.remote_addr();
+        let answers = action::act(shared, session, asker, request.into_inner());
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A frame that this process has changed is looked at a little later: compaction looks at its list of segments, which
 //! is in memory, and does what pays. Expiry and the sweep come less often. Now and then every frame of the store has
-//! its turn, so that those that nobody writes to any more expire, too. One frame is worked on at a time.
+//! its turn, so that those that nobody writes to any more expire, too: first soon after the start, so that it is not left
+//! out by servers that never run for long. One frame is worked on at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,10 @@ const CHANGES: u32 = 32;
 /// Changes that a listener may be behind before it misses some.
 const UNHEARD: usize = 256;
 
+/// The first round comes after this part of the time between rounds, or up to twice that: some minutes of a day, and
+/// servers that start together do not all come at once.
+const FIRST_ROUND: u32 = 288;
+
 /// How often upkeep looks at what.
 #[derive(Debug, Clone, Copy)]
 pub struct UpkeepSettings {
@@ -33,7 +38,7 @@ pub struct UpkeepSettings {
     pub idle: Duration,
     /// Versions of a frame that is written to expire so often at most.
     pub expiry_interval: Duration,
-    /// Every frame of the store has its turn so often.
+    /// Every frame of the store has its turn so often, and for the first time much sooner.
     pub round: Duration,
 }
 
@@ -150,6 +155,8 @@ struct Worker {
 impl Worker {
     async fn run(mut self) {
         let mut last_round = self.now();
+        let drawn = self.store.shared().environment.unique();
+        let mut until_round = until_first_round(self.settings.round, drawn);
         loop {
             let touched = Arc::clone(&self.store.shared().touched);
             let idle = self.settings.idle;
@@ -160,8 +167,9 @@ impl Worker {
             for frame in touched.take(|changes| quiet || changes.are_due(now, idle)) {
                 self.look_after(&frame).await;
             }
-            if self.now().seconds_since(last_round) >= self.settings.round.as_secs() {
+            if self.now().seconds_since(last_round) >= until_round.as_secs() {
                 last_round = self.now();
+                until_round = self.settings.round;
                 if let Err(error) = self.round().await {
                     tracing::warn!(%error, "not every frame could be looked after");
                 }
@@ -272,6 +280,14 @@ impl Worker {
     }
 }
 
+/// How long after the start the first round comes.
+fn until_first_round(round: Duration, drawn: u128) -> Duration {
+    const PARTS: u32 = 1000;
+    let part = round / FIRST_ROUND;
+    let drawn = u32::try_from(drawn % u128::from(PARTS)).unwrap_or_default();
+    part + part * drawn / PARTS
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, Int64Array, RecordBatch};
@@ -322,6 +338,16 @@ mod tests {
         assert_eq!(due(&touched, 1), [id("future")]);
         touched.note(&id("busy"), at(0));
         assert_eq!(due(&touched, 1), [id("busy")]);
+    }
+
+    #[test]
+    fn the_first_round_of_a_day_comes_after_some_minutes_and_not_everywhere_at_once() {
+        let day = Duration::from_secs(24 * 3600);
+        let waits = [0, 500, 999].map(|drawn| until_first_round(day, drawn).as_secs());
+        assert_eq!(waits, [300, 450, 599]);
+        assert_eq!(until_first_round(Duration::ZERO, u128::MAX), Duration::ZERO);
+        let ever = until_first_round(Duration::from_secs(u64::MAX), 999);
+        assert!(ever > Duration::from_secs(u64::MAX / 288));
     }
 
     async fn append(store: &Store, frame: &FrameId) {

@@ -14,6 +14,7 @@ use crate::rows::{bucket, id, id_in, numbers, put, rows};
 on_every_place!(
     a_deleted_frame_of_a_bucket_expires_and_is_swept_and_its_name_can_come_back,
     the_background_looks_after_deleted_frames_of_deleted_buckets,
+    the_first_round_comes_soon_after_the_start,
 );
 
 /// Everything but the newest version goes at once.
@@ -106,4 +107,23 @@ async fn the_background_looks_after_deleted_frames_of_deleted_buckets(place: &Pl
     let history = store.frame(&of).history(1, None).await.unwrap();
     assert_eq!(history.commits.len(), 1);
     assert!(!store.bucket_exists(&bucket("b")).await.unwrap());
+}
+
+/// A frame that this process never touches, in a store whose rounds are far apart.
+async fn the_first_round_comes_soon_after_the_start(place: &Place) {
+    let writer = place.open().await;
+    let of = id("unattended");
+    fill(&writer, &of).await;
+    let store = impatient(place).await;
+    let upkeep = store.start_upkeep(UpkeepSettings {
+        idle: Duration::from_millis(5),
+        round: Duration::from_secs(300),
+        ..UpkeepSettings::default()
+    });
+    let head = || async { store.frame(&of).history(1, None).await.unwrap().commits };
+    let version = writer.frame(&of).snapshot(None).await.unwrap().version();
+    while head().await.first().map(|commit| commit.version) == version {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(upkeep);
 }

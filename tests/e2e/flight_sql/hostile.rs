@@ -54,6 +54,11 @@ async fn nothing_escapes_and_nothing_changes() {
             assert_eq!(refused.code(), Code::InvalidArgument, "{escape}");
         }
     }
+    for call in untouched.calls("numbers") {
+        let (code, _) = told(client.execute(call.clone(), None).await);
+        let refused = matches!(code, Code::InvalidArgument | Code::NotFound);
+        assert!(refused, "{code:?}: {call}");
+    }
     let good = Handle {
         format: 1,
         sql: "select max(n) from numbers".to_owned(),

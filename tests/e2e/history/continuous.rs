@@ -269,3 +269,74 @@ async fn a_target_follows_until_it_is_stopped_or_written_by_others_and_pauses_wi
     assert_refused(own, ErrorKind::InvalidRequestError, &["follow itself"]);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn nobody_but_the_server_says_what_a_frame_follows() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let source = client.frame("weather");
+    let put = source.put().index(["time_hour", "origin"]);
+    put.send_batch(hours(0..9)).await.unwrap();
+    let (_, resampling) = targets().remove(0);
+    let call = resampled(&client, "plain", resampling).continuous();
+    call.send().await.unwrap();
+    let commits = client.frame("plain").log().send().await.unwrap().commits;
+    let said = commits[0].metadata.as_ref().unwrap()["shoots.continuous"].clone();
+
+    let key = "shoots.continuous";
+    let words = ["metadata", key];
+    let forged = client.frame("forged");
+    let put = forged.put().metadata("run", 7).metadata(key, said.clone());
+    let refused = put.send_batch(hours(0..1)).await;
+    assert_refused(refused, ErrorKind::InvalidRequestError, &words);
+    let target = client.frame("plain");
+    let put = target
+        .put()
+        .mode(PutMode::Append)
+        .metadata(key, said.clone());
+    let refused = put.send_batch(get(&client, "plain").await).await;
+    assert_refused(refused, ErrorKind::InvalidRequestError, &words);
+    for refused in [
+        target
+            .restore(AsOf::Version(1))
+            .metadata(key, said.clone())
+            .send()
+            .await
+            .map(drop),
+        target
+            .tag("t")
+            .metadata("shoots.other", 1)
+            .send()
+            .await
+            .map(drop),
+        source
+            .resample("forged", "1h", "count")
+            .metadata(key, said.clone())
+            .send()
+            .await
+            .map(drop),
+        source
+            .copy("forged")
+            .metadata(key, said)
+            .send()
+            .await
+            .map(drop),
+    ] {
+        assert_refused(
+            refused,
+            ErrorKind::InvalidRequestError,
+            &["metadata", "shoots."],
+        );
+    }
+    let missing = client.get("forged").collect_one().await;
+    assert_refused(missing, ErrorKind::FileNotFoundError, &["forged"]);
+    let frames = following(&client).await;
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].name, FrameName::parse("plain").unwrap());
+    let kept = target
+        .put()
+        .mode(PutMode::Append)
+        .metadata("shoot.ing", "star");
+    kept.send_batch(get(&client, "plain").await).await.unwrap();
+    server.stop().await;
+}

@@ -5,6 +5,7 @@ mod continuous;
 mod export;
 mod indexed;
 mod queries;
+mod resampling;
 mod snapshots;
 mod upkeep;
 mod versions;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`memory`] | memory of one query, as a share of that of all |
 //! | [`sizes`], [`joined`] | values that functions make, of which DataFusion asks nobody |
+//! | [`spill`] | where queries write what they cannot hold, and that it does not stay |
 //! | [`turns`] | how many queries compute at once, and how many wait, in fair turns |
 //! | [`interrupt`], [`windows`] | for how long a query goes on that is not wanted any more |
 
@@ -11,6 +12,7 @@ pub(in crate::query) mod interrupt;
 pub(in crate::query) mod joined;
 pub(in crate::query) mod memory;
 pub(in crate::query) mod sizes;
+pub(in crate::query) mod spill;
 pub(in crate::query) mod turns;
 pub(in crate::query) mod windows;
 

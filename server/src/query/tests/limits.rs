@@ -115,6 +115,43 @@ async fn memory_of_all_queries_is_limited() {
     all_is_given_back(&lake).await;
 }
 
+#[tokio::test]
+async fn bins_take_of_the_memory_of_all_queries_and_give_it_back() {
+    let config = Config {
+        query_memory_bytes: 1 << 20,
+        query_memory_bytes_each: 1 << 20,
+        ..Config::default()
+    };
+    let lake = Lake::new(config).await;
+    let count = 10_000;
+    let times = (0..count).map(|n| n * 7919 % count * 1_000_000_000);
+    let columns: [(&str, ArrayRef); 2] = [
+        (
+            "time",
+            Arc::new(TimestampNanosecondArray::from_iter_values(times)),
+        ),
+        ("size", Arc::new(Int64Array::from_iter_values(0..count))),
+    ];
+    lake.put("ticks", RecordBatch::try_from_iter(columns).unwrap())
+        .await;
+    let sql =
+        "SELECT sum(size) FROM resample('ticks', '1s', [['size', 'sum']], time_col => 'time')";
+    let all = count * (count - 1) / 2;
+    assert_eq!(lake.asked_numbers("ticks", sql).await, [all]);
+    all_is_given_back(&lake).await;
+    let others = lake.queries.engine.state(None, &Interrupt::default());
+    let pool = Arc::clone(&others.unwrap().runtime_env().memory_pool);
+    let others = MemoryConsumer::new("others").register(&pool);
+    others.try_grow(1000 << 10).unwrap();
+    let error = lake.refused("ticks", sql).await;
+    assert_eq!(error.kind, ErrorKind::LimitError, "{error}");
+    let words = "query_memory_bytes is 1048576";
+    assert!(error.message.contains(words), "{error}");
+    drop(others);
+    all_is_given_back(&lake).await;
+    assert_eq!(lake.asked_numbers("ticks", sql).await, [all]);
+}
+
 /// Sorts much more than fits.
 const SORTED: &str =
     "SELECT value, sha256(CAST(value AS VARCHAR)) AS h FROM range(0, 400000) ORDER BY h";

@@ -32,6 +32,7 @@ use tracing::info;
 
 use super::flight_sql::{self, Session};
 use super::{Shared, check_length, json};
+use crate::query::Asker;
 use crate::status::Failure;
 
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
@@ -58,6 +59,7 @@ pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send +
 pub(super) async fn act(
     shared: Arc<Shared>,
     session: Result<Session, Failure>,
+    asker: Asker,
     request: Action,
 ) -> Result<ActionAnswers, Failure> {
     if flight_sql::is_action(&request.r#type) {
@@ -71,7 +73,10 @@ pub(super) async fn act(
     let answer = match name.as_str() {
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
-        action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
+        action::COMBINE => {
+            let combine = |shared, request| combine::combine(shared, asker, request);
+            call.answer(action::COMBINE, combine).await
+        }
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
         action::CONTINUOUS => {
             call.answer_or_default(action::CONTINUOUS, continuous::continuous)
@@ -91,7 +96,10 @@ pub(super) async fn act(
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
         action::PURGE => call.answer(action::PURGE, retention::purge).await,
         action::RENAME => call.answer(action::RENAME, frame::rename).await,
-        action::RESAMPLE => call.answer(action::RESAMPLE, resample::resample).await,
+        action::RESAMPLE => {
+            let resample = |shared, request| resample::resample(shared, asker, request);
+            call.answer(action::RESAMPLE, resample).await
+        }
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
         action::RETENTION => call.answer(action::RETENTION, retention::retention).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,
