@@ -293,6 +293,12 @@ impl Plan {
         Self { asker, ..self }
     }
 
+    /// The same with what a frame's schema says about itself, as far as it is true of the rows.
+    fn described_as(self, frame: &Schema) -> Self {
+        let shape = self.shape.described_as(frame);
+        Self { shape, ..self }
+    }
+
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shape.schema()
