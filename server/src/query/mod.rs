@@ -65,6 +65,7 @@ use self::parameters::Places;
 use self::result::ResultShape;
 pub(crate) use self::session::CATALOG;
 use self::session::Engine;
+pub(crate) use self::table::categories::widened_type;
 pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
 use crate::config::Config;
