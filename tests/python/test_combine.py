@@ -353,3 +353,69 @@ def test_combining_into_a_frame_is_a_commit_like_others(peer: Peer) -> None:
     assert [commit["message"] for commit in commits] == ["both of them"]
     with refused("FileExistsError"):
         peer.act("combine", {**request, "request_id": "twice"})
+
+
+def combined(peer: Peer, how: str, sources: list[str], **fields: Any) -> pd.DataFrame:
+    """What combining puts into a frame, as pandas reads it."""
+    request = {"how": how, "sources": sources, "target": "made", "mode": "replace", **fields}
+    peer.act("combine", request)
+    return peer.get("made").to_pandas()
+
+
+def test_frames_of_pandas_that_are_combined_are_still_frames_of_pandas(peer: Peer) -> None:
+    times = pd.date_range("2024-03-08", periods=4, freq="h", name="time")
+    trades = pd.DataFrame(
+        {
+            "symbol": pd.Categorical(["a", "b", None, "a"], ["b", "a"], ordered=True),
+            "size": pd.array([1, None, 3, 4], dtype="Int64"),
+        },
+        index=times,
+    )
+    quotes = pd.DataFrame({"bid": [0.5, 1.5, 2.5]}, index=times[:3] + pd.Timedelta("30min"))
+    for name, frame_of_pandas in [("trades", trades), ("quotes", quotes)]:
+        peer.put(name, pa.Table.from_pandas(frame_of_pandas), index=["time"])
+    got = combined(peer, "asof", ["trades", "quotes"], on="time")
+    want = pd.merge_asof(trades, quotes, left_index=True, right_index=True)
+    pd.testing.assert_frame_equal(got, want, check_freq=False)
+    got = combined(peer, "concat", ["trades", "trades"])
+    pd.testing.assert_frame_equal(got, pd.concat([trades, trades]), check_freq=False)
+    got = combined(peer, "outer", ["trades", "quotes"], on="time")
+    want = trades.join(quotes, how="outer")
+    pd.testing.assert_frame_equal(got, want, check_freq=False)
+
+
+def test_what_pandas_says_of_columns_that_are_gone_is_not_said_of_combined_frames(peer: Peer) -> None:
+    unnamed = pd.DataFrame({"k": [1, 2], "v": [1.0, 2.0]}, index=["x", "y"])
+    levels = pd.MultiIndex.from_tuples([(1, "p"), (2, "q")], names=["k", "place"])
+    several = pd.DataFrame({"v": [3.0, 4.0]}, index=levels)
+    labels = pd.DataFrame({0: [1, 2], 1: [3, 4]})
+    pairs = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")]))
+    plain = pd.DataFrame({"k": [1, 2], "0": [1, 2], "w": ["one", "two"]})
+    frames = {"unnamed": unnamed, "several": several, "labels": labels, "pairs": pairs, "plain": plain}
+    for name, frame_of_pandas in frames.items():
+        peer.put(name, pa.Table.from_pandas(frame_of_pandas))
+
+    # Both have an index without a name, which are two columns then.
+    got = combined(peer, "inner", ["unnamed", "unnamed"], on="k")
+    assert isinstance(got.index, pd.RangeIndex)
+    assert got["v_x"].tolist() == [1.0, 2.0]
+    # One level of the index is compared and stays; of the other there are two.
+    got = combined(peer, "inner", ["several", "several"], on="k")
+    assert got.index.names == ["k"]
+    assert list(got.columns) == ["v_x", "place_x", "v_y", "place_y"]
+    got = combined(peer, "left", ["several", "plain"], on="k")
+    assert got.index.names == ["k", "place"]
+    assert got["w"].tolist() == ["one", "two"]
+    # Names of columns that are no numbers do not go with labels that are.
+    got = combined(peer, "inner", ["labels", "plain"], on="0")
+    assert list(got.columns) == ["0", "1", "k", "w"]
+    assert list(combined(peer, "concat", ["labels", "labels"]).columns) == [0, 1]
+    assert combined(peer, "concat", ["pairs", "plain"]).shape == (3, 5)
+    sql = peer.sql("labels", "select *, 'new' as new from labels")
+    assert list(sql.to_pandas().columns) == ["0", "1", "new"]
+    # What one frame has and another lacks.
+    got = combined(peer, "concat", ["plain", "unnamed"])
+    assert got["w"].isna().tolist() == [False, False, True, True]
+    got = combined(peer, "concat", ["unnamed", "plain"])
+    assert got.index[:2].tolist() == ["x", "y"]
+    assert got.index[2:].isna().all()

@@ -39,6 +39,11 @@ impl Source {
         }
     }
 
+    /// The frame's columns and what it says about itself.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
     /// The column of this name; what it was asked for as goes into the error.
     pub(super) fn column(&self, name: &str, role: &str) -> Result<&Field> {
         self.schema.field_with_name(name).map_err(|_| {

@@ -15,7 +15,7 @@ use crate::combine::{
 use crate::status::Failure;
 
 impl Queries {
-    /// Plans what a request makes of its sources.
+    /// Plans what a request makes of its sources. The result is described as the first of them is.
     pub(crate) async fn combine(
         &self,
         store: &Store,
@@ -29,8 +29,13 @@ impl Queries {
                 .await?;
             sources.push(Source::new(snapshot));
         }
+        let first = sources.first().map(Source::schema);
         let table = table(request, sources)?;
-        self.plan_table(Arc::new(table), Part::default()).await
+        let plan = self.plan_table(Arc::new(table), Part::default()).await?;
+        Ok(match first {
+            Some(first) => plan.described_as(&first),
+            None => plan,
+        })
     }
 
     /// Plans a table of columns of several frames.

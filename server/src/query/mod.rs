@@ -65,6 +65,7 @@ use self::parameters::Places;
 use self::result::ResultShape;
 pub(crate) use self::session::CATALOG;
 use self::session::Engine;
+pub(crate) use self::table::categories::widened_type;
 pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
 use crate::config::Config;
@@ -291,6 +292,12 @@ impl Plan {
     /// Says who asks. Those who wait for their turn are served fairly, asker by asker.
     pub(crate) fn asked_by(self, asker: Asker) -> Self {
         Self { asker, ..self }
+    }
+
+    /// The same with what a frame's schema says about itself, as far as it is true of the rows.
+    fn described_as(self, frame: &Schema) -> Self {
+        let shape = self.shape.described_as(frame);
+        Self { shape, ..self }
     }
 
     /// The schema of the rows.

@@ -43,6 +43,11 @@ impl ResultShape {
         Self::of_schemas(planned, source.map(|f| f.schema()).as_deref(), &schemas)
     }
 
+    /// The same with the metadata of a frame's schema.
+    pub(super) fn described_as(&self, frame: &Schema) -> Self {
+        Self::of_schemas(&self.schema, Some(frame), &[])
+    }
+
     fn of_schemas(planned: &Schema, source: Option<&Schema>, frames: &[SchemaRef]) -> Self {
         let fields: Fields = planned
             .fields()
@@ -60,7 +65,10 @@ impl ResultShape {
                     .cloned()
                     .collect();
                 let reduced = Schema::new_with_metadata(unchanged, source.metadata().clone());
-                shoots_store::pandas::reduce(&reduced).metadata
+                let metadata = shoots_store::pandas::reduce(&reduced).metadata;
+                // The columns that are new have their say in how labels are read.
+                let all = Schema::new_with_metadata(fields.clone(), metadata);
+                shoots_store::pandas::reduce(&all).metadata
             }
             None => {
                 let mut metadata = planned.metadata().clone();

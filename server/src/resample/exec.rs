@@ -41,6 +41,7 @@ use super::bins::Bins;
 use super::fill::{Entry, Method, Rows, reordered, row_number, sorted};
 use super::gather::{Gather, times};
 use super::part::{Part, Piece};
+use super::window::Window;
 
 /// Rows of a batch of the result.
 pub(super) const BATCH_ROWS: usize = 8 * 1024;
@@ -85,7 +86,14 @@ impl DisplayAs for ResampleExec {
         write!(
             f,
             "ResampleExec: frame={frame}, columns={columns}, order={order}"
-        )
+        )?;
+        match &self.resample.window {
+            Some(Window { bins, wanted, .. }) => {
+                let (from, to) = (wanted.start, wanted.end);
+                write!(f, ", bins={from}..{to} of {}", bins.count())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -178,7 +186,7 @@ impl Resample {
     }
 
     /// A time that was given as a number in the unit of the column, or as text.
-    fn moment(&self, value: &Value, field: &str) -> Result<i64> {
+    pub(super) fn moment(&self, value: &Value, field: &str) -> Result<i64> {
         let unit = i128::from(self.layout.unit);
         let moment = match value {
             Value::Number(number) => number.as_i64(),
@@ -234,8 +242,9 @@ impl Resample {
         let mut columns = vec![cast(&labels, self.schema.field(0).data_type())?];
         if !keys.is_empty() {
             let groups = UInt32Array::from_iter_values(entries.iter().map(|entry| entry.group));
-            for key in keys {
-                columns.push(take(key, &groups, None)?);
+            for (key, field) in keys.iter().zip(self.schema.fields().iter().skip(1)) {
+                // Groups were told apart by the values of categories.
+                columns.push(cast(&take(key, &groups, None)?, field.data_type())?);
             }
         }
         columns.extend(self.fill.columns(entries, rows, &self.outputs)?);
@@ -287,17 +296,20 @@ async fn run(
     memory: MemoryReservation,
     taker: Sender<Result<RecordBatch>>,
 ) -> Result<()> {
+    let segments = usize::try_from(resample.snapshot.segment_count());
+    let spread = segments.unwrap_or(usize::MAX).clamp(1, cores.max(1));
     let (bins, wanted, parts) = match &resample.window {
-        Some(window) => (Arc::clone(&window.bins), window.wanted.clone(), 1),
+        Some(window) => {
+            let parts = if window.spread { spread } else { 1 };
+            (Arc::clone(&window.bins), window.wanted.clone(), parts)
+        }
         None => {
             let Some((first, last)) = resample.extent().await? else {
                 return Ok(());
             };
             let bins = Arc::new(resample.bins(first, last)?);
-            let segments = usize::try_from(resample.snapshot.segment_count());
-            let parts = segments.unwrap_or(usize::MAX).clamp(1, cores.max(1));
             let all = 0..bins.count();
-            (bins, all, parts)
+            (bins, all, spread)
         }
     };
     let run = Run {

@@ -113,8 +113,14 @@ impl Gather {
         let times = times(batch.column(0))?;
         self.find_runs(batch, &times)?;
         let slots = self.keys.len();
-        for (accumulator, place) in self.accumulators.iter_mut().zip(&self.places) {
-            accumulator.update(batch.column(*place), times.values(), &self.runs, slots)?;
+        let outputs = &self.resample.outputs;
+        let gathered = self.accumulators.iter_mut().zip(&self.places).zip(outputs);
+        for ((accumulator, place), output) in gathered {
+            let mut column = Arc::clone(batch.column(*place));
+            if output.column.is_some() && *column.data_type() != output.of {
+                column = cast(&column, &output.of)?;
+            }
+            accumulator.update(&column, times.values(), &self.runs, slots)?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use super::fill::Fill;
 use super::function::{Empty, Function, Kind};
 use super::rule::{Rule, Steps};
 use super::window::Window;
+use crate::query::widened_type;
 
 /// A field of the request, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +116,8 @@ impl Resample {
         let time_field = schema.field(time).clone();
         let time_field = time_field.with_data_type(time_type).with_nullable(false);
         let mut fields = vec![Arc::new(time_field)];
-        fields.extend(by.iter().map(|at| Arc::clone(&schema.fields()[*at])));
+        let keys = by.iter().map(|at| schema.field(*at));
+        fields.extend(keys.map(|key| Arc::new(key.clone().with_data_type(wide(key.data_type())))));
         fields.extend(outputs.iter().map(|output| Arc::clone(&output.field)));
         let mut names = HashSet::new();
         if let Some(twice) = fields
@@ -233,6 +235,11 @@ fn column(schema: &Schema, field: &'static str, name: &str) -> Result<usize, Pro
             format!("there is no column `{name}`; the columns are {known}"),
         )
     })
+}
+
+/// A type in which values of several batches can stand together: keys of categories may be too small for that.
+fn wide(of: &DataType) -> DataType {
+    widened_type(of).unwrap_or_else(|| of.clone())
 }
 
 fn is_time(data_type: &DataType) -> bool {
@@ -422,7 +429,7 @@ impl Wanted<'_> {
             let function = Function::parse(name);
             let function = function.map_err(|text| Problem::new("aggregation_func", text))?;
             let field = self.schema.field(at);
-            let data_type = field.data_type();
+            let data_type = &wide(field.data_type());
             if self.numeric_only
                 && !chosen
                 && function.is_of_numbers()
@@ -458,15 +465,17 @@ impl Wanted<'_> {
 
     fn push(&mut self, at: usize, function: Function, called: String, result: DataType) {
         let source = self.schema.field(at);
+        let of = wide(source.data_type());
         let nullable = function.empty() == Empty::Null;
-        let field = match result == *source.data_type() {
-            true => source.clone().with_name(called).with_nullable(nullable),
+        let field = match result == of {
+            true => source.clone().with_name(called).with_data_type(result),
             false => Field::new(called, result, nullable),
         };
+        let field = field.with_nullable(nullable);
         self.outputs.push(Output {
             column: Some(at),
             function,
-            of: source.data_type().clone(),
+            of,
             field: Arc::new(field),
         });
     }

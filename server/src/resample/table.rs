@@ -1,4 +1,6 @@
 //! A resampled frame as a table of DataFusion.
+//!
+//! Only the results that a query needs are computed, and only the bins that its conditions on the time leave.
 
 use std::sync::Arc;
 
@@ -6,21 +8,45 @@ use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use serde_json::Value;
+
 use super::Resample;
 use super::exec::ResampleExec;
+use crate::query::KeyRange;
 
-/// The bins of a frame. Only the results that a query needs are computed.
+/// The bins of a frame.
 #[derive(Debug)]
 pub(crate) struct ResampleTable(Resample);
 
 impl ResampleTable {
     pub(crate) fn new(resample: Resample) -> Self {
         Self(resample)
+    }
+
+    /// Conditions as a range of the names of bins.
+    fn range<'a>(&self, conditions: impl IntoIterator<Item = &'a Expr>) -> KeyRange {
+        let mut range = KeyRange::of(self.0.schema().field(0));
+        for condition in conditions {
+            range.narrow(condition);
+        }
+        range
+    }
+
+    /// With the bins that conditions leave; none if they leave none.
+    async fn left(&self, conditions: &[Expr]) -> Result<Option<Resample>> {
+        let range = self.range(conditions);
+        if range.is_all() {
+            return Ok(Some(self.0.clone()));
+        }
+        let end = |value: Option<Value>| value.and_then(|value| self.0.moment(&value, "time").ok());
+        let (from, to) = (end(range.start()), end(range.stop()));
+        self.0.clone().named(from, to).await
     }
 }
 
@@ -34,19 +60,39 @@ impl TableProvider for ResampleTable {
         TableType::View
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let supported = filters
+            .iter()
+            .map(|filter| match self.range([*filter]).is_all() {
+                true => TableProviderFilterPushDown::Unsupported,
+                false => TableProviderFilterPushDown::Inexact,
+            });
+        Ok(supported.collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let cores = state.config().target_partitions();
-        let Some(projection) = projection else {
-            return Ok(Arc::new(ResampleExec::new(self.0.clone(), cores)));
-        };
-        let some = self.0.with_outputs(|at| projection.contains(&at));
         let all = self.0.schema();
+        let Some(bins) = self.left(filters).await? else {
+            let schema = match projection {
+                Some(projection) => Arc::new(all.project(projection)?),
+                None => all,
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        };
+        let Some(projection) = projection else {
+            return Ok(Arc::new(ResampleExec::new(bins, cores)));
+        };
+        let some = bins.with_outputs(|at| projection.contains(&at));
         let schema = some.schema();
         let exec = Arc::new(ResampleExec::new(some, cores));
         let columns = projection.iter().map(|at| {

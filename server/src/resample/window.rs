@@ -5,6 +5,8 @@
 //! that hold a touched time, and those between the old and the new ends. Bins that are filled from their neighbours
 //! take in the nearest rows on both sides. Everything else, such as bins counted from the last time, or groups whose
 //! empty bins are filled, is computed as a whole: [`Plan::All`].
+//!
+//! A query that wants only bins with certain names gets them in the same way ([`Resample::named`]).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub(super) struct Window {
     pub(super) bins: Arc<Bins>,
     /// Which of them.
     pub(super) wanted: Range<u64>,
+    /// Whether there may be many, so that it pays to spread them over the cores.
+    pub(super) spread: bool,
 }
 
 /// What has to be computed after a change.
@@ -172,8 +176,32 @@ impl Resample {
         some.window = Some(Window {
             bins: Arc::clone(bins),
             wanted,
+            spread: false,
         });
         some
+    }
+
+    /// The same with only those bins that are named after a time in a range, both ends included; none if there are none.
+    /// Where bins cannot be computed without the others, all stay.
+    pub(super) async fn named(self, from: Option<i64>, to: Option<i64>) -> Result<Option<Self>> {
+        let alone = matches!(self.fill.method, Method::Constant | Method::Drop);
+        if !alone || !self.is_divisible() || self.window.is_some() {
+            return Ok(Some(self));
+        }
+        let Some(grid) = self.grid().await? else {
+            return Ok(None);
+        };
+        let bins = Arc::new(self.bins(grid.first, grid.last)?);
+        let begin = from.map_or(0, |from| first(&bins, |name| name >= from));
+        let end = to.map_or(bins.count(), |to| first(&bins, |name| name > to));
+        if begin >= end {
+            return Ok(None);
+        }
+        let mut some = self.windowed(&bins, begin..end, grid);
+        if let Some(window) = &mut some.window {
+            window.spread = true;
+        }
+        Ok(Some(some))
     }
 
     /// Touched times with the nearest rows before and after their bins, if empty bins are filled from these.
@@ -279,6 +307,20 @@ fn names(bins: &Bins, range: &Range<u64>) -> (i64, i64) {
         bins.label(range.start),
         bins.label(range.end.saturating_sub(1)),
     )
+}
+
+/// The first bin whose name lies there, where those of all later ones do too; one more than there are if there is none.
+fn first(bins: &Bins, there: impl Fn(i64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, bins.count());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if there(bins.label(middle)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
 }
 
 /// Where a bin begins.

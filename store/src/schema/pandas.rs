@@ -7,7 +7,8 @@
 //!
 //! - of `columns` those that the schema still has, under a type of the same kind;
 //! - of `index_columns` those that the schema still has. A range index is described by its start, stop and step and
-//!   has no column; it stays, because pyarrow ignores it when its length is not that of the table.
+//!   has no column; it stays, because pyarrow ignores it when its length is not that of the table;
+//! - that labels of columns are numbers, say, if all columns are described. Others have names that are text.
 //!
 //! And when columns are renamed, the description speaks of them by their new names.
 //!
@@ -85,6 +86,12 @@ fn reduce_description(mut description: Value, schema: &Schema) -> Option<Value> 
         index.retain(|level| level.as_str().is_none_or(|name| names.contains(name)));
         changed |= index.len() < levels;
     }
+    let described = description.get("columns")?.as_array()?;
+    let described: HashSet<&str> = described.iter().filter_map(column_name).collect();
+    let mut names = schema.fields().iter().map(|field| field.name().as_str());
+    if names.any(|name| !described.contains(name)) {
+        changed |= label_with_text(&mut description);
+    }
     changed.then_some(description)
 }
 
@@ -125,19 +132,21 @@ fn rename_description(mut description: Value, renamed: &BTreeMap<String, String>
 /// Takes the type of the columns' labels out of a description, unless it is text.
 ///
 /// pyarrow makes the labels of columns what they were, numbers, say, or tuples, and fails when a column has been
-/// given a name that is none. Labels without a type are text.
-fn label_with_text(description: &mut Value) {
+/// given a name that is none. Labels without a type are text. Says whether it changed anything.
+fn label_with_text(description: &mut Value) -> bool {
     let Some(levels) = description
         .get_mut("column_indexes")
         .and_then(Value::as_array_mut)
     else {
-        return;
+        return false;
     };
     let is_text =
         |level: &Value| matches!(level["pandas_type"].as_str(), Some("unicode" | "string"));
-    if levels.len() > 1 || !levels.iter().all(is_text) {
+    let other = levels.len() > 1 || !levels.iter().all(is_text);
+    if other {
         levels.clear();
     }
+    other
 }
 
 /// Whether the schema has the column that an entry of `columns` describes.
@@ -321,6 +330,29 @@ mod tests {
         let mut expected = labelled.clone();
         expected["columns"][0] = json!({"name": "c", "field_name": "c"});
         assert_eq!(renamed(&labelled, &[("a", "c")]), expected);
+    }
+
+    #[test]
+    fn labels_become_text_beside_a_column_that_is_not_described() {
+        let described = |levels: Value| {
+            json!({"index_columns": [], "column_indexes": levels, "columns": [
+                {"name": "1", "field_name": "1"}]})
+        };
+        let numbers = json!([{"name": null, "pandas_type": "int64"}]);
+        let text = json!([{"name": "kind", "pandas_type": "unicode"}]);
+        for (levels, names, expected) in [
+            (&numbers, &["1"][..], &numbers),
+            (&numbers, &["1", "new"], &json!([])),
+            (&text, &["1", "new"], &text),
+        ] {
+            let fields = names
+                .iter()
+                .map(|name| Field::new(*name, DataType::Int64, true));
+            let metadata = HashMap::from([(KEY.to_owned(), described(levels.clone()).to_string())]);
+            let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata);
+            let reduced: Value = serde_json::from_str(&reduce(&schema).metadata()[KEY]).unwrap();
+            assert_eq!(reduced, described(expected.clone()), "{names:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Indexed frames and their history over the wire: ranges, corrections, versions, names of versions, and files.
 
 mod columns;
+mod combining;
 mod continuous;
 mod export;
 mod indexed;

@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::dictionary::garbage_collect_any_dictionary;
 
 /// A type as queries compute with it.
-pub(in crate::query) fn widened_type(of: &DataType) -> Option<DataType> {
+pub(crate) fn widened_type(of: &DataType) -> Option<DataType> {
     match of {
         DataType::Dictionary(key, values) if small_keys(key).is_some() => Some(
             DataType::Dictionary(Box::new(DataType::Int32), values.clone()),

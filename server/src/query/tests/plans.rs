@@ -268,3 +268,101 @@ async fn categories_are_sorted_and_joined_beyond_what_their_keys_tell_apart() {
         assert!(rows == 360 || rows >= 4 * ROWS as usize, "{sql}: {rows}");
     }
 }
+
+#[tokio::test]
+async fn conditions_on_the_time_of_bins_leave_out_the_others_before_they_are_computed() {
+    let lake = trades().await;
+    let all = |call: &str| format!("SELECT time, volume FROM resample('trades', {call})");
+    for (call, narrows) in [
+        ("'17min', [['volume', 'sum']]", true),
+        ("'17min', [['volume', 'mean']], fill => 'drop'", true),
+        (
+            "'17min', [['volume', 'max']], closed => 'right', label => 'right'",
+            true,
+        ),
+        (
+            "'7h', [['volume', 'count']], origin => 'start', offset => '1h'",
+            true,
+        ),
+        ("'D', [['volume', 'sum']], label => 'right'", true),
+        (
+            "'1h', [['volume', 'sum']], start => '1970-01-01T05:30', stop => '1970-01-02'",
+            true,
+        ),
+        (
+            "'17min', [['volume', 'first']], by => ['symbol'], fill => 'drop'",
+            true,
+        ),
+        ("'17min', [['volume', 'mean']], fill => 'forward'", false),
+        ("'17min', [['volume', 'sum']], origin => 'end'", false),
+        ("'17min', [['volume', 'sum']], by => ['symbol']", false),
+    ] {
+        let whole = lake.answer(&all(call)).await;
+        let names = whole.column(0).as_primitive::<TimestampNanosecondType>();
+        let conditions = [
+            ("time >= TIMESTAMP '1970-01-01T20:00:00'", 72_000, i64::MAX),
+            ("time < TIMESTAMP '1970-01-01T07:00:00'", i64::MIN, 25_199),
+            (
+                "time BETWEEN TIMESTAMP '1970-01-01T06:48:00' AND TIMESTAMP '1970-01-01T10:12:01'",
+                24_480,
+                36_721,
+            ),
+            ("time = TIMESTAMP '1970-01-02T00:00:00'", 86_400, 86_400),
+            ("time > TIMESTAMP '2024-01-01T00:00:00'", i64::MAX, i64::MAX),
+            (
+                "time < TIMESTAMP '1969-01-01T00:00:00' AND volume > 0",
+                0,
+                -1,
+            ),
+            (
+                "time > TIMESTAMP '1970-01-01T10:00:00' AND time < TIMESTAMP '1970-01-01T09:00:00'",
+                0,
+                -1,
+            ),
+        ];
+        // Where all bins are computed anyhow, one condition is like another.
+        let tried = if narrows { conditions.len() } else { 1 };
+        for (condition, from, to) in conditions.into_iter().take(tried) {
+            let wanted = |time: i64| (from..=to).contains(&(time / SECOND));
+            let wanted = names.values().iter().map(|time| Some(wanted(*time)));
+            let wanted = arrow_array::BooleanArray::from_iter(wanted);
+            let expected = arrow_select::filter::filter_record_batch(&whole, &wanted).unwrap();
+            let sql = format!("{} WHERE {condition}", all(call));
+            assert_eq!(lake.answer(&sql).await, expected, "{sql}");
+        }
+        let day = format!("{} WHERE time <= TIMESTAMP '1970-01-02'", all(call));
+        let (some, whole) = (lake.cost(&day).await, lake.cost(&all(call)).await);
+        let shown = lake.shown(&day).await;
+        assert_eq!(shown.contains("bins=0.."), narrows, "{day}: {shown}");
+        let saves = narrows && !call.contains("start =>");
+        assert_eq!(4 * some < 3 * whole, saves, "{day}: {some} of {whole}");
+        let nothing = format!("{} WHERE time > TIMESTAMP '2024-01-01T00:00:00'", all(call));
+        let shown = lake.shown(&nothing).await;
+        assert_eq!(
+            shown.contains("ResampleExec"),
+            !narrows,
+            "{nothing}: {shown}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bins_hold_the_categories_of_all_segments() {
+    let lake = trades().await;
+    let by = "resample('trades', '1h', [['volume', 'count']], by => ['symbol'], fill => 'drop')";
+    let whole = format!("SELECT CAST(count(DISTINCT symbol) AS BIGINT) FROM {by}");
+    assert_eq!(lake.asked_numbers("trades", &whole).await, [4 * 90]);
+    let counted = format!("SELECT CAST(sum(volume) AS BIGINT) FROM {by} WHERE symbol = '2-7'");
+    let expected = (2 * ROWS..3 * ROWS).filter(|n| n % 90 == 7 && n % 5 != 0);
+    let expected = i64::try_from(expected.count()).unwrap();
+    assert_eq!(lake.asked_numbers("trades", &counted).await, [expected]);
+    let last = "SELECT CAST(count(DISTINCT symbol) AS BIGINT) FROM \
+                resample('trades', '1min', [['symbol', 'last']]) WHERE symbol LIKE '3-%'";
+    // The last second of each minute.
+    let expected: std::collections::HashSet<i64> = (3 * ROWS..4 * ROWS)
+        .filter(|n| n % 60 == 59)
+        .map(|n| n % 90)
+        .collect();
+    let expected = i64::try_from(expected.len()).unwrap();
+    assert_eq!(lake.asked_numbers("trades", last).await, [expected]);
+}
