@@ -89,6 +89,8 @@ pub(crate) enum Operation {
     Restore,
     /// The frame begins with the rows of another frame.
     Copy,
+    /// The changes of two histories that went apart have been put in one order.
+    Merge,
     /// The same rows in the same order lie in other segments.
     Compact,
     /// Older versions cannot be read any more.
@@ -111,6 +113,7 @@ impl Operation {
             | Self::Upsert
             | Self::DeleteRows
             | Self::Alter
+            | Self::Merge
             | Self::Tag
             | Self::Configure
             | Self::Compact
@@ -152,6 +155,7 @@ impl Operation {
             Self::Configure => "configure",
             Self::Restore => "restore",
             Self::Copy => "copy",
+            Self::Merge => "merge",
             Self::Compact => "compact",
             Self::Expire => "expire",
             Self::Purge => "purge",

@@ -39,6 +39,9 @@ pub(crate) struct Details {
     /// `restore`, `copy`: the commit whose state this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<CommitId>,
+    /// `merge`: the commit whose side was taken where the two could not be put together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settled: Option<CommitId>,
     /// `expire`: the oldest version that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) oldest: Option<u64>,

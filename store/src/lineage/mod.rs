@@ -1,0 +1,9 @@
+//! Histories as they travel between stores, apart from the log of any one of them.
+//!
+//! The history of a frame is the graph of its commits that change rows or columns: each names its parents, and its id
+//! is the hash of its bytes, so it is the same commit wherever it is. A log publishes such commits under versions of
+//! its own, together with commits of upkeep (tags, settings, compaction, expiry) that are nobody else's matter.
+//!
+//! A [`record::Record`] is one commit on its way.
+
+pub(crate) mod record;
