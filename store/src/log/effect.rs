@@ -138,6 +138,7 @@ impl Present {
         };
         if self.says_all(&record.commit) {
             self.apply(&record.commit, Some(version));
+            let start = start.filter(|_| !record.commit.operation.clears());
             if invariants::follows(start.unwrap_or_default(), &record.commit, self.totals) {
                 return Ok(Arriving::of(record, Own::plain(self.totals, false)));
             }

@@ -399,3 +399,6 @@ impl Arriving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
