@@ -146,7 +146,10 @@ async fn foreign(from: &Frame, to: &Frame, known: usize, gone: &[usize]) -> Fore
         .collect();
     let commits = arrivals.iter();
     let commits = commits.map(|own| (&own.record.id, &own.record.commit, own.gone));
-    let unlisted = log.unlisted(before.as_deref(), commits).await.unwrap();
+    let unlisted = log
+        .unlisted(before.as_deref(), false, commits)
+        .await
+        .unwrap();
     for arrival in &mut arrivals {
         if unlisted.contains(&arrival.record.id) {
             arrival.record.list = Some(list_at(from, &arrival.record.id).await);
@@ -342,8 +345,9 @@ async fn what_does_not_follow_or_does_not_fit_is_refused() {
         ..second
     };
     let id = shallow.arrivals[0].record.id.clone();
+    let refused = publish(&target, shallow.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("list"), "{refused}");
     shallow.arrivals[0].record.list = Some(list_at(&source, &id).await);
-    shallow.arrivals[0].record.commit.operation = Operation::Restore;
     publish(&target, shallow).await.unwrap();
     assert_eq!(
         keys(&target, None).await.unwrap(),
