@@ -65,6 +65,10 @@ error_kinds! {
     SchemaError,
     /// Somebody else's change came first, too often: try again.
     ConflictError,
+    /// The other side of a push has changes that this side does not: pull first.
+    DivergedError,
+    /// Two histories cannot be merged by themselves: settle it with `favour`.
+    MergeConflictError,
     /// The change may or may not have happened: look, or repeat it with the same `request_id`.
     OutcomeUnknownError,
     /// This server or store takes no changes.

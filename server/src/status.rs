@@ -94,6 +94,8 @@ impl Failure {
                 | ErrorKind::InvalidRequestError
                 | ErrorKind::SchemaError
                 | ErrorKind::ConflictError
+                | ErrorKind::DivergedError
+                | ErrorKind::MergeConflictError
                 | ErrorKind::ReadOnlyError
                 | ErrorKind::LimitError
                 | ErrorKind::UnavailableError
@@ -163,7 +165,10 @@ fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::FileExistsError => Code::AlreadyExists,
         ErrorKind::FileNotFoundError => Code::NotFound,
-        ErrorKind::BucketNotEmptyError | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
+        ErrorKind::BucketNotEmptyError
+        | ErrorKind::DivergedError
+        | ErrorKind::MergeConflictError
+        | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
         }
@@ -191,6 +196,8 @@ fn cpp_code(kind: ErrorKind) -> Code {
         | ErrorKind::InvalidRequestError
         | ErrorKind::SchemaError
         | ErrorKind::ConflictError
+        | ErrorKind::DivergedError
+        | ErrorKind::MergeConflictError
         | ErrorKind::OutcomeUnknownError
         | ErrorKind::ReadOnlyError
         | ErrorKind::LimitError
@@ -226,6 +233,8 @@ impl From<&shoots_store::Error> for Failure {
             Store::InvalidRequest => ErrorKind::InvalidRequestError,
             Store::Schema => ErrorKind::SchemaError,
             Store::Conflict => ErrorKind::ConflictError,
+            Store::Diverged => ErrorKind::DivergedError,
+            Store::MergeConflict => ErrorKind::MergeConflictError,
             Store::OutcomeUnknown => ErrorKind::OutcomeUnknownError,
             Store::Damaged => ErrorKind::DamagedError,
             // A program that is too old can do as little about a newer frame as about a broken disk.
@@ -330,6 +339,16 @@ mod tests {
         ),
         (ErrorKind::SchemaError, Code::InvalidArgument, Code::Unknown),
         (ErrorKind::ConflictError, Code::Aborted, Code::Unknown),
+        (
+            ErrorKind::DivergedError,
+            Code::FailedPrecondition,
+            Code::Unknown,
+        ),
+        (
+            ErrorKind::MergeConflictError,
+            Code::FailedPrecondition,
+            Code::Unknown,
+        ),
         (ErrorKind::OutcomeUnknownError, Code::Unknown, Code::Unknown),
         (
             ErrorKind::ReadOnlyError,

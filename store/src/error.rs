@@ -29,6 +29,10 @@ pub enum ErrorKind {
     Schema,
     /// Another writer came first; nothing was written. Read again and retry.
     Conflict,
+    /// The history of the other side has changes that this one does not: pull first.
+    Diverged,
+    /// Two histories cannot be put together by themselves: say whose side is to be taken.
+    MergeConflict,
     /// The write may or may not have taken effect. Read back (or retry with the same `request_id`).
     OutcomeUnknown,
     /// Stored bytes are not what was written.
@@ -75,6 +79,18 @@ pub(crate) enum Cause {
     SchemaMismatch { frame: String, columns: String },
     #[error("{0}; nothing was written, try again")]
     Conflict(String),
+    #[error("{0}: pull first, then push again")]
+    Diverged(String),
+    #[error(
+        "the histories of frame {frame} cannot be merged ({kind}): {problem} (ours: commit {ours}, theirs: commit {theirs}); nothing was changed; settle it with `favour`: `ours` or `theirs`"
+    )]
+    MergeConflict {
+        frame: String,
+        kind: &'static str,
+        ours: String,
+        theirs: String,
+        problem: String,
+    },
     #[error(
         "the outcome of this write is unknown ({problem}): read the frame to see whether it took effect, or retry with the same request_id"
     )]
@@ -132,6 +148,8 @@ impl Error {
             Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,
             Cause::Unsupported(_) | Cause::SchemaMismatch { .. } => ErrorKind::Schema,
             Cause::Conflict(_) => ErrorKind::Conflict,
+            Cause::Diverged(_) => ErrorKind::Diverged,
+            Cause::MergeConflict { .. } => ErrorKind::MergeConflict,
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Cause::Damaged { .. } | Cause::Missing { .. } => ErrorKind::Damaged,
             Cause::NoSpace { .. } => ErrorKind::NoSpace,

@@ -44,6 +44,7 @@ mod history;
 mod index;
 mod inspect;
 mod layout;
+mod lineage;
 mod log;
 mod objects;
 mod place;

@@ -11,7 +11,10 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::FileExistsError => Code::AlreadyExists,
         ErrorKind::FileNotFoundError => Code::NotFound,
-        ErrorKind::BucketNotEmptyError | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
+        ErrorKind::BucketNotEmptyError
+        | ErrorKind::DivergedError
+        | ErrorKind::MergeConflictError
+        | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
         }

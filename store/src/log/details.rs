@@ -39,6 +39,12 @@ pub(crate) struct Details {
     /// `restore`, `copy`: the commit whose state this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<CommitId>,
+    /// `merge`: the commit whose side was taken where the two could not be put together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settled: Option<CommitId>,
+    /// `merge`: the frame is deleted after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleted: bool,
     /// `expire`: the oldest version that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) oldest: Option<u64>,

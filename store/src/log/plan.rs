@@ -10,92 +10,33 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shoots_proto::{Note, PutMode};
 
 use super::change::{Change, mentions};
 use super::commit::{
-    Base, Commit, CommitId, Operation, Own, Published, SegmentRecord, State, Totals,
+    Base, Commit, CommitId, Mark, Operation, Own, Published, SegmentRecord, State, Totals,
 };
-use super::derive::{Derive, Step};
+use super::derive::Step;
 use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
+use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
-use super::remembered::RequestKey;
+use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
+
+pub(crate) use super::proposal::{NamedSchema, Proposal, PutWish, Rows, Wish};
 
 /// Changes since the checkpoint that an entry's state and commits hold at most.
 pub(crate) const MAX_CHANGES: usize = 64;
 /// Segments in those changes; one put with more is followed by a checkpoint.
 const MAX_TAIL_SEGMENTS: usize = 256;
 
-/// A change that waits to be published. Its segments are durable.
-#[derive(Debug, Clone)]
-pub(crate) struct Proposal {
-    pub(crate) wish: Wish,
-    pub(crate) write_id: String,
-    /// The caller's request id, and what it was given for.
-    pub(crate) request: Option<RequestKey>,
-    /// The newest version when rows began to be written for it; none: it has no rows.
-    pub(crate) basis: Option<u64>,
-    /// When it was seen that the frame has no log, if that was so.
-    pub(crate) absent: Option<Timestamp>,
-    /// What the metadata of the newest commit has to say under a key; none: whatever it says.
-    pub(crate) expected: Option<(String, Value)>,
-    /// What people say about it.
-    pub(crate) note: Note,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Wish {
-    Put(Box<PutWish>),
-    Delete {
-        /// The plain file's rows, if the frame is one that was never written.
-        adopt: Option<Rows>,
-    },
-    Undelete,
-    /// A frame that was only a plain file gets a log, and these rows.
-    Adopt(Rows),
-    /// A change that is worked out from the newest state.
-    Derived(Arc<dyn Derive>),
-}
-
-impl Wish {
-    /// What tells it from other changes, whatever the frame holds. Puts say more of themselves: see [`crate::put`].
-    pub(crate) fn asked(&self) -> Value {
-        match self {
-            Self::Put(_) | Self::Adopt(_) => Value::Null,
-            Self::Delete { .. } => json!(["delete"]),
-            Self::Undelete => json!(["undelete"]),
-            Self::Derived(change) => change.asked(),
-        }
-    }
-}
-
-/// Rows to be put in mode `error`, `append` or `replace`.
-#[derive(Debug, Clone)]
-pub(crate) struct PutWish {
-    pub(crate) mode: PutMode,
-    /// Columns that the rows are sorted by.
-    pub(crate) index: Vec<String>,
-    pub(crate) rows: Rows,
-    /// The plain file's rows, if the frame is one that was never written.
-    pub(crate) adopt: Option<Rows>,
-}
-
-/// Rows that lie in segments, and the schema that the frame has when they are in it.
-#[derive(Debug, Clone)]
-pub(crate) struct Rows {
-    pub(crate) schema: NamedSchema,
-    pub(crate) segments: Vec<SegmentRecord>,
-}
-
-/// A schema and the hash that names its object.
-#[derive(Debug, Clone)]
-pub(crate) struct NamedSchema {
-    pub(crate) hash: Arc<str>,
-    pub(crate) schema: SchemaRef,
+/// What was worked out from the newest entry before the next one is planned.
+pub(crate) enum Worked {
+    Step(Box<Step>),
+    Foreign(Box<Arrivals>),
 }
 
 /// The next entry, and what it does for each proposal, in their order.
@@ -118,22 +59,32 @@ pub(crate) struct Next {
 /// What the caller of an earlier attempt heard, by the version that it got.
 pub(crate) type Answers = HashMap<u64, Result<Published>>;
 
+/// What the next entry follows.
+pub(crate) struct Basis<'a> {
+    pub(crate) frame: &'a str,
+    /// The newest entry; none: there is no log.
+    pub(crate) before: Option<&'a Entry>,
+    /// The schema after it.
+    pub(crate) schema: Option<&'a NamedSchema>,
+    /// The tip after it.
+    pub(crate) tip: Option<Tip>,
+}
+
 /// Judges the proposals against the newest entry. `answers` has the versions of those that were published before,
-/// `step` is what the first one comes to, if it is derived.
+/// `worked` is what the first one comes to, if that was to be worked out.
 pub(crate) fn plan(
-    frame: &str,
-    before: Option<&Entry>,
-    head_schema: Option<&NamedSchema>,
+    basis: Basis<'_>,
     proposals: &[Proposal],
     answers: Answers,
-    mut step: Option<Result<Option<Step>>>,
+    mut worked: Option<Result<Option<Worked>>>,
     now: Timestamp,
 ) -> Plan {
-    let mut draft = Draft::after(frame, before, head_schema, now);
+    let before = basis.before;
+    let mut draft = Draft::after(basis, now);
     draft.answers = answers;
     let outcomes = proposals
         .iter()
-        .map(|proposal| draft.apply(proposal, step.take()))
+        .map(|proposal| draft.apply(proposal, worked.take()))
         .collect();
     Plan {
         next: draft.finish(before, now),
@@ -146,7 +97,11 @@ struct Draft<'a> {
     frame: &'a str,
     now: Timestamp,
     first_version: u64,
-    last: Option<(CommitId, Timestamp)>,
+    sequence: u64,
+    /// What the next commit follows.
+    tip: Option<Tip>,
+    /// The latest time of a commit that the next one must be later than.
+    latest: Option<Timestamp>,
     /// Of the last commit.
     metadata: Option<Map<String, Value>>,
     /// Of the last commit before that changed rows or columns.
@@ -161,20 +116,20 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn after(
-        frame: &'a str,
-        before: Option<&Entry>,
-        head_schema: Option<&NamedSchema>,
-        now: Timestamp,
-    ) -> Self {
-        let last = before.and_then(Entry::last_commit);
-        let named = head_schema.map(|named| (named.hash.clone(), named.schema.clone()));
+    fn after(basis: Basis<'a>, now: Timestamp) -> Self {
+        let before = basis.before;
+        let last = before.and_then(Entry::last_commit).map(|(_, last)| last);
+        let named = basis.schema;
+        let named = named.map(|named| (named.hash.clone(), named.schema.clone()));
+        let tip_time = basis.tip.as_ref().map(|tip| tip.time);
         Self {
-            frame,
+            frame: basis.frame,
             now,
             first_version: before.map_or(1, |entry| entry.last_version() + 1),
-            last: last.map(|(id, commit)| (id.clone(), commit.time)),
-            metadata: last.and_then(|(_, commit)| commit.metadata.clone()),
+            sequence: before.map_or(1, |entry| entry.header.sequence + 1),
+            tip: basis.tip,
+            latest: last.map(|last| last.time).max(tip_time),
+            metadata: last.and_then(|last| last.metadata.clone()),
             noted: before.map_or_else(Noted::default, |entry| {
                 Noted::at(entry, entry.last_version())
             }),
@@ -194,7 +149,7 @@ impl<'a> Draft<'a> {
     fn apply(
         &mut self,
         proposal: &Proposal,
-        step: Option<Result<Option<Step>>>,
+        worked: Option<Result<Option<Worked>>>,
     ) -> Result<Option<Published>> {
         if let Some(first) = self.answered(proposal)? {
             return Ok(Some(first));
@@ -234,8 +189,12 @@ impl<'a> Draft<'a> {
                 Some(published) => published,
                 None => return Ok(None),
             },
-            Wish::Derived(_) => match step.transpose()?.flatten() {
-                Some(step) => self.commit(proposal, step)?,
+            Wish::Derived(_) | Wish::Foreign(_) => match worked.transpose()?.flatten() {
+                Some(Worked::Step(step)) => self.commit(proposal, *step)?,
+                Some(Worked::Foreign(arrivals)) => match self.arrive(*arrivals) {
+                    Some(last) => last,
+                    None => return Ok(None),
+                },
                 None => return Ok(None),
             },
         };
@@ -355,11 +314,11 @@ impl<'a> Draft<'a> {
     }
 
     fn commit(&mut self, proposal: &Proposal, step: Step) -> Result<Published> {
-        let earliest = self.last.as_ref().map(|(_, time)| time.next());
+        let earliest = self.latest.map(Timestamp::next);
         let rows_removed = self.rows_removed(&step);
         let details = Some(step.details).filter(|details| *details != Details::default());
         let commit = Commit {
-            parents: self.last.iter().map(|(id, _)| id.clone()).collect(),
+            parents: self.tip.iter().map(|tip| tip.commit.clone()).collect(),
             time: earliest.map_or(self.now, |earliest| self.now.max(earliest)),
             write_id: proposal.write_id.clone(),
             operation: step.operation,
@@ -397,16 +356,65 @@ impl<'a> Draft<'a> {
         for edit in step.edits {
             edit.apply(&mut state);
         }
-        self.own.push(Own {
-            totals: step.totals,
-            deleted: state.deleted,
+        let own = Own {
             base: step.base,
-        });
+            ..Own::plain(step.totals, state.deleted)
+        };
         self.state = Some(state);
-        self.last = Some((id.clone(), commit.time));
+        self.push(id, commit, line, own);
+        Ok(published)
+    }
+
+    /// Commits of another store, as they are; tells what became of the last.
+    fn arrive(&mut self, arrivals: Arrivals) -> Option<Published> {
+        let named = arrivals.schema;
+        self.schemas.insert(named.hash, named.schema);
+        let mut last = None;
+        for arriving in arrivals.commits {
+            let Arriving { id, commit, .. } = arriving;
+            let mut own = arriving.own;
+            let version = self.first_version + self.commits.len() as u64;
+            let began = !self.exists();
+            let mut state = self.state.take().unwrap_or_default();
+            follow(&mut state, &commit, own.totals);
+            let retained = &mut state.retained;
+            retained.emptied = arriving.empties || (retained.emptied && own.base.is_none());
+            if arriving.gone {
+                retained.forgotten.push(version);
+            }
+            if arriving.revives {
+                let sequence = self.sequence;
+                retained.revived.push(Mark { version, sequence });
+            }
+            own.deleted = state.deleted;
+            self.state = Some(state);
+            self.metadata.clone_from(&commit.metadata);
+            let added = commit.added.iter();
+            last = Some(Published {
+                version,
+                commit: id.clone(),
+                rows: added.clone().map(|segment| segment.rows).sum(),
+                bytes: added.map(|segment| segment.bytes).sum(),
+                rows_removed: commit.rows_removed,
+                frame_rows: own.totals.rows,
+                began: began && !own.deleted,
+            });
+            self.push(id, commit, arriving.line, own);
+        }
+        if let (Some(condemned), Some(state)) = (arrivals.condemned, &mut self.state) {
+            state.retained.condemned = condemned;
+        }
+        last
+    }
+
+    /// Adds a commit to the entry, after whatever it says has become of the state.
+    fn push(&mut self, id: CommitId, commit: Commit, line: Vec<u8>, own: Own) {
+        let version = self.first_version + self.commits.len() as u64;
+        self.tip = Tip::after(self.tip.take(), &id, &commit, version, self.sequence);
+        self.latest = self.latest.max(Some(commit.time));
+        self.own.push(own);
         self.commits.push((id, commit));
         self.lines.push(line);
-        Ok(published)
     }
 
     /// How many visible rows a step takes away.
@@ -423,10 +431,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
-        let mut state = self.state.filter(|_| !self.commits.is_empty())?;
+    fn finish(mut self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
+        let mut state = self.state.take().filter(|_| !self.commits.is_empty())?;
         let first = self.commits.first().map(|(_, commit)| commit);
-        self.noted.keep(&mut state, self.first_version, first);
+        let noted = std::mem::take(&mut self.noted);
+        noted.keep(&mut state, self.first_version, first);
         let earlier = before.map(|entry| entry.list_through(entry.last_version()));
         let Base {
             checkpoint,
@@ -437,21 +446,37 @@ impl<'a> Draft<'a> {
             tail.len() + self.commits.len() > MAX_CHANGES || mentions(&tail) > MAX_TAIL_SEGMENTS;
         let checkpoint = full.then(|| std::mem::take(&mut tail));
         state.tail = tail;
-        let plain = |own: &Own| own.base.is_none();
-        state.own = if self.own.len() == 1 && self.own.iter().all(plain) {
+        let lineage = !self.is_old_style(&state);
+        state.tip = self.tip.filter(|_| lineage);
+        state.own = if self.own.len() == 1 && self.own.iter().all(Own::is_plain) {
             Vec::new()
         } else {
             self.own
         };
         let published = before.map_or(now, |entry| now.max(entry.header.published.next()));
-        let sequence = before.map_or(1, |entry| entry.header.sequence + 1);
         Some(Next {
-            header: Header::new(sequence, self.first_version, published, &state),
+            header: Header::new(
+                self.sequence,
+                self.first_version,
+                published,
+                &state,
+                lineage,
+            ),
             commits: self.commits,
             lines: self.lines,
             state,
             checkpoint,
         })
+    }
+
+    /// Whether a program that knows nothing of lineages reads the entry right, and writes the next one right.
+    fn is_old_style(&self, state: &State) -> bool {
+        let last = self.commits.last().map(|(id, _)| id);
+        let merges = |commit: &Commit| commit.operation == Operation::Merge;
+        last == self.tip.as_ref().map(|tip| &tip.commit)
+            && state.tracking.is_empty()
+            && self.own.iter().all(Own::is_local)
+            && !self.commits.iter().any(|(_, commit)| merges(commit))
     }
 
     fn expect_metadata(&self, expected: Option<&(String, Value)>) -> Result<()> {
@@ -495,10 +520,7 @@ fn follow(state: &mut State, commit: &Commit, totals: Totals) {
     state.schema.clone_from(&commit.schema);
     state.index.clone_from(&commit.index);
     state.retained.emptied &= !commit.operation.clears();
-    state.deleted = match commit.operation {
-        Operation::Delete | Operation::Purge => true,
-        operation => state.deleted && operation.keeps_deleted(),
-    };
+    state.deleted = commit.leaves_deleted(state.deleted);
     state.set_totals(totals);
 }
 

@@ -13,12 +13,14 @@ use super::PARALLEL_READS;
 use super::findings::{Checked, Findings};
 use crate::environment::SystemEnvironment;
 use crate::error::{Error, Result};
+use crate::lineage::record::Record;
 use crate::log::change::Change;
 use crate::log::checkpoint::{CheckpointWeight, Checkpoints};
 use crate::log::commit::{Commit, SegmentRecord, State};
 use crate::log::entry::Entry;
 use crate::log::head::LogReader;
 use crate::log::hidden::{HiddenRecord, Vector};
+use crate::log::tip::Tip;
 
 /// Memory for checkpoints while the lists of a frame are put together.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
@@ -34,6 +36,8 @@ pub(super) struct Needed {
     pub(super) schemas: BTreeSet<String>,
     /// Those that lists begin with; what they refer to is needed, too.
     pub(super) checkpoints: BTreeSet<String>,
+    /// Bundles of commits, and whether what those name is needed, too.
+    pub(super) histories: BTreeMap<String, bool>,
     /// Something could not be read, so there may be more.
     pub(super) unknown: bool,
 }
@@ -49,6 +53,24 @@ impl Needed {
     fn schema(&mut self, schema: &str) {
         if !self.schemas.contains(schema) {
             self.schemas.insert(schema.to_owned());
+        }
+    }
+
+    fn history(&mut self, hash: &str, with_objects: bool) {
+        *self.histories.entry(hash.to_owned()).or_default() |= with_objects;
+    }
+
+    /// Adds what a commit names that is kept without being a version.
+    pub(super) fn record(&mut self, record: &Record) {
+        let commit = &record.commit;
+        self.schema(&commit.schema);
+        for added in &commit.added {
+            self.segment(added, &commit.schema);
+        }
+        commit.hidden.iter().for_each(|own| self.hidden(own));
+        for listed in record.list.iter().flatten() {
+            self.segment(&listed.segment, &listed.schema);
+            listed.hidden.iter().for_each(|own| self.hidden(own));
         }
     }
 
@@ -78,6 +100,11 @@ impl<'a> Walk<'a> {
     pub(super) fn new(reader: &'a LogReader, state: &'a State) -> Self {
         let cache = quick_cache::sync::Cache::with_weighter(64, CHECKPOINT_BYTES, CheckpointWeight);
         let (objects, paths) = (reader.objects.clone(), reader.paths.clone());
+        let mut needed = Needed::default();
+        for tracking in state.tracking.values() {
+            let hashes = tracking.history.iter();
+            hashes.for_each(|hash| needed.history(hash, true));
+        }
         Self {
             reader,
             checkpoints: Checkpoints::new(
@@ -87,7 +114,7 @@ impl<'a> Walk<'a> {
                 Arc::new(SystemEnvironment),
             ),
             state,
-            needed: Needed::default(),
+            needed,
             before: None,
             complete: false,
         }
@@ -143,12 +170,20 @@ impl<'a> Walk<'a> {
         if before.is_some_and(|before| before.header.published >= header.published) {
             return Some("it was published before the entry before it");
         }
+        let mut tip = before.and_then(|before| before.tip());
+        let mut known = before.is_some_and(|before| before.knows_tip());
         let mut last = before.and_then(|before| before.last_commit());
-        for commit in &entry.commits {
-            if last.is_some_and(|(id, _)| !commit.1.parents.contains(id)) {
+        for (version, id, commit) in entry.versions() {
+            let foreign = entry.own_at(version).is_some_and(|own| own.foreign);
+            let after_tip = commit.parents.iter().eq(tip.iter().map(|tip| &tip.commit));
+            // Older programs let every commit follow the one before it, upkeep or not.
+            let after_last = last.is_some_and(|(last, _)| commit.parents.contains(last));
+            if known && !foreign && !after_tip && !after_last {
                 return Some("one of its commits does not follow the one before it");
             }
-            last = Some(commit);
+            tip = Tip::after(tip, id, commit, version, header.sequence);
+            known |= !commit.operation.is_upkeep();
+            last = entry.commit_at(version);
         }
         None
     }
@@ -159,6 +194,9 @@ impl<'a> Walk<'a> {
         self.complete &= before == Some(sequence - 1);
         for (place, (version, _, commit)) in entry.versions().enumerate() {
             let kept = self.state.keeps(version);
+            for hash in entry.own_at(version).iter().flat_map(|own| &own.history) {
+                self.needed.history(hash, kept);
+            }
             if kept {
                 self.version(&entry, version, commit, place).await?;
             }

@@ -1,0 +1,11 @@
+//! Histories as they travel between stores, apart from the log of any one of them.
+//!
+//! The history of a frame is the graph of its commits that change rows or columns: each names its parents, and its id
+//! is the hash of its bytes, so it is the same commit wherever it is. A log publishes such commits under versions of
+//! its own, together with commits of upkeep (tags, settings, compaction, expiry) that are nobody else's matter.
+//!
+//! A [`record::Record`] is one commit on its way; [`tracking`] is what a frame knows of itself at other places.
+
+pub(crate) mod bundle;
+pub(crate) mod record;
+pub(crate) mod tracking;
