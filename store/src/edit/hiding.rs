@@ -139,7 +139,7 @@ impl Keys {
 }
 
 /// The range of the first index column that a segment's rows lie in, from its bounds.
-pub(super) fn first_span(range: &KeyRange) -> Option<Span> {
+pub(crate) fn first_span(range: &KeyRange) -> Option<Span> {
     let (min, max) = (range.min.first()?, range.max.first()?);
     Some(Span::of_closed(min.clone(), max.clone()))
 }

@@ -37,11 +37,7 @@ pub struct ColumnEdit {
 /// The frame's schema when rows with the columns of `rows` are in it: columns that they have and the frame has not
 /// are added, and those that they leave out may be null. `None` if a column has another type. `by` tells what brings new
 /// columns: see [`bringer`].
-pub(crate) fn with_columns_of(
-    present: &SchemaRef,
-    rows: &Schema,
-    by: &str,
-) -> Option<SchemaRef> {
+pub(crate) fn with_columns_of(present: &SchemaRef, rows: &Schema, by: &str) -> Option<SchemaRef> {
     let mut fields = Vec::with_capacity(present.fields().len());
     for field in present.fields() {
         let nullable = match rows.field_with_name(field.name()) {
@@ -79,7 +75,9 @@ pub(crate) fn bringer(version: u64, unique: &str) -> String {
 /// The version that brought a column to a frame which had others already, if its identity says so.
 pub(crate) fn brought_by(field: &Field) -> Option<u64> {
     let (_, version) = identity(field).rsplit_once('@')?;
-    let version = version.split_once(':').map_or(version, |(version, _)| version);
+    let version = version
+        .split_once(':')
+        .map_or(version, |(version, _)| version);
     version
         .parse()
         .ok()
@@ -283,7 +281,10 @@ mod tests {
     #[test]
     fn columns_of_one_version_of_two_stores_are_told_apart_and_tell_the_version() {
         let field = Field::new("x", DataType::Int64, true);
-        let (ours, theirs) = (added(&field, &bringer(5, "ab")), added(&field, &bringer(5, "cd")));
+        let (ours, theirs) = (
+            added(&field, &bringer(5, "ab")),
+            added(&field, &bringer(5, "cd")),
+        );
         assert_ne!(identity(&ours), identity(&theirs));
         assert_eq!((brought_by(&ours), brought_by(&theirs)), (Some(5), Some(5)));
     }
