@@ -212,6 +212,10 @@ impl Columns {
             self.push(field, view);
             return Ok(());
         };
+        let has = |known: &Field| self.find(known, view.same_epoch) == Found::Here(place);
+        if view.before.fields().iter().any(|known| has(known)) {
+            return Err(types(format!("there would be two columns `{name}`")));
+        }
         let own = self.schema.field(place).clone();
         if own.data_type() != field.data_type() {
             return Err(differ(name, own.data_type(), field.data_type()));
@@ -261,6 +265,11 @@ impl Columns {
             }
             match self.find(field, view.same_epoch) {
                 Found::Dropped => fields.push(field.as_ref().clone()),
+                Found::Here(place) if filled[place] => {
+                    let name = self.schema.field(place).name();
+                    let problem = format!("two columns of one side are `{name}` on the other");
+                    return Err(types(problem));
+                }
                 Found::Here(place) => {
                     self.take(place, field)?;
                     filled[place] = true;

@@ -1,0 +1,1 @@
+//! Merges whose outcome is written down.
