@@ -216,13 +216,9 @@ impl Columns {
         if view.before.fields().iter().any(|known| has(known)) {
             return Err(types(format!("there would be two columns `{name}`")));
         }
-        let own = self.schema.field(place).clone();
-        if own.data_type() != field.data_type() {
-            return Err(differ(name, own.data_type(), field.data_type()));
-        }
-        self.alias(field, view, identity(&own).to_owned());
-        let nullable = own.is_nullable() || field.is_nullable();
-        self.replace(place, own.with_nullable(nullable));
+        self.take(place, field)?;
+        let own = identity(self.schema.field(place)).to_owned();
+        self.alias(field, view, own);
         Ok(())
     }
 
