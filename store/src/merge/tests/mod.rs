@@ -14,6 +14,8 @@ use proptest::test_runner::{Config, TestCaseResult, TestRng, TestRunner};
 use self::model::{Replayed, replay};
 use self::op::{Op, any_ops};
 use self::site::{Site, union};
+use super::Merged;
+use crate::log::commit::CommitId;
 
 /// What happens before the stores go apart, and then in each.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ struct Plan {
     apart: [Vec<Op>; 3],
     /// What happens in the first two after they were merged.
     after: [Vec<Op>; 2],
+    /// Whether the first two are not merged: the side of one of them is taken.
+    settle: Option<bool>,
     /// By how many milliseconds the clocks are ahead.
     skews: [i64; 3],
 }
@@ -32,12 +36,14 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let after = [any_ops(0..3), any_ops(0..3)];
     let skew = || prop_oneof![Just(0_i64), -3..4_i64, Just(50)];
     let skews = [skew(), skew(), skew()];
-    (any::<bool>(), any_ops(0..4), apart, after, skews).prop_map(
-        |(indexed, before, apart, after, skews)| Plan {
+    let settle = proptest::option::weighted(0.2, any::<bool>());
+    (any::<bool>(), any_ops(0..4), apart, after, settle, skews).prop_map(
+        |(indexed, before, apart, after, settle, skews)| Plan {
             indexed,
             before,
             apart,
             after,
+            settle,
             skews,
         },
     )
@@ -62,20 +68,39 @@ async fn merge_both_ways(one: &mut Site, other: &mut Site) -> bool {
             return false;
         }
         (ours, theirs, expected) => {
+            let expected = expected.map(|_| "rows");
             panic!("{:?} {:?} {expected:?}", ours.err(), theirs.err())
         }
     };
-    let heads = [one.parent(), other.parent()];
-    one.learn(other);
-    other.learn(one);
-    one.publish(*ours, &heads).await;
-    other.publish(*theirs, &heads).await;
-    assert_eq!(one.head(), other.head());
+    publish_both(one, *ours, other, *theirs, None).await;
     assert_eq!(one.read().await, other.read().await);
     true
 }
 
-async fn compare(site: &Site, merged: &super::Merged, expected: &Replayed) {
+/// Takes the side of the first.
+async fn settle(one: &mut Site, other: &mut Site) {
+    one.fetch(other).await;
+    other.fetch(one).await;
+    let (state, taken) = (one.state().await, one.head().clone());
+    publish_both(one, state.clone(), other, state, Some(&taken)).await;
+}
+
+async fn publish_both(
+    one: &mut Site,
+    ours: Merged,
+    other: &mut Site,
+    theirs: Merged,
+    settled: Option<&CommitId>,
+) {
+    let heads = [one.parent(), other.parent()];
+    one.learn(other);
+    other.learn(one);
+    one.publish(ours, &heads, settled).await;
+    other.publish(theirs, &heads, settled).await;
+    assert_eq!(one.head(), other.head());
+}
+
+async fn compare(site: &Site, merged: &Merged, expected: &Replayed) {
     assert_eq!(merged.deleted, expected.deleted);
     assert_eq!(merged.index, expected.index);
     let names: Vec<&String> = merged
@@ -105,8 +130,11 @@ async fn check(plan: Plan) {
         site.run(ops).await;
     }
     let [mut second, mut third] = sites;
-    if !merge_both_ways(&mut first, &mut second).await {
-        return;
+    match plan.settle {
+        Some(true) => settle(&mut first, &mut second).await,
+        Some(false) => settle(&mut second, &mut first).await,
+        None if merge_both_ways(&mut first, &mut second).await => {}
+        None => settle(&mut first, &mut second).await,
     }
     first.run(&plan.after[0]).await;
     second.run(&plan.after[1]).await;

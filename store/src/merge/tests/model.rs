@@ -26,8 +26,8 @@ pub(super) enum Meaning {
     Alter,
     Delete,
     Undelete,
-    /// The head whose side was taken.
-    Merge,
+    /// The head whose side was taken, if it was settled.
+    Merge(Option<CommitId>),
 }
 
 /// A commit.
@@ -61,24 +61,65 @@ pub(super) fn sorted(mut told: Vec<Told>) -> Vec<Told> {
 
 /// What becomes of a frame when this happens in this order.
 pub(super) fn replay(history: &[Told]) -> Result<Replayed, Kind> {
-    let mut epochs: HashMap<&CommitId, (usize, Option<CommitId>)> = HashMap::new();
-    let begins = |told: &&Told| matches!(told.meaning, Meaning::Begin(_));
-    let last = history.iter().rposition(|told| begins(&told)).unwrap();
+    type Epoch = (usize, Option<CommitId>);
+    let mut epochs: HashMap<&CommitId, Epoch> = HashMap::new();
+    let out = left_out(
+        history,
+        &history.iter().map(|told| told.place.id.clone()).collect(),
+    );
+    let begins = |told: &Told| matches!(told.meaning, Meaning::Begin(_));
+    let counts = |told: &Told| !out.contains(&told.place.id);
+    let last = history
+        .iter()
+        .rposition(|told| begins(told) && counts(told));
     let mut state = Replayed::default();
     for (number, told) in history.iter().enumerate() {
         let id = &told.place.id;
-        let inherited = told.parents.iter().filter_map(|parent| epochs.get(parent));
-        let inherited = inherited.max_by_key(|(number, _)| *number).cloned();
+        let inherited = match &told.meaning {
+            Meaning::Merge(Some(taken)) => epochs.get(taken).cloned(),
+            _ => {
+                let all = told.parents.iter().filter_map(|parent| epochs.get(parent));
+                let excluded = |epoch: &Epoch| epoch.1.as_ref().is_some_and(|id| out.contains(id));
+                all.max_by_key(|epoch| (!excluded(epoch), epoch.0)).cloned()
+            }
+        };
         let mut own = inherited.unwrap_or_default();
-        if begins(&told) {
+        if begins(told) {
             own = (number, Some(id.clone()));
         }
-        if number >= last && state.apply(told, &own.1)? {
+        if Some(number) >= last && counts(told) && state.apply(told, &own.1)? {
             own = (number, Some(id.clone()));
         }
         epochs.insert(id, own);
     }
     Ok(state)
+}
+
+/// A commit and all that it follows.
+fn line(history: &[Told], head: &CommitId) -> HashSet<CommitId> {
+    let mut line = HashSet::from([head.clone()]);
+    for told in history.iter().rev() {
+        if line.contains(&told.place.id) {
+            line.extend(told.parents.iter().cloned());
+        }
+    }
+    line
+}
+
+/// What settled merges leave out of some commits.
+fn left_out(history: &[Told], of: &HashSet<CommitId>) -> HashSet<CommitId> {
+    let mut out = HashSet::new();
+    for told in history.iter().filter(|told| of.contains(&told.place.id)) {
+        let Meaning::Merge(Some(taken)) = &told.meaning else {
+            continue;
+        };
+        let kept = line(history, taken);
+        out.retain(|id| !kept.contains(id));
+        out.extend(left_out(history, &kept));
+        let all = line(history, &told.place.id).into_iter();
+        out.extend(all.filter(|id| *id != told.place.id && !kept.contains(id)));
+    }
+    out
 }
 
 enum Found {
@@ -172,7 +213,7 @@ impl Replayed {
                 self.deleted = false;
                 return Ok(false);
             }
-            Meaning::Merge => return Ok(false),
+            Meaning::Merge(_) => return Ok(false),
         }
         self.epoch = Some(told.place.id.clone());
         Ok(true)

@@ -544,11 +544,30 @@ impl Site {
         named(&batches.try_collect::<Vec<_>>().await.unwrap())
     }
 
+    /// What the frame is here.
+    pub(super) async fn state(&self) -> Merged {
+        let entry = self.newest().await.unwrap();
+        let list = entry.list_through(entry.last_version());
+        Merged {
+            schema: self.log().schema(&entry.state.schema).await.unwrap(),
+            index: entry.state.index.clone(),
+            deleted: entry.state.deleted,
+            segments: self.log().checkpoints().segments(list).await.unwrap(),
+            totals: entry.state.totals(),
+            written: Vec::new(),
+        }
+    }
+
     /// Publishes what was merged as the next version.
-    pub(super) async fn publish(&mut self, merged: Merged, parents: &[Parent]) {
+    pub(super) async fn publish(
+        &mut self,
+        merged: Merged,
+        parents: &[Parent],
+        settled: Option<&CommitId>,
+    ) {
         let before = self.newest().await.unwrap();
         let (hash, index) = (&merged.schema.hash, &merged.index);
-        let (id, commit, line) = merge_commit(parents.to_vec(), None, hash, index).unwrap();
+        let (id, commit, line) = merge_commit(parents.to_vec(), settled, hash, index).unwrap();
         let sequence = before.header.sequence + 1;
         let version = before.last_version() + 1;
         let mut state = before.state.clone();
@@ -577,7 +596,8 @@ impl Site {
             .await
             .unwrap();
         let view = Vec::new();
-        self.note(id, &commit, view, None, Meaning::Merge).await;
+        self.note(id, &commit, view, None, Meaning::Merge(settled.cloned()))
+            .await;
     }
 
     /// The commits of another site are known from now on.
