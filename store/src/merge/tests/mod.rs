@@ -1,11 +1,12 @@
 //! Merging histories that real edits made, against a model that replays them in plain Rust.
 //!
 //! Stores begin with the same frame (the folder is copied), change it apart from each other, and are merged in random
-//! order: [`site`] holds the stores, [`op`] what happens to them, [`model`] what must come out.
+//! order: [`site`] holds the stores ([`parts`] is what they are built with), [`op`] what happens to them, [`model`] what must come out.
 
 mod cases;
 mod model;
 mod op;
+mod parts;
 mod site;
 
 use proptest::prelude::*;

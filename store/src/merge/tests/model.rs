@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::lineage::record::Place;
 use crate::log::commit::CommitId;
-use crate::merge::Kind;
+use crate::merge::conflict::Kind;
 
 /// Values by the names of columns.
 pub(super) type Row = BTreeMap<String, Option<i64>>;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch};
+use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
@@ -16,7 +15,8 @@ use shoots_proto::put::{PutMode, UpdateScope};
 
 use super::model::{Meaning, Row, Told, View, sorted};
 use super::op::{NAMES, Op, Seed};
-use crate::edit::delete::{Condition, Conditions, RowsToDelete};
+use super::parts::{Clock, Rests, numbers, rest};
+use crate::edit::delete::RowsToDelete;
 use crate::frame_log::FrameLog;
 use crate::index::Index;
 use crate::lineage::record::{Listed, Record};
@@ -27,74 +27,7 @@ use crate::merge::commit::{Parent, merge_commit};
 use crate::merge::{Conflict, Histories, Merged, Outcome, Start, merge};
 use crate::read::{Files, Scan, Source};
 use crate::schema::identity::identity;
-use crate::{ColumnEdit, Environment, Frame, NewColumn, PutOptions, ReadOptions, Store, Timestamp};
-
-const BEGIN: i64 = 1_717_200_000_000_000_000;
-const MILLISECOND: i64 = 1_000_000;
-
-/// A clock that is ahead of others, and ids that no other site draws.
-#[derive(Debug)]
-struct Clock {
-    now: AtomicI64,
-    ids: AtomicU64,
-    site: u64,
-}
-
-impl Environment for Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_nanoseconds(self.now.load(Ordering::SeqCst))
-    }
-
-    fn unique(&self) -> u128 {
-        let number = self.ids.fetch_add(1, Ordering::SeqCst);
-        u128::from(number.reverse_bits()) << 64 | u128::from(number << 8 | self.site)
-    }
-}
-
-/// `column%by=rest`.
-#[derive(Debug)]
-struct Rest(String, String, i64, i64);
-
-impl Condition for Rest {
-    fn text(&self) -> &str {
-        &self.0
-    }
-
-    fn columns(&self, schema: &Schema) -> Result<Vec<String>, String> {
-        let found = schema.index_of(&self.1);
-        found.map_err(|error| error.to_string())?;
-        Ok(vec![self.1.clone()])
-    }
-
-    fn meant(&self, batch: &RecordBatch) -> Result<BooleanArray, String> {
-        let values = numbers(batch.column(0));
-        let meant = |value: &Option<i64>| value.map(|value| value % self.2 == self.3);
-        Ok(values.iter().map(meant).collect())
-    }
-}
-
-fn rest(text: &str) -> Option<Rest> {
-    let (column, numbers) = text.split_once('%')?;
-    let (by, rest) = numbers.split_once('=')?;
-    let (by, rest) = (by.parse().ok()?, rest.parse().ok()?);
-    Some(Rest(text.to_owned(), column.to_owned(), by, rest))
-}
-
-#[derive(Debug)]
-struct Rests;
-
-impl Conditions for Rests {
-    fn parse(&self, text: &str) -> Result<Arc<dyn Condition>, String> {
-        let rest = rest(text).ok_or("it is none")?;
-        Ok(Arc::new(rest))
-    }
-}
-
-fn numbers(array: &ArrayRef) -> Vec<Option<i64>> {
-    let array = arrow_cast::cast(array, &DataType::Int64).unwrap();
-    let array = array.as_any().downcast_ref::<Int64Array>().unwrap();
-    array.iter().collect()
-}
+use crate::{ColumnEdit, Frame, NewColumn, PutOptions, ReadOptions, Store};
 
 /// A store with the frame.
 pub(super) struct Site {
@@ -117,11 +50,7 @@ impl Site {
     }
 
     async fn open(objects: Arc<InMemory>, indexed: bool, site: u64, skew: i64) -> Self {
-        let clock = Arc::new(Clock {
-            now: AtomicI64::new(BEGIN + skew * MILLISECOND),
-            ids: AtomicU64::new(0),
-            site,
-        });
+        let clock = Arc::new(Clock::new(site, skew));
         let store = Store::builder("memory://").object_store(objects.clone());
         let store = store.environment(clock.clone()).conditions(Arc::new(Rests));
         let store = store.open().await.unwrap();
@@ -134,6 +63,14 @@ impl Site {
             head: String::new(),
             indexed,
         }
+    }
+
+    /// The same store, opened so that it does not read conditions.
+    pub(super) async fn without_conditions(mut self) -> Self {
+        let store = Store::builder("memory://").object_store(self.objects.clone());
+        let store = store.environment(self.clock.clone()).open().await.unwrap();
+        self.frame = store.frame(self.frame.id());
+        self
     }
 
     /// Another store with the same frame.
@@ -206,7 +143,7 @@ impl Site {
 
     /// Does something, and notes what the commit means that it led to.
     pub(super) async fn step(&mut self, op: &Op) {
-        self.clock.now.fetch_add(MILLISECOND, Ordering::SeqCst);
+        self.clock.tick();
         let before = self.newest().await.map_or(0, |entry| entry.last_version());
         let Some(meaning) = self.change(op).await else {
             return;
@@ -598,6 +535,22 @@ impl Site {
         let view = Vec::new();
         self.note(id, &commit, view, None, Meaning::Merge(settled.cloned()))
             .await;
+    }
+
+    /// Forgets what restores brought.
+    pub(super) fn forget_lists(&mut self) {
+        for (record, _) in self.history.values_mut() {
+            record.list = None;
+        }
+    }
+
+    /// How many segments the store has, whether anything needs them or not.
+    pub(super) async fn stored_segments(&self) -> usize {
+        let objects: Vec<_> = self.objects.list(None).try_collect().await.unwrap();
+        let segments = objects
+            .iter()
+            .filter(|object| object.location.as_ref().contains("/segments/"));
+        segments.count()
     }
 
     /// The commits of another site are known from now on.
