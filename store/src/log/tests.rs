@@ -11,7 +11,9 @@ use super::commit::{Base, Mark, Operation, Own, SegmentRecord, Totals};
 use super::derive::{Derive, Step};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
-use super::plan::{Answers, Basis, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::plan::{
+    Answers, Basis, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, Worked, plan,
+};
 use super::remembered::{REMEMBERED_REQUESTS, RequestKey};
 use crate::error::ErrorKind;
 use crate::frame_log::FrameLog;
@@ -462,7 +464,7 @@ fn upkeep(before: &Entry, operation: Operation, seconds: i64) -> (Entry, Vec<u8>
         basis(Some(before), &named),
         &[proposal],
         Answers::new(),
-        Some(Ok(Some(step))),
+        Some(Ok(Some(Worked::Step(Box::new(step))))),
         now,
     );
     let next = plan.next.unwrap();
@@ -491,7 +493,7 @@ fn upkeep_is_a_leaf_that_the_next_change_does_not_follow() {
     let (fourth, after) = next(Some(&third), &[put(PutMode::Append, 2)], 3);
     let id = first.commits[0].0.clone();
     for entry in [&second, &third, &fourth] {
-        assert_eq!(entry.commits[0].1.parents, [id.clone()]);
+        assert_eq!(entry.commits[0].1.parents, std::slice::from_ref(&id));
     }
     let tip = third.tip().unwrap();
     assert_eq!((&tip.commit, tip.version, tip.sequence), (&id, 1, 1));
