@@ -3,3 +3,4 @@
 //! A [`peer`] is one end of a transfer.
 
 pub(crate) mod peer;
+pub(crate) mod walk;
