@@ -135,6 +135,8 @@ pub(crate) enum Cause {
     NothingToChange,
     #[error("a task of the store ended without an answer: {0}")]
     Task(String),
+    #[error("{message}")]
+    Elsewhere { kind: ErrorKind, message: String },
 }
 
 impl Error {
@@ -157,7 +159,15 @@ impl Error {
             Cause::ReadOnly => ErrorKind::ReadOnly,
             Cause::Newer { .. } => ErrorKind::Newer,
             Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,
+            Cause::Elsewhere { kind, .. } => kind,
         }
+    }
+
+    /// What another store has answered, for implementations of [`Peer`](crate::Peer) that reach one.
+    #[must_use]
+    pub fn elsewhere(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Cause::Elsewhere { kind, message }.into()
     }
 
     /// Whether the storage was away or refused: that says nothing about a single object.

@@ -60,6 +60,7 @@ mod snapshot;
 mod snapshots;
 mod space;
 mod store;
+mod sync;
 mod time;
 mod upkeep;
 mod usage;
@@ -71,6 +72,7 @@ pub use edit::delete::{Condition, RowsToDelete};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+pub use lineage::record::{Listed as ListedSegment, Record};
 pub use log::commit::Published;
 pub use objects::Requests;
 pub use place::printable_location;
@@ -82,6 +84,10 @@ pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
+pub use sync::peer::{
+    Arrival, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer, PeerHead,
+    Promise, Publish, PublishOutcome, SentObject,
+};
 pub use time::Timestamp;
 pub use upkeep::background::{Upkeep, UpkeepSettings};
 pub use upkeep::retention::default_retention;

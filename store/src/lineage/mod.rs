@@ -6,4 +6,5 @@
 //!
 //! A [`record::Record`] is one commit on its way.
 
+mod line;
 pub(crate) mod record;
