@@ -52,6 +52,7 @@ mod plain;
 mod put;
 mod read;
 mod remote;
+mod remotes;
 mod schema;
 mod segment;
 mod shared;
