@@ -291,7 +291,7 @@ mod tests {
                 ..State::default()
             };
             let entry = Entry {
-                header: Header::new(last, last, Timestamp::from_nanoseconds(0), &state),
+                header: Header::new(last, last, Timestamp::from_nanoseconds(0), &state, false),
                 commits: Vec::new(),
                 state,
                 encoded_bytes: 0,

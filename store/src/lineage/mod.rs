@@ -4,7 +4,8 @@
 //! is the hash of its bytes, so it is the same commit wherever it is. A log publishes such commits under versions of
 //! its own, together with commits of upkeep (tags, settings, compaction, expiry) that are nobody else's matter.
 //!
-//! A [`record::Record`] is one commit on its way.
+//! A [`record::Record`] is one commit on its way; [`tracking`] is what a frame knows of itself at other places.
 
 mod line;
 pub(crate) mod record;
+pub(crate) mod tracking;

@@ -39,6 +39,13 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn of(version: u64, commit: &Commit, own: Option<&Own>) -> Self {
         let base = own.and_then(|own| own.base.clone());
+        if own.is_some_and(|own| own.unapplied) {
+            return Self {
+                clears: base.is_some(),
+                base: base.map(Box::new),
+                ..Self::nothing(version, &commit.schema)
+            };
+        }
         Self {
             version,
             schema: commit.schema.clone(),
@@ -48,6 +55,20 @@ impl Change {
             in_place: commit.operation == Operation::Compact,
             added: commit.added.clone(),
             hidden: commit.hidden.clone(),
+        }
+    }
+
+    /// No change.
+    fn nothing(version: u64, schema: &str) -> Self {
+        Self {
+            version,
+            schema: schema.to_owned(),
+            clears: false,
+            base: None,
+            removed: Vec::new(),
+            in_place: false,
+            added: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -186,16 +207,7 @@ pub(crate) fn changes_of(segments: &[Segment]) -> Vec<Change> {
             .last()
             .is_some_and(|last| last.version == segment.version && *last.schema == *segment.schema);
         if !fits {
-            changes.push(Change {
-                version: segment.version,
-                schema: segment.schema.to_string(),
-                clears: false,
-                base: None,
-                removed: Vec::new(),
-                in_place: false,
-                added: Vec::new(),
-                hidden: Vec::new(),
-            });
+            changes.push(Change::nothing(segment.version, &segment.schema));
         }
         if let Some(last) = changes.last_mut() {
             last.added.push(segment.record.clone());

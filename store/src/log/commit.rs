@@ -13,7 +13,9 @@ use super::change::Change;
 use super::details::Details;
 use super::hidden::HiddenRecord;
 use super::remembered::Remembered;
+use super::tip::Tip;
 use crate::index::KeyRange;
+use crate::lineage::tracking::Tracking;
 use crate::time::Timestamp;
 
 /// Lower-case hexadecimal BLAKE3 hash of a commit's stored line: the same in every store.
@@ -236,6 +238,12 @@ pub(crate) struct State {
     /// What is true after each of this entry's own commits, unless it has just one that says all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) own: Vec<Own>,
+    /// The last commit that changed rows or columns, if the header has the feature `lineage`: see [`super::tip`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tip: Option<Tip>,
+    /// What is known of the frame at other places, by the name of the remote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tracking: BTreeMap<String, Tracking>,
 }
 
 /// A version of this frame that has a name, or that something holds on to.
@@ -331,6 +339,41 @@ pub(crate) struct Own {
     /// or what a commit leaves that removes most of the segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<Base>,
+    /// What the commit says of segments is not applied: the list after it is the base or, without one, the list
+    /// before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unapplied: bool,
+    /// The commit came from another store, or is a merge: what it follows was checked when it came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) foreign: bool,
+    /// Bundles with commits that are part of the frame's history from this one on, without being versions here:
+    /// `histories/<hash>.jsonl`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) history: Vec<String>,
+}
+
+impl Own {
+    /// What is known of a commit that was made here, and says itself what it does to the list of segments.
+    pub(crate) fn plain(totals: Totals, deleted: bool) -> Self {
+        Self {
+            totals,
+            deleted,
+            base: None,
+            unapplied: false,
+            foreign: false,
+            history: Vec::new(),
+        }
+    }
+
+    /// Whether it says nothing that the state does not say after an entry of one commit.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::plain(self.totals, self.deleted)
+    }
+
+    /// Whether older programs know what it says.
+    pub(crate) fn is_local(&self) -> bool {
+        !self.unapplied && !self.foreign && self.history.is_empty()
+    }
 }
 
 /// A list of segments: those of a checkpoint, and the changes since.
@@ -369,7 +412,13 @@ impl State {
 
     /// The marks of a version, whatever made them.
     pub(crate) fn marks(&self) -> impl Iterator<Item = Mark> {
-        self.tags.values().chain(self.pins.values()).copied()
+        let named = self.tags.values().chain(self.pins.values()).copied();
+        named.chain(self.forks())
+    }
+
+    /// The versions from which histories at other places go their own way.
+    pub(crate) fn forks(&self) -> impl Iterator<Item = Mark> {
+        self.tracking.values().filter_map(|tracking| tracking.fork)
     }
 
     /// Whether a version can be read: it was neither expired nor forgotten.

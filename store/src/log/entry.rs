@@ -21,6 +21,7 @@ use super::commit::{
 use super::hidden::HiddenRecord;
 use crate::error::{Cause, Error, Result};
 use crate::layout;
+use crate::lineage::tracking::Tracking;
 use crate::time::Timestamp;
 
 const MAGIC: &str = "entry";
@@ -33,6 +34,8 @@ const DIGEST_LENGTH: usize = 64;
 const HISTORY: &str = "history";
 /// The feature of entries that remember request ids, in short.
 const REMEMBERED: &str = "remembered";
+/// The feature of entries after which the tip is not the last commit, and of those that know of other histories.
+const LINEAGE: &str = "lineage";
 
 /// The first line of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +55,20 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header of an entry with this state.
+    /// The header of an entry with this state. `lineage` says that the state's tip counts.
     pub(crate) fn new(
         sequence: u64,
         first_version: u64,
         published: Timestamp,
         state: &State,
+        lineage: bool,
     ) -> Self {
         let mut features = vec![HISTORY.to_owned()];
         if !state.remembered.is_empty() {
             features.push(REMEMBERED.to_owned());
+        }
+        if lineage {
+            features.push(LINEAGE.to_owned());
         }
         Self {
             shoots: MAGIC.to_owned(),
@@ -72,6 +79,11 @@ impl Header {
             first_version,
             published,
         }
+    }
+
+    /// Whether the state's tip counts: without a tip there is none.
+    pub(crate) fn knows_lineage(&self) -> bool {
+        self.reader_features.iter().any(|known| known == LINEAGE)
     }
 }
 
@@ -94,6 +106,12 @@ impl Entry {
     /// The id of the newest commit.
     pub(crate) fn last_commit(&self) -> Option<&(CommitId, Commit)> {
         self.commits.last()
+    }
+
+    /// The commit of a version of this entry, with its id.
+    pub(crate) fn commit_at(&self, version: u64) -> Option<&(CommitId, Commit)> {
+        let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
+        self.commits.get(place)
     }
 
     /// Its commits with their versions.
@@ -141,7 +159,8 @@ impl Entry {
         self.own_at(version).is_some_and(|own| own.base.is_some())
     }
 
-    fn own_at(&self, version: u64) -> Option<&Own> {
+    /// What this store knows of the commit of a version, unless the commit and the state say all.
+    pub(crate) fn own_at(&self, version: u64) -> Option<&Own> {
         let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
         self.state.own.get(place)
     }
@@ -280,6 +299,12 @@ fn check_names(object: &Path, entry: &Entry) -> Result<()> {
         layout::check_hex(object, &commit.schema)?;
     }
     check_changes(object, &state.tail)?;
+    let tracked = state.tracking.values().flat_map(Tracking::names);
+    let known = state.own.iter().flat_map(|own| &own.history);
+    let tip = state.tip.iter().map(|tip| &tip.commit);
+    for name in tracked.chain(known).chain(tip) {
+        layout::check_hex(object, name)?;
+    }
     for base in state.own.iter().filter_map(|own| own.base.as_ref()) {
         check_changes(object, &base.changes)?;
         if let Some(hash) = &base.checkpoint {
@@ -331,7 +356,7 @@ fn check_segments(
 }
 
 fn check_features(object: &Path, features: &[String]) -> Result<()> {
-    let unknown = |feature: &&String| ![HISTORY, REMEMBERED].contains(&feature.as_str());
+    let unknown = |feature: &&String| ![HISTORY, REMEMBERED, LINEAGE].contains(&feature.as_str());
     match features.iter().find(unknown) {
         None => Ok(()),
         Some(feature) => Err(newer(object, format!("the feature `{feature}`"))),

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
-use super::commit::{Commit, Operation, SegmentRecord, Totals};
+use super::commit::{Commit, CommitId, Operation, SegmentRecord, Totals};
 use super::entry::Entry;
 use super::hidden::HiddenRecord;
 use super::plan::MAX_CHANGES;
 use super::remembered::REMEMBERED_REQUESTS;
+use super::tip::Tip;
 
 type Rule = fn(Option<&Entry>, &Entry) -> bool;
 
@@ -23,10 +24,14 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("an entry publishes something", entries_publish_something),
     ("publish times rise", publish_times_rise),
     (
-        "each commit follows the one before it",
-        commits_follow_each_other,
+        "each commit follows the tip of the history",
+        commits_follow_the_tip,
     ),
     ("commit times rise from parent to child", commit_times_rise),
+    (
+        "the tip is the last commit that is no upkeep",
+        tip_is_the_last_content,
+    ),
     ("counts of rows, bytes and segments add up", counts_add_up),
     (
         "a frame is deleted exactly after a delete",
@@ -87,12 +92,30 @@ fn publish_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
     before.is_none_or(|before| before.header.published < after.header.published)
 }
 
-fn commits_follow_each_other(before: Option<&Entry>, after: &Entry) -> bool {
-    let mut last = before.and_then(Entry::last_commit).map(|(id, _)| id);
-    after.commits.iter().all(|(id, commit)| {
-        let follows = commit.parents.iter().eq(last);
-        last = Some(id);
-        follows
+/// Each commit of an entry with the tip that it follows; the tip is unknown after nothing but upkeep of an older
+/// program.
+fn tips<'a>(
+    before: Option<&'a Entry>,
+    after: &'a Entry,
+) -> impl Iterator<Item = (u64, &'a CommitId, &'a Commit, Option<Tip>)> {
+    let mut tip = before.and_then(Entry::tip);
+    after.versions().map(move |(version, id, commit)| {
+        let sequence = after.header.sequence;
+        let next = Tip::after(tip.clone(), id, commit, version, sequence);
+        (version, id, commit, std::mem::replace(&mut tip, next))
+    })
+}
+
+fn is_foreign(entry: &Entry, version: u64) -> bool {
+    entry.own_at(version).is_some_and(|own| own.foreign)
+}
+
+fn commits_follow_the_tip(before: Option<&Entry>, after: &Entry) -> bool {
+    let unknown = before.is_some_and(|before| !before.knows_tip());
+    tips(before, after).all(|(version, _, commit, tip)| {
+        let found = unknown && tip == before.and_then(Entry::tip);
+        let follows = commit.parents.iter().eq(tip.iter().map(|tip| &tip.commit));
+        follows || is_foreign(after, version) || (found && commit.parents.len() <= 1)
     })
 }
 
@@ -100,11 +123,27 @@ fn commit_times_rise(before: Option<&Entry>, after: &Entry) -> bool {
     let mut last = before
         .and_then(Entry::last_commit)
         .map(|(_, commit)| commit.time);
-    after.commits.iter().all(|(_, commit)| {
-        let rises = last.is_none_or(|last| last < commit.time);
+    tips(before, after).all(|(version, _, commit, tip)| {
+        let earlier = match is_foreign(after, version) {
+            true => tip.filter(|tip| commit.parents.contains(&tip.commit)),
+            false => tip,
+        };
+        let earlier = earlier.map(|tip| tip.time);
+        let earlier = earlier.max(last.filter(|_| !is_foreign(after, version)));
         last = Some(commit.time);
-        rises
+        earlier.is_none_or(|earlier| earlier < commit.time)
     })
+}
+
+fn tip_is_the_last_content(before: Option<&Entry>, after: &Entry) -> bool {
+    if before.is_some_and(|before| !before.knows_tip()) {
+        return true;
+    }
+    let mut tip = before.and_then(Entry::tip);
+    for (version, id, commit) in after.versions() {
+        tip = Tip::after(tip, id, commit, version, after.header.sequence);
+    }
+    tip == after.tip()
 }
 
 fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {

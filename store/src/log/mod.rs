@@ -69,3 +69,4 @@ pub(crate) mod remembered;
 pub(crate) mod seek;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tip;

@@ -22,6 +22,7 @@ use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
 use super::noted::Noted;
 use super::remembered::RequestKey;
+use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
 
@@ -118,18 +119,28 @@ pub(crate) struct Next {
 /// What the caller of an earlier attempt heard, by the version that it got.
 pub(crate) type Answers = HashMap<u64, Result<Published>>;
 
+/// What the next entry follows.
+pub(crate) struct Basis<'a> {
+    pub(crate) frame: &'a str,
+    /// The newest entry; none: there is no log.
+    pub(crate) before: Option<&'a Entry>,
+    /// The schema after it.
+    pub(crate) schema: Option<&'a NamedSchema>,
+    /// The tip after it.
+    pub(crate) tip: Option<Tip>,
+}
+
 /// Judges the proposals against the newest entry. `answers` has the versions of those that were published before,
 /// `step` is what the first one comes to, if it is derived.
 pub(crate) fn plan(
-    frame: &str,
-    before: Option<&Entry>,
-    head_schema: Option<&NamedSchema>,
+    basis: Basis<'_>,
     proposals: &[Proposal],
     answers: Answers,
     mut step: Option<Result<Option<Step>>>,
     now: Timestamp,
 ) -> Plan {
-    let mut draft = Draft::after(frame, before, head_schema, now);
+    let before = basis.before;
+    let mut draft = Draft::after(basis, now);
     draft.answers = answers;
     let outcomes = proposals
         .iter()
@@ -146,7 +157,11 @@ struct Draft<'a> {
     frame: &'a str,
     now: Timestamp,
     first_version: u64,
-    last: Option<(CommitId, Timestamp)>,
+    sequence: u64,
+    /// What the next commit follows.
+    tip: Option<Tip>,
+    /// The latest time of a commit that the next one must be later than.
+    latest: Option<Timestamp>,
     /// Of the last commit.
     metadata: Option<Map<String, Value>>,
     /// Of the last commit before that changed rows or columns.
@@ -161,20 +176,20 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn after(
-        frame: &'a str,
-        before: Option<&Entry>,
-        head_schema: Option<&NamedSchema>,
-        now: Timestamp,
-    ) -> Self {
-        let last = before.and_then(Entry::last_commit);
-        let named = head_schema.map(|named| (named.hash.clone(), named.schema.clone()));
+    fn after(basis: Basis<'a>, now: Timestamp) -> Self {
+        let before = basis.before;
+        let last = before.and_then(Entry::last_commit).map(|(_, last)| last);
+        let named = basis.schema;
+        let named = named.map(|named| (named.hash.clone(), named.schema.clone()));
+        let tip_time = basis.tip.as_ref().map(|tip| tip.time);
         Self {
-            frame,
+            frame: basis.frame,
             now,
             first_version: before.map_or(1, |entry| entry.last_version() + 1),
-            last: last.map(|(id, commit)| (id.clone(), commit.time)),
-            metadata: last.and_then(|(_, commit)| commit.metadata.clone()),
+            sequence: before.map_or(1, |entry| entry.header.sequence + 1),
+            tip: basis.tip,
+            latest: last.map(|last| last.time).max(tip_time),
+            metadata: last.and_then(|last| last.metadata.clone()),
             noted: before.map_or_else(Noted::default, |entry| {
                 Noted::at(entry, entry.last_version())
             }),
@@ -355,11 +370,11 @@ impl<'a> Draft<'a> {
     }
 
     fn commit(&mut self, proposal: &Proposal, step: Step) -> Result<Published> {
-        let earliest = self.last.as_ref().map(|(_, time)| time.next());
+        let earliest = self.latest.map(Timestamp::next);
         let rows_removed = self.rows_removed(&step);
         let details = Some(step.details).filter(|details| *details != Details::default());
         let commit = Commit {
-            parents: self.last.iter().map(|(id, _)| id.clone()).collect(),
+            parents: self.tip.iter().map(|tip| tip.commit.clone()).collect(),
             time: earliest.map_or(self.now, |earliest| self.now.max(earliest)),
             write_id: proposal.write_id.clone(),
             operation: step.operation,
@@ -397,16 +412,23 @@ impl<'a> Draft<'a> {
         for edit in step.edits {
             edit.apply(&mut state);
         }
-        self.own.push(Own {
-            totals: step.totals,
-            deleted: state.deleted,
+        let own = Own {
             base: step.base,
-        });
+            ..Own::plain(step.totals, state.deleted)
+        };
         self.state = Some(state);
-        self.last = Some((id.clone(), commit.time));
+        self.push(id, commit, line, own);
+        Ok(published)
+    }
+
+    /// Adds a commit to the entry, after whatever it says has become of the state.
+    fn push(&mut self, id: CommitId, commit: Commit, line: Vec<u8>, own: Own) {
+        let version = self.first_version + self.commits.len() as u64;
+        self.tip = Tip::after(self.tip.take(), &id, &commit, version, self.sequence);
+        self.latest = self.latest.max(Some(commit.time));
+        self.own.push(own);
         self.commits.push((id, commit));
         self.lines.push(line);
-        Ok(published)
     }
 
     /// How many visible rows a step takes away.
@@ -423,10 +445,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
-        let mut state = self.state.filter(|_| !self.commits.is_empty())?;
+    fn finish(mut self, before: Option<&Entry>, now: Timestamp) -> Option<Next> {
+        let mut state = self.state.take().filter(|_| !self.commits.is_empty())?;
         let first = self.commits.first().map(|(_, commit)| commit);
-        self.noted.keep(&mut state, self.first_version, first);
+        let noted = std::mem::take(&mut self.noted);
+        noted.keep(&mut state, self.first_version, first);
         let earlier = before.map(|entry| entry.list_through(entry.last_version()));
         let Base {
             checkpoint,
@@ -437,21 +460,37 @@ impl<'a> Draft<'a> {
             tail.len() + self.commits.len() > MAX_CHANGES || mentions(&tail) > MAX_TAIL_SEGMENTS;
         let checkpoint = full.then(|| std::mem::take(&mut tail));
         state.tail = tail;
-        let plain = |own: &Own| own.base.is_none();
-        state.own = if self.own.len() == 1 && self.own.iter().all(plain) {
+        let lineage = !self.is_old_style(&state);
+        state.tip = self.tip.filter(|_| lineage);
+        state.own = if self.own.len() == 1 && self.own.iter().all(Own::is_plain) {
             Vec::new()
         } else {
             self.own
         };
         let published = before.map_or(now, |entry| now.max(entry.header.published.next()));
-        let sequence = before.map_or(1, |entry| entry.header.sequence + 1);
         Some(Next {
-            header: Header::new(sequence, self.first_version, published, &state),
+            header: Header::new(
+                self.sequence,
+                self.first_version,
+                published,
+                &state,
+                lineage,
+            ),
             commits: self.commits,
             lines: self.lines,
             state,
             checkpoint,
         })
+    }
+
+    /// Whether a program that knows nothing of lineages reads the entry right, and writes the next one right.
+    fn is_old_style(&self, state: &State) -> bool {
+        let last = self.commits.last().map(|(id, _)| id);
+        let merges = |commit: &Commit| commit.operation == Operation::Merge;
+        last == self.tip.as_ref().map(|tip| &tip.commit)
+            && state.tracking.is_empty()
+            && self.own.iter().all(Own::is_local)
+            && !self.commits.iter().any(|(_, commit)| merges(commit))
     }
 
     fn expect_metadata(&self, expected: Option<&(String, Value)>) -> Result<()> {

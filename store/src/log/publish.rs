@@ -15,7 +15,7 @@ use super::derive::Step;
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::plan::{self, Answers, Next, Plan, Proposal, Wish};
+use super::plan::{self, Answers, Basis, Next, Plan, Proposal, Wish};
 use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
@@ -207,12 +207,13 @@ fn seen_absent(log: &FrameLog, proposals: &[Proposal]) -> bool {
 
 async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) -> Result<Plan> {
     let before = head.map(|head| head.entry.as_ref());
-    let schema = match before {
+    let (schema, tip) = match before {
         Some(entry) => {
             entry.check_writable(&log.paths().entry(entry.header.sequence))?;
-            Some(log.schema(&entry.state.schema).await?)
+            let schema = log.schema(&entry.state.schema).await?;
+            (Some(schema), log.tip(entry).await?)
         }
-        None => None,
+        None => (None, None),
     };
     let step = match proposals.first() {
         Some(first) => derive(log, before, first).await,
@@ -220,10 +221,13 @@ async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) 
     };
     let answers = answers(log, head, proposals).await;
     let frame = log.frame().to_string();
-    let (schema, now) = (schema.as_ref(), log.now());
-    Ok(plan::plan(
-        &frame, before, schema, proposals, answers, step, now,
-    ))
+    let basis = Basis {
+        frame: &frame,
+        before,
+        schema: schema.as_ref(),
+        tip,
+    };
+    Ok(plan::plan(basis, proposals, answers, step, log.now()))
 }
 
 /// What callers heard whose changes were published before, and are now proposed again.
@@ -316,9 +320,8 @@ async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
             Err(CreateError::Ambiguous(error)) => problem = error.to_string(),
         }
         match log.reader().entry(sequence).await {
-            Ok(Some(found)) if is_ours(&found, &entry) => {
-                return Ok(Outcome::Committed(Arc::new(entry)));
-            }
+            // Another store's commits are the same whoever publishes them, but what is said beside them is not.
+            Ok(Some(found)) if is_ours(&found, &entry) => return Ok(Outcome::Committed(found)),
             Ok(Some(winner)) => return Ok(Outcome::Conflict(winner)),
             Ok(None) => {}
             Err(error) => return Err(unknown(format!("{problem}; reading it back: {error}"))),

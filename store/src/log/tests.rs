@@ -7,12 +7,14 @@ use object_store::path::Path;
 use shoots_proto::{Note, PutMode};
 
 use super::change::Change;
-use super::commit::{Mark, Operation, Own, SegmentRecord, Totals};
+use super::commit::{Base, Mark, Operation, Own, SegmentRecord, Totals};
+use super::derive::{Derive, Step};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
-use super::plan::{Answers, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::plan::{Answers, Basis, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
 use super::remembered::{REMEMBERED_REQUESTS, RequestKey};
 use crate::error::ErrorKind;
+use crate::frame_log::FrameLog;
 use crate::time::Timestamp;
 
 const FIRST: &[u8] = include_bytes!("golden/00000000000000000001.jsonl");
@@ -27,6 +29,9 @@ const REMEMBERED: [&[u8]; 2] = [
     include_bytes!("golden/remembered/00000000000000000001.jsonl"),
     include_bytes!("golden/remembered/00000000000000000002.jsonl"),
 ];
+
+/// A change of settings after the first of them, as written since the feature `lineage`.
+const LINEAGE: &[u8] = include_bytes!("golden/lineage/00000000000000000002.jsonl");
 
 fn schema(hash: &str) -> NamedSchema {
     let fields = vec![Field::new("n", DataType::Int64, false)];
@@ -71,18 +76,20 @@ fn put(mode: PutMode, number: u64) -> Proposal {
     }
 }
 
+fn basis<'a>(before: Option<&'a Entry>, named: &'a NamedSchema) -> Basis<'a> {
+    Basis {
+        frame: "f",
+        before,
+        schema: Some(named),
+        tip: before.and_then(Entry::tip),
+    }
+}
+
 /// The entry after `before`, through its bytes.
 fn next(before: Option<&Entry>, proposals: &[Proposal], seconds: i64) -> (Entry, Vec<u8>) {
     let now = Timestamp::from_nanoseconds(1_790_000_000_000_000_000 + seconds * 1_000_000_000);
-    let plan = plan(
-        "f",
-        before,
-        Some(&schema("5c")),
-        proposals,
-        Answers::new(),
-        None,
-        now,
-    );
+    let named = schema("5c");
+    let plan = plan(basis(before, &named), proposals, Answers::new(), None, now);
     assert!(plan.outcomes.iter().all(Result::is_ok));
     let mut next = plan.next.unwrap();
     if next.checkpoint.is_some() {
@@ -241,9 +248,9 @@ fn a_stored_id_cannot_lead_out_of_the_frame() {
     };
     wish.rows.segments[0].id = "../../x".into();
     let now = Timestamp::from_nanoseconds(0);
-    let next = plan("f", None, None, &[proposal], Answers::new(), None, now)
-        .next
-        .unwrap();
+    let named = schema("5c");
+    let next = plan(basis(None, &named), &[proposal], Answers::new(), None, now);
+    let next = next.next.unwrap();
     let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
     assert_eq!(decode(1, &bytes).unwrap_err().kind(), ErrorKind::Damaged);
 }
@@ -305,7 +312,7 @@ fn publish_times_rise() {
 
 #[test]
 fn commits_follow_each_other() {
-    breaks("each commit follows the one before it", |entry| {
+    breaks("each commit follows the tip of the history", |entry| {
         entry.commits[1].1.parents.clear()
     });
 }
@@ -348,17 +355,15 @@ fn compaction_makes_no_more_segments() {
     breaks("compaction makes no more segments than it takes", |entry| {
         let (_, commit) = &mut entry.commits[0];
         commit.operation = Operation::Compact;
+        let tip = commit.parents.clone();
+        entry.commits[1].1.parents = tip;
         let kept = Totals {
             rows: 10,
             bytes: 3000,
             segments: 2,
             hidden: 0,
         };
-        entry.state.own[0] = Own {
-            totals: kept,
-            deleted: false,
-            base: None,
-        };
+        entry.state.own[0] = Own::plain(kept, false);
         entry.state.rows = 40;
         entry.state.own[1].totals.rows = 40;
     });
@@ -432,6 +437,123 @@ fn every_rule_has_a_test_above() {
             "no test breaks: {rule}"
         );
     }
+}
+
+/// A change of settings, as the next entry.
+fn configured(before: &Entry, seconds: i64) -> (Entry, Vec<u8>) {
+    upkeep(before, Operation::Configure, seconds)
+}
+
+fn upkeep(before: &Entry, operation: Operation, seconds: i64) -> (Entry, Vec<u8>) {
+    let named = schema("5c");
+    let proposal = Proposal {
+        wish: Wish::Derived(Arc::new(Nothing)),
+        request: None,
+        ..put(PutMode::Append, 77)
+    };
+    let mut step = Step::new(operation, named.clone(), before.state.totals());
+    step.index.clone_from(&before.state.index);
+    if operation == Operation::Purge {
+        step.base = Some(Base::default());
+        step.totals = Totals::default();
+    }
+    let now = Timestamp::from_nanoseconds(1_790_000_000_000_000_000 + seconds * 1_000_000_000);
+    let plan = plan(
+        basis(Some(before), &named),
+        &[proposal],
+        Answers::new(),
+        Some(Ok(Some(step))),
+        now,
+    );
+    let next = plan.next.unwrap();
+    let bytes = entry::encode(&next.header, &next.lines, &next.state).unwrap();
+    let entry = decode(next.header.sequence, &bytes).unwrap();
+    assert_eq!(invariants::broken(Some(before), &entry), None);
+    (entry, bytes)
+}
+
+/// What a step of a test is derived from.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait::async_trait]
+impl Derive for Nothing {
+    async fn derive(&self, _: &FrameLog, _: Option<&Entry>) -> crate::Result<Option<Step>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn upkeep_is_a_leaf_that_the_next_change_does_not_follow() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let (second, bytes) = configured(&first, 1);
+    let (third, _) = configured(&second, 2);
+    let (fourth, after) = next(Some(&third), &[put(PutMode::Append, 2)], 3);
+    let id = first.commits[0].0.clone();
+    for entry in [&second, &third, &fourth] {
+        assert_eq!(entry.commits[0].1.parents, [id.clone()]);
+    }
+    let tip = third.tip().unwrap();
+    assert_eq!((&tip.commit, tip.version, tip.sequence), (&id, 1, 1));
+    assert_eq!(fourth.tip().unwrap().commit, fourth.commits[0].0);
+    assert!(fourth.commits[0].1.time > third.commits[0].1.time);
+    assert_eq!(invariants::broken(Some(&third), &fourth), None);
+    // Only where the last commit is not the tip does a reader have to know what a tip is.
+    let header = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(header(&bytes).contains("lineage"));
+    assert!(!header(&after).contains("lineage"));
+    assert!(!String::from_utf8(after).unwrap().contains("tip"));
+}
+
+#[test]
+fn nothing_is_followed_after_a_purge() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let (purged, _) = upkeep(&first, Operation::Purge, 1);
+    let (configured, _) = configured(&purged, 2);
+    let (again, _) = next(Some(&configured), &[put(PutMode::Append, 2)], 3);
+    assert_eq!(purged.commits[0].1.parents, [first.commits[0].0.clone()]);
+    assert_eq!((purged.tip(), configured.tip()), (None, None));
+    assert!(configured.commits[0].1.parents.is_empty());
+    assert!(again.commits[0].1.parents.is_empty());
+    assert_eq!(invariants::broken(Some(&configured), &again), None);
+}
+
+#[test]
+fn entries_of_upkeep_are_written_as_they_always_were() {
+    let (first, _) = next(None, &[put(PutMode::Append, 1)], 0);
+    let (_, bytes) = configured(&first, 1);
+    assert_eq!(
+        String::from_utf8_lossy(&bytes),
+        String::from_utf8_lossy(LINEAGE)
+    );
+}
+
+#[test]
+fn the_tip_after_an_entry_of_an_older_program_is_its_last_change() {
+    for old in [SECOND, HISTORY[1], REMEMBERED[1]] {
+        let second = decode(2, old).unwrap();
+        let tip = second.tip().unwrap();
+        assert!(second.knows_tip());
+        assert_eq!((tip.version, tip.sequence), (3, 2));
+        let (third, _) = next(Some(&second), &[put(PutMode::Append, 4)], 9);
+        assert_eq!(third.commits[0].1.parents, [tip.commit]);
+        assert_eq!(invariants::broken(Some(&second), &third), None);
+    }
+}
+
+#[test]
+fn the_tip_is_the_last_change() {
+    breaks("the tip is the last commit that is no upkeep", |entry| {
+        let (configured, _) = configured(&two_entries().0, 1);
+        entry.header = configured.header;
+        entry.state.tip = configured.state.tip;
+    });
 }
 
 #[test]

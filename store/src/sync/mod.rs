@@ -2,4 +2,6 @@
 //!
 //! A [`peer`] is one end of a transfer.
 
+mod arrive;
 pub(crate) mod peer;
+pub(crate) mod walk;

@@ -99,7 +99,7 @@ pub struct PeerHead {
 /// A commit of a history, and what it is at the peer that tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRecord {
-    /// The commit. Its list of segments is there if the commit alone does not say it and the version is kept.
+    /// The commit, without a list of segments: ask for that with [`list`](Peer::list).
     pub record: Record,
     /// The version that it is there; `None`: a merge brought it.
     #[serde(default)]
@@ -165,10 +165,14 @@ impl Publish {
 /// One commit that arrives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// The commit, with its list where that was asked for or the commit alone does not say it.
+    /// The commit, with its list where that was asked for or the commit alone does not say it. Among what it follows is
+    /// the arrival before it, or, of the first one, the expected tip.
     pub record: Record,
     /// Whether its rows come along; otherwise it becomes a version that can be named and not read.
     pub kept: bool,
+    /// Of a merge: the commits that it brings and that are not versions of the frame, parents before children.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brings: Vec<Record>,
 }
 
 /// Segments that were left where they came from.

@@ -19,6 +19,7 @@ use crate::log::commit::{Commit, SegmentRecord, State};
 use crate::log::entry::Entry;
 use crate::log::head::LogReader;
 use crate::log::hidden::{HiddenRecord, Vector};
+use crate::log::tip::Tip;
 
 /// Memory for checkpoints while the lists of a frame are put together.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
@@ -143,12 +144,20 @@ impl<'a> Walk<'a> {
         if before.is_some_and(|before| before.header.published >= header.published) {
             return Some("it was published before the entry before it");
         }
+        let mut tip = before.and_then(|before| before.tip());
+        let mut known = before.is_some_and(|before| before.knows_tip());
         let mut last = before.and_then(|before| before.last_commit());
-        for commit in &entry.commits {
-            if last.is_some_and(|(id, _)| !commit.1.parents.contains(id)) {
+        for (version, id, commit) in entry.versions() {
+            let foreign = entry.own_at(version).is_some_and(|own| own.foreign);
+            let after_tip = commit.parents.iter().eq(tip.iter().map(|tip| &tip.commit));
+            // Older programs let every commit follow the one before it, upkeep or not.
+            let after_last = last.is_some_and(|(last, _)| commit.parents.contains(last));
+            if known && !foreign && !after_tip && !after_last {
                 return Some("one of its commits does not follow the one before it");
             }
-            last = Some(commit);
+            tip = Tip::after(tip, id, commit, version, header.sequence);
+            known |= !commit.operation.is_upkeep();
+            last = entry.commit_at(version);
         }
         None
     }
