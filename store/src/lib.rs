@@ -46,6 +46,7 @@ mod inspect;
 mod layout;
 mod lineage;
 mod log;
+mod merge;
 mod objects;
 mod place;
 mod plain;
@@ -69,7 +70,7 @@ mod verify;
 
 pub use builder::StoreBuilder;
 pub use changed::{Changed, ChangedRange};
-pub use edit::delete::{Condition, RowsToDelete};
+pub use edit::delete::{Condition, Conditions, RowsToDelete};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
