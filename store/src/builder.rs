@@ -10,6 +10,7 @@ use shoots_proto::action::Retention;
 
 use crate::cache;
 use crate::disk::Disk;
+use crate::edit::delete::Conditions;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::error::{Error, Result};
 use crate::objects::Objects;
@@ -27,6 +28,7 @@ pub struct StoreBuilder {
     object_store: Option<Arc<dyn ObjectStore>>,
     environment: Arc<dyn Environment>,
     read_only: bool,
+    conditions: Option<Arc<dyn Conditions>>,
     sizes: Sizes,
     cache: cache::Settings,
 }
@@ -38,6 +40,7 @@ impl StoreBuilder {
             object_store: None,
             environment: Arc::new(SystemEnvironment),
             read_only: false,
+            conditions: None,
             sizes: Sizes {
                 head_cache_bytes: 64 << 20,
                 checkpoint_cache_bytes: 32 << 20,
@@ -150,6 +153,14 @@ impl StoreBuilder {
         self
     }
 
+    /// What reads the conditions of deletions anew, where histories are merged and a deletion meets rows that it was not
+    /// asked about. Default: nothing does, and merging such histories is a conflict.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Arc<dyn Conditions>) -> Self {
+        self.conditions = Some(conditions);
+        self
+    }
+
     /// Another source of time and ids than the machine.
     #[must_use]
     pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
@@ -192,7 +203,14 @@ impl StoreBuilder {
                 }
             },
         };
-        let shared = Shared::new(objects, disk, self.environment, self.sizes, self.read_only);
+        let shared = Shared::new(
+            objects,
+            disk,
+            self.environment,
+            self.sizes,
+            self.read_only,
+            self.conditions,
+        );
         Ok(Store::new(shared))
     }
 

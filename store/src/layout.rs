@@ -14,6 +14,7 @@
 //! _default/…, <name>.parquet                the same for the bucket without a name
 //! _snapshots/<name>.json                    the state of many frames at once, see `crate::snapshots`
 //! _snapshots/attempts/<name>/<id>.json      which frames may hold on to a version for it
+//! _remotes/<name>/<number>.json              other places that keep frames, see `crate::remotes`
 //! _tmp/                                     files that are being written (local disk)
 //! ```
 //!
@@ -21,14 +22,15 @@
 //! on disk, end in `.parquet` as a folder, or leave its folder.
 
 use object_store::path::Path;
-use shoots_proto::SnapshotName;
 use shoots_proto::name::{self, BucketName, FrameId};
+use shoots_proto::{RemoteName, SnapshotName};
 
 use crate::error::{Error, Result};
 
 const DEFAULT_BUCKET: &str = "_default";
 const PLAIN_SUFFIX: &str = ".parquet";
 const SNAPSHOTS: &str = "_snapshots";
+const REMOTES: &str = "_remotes";
 
 /// A path whose parts stand on disk as they are given. (`Path::join` and `From` would encode the `%` of our
 /// names once more.) What could not stand there, such as `..`, is encoded instead.
@@ -77,6 +79,32 @@ pub(crate) fn snapshot_attempts(name: &SnapshotName) -> Path {
 /// The object that says which frames an attempt concerns.
 pub(crate) fn snapshot_attempt(name: &SnapshotName, id: &str) -> Path {
     path(&format!("{}/{id}.json", snapshot_attempts(name)))
+}
+
+/// The folder of what is known of remotes. It looks like no bucket.
+pub(crate) fn remotes() -> Path {
+    path(REMOTES)
+}
+
+/// The folder of one remote.
+pub(crate) fn remote_folder(name: &RemoteName) -> Path {
+    path(&format!("{REMOTES}/{name}"))
+}
+
+/// The object that says where a remote is, or that it was removed.
+pub(crate) fn remote(name: &RemoteName, number: u64) -> Path {
+    path(&format!("{REMOTES}/{name}/{number:020}.json"))
+}
+
+/// The remote that an object is about, and the object's number.
+pub(crate) fn remote_of(path: &Path) -> Option<(RemoteName, u64)> {
+    let parts: Vec<_> = path.parts().collect();
+    let [folder, name, file] = parts.as_slice() else {
+        return None;
+    };
+    let number = file.as_ref().strip_suffix(".json")?.parse().ok()?;
+    let name = RemoteName::parse(name.as_ref()).ok()?;
+    (folder.as_ref() == REMOTES).then_some((name, number))
 }
 
 /// A snapshot's name as a part of a path. Of a name that is too long for one there is the hash; what `_` begins is

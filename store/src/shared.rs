@@ -12,6 +12,7 @@ use shoots_proto::name::{BucketName, FrameId};
 
 use crate::budget::Budget;
 use crate::disk::Disk;
+use crate::edit::delete::Conditions;
 use crate::environment::Environment;
 use crate::error::{Cause, Result};
 use crate::log::checkpoint::{CheckpointCache, CheckpointWeight};
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     /// Who reads which version of a frame.
     pub(crate) readers: Arc<Readers>,
     pub(crate) read_only: bool,
+    /// Reads conditions that commits have kept.
+    pub(crate) conditions: Option<Arc<dyn Conditions>>,
     /// Where the store lives, if that is a local folder.
     pub(crate) disk: Option<Arc<Disk>>,
     /// The room there, for rows.
@@ -92,6 +95,7 @@ impl Shared {
         environment: Arc<dyn Environment>,
         sizes: Sizes,
         read_only: bool,
+        conditions: Option<Arc<dyn Conditions>>,
     ) -> Self {
         let Sizes {
             head_cache_bytes,
@@ -132,6 +136,7 @@ impl Shared {
             touched: Arc::default(),
             readers: Arc::default(),
             read_only,
+            conditions,
             disk,
         }
     }

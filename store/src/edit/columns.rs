@@ -21,8 +21,8 @@ impl Derive for AlterColumns {
         let entry = log.live(before)?;
         let state = &entry.state;
         let present = log.schema(&state.schema).await?;
-        let version = entry.last_version() + 1;
-        let (schema, index) = evolve::edited(&present.schema, &state.index, &self.0, version)?;
+        let by = evolve::bringer(entry.last_version() + 1, &log.unique_id());
+        let (schema, index) = evolve::edited(&present.schema, &state.index, &self.0, &by)?;
         if *schema == *present.schema {
             return Ok(None);
         }

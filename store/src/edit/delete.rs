@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
@@ -39,6 +39,15 @@ pub trait Condition: fmt::Debug + Send + Sync {
     /// # Errors
     /// If it cannot be told; the words go to the condition's author.
     fn meant(&self, batch: &RecordBatch) -> Result<BooleanArray, String>;
+}
+
+/// Reads conditions that were kept with commits, so that they can be asked of other rows when histories are merged.
+pub trait Conditions: fmt::Debug + Send + Sync {
+    /// The condition with this [text](Condition::text).
+    ///
+    /// # Errors
+    /// If the text is none; the words go to whoever merges.
+    fn parse(&self, text: &str) -> Result<Arc<dyn Condition>, String>;
 }
 
 /// Which rows are deleted.
@@ -106,11 +115,16 @@ impl Derive for DeleteRows {
         };
         let list = entry.list_through(entry.last_version());
         let mut hiding = Hiding::of(log.checkpoints().segments(list).await?);
+        let column = state.index.first();
+        let column = column.map(|name| schema.schema.field_with_name(name));
+        let column = column.transpose();
+        let column = column.map_err(|error| Error::io("finding the index", error))?;
+        let range = span.as_ref().zip(column);
         for segment in hiding.present().to_vec() {
             let rows = match self.found.get(&segment.record.id) {
                 Some(rows) => rows,
                 None => {
-                    let rows = doomed(log, &segment, state, &schema.schema, &span, &test).await?;
+                    let rows = doomed(log, &segment, range, test.as_ref()).await?;
                     self.found.keep(&segment.record.id, rows)
                 }
             };
@@ -143,7 +157,7 @@ impl Derive for DeleteRows {
 }
 
 /// A condition on rows of one schema.
-struct Test {
+pub(crate) struct Test {
     condition: Arc<dyn Condition>,
     /// The columns it looks at, as they are stored.
     stored: SchemaRef,
@@ -152,7 +166,7 @@ struct Test {
 }
 
 impl Test {
-    fn new(condition: &Arc<dyn Condition>, schema: &SchemaRef) -> Result<Self> {
+    pub(crate) fn new(condition: &Arc<dyn Condition>, schema: &SchemaRef) -> Result<Self> {
         let columns = condition
             .columns(&identity::public(schema))
             .map_err(|problem| Error::invalid("where", problem))?;
@@ -197,20 +211,16 @@ impl Test {
     }
 }
 
-async fn doomed(
+/// The rows of a segment, hidden or not, that lie in a range of `column`, the first of the index, and pass a test.
+pub(crate) async fn doomed(
     log: &FrameLog,
     segment: &Segment,
-    state: &State,
-    schema: &Schema,
-    span: &Option<Span>,
-    test: &Option<Test>,
+    range: Option<(&Span, &Field)>,
+    test: Option<&Test>,
 ) -> Result<RoaringBitmap> {
-    let column = state.index.first().map(|name| schema.field_with_name(name));
-    let column = column.transpose();
-    let column = column.map_err(|error| Error::io("finding the index", error))?;
-    let within = match (span, column) {
-        (Some(span), Some(column)) => rows_in_span(log, segment, span, column).await?,
-        _ => {
+    let within = match range {
+        Some((span, column)) => rows_in_span(log, segment, span, column).await?,
+        None => {
             let mut all = RoaringBitmap::new();
             all.insert_range(0..row_number(segment.record.rows)?);
             all

@@ -11,6 +11,7 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
 use futures::TryStreamExt;
+use roaring::RoaringBitmap;
 
 use super::hiding::{Hiding, Keys, row_number};
 use crate::error::{Error, Result};
@@ -31,30 +32,19 @@ pub(super) async fn fill(
     index: &[String],
     hiding: &mut Hiding,
 ) -> Result<Vec<SegmentRecord>> {
-    let keys = Keys::of(log, staged, index).await?;
     let given = log.schema(&staged.schema).await?.schema;
-    let others = evolve::columns_beyond(&target.schema, &given);
-    let mut older = Older::new(Arc::clone(&others), staged.record.rows)?;
+    let mut fill = Fill::new(log, staged, given, target, index).await?;
     for segment in hiding.present().to_vec() {
-        if keys.may_meet(&segment) {
-            let rows = older.look(log, &keys, &segment).await?;
+        if fill.may_meet(&segment) {
+            let hidden = match &segment.hidden {
+                Some(hidden) => hidden.read(log).await?,
+                None => Arc::default(),
+            };
+            let rows = fill.look(log, &segment, &hidden).await?;
             hiding.hide(&segment.record.id, &rows);
         }
     }
-    let order = Order {
-        index: Arc::new(Index::new(&target.schema, index)?),
-        unique: false,
-    };
-    let mut sink = SegmentSink::new(log.clone(), Arc::clone(&target.schema), Some(order))?;
-    let mut batches = Piece::whole(log, staged).await?.read(&given, BATCH_ROWS);
-    let mut start = 0;
-    while let Some(batch) = batches.try_next().await? {
-        let beside = older.rows(start, batch.num_rows())?;
-        start += batch.num_rows();
-        sink.write(joined(&target.schema, &batch, &others, &beside)?)
-            .await?;
-    }
-    let records = sink.finish().await?;
+    let records = fill.write(log).await?;
     for record in &records {
         hiding.add(Segment {
             record: record.clone(),
@@ -64,6 +54,76 @@ pub(super) async fn fill(
         });
     }
     Ok(records)
+}
+
+/// Rows of a staged segment, which are to be written whole.
+pub(crate) struct Fill<'a> {
+    staged: &'a Segment,
+    /// The columns that are taken from the staged rows.
+    given: SchemaRef,
+    target: &'a NamedSchema,
+    index: &'a [String],
+    keys: Keys,
+    older: Older,
+}
+
+impl<'a> Fill<'a> {
+    /// The visible rows of `staged` give the columns of `given`, which are called as in `target`, where the rows go.
+    /// No two of them have the same key.
+    pub(crate) async fn new(
+        log: &FrameLog,
+        staged: &'a Segment,
+        given: SchemaRef,
+        target: &'a NamedSchema,
+        index: &'a [String],
+    ) -> Result<Self> {
+        let keys = Keys::under(log, staged, &given, index).await?;
+        let others = evolve::columns_beyond(&target.schema, &given);
+        Ok(Self {
+            older: Older::new(others, staged.visible_rows())?,
+            staged,
+            given,
+            target,
+            index,
+            keys,
+        })
+    }
+
+    /// Whether the segment may have rows with some of the keys.
+    pub(crate) fn may_meet(&self, segment: &Segment) -> bool {
+        self.keys.may_meet(segment)
+    }
+
+    /// Looks for the keys in a segment some rows of which are `hidden`, notes the values found, and returns the
+    /// visible rows that have them. Of several segments the last one counts.
+    pub(crate) async fn look(
+        &mut self,
+        log: &FrameLog,
+        segment: &Segment,
+        hidden: &RoaringBitmap,
+    ) -> Result<RoaringBitmap> {
+        self.older.look(log, &self.keys, segment, hidden).await
+    }
+
+    /// Writes the rows, whole.
+    pub(crate) async fn write(self, log: &FrameLog) -> Result<Vec<SegmentRecord>> {
+        let target = &self.target.schema;
+        let order = Order {
+            index: Arc::new(Index::new(target, self.index)?),
+            unique: false,
+        };
+        let mut sink = SegmentSink::new(log.clone(), Arc::clone(target), Some(order))?;
+        let staged = Piece::whole(log, self.staged).await?;
+        let mut batches = staged.read(&self.given, BATCH_ROWS);
+        let mut start = 0;
+        while let Some(batch) = batches.try_next().await? {
+            let beside = self.older.rows(start, batch.num_rows())?;
+            start += batch.num_rows();
+            let whole = joined(target, &batch, &self.older.schema, &beside)?;
+            sink.write(whole).await?;
+        }
+        sink.finish().await
+    }
 }
 
 /// Values of the columns that are not given, for the rows that are.
@@ -101,15 +161,12 @@ impl Older {
         log: &FrameLog,
         keys: &Keys,
         segment: &Segment,
-    ) -> Result<roaring::RoaringBitmap> {
-        let hidden = match &segment.hidden {
-            Some(hidden) => hidden.read(log).await?,
-            None => Arc::default(),
-        };
+        hidden: &RoaringBitmap,
+    ) -> Result<RoaringBitmap> {
         let key_columns = keys.schema.fields().len();
         let fields = keys.schema.fields().iter().chain(self.schema.fields());
         let wanted = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
-        let mut rows = roaring::RoaringBitmap::new();
+        let mut rows = RoaringBitmap::new();
         let set = keys.set()?;
         let piece = keys.piece(log, segment).await?;
         let mut start = row_number(piece.rows.start)?;

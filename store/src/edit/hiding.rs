@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
 
@@ -37,7 +37,7 @@ impl Found {
 }
 
 /// The rows of a segment whose value in `column`, the first of the index, lies in a range.
-pub(super) async fn rows_in_span(
+pub(crate) async fn rows_in_span(
     log: &FrameLog,
     segment: &Segment,
     span: &Span,
@@ -57,12 +57,12 @@ pub(super) async fn rows_in_span(
 }
 
 /// The keys of one segment's worth of rows, to be looked for in others.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     batches: Vec<RecordBatch>,
     range: KeyRange,
     span: Span,
     /// The schema of just the index columns.
-    pub(super) schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
     index: Index,
 }
 
@@ -70,7 +70,17 @@ impl Keys {
     /// The keys of a segment that was just written, under a schema of the frame.
     pub(super) async fn of(log: &FrameLog, segment: &Segment, names: &[String]) -> Result<Self> {
         let schema = log.schema(&segment.schema).await?.schema;
-        let index = Index::new(&schema, names)?;
+        Self::under(log, segment, &schema, names).await
+    }
+
+    /// The keys of a segment's visible rows, as a frame of this schema with the index `names` has them.
+    pub(crate) async fn under(
+        log: &FrameLog,
+        segment: &Segment,
+        schema: &Schema,
+        names: &[String],
+    ) -> Result<Self> {
+        let index = Index::new(schema, names)?;
         let schema = Arc::new(schema.project(index.columns()).map_err(projecting)?);
         let index = Index::new(&schema, names)?;
         let range = segment
@@ -96,7 +106,7 @@ impl Keys {
     }
 
     /// Whether the segment may have rows with some of the keys.
-    pub(super) fn may_meet(&self, segment: &Segment) -> bool {
+    pub(crate) fn may_meet(&self, segment: &Segment) -> bool {
         let range = segment.record.range.as_ref();
         range.is_none_or(|range| self.range.overlaps(range))
     }
@@ -110,7 +120,7 @@ impl Keys {
     }
 
     /// The rows of a segment that have one of the keys.
-    pub(super) async fn rows(&self, log: &FrameLog, segment: &Segment) -> Result<RoaringBitmap> {
+    pub(crate) async fn rows(&self, log: &FrameLog, segment: &Segment) -> Result<RoaringBitmap> {
         let mut rows = RoaringBitmap::new();
         if !self.may_meet(segment) {
             return Ok(rows);
@@ -129,7 +139,7 @@ impl Keys {
 }
 
 /// The range of the first index column that a segment's rows lie in, from its bounds.
-pub(super) fn first_span(range: &KeyRange) -> Option<Span> {
+pub(crate) fn first_span(range: &KeyRange) -> Option<Span> {
     let (min, max) = (range.min.first()?, range.max.first()?);
     Some(Span::of_closed(min.clone(), max.clone()))
 }

@@ -16,8 +16,8 @@
 pub(crate) mod columns;
 mod copy;
 pub(crate) mod delete;
-mod fill;
-mod hiding;
+pub(crate) mod fill;
+pub(crate) mod hiding;
 pub(crate) mod marks;
 pub(crate) mod properties;
 mod rename;

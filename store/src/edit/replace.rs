@@ -65,8 +65,8 @@ impl Derive for ReplaceRows {
             return Err(changed(log));
         }
         let present = log.schema(&entry.state.schema).await?;
-        let version = entry.last_version() + 1;
-        let target = evolve::with_columns_of(&present.schema, &self.schema.schema, version);
+        let by = evolve::bringer(entry.last_version() + 1, &log.unique_id());
+        let target = evolve::with_columns_of(&present.schema, &self.schema.schema, &by);
         let target = target.ok_or_else(|| changed(log))?;
         let target = if *target == *present.schema {
             present

@@ -181,6 +181,12 @@ fn loosened(field: &Field, incoming: &Field) -> Field {
         .with_data_type(data_type)
 }
 
+/// The type of both, if they differ at most in what may be null inside.
+pub(crate) fn loosest(one: &DataType, other: &DataType) -> Option<DataType> {
+    let loosest = loosened_type(one, other);
+    (loosest == loosened_type(other, one)).then_some(loosest)
+}
+
 fn loosened_type(frame: &DataType, incoming: &DataType) -> DataType {
     let other = list_item(incoming);
     let item = |field: &FieldRef| match other {

@@ -35,13 +35,9 @@ pub struct ColumnEdit {
 }
 
 /// The frame's schema when rows with the columns of `rows` are in it: columns that they have and the frame has not
-/// are added, and those that they leave out may be null. `None` if a column has another type. `version` is the one
-/// that brings new columns.
-pub(crate) fn with_columns_of(
-    present: &SchemaRef,
-    rows: &Schema,
-    version: u64,
-) -> Option<SchemaRef> {
+/// are added, and those that they leave out may be null. `None` if a column has another type. `by` tells what brings new
+/// columns: see [`bringer`].
+pub(crate) fn with_columns_of(present: &SchemaRef, rows: &Schema, by: &str) -> Option<SchemaRef> {
     let mut fields = Vec::with_capacity(present.fields().len());
     for field in present.fields() {
         let nullable = match rows.field_with_name(field.name()) {
@@ -53,7 +49,7 @@ pub(crate) fn with_columns_of(
     }
     for field in rows.fields() {
         if present.index_of(field.name()).is_err() {
-            fields.push(added(field, version));
+            fields.push(added(field, by));
         }
     }
     let schema = Schema::new_with_metadata(fields, present.metadata().clone());
@@ -65,14 +61,23 @@ pub(crate) fn with_columns_of(
 }
 
 /// A column that a frame gets: rows that are there already are null in it, and no older column is taken for it.
-fn added(field: &Field, version: u64) -> Field {
-    let identity = format!("{}@{version}", field.name());
+fn added(field: &Field, by: &str) -> Field {
+    let identity = format!("{}@{by}", field.name());
     with_identity(&field.clone().with_nullable(true), &identity)
+}
+
+/// What tells the columns that a change brings from all others, also from those of the same version of another store:
+/// histories that went apart may be merged.
+pub(crate) fn bringer(version: u64, unique: &str) -> String {
+    format!("{version}:{unique}")
 }
 
 /// The version that brought a column to a frame which had others already, if its identity says so.
 pub(crate) fn brought_by(field: &Field) -> Option<u64> {
     let (_, version) = identity(field).rsplit_once('@')?;
+    let version = version
+        .split_once(':')
+        .map_or(version, |(version, _)| version);
     version
         .parse()
         .ok()
@@ -98,12 +103,12 @@ pub(crate) fn columns_beyond(target: &Schema, given: &Schema) -> SchemaRef {
     Arc::new(Schema::new(beyond.collect::<Vec<_>>()))
 }
 
-/// The frame's schema and index after an edit. `version` is the one that makes it.
+/// The frame's schema and index after an edit. `by` tells what brings new columns: see [`bringer`].
 pub(crate) fn edited(
     present: &SchemaRef,
     index: &[String],
     edit: &ColumnEdit,
-    version: u64,
+    by: &str,
 ) -> Result<(SchemaRef, Vec<String>)> {
     let mut fields: Vec<Field> = present
         .fields()
@@ -136,7 +141,7 @@ pub(crate) fn edited(
     }
     for column in &edit.add {
         let data_type = type_name::parse("add", &column.data_type)?;
-        fields.push(added(&Field::new(&column.name, data_type, true), version));
+        fields.push(added(&Field::new(&column.name, data_type, true), by));
     }
     let mut seen = HashSet::new();
     if let Some(twice) = fields.iter().find(|field| !seen.insert(field.name())) {
@@ -274,6 +279,17 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_one_version_of_two_stores_are_told_apart_and_tell_the_version() {
+        let field = Field::new("x", DataType::Int64, true);
+        let (ours, theirs) = (
+            added(&field, &bringer(5, "ab")),
+            added(&field, &bringer(5, "cd")),
+        );
+        assert_ne!(identity(&ours), identity(&theirs));
+        assert_eq!((brought_by(&ours), brought_by(&theirs)), (Some(5), Some(5)));
+    }
+
+    #[test]
     fn an_edit_keeps_identities_and_follows_the_index() {
         let edit = ColumnEdit {
             drop: vec!["b".into()],
@@ -284,7 +300,7 @@ mod tests {
                 data_type: "string".into(),
             }],
         };
-        let (schema, index) = edited(&present(), &index(), &edit, 7).unwrap();
+        let (schema, index) = edited(&present(), &index(), &edit, "7").unwrap();
         assert_eq!(index, ["time"]);
         let told: Vec<(&str, &str)> = schema
             .fields()
@@ -301,7 +317,7 @@ mod tests {
             rename: texts(&[("a", "b"), ("b", "t"), ("t", "a")]),
             ..ColumnEdit::default()
         };
-        let (schema, index) = edited(&present(), &index(), &edit, 7).unwrap();
+        let (schema, index) = edited(&present(), &index(), &edit, "7").unwrap();
         assert_eq!(index, ["a"]);
         let told: Vec<(&str, &str)> = schema
             .fields()
@@ -314,7 +330,7 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_refused_by_field() {
         let edit = |edit: ColumnEdit| {
-            edited(&present(), &index(), &edit, 2)
+            edited(&present(), &index(), &edit, "2")
                 .unwrap_err()
                 .to_string()
         };
@@ -367,13 +383,13 @@ mod tests {
             Field::new("t", DataType::Int64, false),
             Field::new("new", DataType::Utf8, false),
         ]);
-        let schema = with_columns_of(&present(), &rows, 3).unwrap();
+        let schema = with_columns_of(&present(), &rows, "3").unwrap();
         assert!(!schema.field(0).is_nullable());
         assert!(schema.field(1).is_nullable());
         assert_eq!(identity(schema.field(3)), "new@3");
         assert!(!has_columns_of(&rows, &schema));
         assert_eq!(columns_beyond(&schema, &rows).fields().len(), 2);
         let other = Schema::new(vec![Field::new("a", DataType::Utf8, false)]);
-        assert!(with_columns_of(&present(), &other, 3).is_none());
+        assert!(with_columns_of(&present(), &other, "3").is_none());
     }
 }

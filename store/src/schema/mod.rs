@@ -15,6 +15,6 @@ pub mod pandas;
 mod supported;
 pub(crate) mod type_name;
 
-pub(crate) use conform::Conform;
+pub(crate) use conform::{Conform, loosest};
 pub(crate) use file::{decode, encode};
 pub(crate) use supported::check;

@@ -19,7 +19,7 @@ use arrow_schema::{DataType, Field, Schema};
 use serde_json::Value;
 
 /// The key of the description in a schema's metadata.
-const KEY: &str = "pandas";
+pub(crate) const KEY: &str = "pandas";
 
 /// `schema` with its pandas description reduced to the columns that it has.
 ///
