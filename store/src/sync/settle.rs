@@ -40,11 +40,7 @@ pub(super) enum Settled {
 }
 
 /// Merges what was fetched from a remote.
-pub(super) async fn merge(
-    log: &FrameLog,
-    remote: &str,
-    favour: Option<Favour>,
-) -> Result<Settled> {
+pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) -> Result<Settled> {
     log.shared().check_writable()?;
     let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
     let tip = log.tip(&head).await?.ok_or_else(|| log.not_found())?;
@@ -73,6 +69,24 @@ pub(super) async fn merge(
         cut,
     };
     settling.run(favour).await
+}
+
+/// What a frame has beyond a remote and the remote beyond it, as far as that was fetched.
+pub(super) async fn apart(log: &FrameLog, head: &Entry, tracking: &Tracking) -> Result<Divergence> {
+    let Some(tip) = log.tip(head).await? else {
+        return Ok(Divergence {
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            common: None,
+        });
+    };
+    let fetched = log.bundles(&tracking.history).await?;
+    let mut walk = Walk::new(
+        Some((tip.commit.clone(), told::history(log, head, &tip.commit))),
+        Some((tracking.tip.clone(), told_again(fetched))),
+    );
+    walk.diverge().await?;
+    Ok(walk.finish().0)
 }
 
 /// Fetched commits as a history, newest first.
@@ -302,7 +316,11 @@ impl Settling<'_> {
 
     /// The merge without its state.
     fn joined(&self, settled: Option<CommitId>) -> Merged {
-        let theirs = self.found.theirs.first().map(|newest| newest.record.commit.time);
+        let theirs = self
+            .found
+            .theirs
+            .first()
+            .map(|newest| newest.record.commit.time);
         Merged {
             ours: self.tip.commit.clone(),
             theirs: self.tracking.tip.clone(),
