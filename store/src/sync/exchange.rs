@@ -15,7 +15,7 @@ use shoots_proto::name::FrameId;
 
 use super::arrive;
 use super::local::LocalPeer;
-use super::peer::{ObjectKind, ObjectName, Peer, PeerHead};
+use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
 use super::settle::{self, Settled};
 use super::transfer::{Route, Sent};
@@ -207,6 +207,7 @@ impl<'a> Exchange<'a> {
             let route = self.inward();
             let sent = if options.newest_only || options.range.is_some() {
                 let record = history.try_next().await?;
+                self.check_newest(&tip, record.as_ref())?;
                 let record = record.ok_or_else(|| self.incomplete(&tip))?;
                 let commit = &record.record.commit;
                 let schema = self.schema_there(&commit.schema).await?;
@@ -216,7 +217,8 @@ impl<'a> Exchange<'a> {
                     .newest(ends.ours(), record, self.remote.name, wanted)
                     .await?
             } else {
-                let records = history.try_collect().await?;
+                let records: Vec<HistoryRecord> = history.try_collect().await?;
+                self.check_newest(&tip, records.first())?;
                 route.begin(ends.ours(), records).await?
             };
             if let Sent::Done { versions } = sent {
@@ -276,6 +278,7 @@ impl<'a> Exchange<'a> {
             return Err(Cause::NotFound { what, name }.into());
         };
         let found = self.diverged(&ends).await?;
+        self.check_newest(&tip, found.theirs.first())?;
         let outcome = match found.theirs.is_empty() {
             true => SyncOutcome::Unchanged,
             false => SyncOutcome::Fetched,
@@ -320,6 +323,7 @@ impl<'a> Exchange<'a> {
                 return self.clone_here(&clone).await;
             }
             let found = self.diverged(&ends).await?;
+            self.check_newest(&tip, found.theirs.first())?;
             if found.theirs.is_empty() {
                 self.track(&tip, &found, Vec::new()).await?;
                 let ours = ends.ours().map(str::to_owned);
@@ -533,6 +537,14 @@ impl<'a> Exchange<'a> {
             problem: "they have no commit in common".to_owned(),
         }
         .into()
+    }
+
+    /// That a history begins with the commit which it was said to end with.
+    fn check_newest(&self, tip: &str, newest: Option<&HistoryRecord>) -> Result<()> {
+        match newest {
+            Some(newest) if newest.record.id != tip => Err(self.incomplete(tip)),
+            _ => Ok(()),
+        }
     }
 
     fn incomplete(&self, tip: &str) -> Error {

@@ -33,6 +33,7 @@ mod rows;
 mod snapshots;
 mod sorted;
 mod sync;
+mod sync_liars;
 mod upkeep;
 mod usage;
 mod verify;
