@@ -182,7 +182,7 @@ async fn a_commit_that_lies_is_refused_and_nothing_is_published(place: &Place) {
             Arc::new(|commit| commit["added"][0]["bytes"] = json!(77)),
         ),
         (
-            "what was sent",
+            "not what was written",
             Arc::new(|commit| commit["added"][0]["hash"] = json!("ab".repeat(32))),
         ),
         (
@@ -194,7 +194,7 @@ async fn a_commit_that_lies_is_refused_and_nothing_is_published(place: &Place) {
             Arc::new(|commit| commit["added"][0]["footer"]["hash"] = json!("ab".repeat(32))),
         ),
         (
-            "later",
+            "older",
             Arc::new(|commit| commit["time"] = json!("1999-01-01T00:00:00.000000000Z")),
         ),
         (
@@ -206,7 +206,7 @@ async fn a_commit_that_lies_is_refused_and_nothing_is_published(place: &Place) {
             Arc::new(|commit| commit["hidden"][0]["rows"] = json!(249)),
         ),
         (
-            "hides",
+            "are recorded",
             Arc::new(|commit| commit["hidden"][0]["vector"]["bytes"] = json!(9)),
         ),
         (
@@ -228,7 +228,7 @@ async fn a_commit_that_lies_is_refused_and_nothing_is_published(place: &Place) {
             ..Liar::new(&source)
         };
         let error = refused(&target, &liar).await;
-        println!("{told}: {error}");
+        assert!(error.contains(told), "{told}: {error}");
     }
     // The truth is still welcome.
     crate::sync::pull(&target, &source, "f").await;
