@@ -400,3 +400,6 @@ impl Arriving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

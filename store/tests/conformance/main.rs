@@ -22,6 +22,7 @@ mod filtered;
 mod frames;
 mod history;
 mod inspect;
+mod lineage;
 mod meddler;
 mod place;
 mod plain;
