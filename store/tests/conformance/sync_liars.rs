@@ -218,7 +218,7 @@ async fn a_commit_that_lies_is_refused_and_nothing_is_published(place: &Place) {
             Arc::new(|commit| commit["index"] = json!(["nobody"])),
         ),
         (
-            "column s",
+            "other columns",
             Arc::new(|commit| commit["index"] = json!(["s"])),
         ),
     ];
