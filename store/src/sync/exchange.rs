@@ -17,9 +17,12 @@ use super::arrive;
 use super::local::LocalPeer;
 use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
+use super::promise::{self, Promised};
+use super::receive;
 use super::settle::{self, Settled};
 use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
+use crate::edit::properties::SetProperty;
 use crate::error::{Cause, Error, Result};
 use crate::index::Span;
 use crate::lineage::bundle::Kept;
@@ -279,13 +282,42 @@ impl<'a> Exchange<'a> {
         };
         let found = self.diverged(&ends).await?;
         self.check_newest(&tip, found.theirs.first())?;
+        let completed = self.complete().await?;
         let outcome = match found.theirs.is_empty() {
-            true => SyncOutcome::Unchanged,
-            false => SyncOutcome::Fetched,
+            true if !completed => SyncOutcome::Unchanged,
+            _ => SyncOutcome::Fetched,
         };
         let told = self.told(outcome, 0, &found, Some(ours));
         self.fetched(&tip, found).await?;
         Ok(self.counted(told))
+    }
+
+    /// Brings segments here that a clone has left at the remote; says whether there were any.
+    async fn complete(&self) -> Result<bool> {
+        let log = self.local.log(self.here);
+        let Some(head) = log.newest().await?.map(|head| head.entry) else {
+            return Ok(false);
+        };
+        let promised = Promised::of(&head.state);
+        let Some(promised) = promised.filter(|promised| promised.remote == self.remote.name) else {
+            return Ok(false);
+        };
+        let left = promised.ids(log.objects(), log.paths()).await?;
+        let list = head.list_through(head.last_version());
+        let segments = log.checkpoints().segments(list).await?;
+        let segments: Vec<Listed> = segments
+            .iter()
+            .filter(|segment| left.contains(&segment.record.id))
+            .map(Listed::of)
+            .collect();
+        self.inward().bring(&segments).await?;
+        receive::check_brought(&log, &head, &segments).await?;
+        let completed = SetProperty {
+            key: promise::PROPERTY,
+            value: Value::Null,
+        };
+        self.store.frame(self.here).change(completed).await?;
+        Ok(true)
     }
 
     /// Keeps what only they have beside the log.

@@ -14,6 +14,7 @@
 //! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
 //! | [`many`] | the same for some of a bucket, or for everything |
 //! | [`settle`] | histories that went apart are put together |
+//! | [`promise`] | segments that stayed at a remote |
 //! | [`progress`] | how far a transfer has come |
 
 mod arrive;
@@ -23,6 +24,7 @@ pub(crate) mod local;
 pub(crate) mod many;
 pub(crate) mod peer;
 pub(crate) mod progress;
+pub(crate) mod promise;
 mod receive;
 mod settle;
 mod stored;

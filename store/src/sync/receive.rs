@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::arrive::{self, Known, SortedBy, commit_name};
 use super::peer::{Arrival, Publish, PublishOutcome};
+use super::promise::Promised;
 use super::stored::Seen;
 use super::told;
 use crate::error::{Error, ErrorKind, Result};
@@ -225,6 +226,16 @@ impl<'a> Receiving<'a> {
         let begins = self.begins();
         let before = self.before.as_ref();
         let first = before.map_or(0, |entry| entry.last_version());
+        let list = self.request.arrivals.last();
+        let list = list.and_then(|last| last.record.list.as_ref());
+        let promised = match (&self.request.promise, list) {
+            (Some(promise), Some(list)) => Some(Promised::keep(self.log, promise, list).await?),
+            (Some(_), None) => {
+                let problem = "it goes with the list of all segments";
+                return Err(Error::invalid("promise", problem));
+            }
+            (None, _) => None,
+        };
         let mut arrivals = Vec::with_capacity(self.request.arrivals.len());
         for arrival in self.request.arrivals {
             arrivals.push(arriving(self.log, arrival).await?);
@@ -236,6 +247,7 @@ impl<'a> Receiving<'a> {
             basis: first,
             arrivals,
             tracked: None,
+            promised,
         };
         match self.log.publish_foreign(foreign).await {
             Ok(Some(published)) => Ok(PublishOutcome::Published {
@@ -261,6 +273,29 @@ impl<'a> Receiving<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Checks segments that a frame has named before they came. Those that are not what they should be do not stay.
+pub(super) async fn check_brought(log: &FrameLog, head: &Entry, segments: &[Listed]) -> Result<()> {
+    let state = &head.state;
+    let seen = Seen::default();
+    for listed in segments {
+        let check = SegmentCheck {
+            record: listed.segment.clone(),
+            schema: listed.schema.clone(),
+            frame_schema: state.schema.clone(),
+            index: state.index.clone(),
+        };
+        let checked = check.run(log, &seen).await;
+        if let Err(error) = checked {
+            if error.kind() == ErrorKind::Damaged {
+                log.discard(std::slice::from_ref(&listed.segment.id))
+                    .await?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// The schemas that a commit and its list name.

@@ -1,15 +1,15 @@
 //! Frames that travel between stores: every place is either end, and the other one is a store in memory.
 
-use shoots_proto::TagName;
 use shoots_proto::action::{
     Favour, FrameSelection, Retention, SyncOutcome, SyncedFrame, VerifyRequest,
 };
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::{FrameId, FrameName};
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
+use shoots_proto::{Closed, TagName};
 use shoots_store::{
-    CloneOptions, Error as StoreError, ErrorKind, Frame, LocalPeer, Peer, ProgressSink,
-    PullOptions, PutOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
+    CloneOptions, Error as StoreError, ErrorKind, Frame, IndexRange, LocalPeer, Peer, ProgressSink,
+    PullOptions, PutOptions, ReadOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
 };
 
 use crate::faults::{Plan, faulty};
@@ -29,7 +29,8 @@ on_every_place!(
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
     frames_of_a_bucket_travel_under_other_names,
     a_deleted_frame_travels_and_can_be_cloned_over,
-    the_newest_state_can_be_cloned_alone_and_pulled_on;
+    the_newest_state_can_be_cloned_alone_and_pulled_on,
+    a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched;
     not_on_s3 "a thousand segments, one after the other":
     a_pull_after_one_append_moves_one_segment_however_many_there_are,
     histories_of_many_commits_travel_in_parts,
@@ -680,4 +681,73 @@ async fn histories_of_many_commits_travel_in_parts(place: &Place) {
     let cloned = clone(&third, &ours, "f").await;
     assert_eq!(cloned.outcome, SyncOutcome::Created);
     assert_same(&third, &ours, "f").await;
+}
+
+async fn rows_between(frame: &Frame, start: i64, stop: i64) -> Result<usize, StoreError> {
+    let options = ReadOptions {
+        start: Some(start.into()),
+        stop: Some(stop.into()),
+        ..ReadOptions::default()
+    };
+    let rows = frame.snapshot(None).await?.read(options).await?;
+    let batches = rows.collect().await?;
+    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+}
+
+async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    for n in 0..10 {
+        indexed(&frame(&source, "f"), Append, n * 100..n * 100 + 100).await;
+    }
+    let (peer, frames) = (origin(&source), Travellers::one(&id("f")));
+    let some = CloneOptions {
+        range: Some(IndexRange {
+            start: Some(250.into()),
+            stop: Some(420.into()),
+            closed: Closed::Left,
+        }),
+        ..CloneOptions::default()
+    };
+    let cloned = target.clone_frames(remote(&peer), &frames, &some).await;
+    let cloned = only(cloned.unwrap()).unwrap();
+    // Three segments and the schema.
+    assert_eq!((cloned.outcome, cloned.objects), (SyncOutcome::Created, 4));
+    let here = frame(&target, "f");
+    assert_eq!(here.snapshot(None).await.unwrap().rows(), 1_000);
+    assert_eq!(rows_between(&here, 250, 420).await.unwrap(), 170);
+    for needed in [
+        rows_between(&here, 0, 300).await,
+        rows_between(&here, 900, 901).await,
+    ] {
+        let error = needed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(error.to_string().contains("left at origin"), "{error}");
+    }
+    assert_sound(&target, "f").await;
+    let compacted = here.compact(false).await.unwrap();
+    assert!(compacted.reason.contains("origin"), "{compacted:?}");
+    let gone = RowsToDelete {
+        start: Some(10.into()),
+        stop: Some(20.into()),
+        ..RowsToDelete::default()
+    };
+    let error = here.delete_rows(gone).await.unwrap_err();
+    assert!(error.to_string().contains("left at origin"), "{error}");
+
+    indexed(&frame(&source, "f"), Append, 1_000..1_100).await;
+    indexed(&frame(&source, "f"), Upsert, [5, 300]).await;
+    pull(&target, &source, "f").await;
+    assert_eq!(rows_between(&here, 250, 420).await.unwrap(), 170);
+    assert!(rows_between(&here, 0, 10).await.is_err());
+    assert_sound(&target, "f").await;
+
+    let unheard = ProgressSink::default();
+    for outcome in [SyncOutcome::Fetched, SyncOutcome::Unchanged] {
+        let fetched = target.fetch(remote(&peer), &frames, &unheard).await;
+        let fetched = only(fetched.unwrap()).unwrap();
+        assert_eq!(fetched.outcome, outcome);
+    }
+    assert_same(&target, &source, "f").await;
+    here.compact(false).await.unwrap();
+    assert_same(&target, &source, "f").await;
 }
