@@ -61,6 +61,10 @@ impl ShootsClient {
         }
     }
 
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// Connects with the default settings; see [`ClientBuilder`] for others and for how a
     /// server is addressed.
     pub async fn connect(address: impl Into<String>) -> Result<Self, Error> {

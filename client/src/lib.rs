@@ -40,6 +40,11 @@
 //! happened ([`ErrorKind::OutcomeUnknownError`]); the exception is a put with a
 //! [`request_id`](PutRequest::request_id), which the server does not apply twice.
 //!
+//! # Histories that travel
+//!
+//! [`ShootsClient::pull`] and its kin tell a server to exchange frames with its remotes. With the feature `sync` a
+//! program can be one end of an exchange itself: `FlightPeer` makes a server a peer of stores that the program opens.
+//!
 //! # What it speaks
 //!
 //! The arrow crates and the vocabulary of the wire contract are re-exported, so that a program
@@ -63,6 +68,9 @@ mod list;
 mod put;
 mod retry;
 mod sending;
+#[cfg(feature = "sync")]
+mod sync;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -85,8 +93,14 @@ pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
-pub use shoots_proto::action::{Aggregations, BinEnd, CombineHow, CombineSource, Resampling};
+pub use shoots_proto::action::{
+    Aggregations, BinEnd, CombineHow, CombineSource, Favour, Resampling, SyncAnswer, SyncOutcome,
+    SyncProgress, SyncResult, SyncedFrame,
+};
 pub use shoots_proto::{
     AsOf, AsofDirection, BucketDeleteMode, BucketName, Closed, ErrorKind, FrameId, FrameName,
     FrameSummary, IndexValue, ParameterValue, PutMode, PutResult, UpdateScope,
 };
+#[cfg(feature = "sync")]
+pub use sync::FlightPeer;
+pub use transfer::{Selecting, Transfer, TransferCall, TransferRequest};

@@ -116,3 +116,9 @@ fn columns<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     let columns = field::some_columns(deserializer)?;
     columns.ok_or_else(|| serde::de::Error::custom("must name at least one column"))
 }
+
+/// Whether bytes are a JSON object with this field.
+pub(crate) fn has_field(json: &[u8], field: &str) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
+        .is_ok_and(|fields| fields.contains_key(field))
+}

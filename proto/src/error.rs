@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::excerpt::excerpt;
 
@@ -175,20 +175,24 @@ impl ErrorBody {
     /// are ignored: an error must not become another error for being richer.
     #[must_use]
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(expecting = "a JSON object")]
         struct Wire {
             #[serde(rename = "type")]
             kind: String,
             message: String,
         }
 
-        let wire: Wire = serde_json::from_slice(bytes).ok()?;
-        Some(match ErrorKind::from_name(&wire.kind) {
-            Some(kind) => Self::new(kind, wire.message),
-            None => Self::new(
-                ErrorKind::InternalError,
-                format!("{}: {}", wire.kind, wire.message),
-            ),
+        let Wire { kind, message } = Wire::deserialize(deserializer)?;
+        Ok(match ErrorKind::from_name(&kind) {
+            Some(kind) => Self::new(kind, message),
+            None => Self::new(ErrorKind::InternalError, format!("{kind}: {message}")),
         })
     }
 }

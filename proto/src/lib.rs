@@ -3,8 +3,9 @@
 //! Everything on the wire that is not record batches is UTF-8 JSON inside Flight messages. This
 //! crate gives each of those messages a type that cannot hold a bad value, and one way to read it:
 //! [`decode()`] refuses unknown fields, wrong types and bad names with a [`RequestError`] that names
-//! the field. A missing optional field and `null` mean the same, but for the two fields that say otherwise
-//! ([`new_bucket`](action::RenameRequest::new_bucket), [`set`](action::RetentionRequest::set)).
+//! the field. A missing optional field and `null` mean the same, but for the fields that say otherwise
+//! ([`new_bucket`](action::RenameRequest::new_bucket), [`target_bucket`](action::PullRequest::target_bucket),
+//! [`set`](action::RetentionRequest::set)).
 //!
 //! | call | in | out |
 //! |---|---|---|
@@ -37,6 +38,7 @@ mod note;
 pub mod parameters;
 pub mod put;
 pub mod range;
+pub mod remote;
 mod request;
 mod resampling;
 mod time;
@@ -55,4 +57,5 @@ pub use note::Note;
 pub use parameters::{ParameterValue, QueryParameters};
 pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
 pub use range::{Closed, IndexValue};
+pub use remote::{Remote, RemoteName, RemoteUrl, SecretRef};
 pub use time::Time;

@@ -9,7 +9,7 @@
 ///
 /// In parentheses stand the groups of fields that it shares with others, in this order: `frame` adds
 /// `name`, `bucket` and a method `frame`; `note` adds `message`, `author`, `metadata` and a method
-/// `note`; `resampling` adds what a [`Resampling`](crate::action::Resampling) has besides its rule and functions.
+/// `note`; `transfer`, which goes with no other, adds the remote and which frames are moved; `resampling` adds what a [`Resampling`](crate::action::Resampling) has besides its rule and functions.
 macro_rules! request {
     (
         $(#[$attribute:meta])*
@@ -93,6 +93,75 @@ macro_rules! request {
                     skip_serializing_if = "Option::is_none"
                 )]
                 pub quantile: Option<serde_json::Number>,
+            }
+        }
+    };
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident (transfer) { $($fields:tt)* }
+    ) => {
+        $crate::request::request! {
+            $(#[$attribute])*
+            $visibility struct $name () {
+                /// The remote at the other end.
+                pub remote: $crate::remote::RemoteName,
+                /// The frame, as it is called where it comes from; `None` is every frame of the bucket.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub name: Option<$crate::name::FrameName>,
+                /// Its bucket there; `None` is the default bucket.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub bucket: Option<$crate::name::BucketName>,
+                /// A regular expression that finds a match in the names of frames; `None` is every frame.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::filled",
+                    skip_serializing_if = "Option::is_none"
+                )]
+                pub regex: Option<String>,
+                /// The frames of every bucket.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::or_default",
+                    skip_serializing_if = "std::ops::Not::not"
+                )]
+                pub all_buckets: bool,
+                /// What the frame is called where it goes to; `None` is the same.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub target: Option<$crate::name::FrameName>,
+                /// The bucket that the frames go to. A missing field is the one that they come from, and `null` is the
+                /// default bucket.
+                #[serde(
+                    default,
+                    deserialize_with = "crate::field::given",
+                    skip_serializing_if = "Option::is_none"
+                )]
+                pub target_bucket: Option<Option<$crate::name::BucketName>>,
+                $($fields)*
+            }
+        }
+
+        impl $name {
+            /// Which frames it is about, as they are called where they come from.
+            #[must_use]
+            $visibility fn frames(&self) -> $crate::action::sync::FrameSelection {
+                self.selected().frames()
+            }
+
+            /// What one of these frames is called where it goes to.
+            #[must_use]
+            $visibility fn target_of(&self, frame: &$crate::name::FrameId) -> $crate::name::FrameId {
+                self.selected().target_of(frame)
+            }
+
+            fn selected(&self) -> $crate::action::sync::verbs::Selected<'_> {
+                $crate::action::sync::verbs::Selected {
+                    name: self.name.as_ref(),
+                    bucket: self.bucket.as_ref(),
+                    regex: self.regex.as_deref(),
+                    all_buckets: self.all_buckets,
+                    target: self.target.as_ref(),
+                    target_bucket: self.target_bucket.as_ref(),
+                }
             }
         }
     };

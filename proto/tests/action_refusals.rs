@@ -5,12 +5,13 @@ use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
 use shoots_proto::action::{
-    AlterRequest, CombineRequest, CompactRequest, ContinuousRequest, CopyRequest, DeleteRequest,
-    DeleteRowsRequest, DescribeRequest, DiffRequest, DropSnapshotRequest, ExpireRequest,
-    FilesRequest, ForgetRequest, FrameDescription, LogRequest, PurgeRequest, RenameRequest,
-    ResampleRequest, RestoreRequest, Retention, RetentionRequest, SnapshotRequest,
-    SnapshotsRequest, SweepRequest, TagRequest, TagsRequest, UndeleteRequest, UntagRequest,
-    UsageRequest, VerifyRequest,
+    AlterRequest, CloneRequest, CombineRequest, CompactRequest, ContinuousRequest, CopyRequest,
+    DeleteRequest, DeleteRowsRequest, DescribeRequest, DiffRequest, DropSnapshotRequest,
+    ExpireRequest, FetchRequest, FilesRequest, ForgetRequest, FrameDescription, LogRequest,
+    PullRequest, PurgeRequest, PushRequest, RemotesRequest, RenameRequest, ResampleRequest,
+    RestoreRequest, Retention, RetentionRequest, SnapshotRequest, SnapshotsRequest, SweepRequest,
+    SyncHaveRequest, SyncHistoryRequest, SyncListRequest, SyncReadRequest, TagRequest, TagsRequest,
+    UndeleteRequest, UntagRequest, UsageRequest, VerifyRequest,
 };
 use shoots_proto::{AsOf, ColumnsTicket, FrameId, FrameName, decode};
 
@@ -475,6 +476,92 @@ fn columns_of_several_frames_name_the_field_that_is_wrong() {
 }
 
 #[test]
+fn transfers_name_the_field_that_is_wrong() {
+    let all = "m: all_buckets: goes with neither `name` nor `bucket` nor `target_bucket`; leave it or them out";
+    let selection = [
+        (r#"{"name":"a"}"#, "m: remote: is missing; it is required"),
+        (
+            r#"{"remote":"s3://bucket"}"#,
+            "m: remote: must be 1 to 64 ASCII letters, digits, `-`, `_` and `.`, and begin with a letter or digit",
+        ),
+        (r#"{"remote":"o","all_buckets":true,"name":"a"}"#, all),
+        (r#"{"remote":"o","all_buckets":true,"bucket":"a"}"#, all),
+        (
+            r#"{"remote":"o","all_buckets":true,"target_bucket":null}"#,
+            all,
+        ),
+        (
+            r#"{"remote":"o","name":"a","regex":"b"}"#,
+            "m: regex: finds frames by their names; leave it or `name` out",
+        ),
+        (
+            r#"{"remote":"o","target":"b"}"#,
+            "m: target: is for one frame; say which with `name`, or leave it out",
+        ),
+        (
+            r#"{"remote":"o","name":"a","target":"b/c"}"#,
+            "m: target: must not contain `/` (got `b/c`)",
+        ),
+    ];
+    refuses::<CloneRequest>(&selection);
+    refuses::<FetchRequest>(&selection);
+    refuses::<PullRequest>(&selection);
+    refuses::<PushRequest>(&selection);
+    refuses::<CloneRequest>(&[
+        (
+            r#"{"remote":"o","depth":2}"#,
+            "m: depth: must be 1, the newest state alone (got 2); leave it out for the whole history",
+        ),
+        (
+            r#"{"remote":"o","closed":"both"}"#,
+            "m: closed: is about `start` and `stop`; give one of them, or leave it out",
+        ),
+    ]);
+    refuses::<PullRequest>(&[
+        (
+            r#"{"remote":"o","favour":"mine"}"#,
+            "m: favour: must be `ours` or `theirs` (got `mine`)",
+        ),
+        (
+            r#"{"remote":"o","merge":false,"favour":"ours"}"#,
+            "m: favour: settles a merge; leave it out, or let `merge` be true",
+        ),
+    ]);
+    refuses::<RemotesRequest>(&[(
+        r#"{"bucket":"a"}"#,
+        "m: bucket: is the bucket of `frames`; set that too, or leave it out",
+    )]);
+}
+
+#[test]
+fn calls_between_servers_name_the_field_that_is_wrong() {
+    let hex = "must be 64 hexadecimal digits, `0` to `9` and `a` to `f`";
+    refuses::<SyncHistoryRequest>(&[
+        (r#"{"name":"a"}"#, "m: from: is missing; it is required"),
+        (r#"{"name":"a","from":"0F"}"#, &format!("m: from: {hex}")),
+    ]);
+    refuses::<SyncListRequest>(&[(
+        r#"{"name":"a","commit":"../x"}"#,
+        &format!("m: commit: {hex}"),
+    )]);
+    refuses::<SyncReadRequest>(&[
+        (
+            r#"{"name":"a","object":{"kind":"log","id":"00"}}"#,
+            "m: object.kind: must be `segment`, `vector` or `schema` (got `log`)",
+        ),
+        (
+            r#"{"name":"a","object":{"kind":"schema","id":"../x"}}"#,
+            "m: object.id: must be 1 to 64 hexadecimal digits, `0` to `9` and `a` to `f`",
+        ),
+    ]);
+    let many = vec![r#"{"kind":"segment","id":"00"}"#; 4097].join(",");
+    refuses::<SyncHaveRequest>(&[(
+        &format!(r#"{{"name":"a","objects":[{many}]}}"#),
+        "m: objects: names 4097 objects; ask for at most 4096 at once",
+    )]);
+}
+
+#[test]
 fn no_request_is_read_from_anything_but_an_object() {
     for error in [
         refused::<AlterRequest>("[]"),
@@ -495,6 +582,12 @@ fn no_request_is_read_from_anything_but_an_object() {
         refused::<PurgeRequest>("[]"),
         refused::<RenameRequest>("[]"),
         refused::<ResampleRequest>("[]"),
+        refused::<CloneRequest>("[]"),
+        refused::<FetchRequest>("[]"),
+        refused::<PullRequest>("[]"),
+        refused::<PushRequest>("[]"),
+        refused::<RemotesRequest>("[]"),
+        refused::<SyncHaveRequest>("[]"),
         refused::<RestoreRequest>("[]"),
         refused::<RetentionRequest>("[]"),
         refused::<SnapshotRequest>("[]"),

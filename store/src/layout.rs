@@ -9,12 +9,14 @@
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
 //! <bucket>/<frame>/vectors/<id>.roaring     which rows of a segment are invisible
 //! <bucket>/<frame>/histories/<hash>.jsonl   commits of the frame's history that are no versions, see `crate::lineage`
+//! <bucket>/<frame>/promised/<hash>.json     segments that stayed at a remote, see `crate::sync`
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
 //! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
 //! _default/…, <name>.parquet                the same for the bucket without a name
 //! _snapshots/<name>.json                    the state of many frames at once, see `crate::snapshots`
 //! _snapshots/attempts/<name>/<id>.json      which frames may hold on to a version for it
+//! _remotes/<name>/<number>.json              other places that keep frames, see `crate::remotes`
 //! _tmp/                                     files that are being written (local disk)
 //! ```
 //!
@@ -22,14 +24,15 @@
 //! on disk, end in `.parquet` as a folder, or leave its folder.
 
 use object_store::path::Path;
-use shoots_proto::SnapshotName;
 use shoots_proto::name::{self, BucketName, FrameId};
+use shoots_proto::{RemoteName, SnapshotName};
 
 use crate::error::{Error, Result};
 
 const DEFAULT_BUCKET: &str = "_default";
 const PLAIN_SUFFIX: &str = ".parquet";
 const SNAPSHOTS: &str = "_snapshots";
+const REMOTES: &str = "_remotes";
 
 /// A path whose parts stand on disk as they are given. (`Path::join` and `From` would encode the `%` of our
 /// names once more.) What could not stand there, such as `..`, is encoded instead.
@@ -78,6 +81,32 @@ pub(crate) fn snapshot_attempts(name: &SnapshotName) -> Path {
 /// The object that says which frames an attempt concerns.
 pub(crate) fn snapshot_attempt(name: &SnapshotName, id: &str) -> Path {
     path(&format!("{}/{id}.json", snapshot_attempts(name)))
+}
+
+/// The folder of what is known of remotes. It looks like no bucket.
+pub(crate) fn remotes() -> Path {
+    path(REMOTES)
+}
+
+/// The folder of one remote.
+pub(crate) fn remote_folder(name: &RemoteName) -> Path {
+    path(&format!("{REMOTES}/{name}"))
+}
+
+/// The object that says where a remote is, or that it was removed.
+pub(crate) fn remote(name: &RemoteName, number: u64) -> Path {
+    path(&format!("{REMOTES}/{name}/{number:020}.json"))
+}
+
+/// The remote that an object is about, and the object's number.
+pub(crate) fn remote_of(path: &Path) -> Option<(RemoteName, u64)> {
+    let parts: Vec<_> = path.parts().collect();
+    let [folder, name, file] = parts.as_slice() else {
+        return None;
+    };
+    let number = file.as_ref().strip_suffix(".json")?.parse().ok()?;
+    let name = RemoteName::parse(name.as_ref()).ok()?;
+    (folder.as_ref() == REMOTES).then_some((name, number))
 }
 
 /// A snapshot's name as a part of a path. Of a name that is too long for one there is the hash; what `_` begins is
@@ -177,6 +206,10 @@ impl FramePaths {
 
     pub(crate) fn history(&self, hash: &str) -> Path {
         path(&format!("{}/histories/{hash}.jsonl", self.folder))
+    }
+
+    pub(crate) fn promised(&self, hash: &str) -> Path {
+        path(&format!("{}/promised/{hash}.json", self.folder))
     }
 
     pub(crate) fn condemned(&self, hash: &str) -> Path {

@@ -53,6 +53,7 @@ mod plain;
 mod put;
 mod read;
 mod remote;
+mod remotes;
 mod schema;
 mod segment;
 mod shared;
@@ -61,6 +62,7 @@ mod snapshot;
 mod snapshots;
 mod space;
 mod store;
+mod sync;
 mod time;
 mod upkeep;
 mod usage;
@@ -72,6 +74,7 @@ pub use edit::delete::{Condition, Conditions, RowsToDelete};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+pub use lineage::record::{Listed as ListedSegment, Record};
 pub use log::commit::Published;
 pub use objects::Requests;
 pub use place::printable_location;
@@ -84,6 +87,14 @@ pub use segment::Limits as SegmentLimits;
 pub use segment::Packing;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
+pub use sync::exchange::{CloneOptions, IndexRange, PullOptions, RemoteEnd};
+pub use sync::local::LocalPeer;
+pub use sync::many::{Travelled, Travellers};
+pub use sync::peer::{
+    Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
+    PeerHead, Promise, Publish, PublishOutcome, SentObject,
+};
+pub use sync::progress::{Progress, ProgressSink};
 pub use time::Timestamp;
 pub use upkeep::background::{Upkeep, UpkeepSettings};
 pub use upkeep::retention::default_retention;

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 use shoots_proto::action::{
-    self, AlterRequest, AlterResult, CombineRequest, CombineResult, CommitResult, CompactRequest,
-    CompactResult, ContinuousRequest, ContinuousResult, CopyRequest, DeleteRowsRequest,
-    DeleteRowsResult, DescribeRequest, DiffRequest, DropSnapshotRequest, DropSnapshotResult,
-    ExpireRequest, ExpireResult, FilesRequest, FilesResult, ForgetRequest, FrameDescription,
-    FrameDiff, LogRequest, LogResult, NewFrame, PurgeRequest, PurgeResult, RenameRequest,
+    self, AddRemoteRequest, AlterRequest, AlterResult, CombineRequest, CombineResult, CommitResult,
+    CompactRequest, CompactResult, ContinuousRequest, ContinuousResult, CopyRequest,
+    DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest, DropSnapshotRequest,
+    DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest, FilesResult, ForgetRequest,
+    FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame, PurgeRequest, PurgeResult,
+    RemoteResult, RemotesRequest, RemotesResult, RemoveRemoteRequest, RenameRequest,
     ResampleRequest, ResampleResult, RestoreRequest, RetentionRequest, RetentionResult,
     SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, SweepRequest, SweepResult,
     TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest, UntagRequest, UntagResult,
@@ -39,6 +40,7 @@ macro_rules! actions {
 }
 
 actions! {
+    AddRemoteRequest, ADD_REMOTE, RemoteResult, true;
     AlterRequest, ALTER, AlterResult, true, request_id;
     CombineRequest, COMBINE, CombineResult, true, request_id;
     CompactRequest, COMPACT, CompactResult, true;
@@ -53,6 +55,8 @@ actions! {
     ForgetRequest, FORGET, ExpireResult, true;
     LogRequest, LOG, LogResult, false;
     PurgeRequest, PURGE, PurgeResult, true;
+    RemotesRequest, REMOTES, RemotesResult, false;
+    RemoveRemoteRequest, REMOVE_REMOTE, RemoteResult, true;
     RenameRequest, RENAME, NewFrame, true;
     ResampleRequest, RESAMPLE, ResampleResult, true, request_id;
     RestoreRequest, RESTORE, CommitResult, true, request_id;

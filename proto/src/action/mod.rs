@@ -4,7 +4,8 @@
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
 //! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
 //! rows that [resampling](resample), also [continuously](continuous), and
-//! [combining](combine) make of them, and for the upkeep of the store: [compaction], [retention], [health].
+//! [combining](combine) make of them, to histories that [travel](sync) between stores, and for the upkeep of the
+//! store: [compaction], [retention], [health].
 //!
 //! Where a request names a bucket, `null` is the default bucket.
 
@@ -20,6 +21,7 @@ pub mod resample;
 pub mod retention;
 pub mod rows;
 pub mod snapshots;
+pub mod sync;
 pub mod tags;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,15 @@ pub use rows::{DeleteRowsRequest, DeleteRowsResult};
 pub use snapshots::{
     DropSnapshotRequest, DropSnapshotResult, FrameRef, FrameVersion, SnapshotRecord,
     SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult,
+};
+pub use sync::{
+    ADD_REMOTE, AddRemoteRequest, CLONE, CloneRequest, FETCH, Favour, FetchRequest, FrameSelection,
+    MERGE, MergeRequest, PULL, PUSH, PullRequest, PushRequest, REMOTES, REMOVE_REMOTE,
+    RemoteRecord, RemoteResult, RemotesRequest, RemotesResult, RemoveRemoteRequest, SYNC_FRAMES,
+    SYNC_HAVE, SYNC_HEAD, SYNC_HISTORY, SYNC_LIST, SYNC_READ, SyncAnswer, SyncFramesRequest,
+    SyncFramesResult, SyncHaveRequest, SyncHaveResult, SyncHeadRequest, SyncHistoryRequest,
+    SyncListRequest, SyncObject, SyncObjectKind, SyncOutcome, SyncProgress, SyncPublishCommand,
+    SyncReadRequest, SyncResult, SyncWriteCommand, SyncWriteResult, SyncedFrame, TrackedFrame,
 };
 pub use tags::{
     TagRecord, TagRequest, TagResult, TagsRequest, TagsResult, UntagRequest, UntagResult,
@@ -145,12 +156,20 @@ pub struct ActionDescription {
 /// ```
 pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
+        name: ADD_REMOTE,
+        description: r#"Name another place that keeps frames: {"remote","url","token":"env:NAME"|"file:/path","ca","allow_insecure_token"} gives {"remote","url"}; credentials are only referred to."#,
+    },
+    ActionDescription {
         name: ALTER,
         description: r#"Change the columns of a frame, rewriting no rows: {"name","bucket","add":[{"name","type","nullable"}],"drop":[column],"rename":{old:new},"widen":{column:type},"message","author","metadata","request_id"} gives {"version","commit","rows","columns"}."#,
     },
     ActionDescription {
         name: BUCKETS,
         description: "List the buckets: {} gives a list of names, without the default bucket.",
+    },
+    ActionDescription {
+        name: CLONE,
+        description: r#"Bring frames here that are not here, with their histories: {"remote","name","bucket","regex","all_buckets","target","target_bucket","depth","start","stop","closed"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
     },
     ActionDescription {
         name: COMBINE,
@@ -197,6 +216,10 @@ pub const ACTIONS: &[ActionDescription] = &[
         description: r#"Let the versions expire that no rule of retention keeps: {"name","bucket","dry_run"} gives {"frames","dry_run"}; without a name it sees to every frame of the bucket."#,
     },
     ActionDescription {
+        name: FETCH,
+        description: r#"Bring the history of frames here without changing them: {"remote","name","bucket","regex","all_buckets","target","target_bucket"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
+    },
+    ActionDescription {
         name: FILES,
         description: r#"List the segments of a version: {"name","bucket","as_of"} gives {"files":[{"path","rows","hidden_rows","bytes","hash","min","max"}]}."#,
     },
@@ -209,12 +232,32 @@ pub const ACTIONS: &[ActionDescription] = &[
         description: r#"Tell the history of a frame, newest first: {"name","bucket","limit","since"} gives {"commits","more"}."#,
     },
     ActionDescription {
+        name: MERGE,
+        description: r#"Settle histories that went apart and were fetched: {"remote","name","bucket","favour":"ours"|"theirs"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
+    },
+    ActionDescription {
         name: PING,
         description: "Ask whether the server answers: no body gives `pong`.",
     },
     ActionDescription {
+        name: PULL,
+        description: r#"Bring what is new at a remote into the frames here: {"remote","name","bucket","regex","all_buckets","target","target_bucket","merge","favour":"ours"|"theirs"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
+    },
+    ActionDescription {
         name: PURGE,
         description: r#"Remove a frame and its history for good: {"name","bucket","dry_run"} gives {"objects","bytes","dry_run"}."#,
+    },
+    ActionDescription {
+        name: PUSH,
+        description: r#"Bring what is new here to a remote, which refuses if it has moved on: {"remote","name","bucket","regex","all_buckets","target","target_bucket"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
+    },
+    ActionDescription {
+        name: REMOTES,
+        description: r#"List the remotes, and how far a bucket's frames are ahead and behind: {"remote","frames","bucket"} gives {"remotes":[{"remote","url","configured","has_token","frames":[{"name","bucket","remote","remote_name","remote_bucket","ahead","behind","commit","seen"}]}]}."#,
+    },
+    ActionDescription {
+        name: REMOVE_REMOTE,
+        description: r#"Forget a remote: {"remote"} gives {"remote","url"}."#,
     },
     ActionDescription {
         name: RENAME,
@@ -247,6 +290,30 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: SWEEP,
         description: r#"Remove the objects that nothing needs any more, once their time has come: {"name","bucket","dry_run"} gives {"objects","bytes","waiting_objects","waiting_bytes","in_use_objects","in_use_bytes","dry_run"}."#,
+    },
+    ActionDescription {
+        name: SYNC_FRAMES,
+        description: r#"For other stores: name the frames of a bucket, or the buckets: {"bucket","buckets"} gives {"names"}."#,
+    },
+    ActionDescription {
+        name: SYNC_HAVE,
+        description: r#"For other stores: tell which objects of a frame are there: {"name","bucket","objects":[{"kind":"segment"|"vector"|"schema","id"}]} gives {"sizes"}."#,
+    },
+    ActionDescription {
+        name: SYNC_HEAD,
+        description: r#"For other stores: tell where the history of a frame ends: {"name","bucket"} gives its last commit and state, or null."#,
+    },
+    ActionDescription {
+        name: SYNC_HISTORY,
+        description: r#"For other stores: give the history of a frame, newest first: {"name","bucket","from"} gives lines with commits."#,
+    },
+    ActionDescription {
+        name: SYNC_LIST,
+        description: r#"For other stores: give all segments of a state: {"name","bucket","commit"} gives a list, or nothing if the state is gone."#,
+    },
+    ActionDescription {
+        name: SYNC_READ,
+        description: r#"For other stores: give an object of a frame: {"name","bucket","object":{"kind","id"}} gives its bytes."#,
     },
     ActionDescription {
         name: TAG,

@@ -32,8 +32,11 @@ const LATEST: Timestamp = Timestamp::from_nanoseconds(9_000_000_000_000_000_000)
 const ID_DIGITS: usize = 64;
 
 /// A commit of a history.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Record {
+///
+/// Serialised, it is one JSON object with its line as a text, so nothing between two stores can change its bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "super::line::RecordLine", into = "super::line::RecordLine")]
+pub struct Record {
     pub(crate) id: CommitId,
     /// Its bytes as they stand in the log, without the line feed.
     pub(crate) line: Bytes,
@@ -45,10 +48,10 @@ pub(crate) struct Record {
     pub(crate) list: Option<Vec<Listed>>,
 }
 
-/// A segment as a record lists it.
+/// A segment as a record lists it: its object, the schema that it was written with, and which of its rows are invisible.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Listed {
+pub struct Listed {
     pub(crate) segment: SegmentRecord,
     /// The hash of the schema that it was written with.
     pub(crate) schema: String,

@@ -4,8 +4,19 @@ use futures::TryStreamExt;
 use object_store::{Error as ObjectError, ObjectStoreExt};
 
 use super::object::ObjectReader;
+use super::reader::{Origin, guarded, load, row_count};
 use crate::error::{Error, Result};
 use crate::log::commit::SegmentRecord;
+
+/// How many rows a segment has, as its own footer tells.
+pub(crate) async fn rows(mut file: ObjectReader) -> Result<u64> {
+    let object = file.clone();
+    let counted = async {
+        let metadata = load(&mut file, Origin::Segment).await?;
+        row_count(&metadata, &file)
+    };
+    guarded(&object, counted).await
+}
 
 /// Reads all of a segment, as a stream, and compares its size and its hash with what was recorded.
 ///

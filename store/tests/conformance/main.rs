@@ -33,6 +33,8 @@ mod requests;
 mod rows;
 mod snapshots;
 mod sorted;
+mod sync;
+mod sync_liars;
 mod upkeep;
 mod usage;
 mod verify;

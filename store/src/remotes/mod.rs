@@ -1,0 +1,184 @@
+//! Remotes: other places that keep frames, by the names that they have in this store.
+//!
+//! Each is a small object below `_remotes/<name>/`, numbered like a log so that two who change it at the same time do
+//! not overwrite each other; the newest one counts, and one without a place says that the remote was removed. No
+//! secret is among what is stored: a remote says at most where one is found.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use shoots_proto::{Remote, RemoteName};
+
+use crate::error::{Cause, Error, Result};
+use crate::layout;
+use crate::objects::{Created, Objects};
+use crate::store::Store;
+
+/// Others that may come first when a remote is changed.
+const MAX_ATTEMPTS: u32 = 20;
+/// The format that is written, and the newest one that is understood.
+const FORMAT: u32 = 1;
+
+/// A remote as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    shoots: String,
+    format: u32,
+    /// None: the remote was removed.
+    remote: Option<Remote>,
+}
+
+impl Store {
+    /// The remotes that this store knows, by name. What cannot be read is left out with a warning in the program's log.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn remotes(&self) -> Result<BTreeMap<RemoteName, Remote>> {
+        let objects = &self.shared().objects;
+        let mut remotes = BTreeMap::new();
+        for (name, (path, _)) in newest(objects, &layout::remotes()).await? {
+            match read(objects, &path).await {
+                Ok(Some(remote)) => {
+                    remotes.insert(name, remote);
+                }
+                Ok(None) => {}
+                Err(error) if error.is_of_the_storage() => return Err(error),
+                Err(error) => tracing::warn!(%error, "a remote is left out of the listing"),
+            }
+        }
+        Ok(remotes)
+    }
+
+    /// The remote of this name, if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if what is stored of it makes no sense.
+    pub async fn remote(&self, name: &RemoteName) -> Result<Option<Remote>> {
+        Ok(self
+            .stored_remote(name)
+            .await?
+            .and_then(|(remote, _)| remote))
+    }
+
+    /// Gives a place a name. That it has it already is success.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if another place has this name.
+    pub async fn add_remote(&self, name: &RemoteName, remote: &Remote) -> Result<()> {
+        self.change_remote(name, |present| match present {
+            Some(present) if present == remote => Ok(None),
+            Some(present) => {
+                let (what, name) = ("remote", format!("{name} at {}", present.url));
+                Err(Cause::AlreadyExists { what, name }.into())
+            }
+            None => Ok(Some(Some(remote.clone()))),
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Takes a name from a place, and says which one had it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if no place has this name.
+    pub async fn remove_remote(&self, name: &RemoteName) -> Result<Remote> {
+        let removed = self
+            .change_remote(name, |present| match present {
+                Some(_) => Ok(Some(None)),
+                None => Err(not_found(name)),
+            })
+            .await?;
+        removed.ok_or_else(|| not_found(name))
+    }
+
+    /// Lets `change` say what a remote becomes (none: it stays as it is), and gives what it was.
+    async fn change_remote(
+        &self,
+        name: &RemoteName,
+        change: impl Fn(Option<&Remote>) -> Result<Option<Option<Remote>>>,
+    ) -> Result<Option<Remote>> {
+        self.shared().check_writable()?;
+        let objects = &self.shared().objects;
+        for _ in 0..MAX_ATTEMPTS {
+            let stored = self.stored_remote(name).await?;
+            let (present, at) = stored.map_or((None, None), |(remote, at)| (remote, Some(at)));
+            let Some(remote) = change(present.as_ref())? else {
+                return Ok(present);
+            };
+            let number = at.as_ref().map_or(1, |(_, number)| number + 1);
+            let path = layout::remote(name, number);
+            if objects.create(&path, encode(remote)?).await? == Created::Yes {
+                if let Some((older, _)) = at {
+                    objects.remove(&older).await?;
+                }
+                return Ok(present);
+            }
+        }
+        let problem = format!("others change the remote {name} again and again");
+        Err(Cause::Conflict(problem).into())
+    }
+
+    /// What is stored under a name, and where.
+    async fn stored_remote(
+        &self,
+        name: &RemoteName,
+    ) -> Result<Option<(Option<Remote>, (Path, u64))>> {
+        let objects = &self.shared().objects;
+        let mut found = newest(objects, &layout::remote_folder(name)).await?;
+        let Some(at) = found.remove(name) else {
+            return Ok(None);
+        };
+        Ok(Some((read(objects, &at.0).await?, at)))
+    }
+}
+
+fn not_found(name: &RemoteName) -> Error {
+    let (what, name) = ("remote", name.to_string());
+    Cause::NotFound { what, name }.into()
+}
+
+/// The newest object of each remote below a folder, and its number.
+async fn newest(objects: &Objects, folder: &Path) -> Result<BTreeMap<RemoteName, (Path, u64)>> {
+    let mut newest: BTreeMap<RemoteName, (Path, u64)> = BTreeMap::new();
+    for object in objects.list_all(folder).await? {
+        let Some((name, number)) = layout::remote_of(&object.location) else {
+            continue;
+        };
+        let at = newest
+            .entry(name)
+            .or_insert_with(|| (object.location.clone(), number));
+        if at.1 < number {
+            *at = (object.location, number);
+        }
+    }
+    Ok(newest)
+}
+
+fn encode(remote: Option<Remote>) -> Result<Bytes> {
+    let stored = Stored {
+        shoots: "remote".to_owned(),
+        format: FORMAT,
+        remote,
+    };
+    let bytes = serde_json::to_vec(&stored).map_err(|error| Error::io("encoding a remote", error));
+    Ok(Bytes::from(bytes?))
+}
+
+/// Reads a remote; none: it was removed.
+async fn read(objects: &Objects, path: &Path) -> Result<Option<Remote>> {
+    let Some(bytes) = objects.read(path).await? else {
+        return Ok(None);
+    };
+    let stored: Stored =
+        serde_json::from_slice(&bytes).map_err(|problem| Error::damaged(path, problem))?;
+    if stored.format > FORMAT {
+        let (object, needs) = (path.to_string(), format!("format {}", stored.format));
+        return Err(Cause::Newer { object, needs }.into());
+    }
+    Ok(stored.remote)
+}
+
+#[cfg(test)]
+mod tests;

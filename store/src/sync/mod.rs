@@ -1,0 +1,33 @@
+//! Frames that travel from store to store.
+//!
+//! There is one algorithm, whichever way a frame goes and whatever is at the ends:
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`peer`] | one end of a transfer: what it has to offer and to take |
+//! | [`local`] | a store that this process opened, as such an end |
+//! | [`told`], [`stored`] | its histories, newest first, and its objects |
+//! | [`walk`] | where two histories went apart |
+//! | [`course`] | which commits of another history become versions |
+//! | [`transfer`] | objects that are missing, then commits |
+//! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
+//! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
+//! | [`many`] | the same for some of a bucket, or for everything |
+//! | [`settle`] | histories that went apart are put together |
+//! | [`promise`] | segments that stayed at a remote |
+//! | [`progress`] | how far a transfer has come |
+
+mod arrive;
+mod course;
+pub(crate) mod exchange;
+pub(crate) mod local;
+pub(crate) mod many;
+pub(crate) mod peer;
+pub(crate) mod progress;
+pub(crate) mod promise;
+mod receive;
+mod settle;
+mod stored;
+mod told;
+mod transfer;
+mod walk;

@@ -1,0 +1,346 @@
+//! Where two histories went apart, found from their newest ends.
+//!
+//! Both are read newest first, in the one order that all stores have of commits. A commit that both have comes up on
+//! both sides at the same moment, so one that comes up on one side only is that side's own. As soon as nothing is open
+//! that a commit of only one side follows, the rest is common: reading costs what the histories differ by, not what
+//! they share.
+//!
+//! A merge needs more: a state from which all that is later can be done again. That is the newest commit which
+//! everything later follows, the **cut**: nothing else is open there.
+
+use std::collections::BTreeSet;
+
+use futures::TryStreamExt;
+
+use super::peer::{HistoryRecord, HistoryStream};
+use crate::error::{Error, Result};
+use crate::lineage::record::Place;
+use crate::log::commit::CommitId;
+
+/// Two histories, as far as they were read.
+pub(crate) struct Walk {
+    ours: Side,
+    theirs: Side,
+    /// Commits that were named and have not come up.
+    open: BTreeSet<CommitId>,
+    /// The newest commit of both, once it has come up.
+    common: Option<CommitId>,
+    /// Common commits that are later than the cut, newest first.
+    shared: Vec<HistoryRecord>,
+    cut: Option<HistoryRecord>,
+}
+
+/// One of two histories.
+struct Side {
+    records: Option<HistoryStream>,
+    next: Option<HistoryRecord>,
+    /// Where it has been read to.
+    reached: Option<Place>,
+    /// What only this side has, newest first.
+    own: Vec<HistoryRecord>,
+    /// Commits that those follow and that have not come up.
+    open: BTreeSet<CommitId>,
+    /// Commits that the side has, although it does not tell them.
+    named: BTreeSet<CommitId>,
+}
+
+/// What two histories do not share.
+#[derive(Debug)]
+pub(crate) struct Divergence {
+    /// What only we have, newest first.
+    pub(crate) ours: Vec<HistoryRecord>,
+    /// What only they have, newest first.
+    pub(crate) theirs: Vec<HistoryRecord>,
+    /// The newest commit of both; none: they share nothing that is known.
+    pub(crate) common: Option<CommitId>,
+}
+
+/// From where two histories can be put together.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// The version here whose state all else follows.
+    pub(crate) at: HistoryRecord,
+    /// What both have and is later, newest first.
+    pub(crate) shared: Vec<HistoryRecord>,
+}
+
+impl Side {
+    fn new(records: Option<HistoryStream>) -> Self {
+        Self {
+            records,
+            next: None,
+            reached: None,
+            own: Vec::new(),
+            open: BTreeSet::new(),
+            named: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the side has a commit that it did not tell when its turn came.
+    fn names(&self, id: &str) -> bool {
+        self.open.contains(id) || self.named.contains(id)
+    }
+
+    /// Where the next record stands; none: there is no more.
+    async fn peek(&mut self) -> Result<Option<Place>> {
+        if self.next.is_none()
+            && let Some(records) = &mut self.records
+        {
+            self.next = records.try_next().await?;
+            if self.next.is_none() {
+                self.records = None;
+            }
+        }
+        let place = self.next.as_ref().map(|next| next.record.place());
+        if let (Some(place), Some(reached)) = (&place, &self.reached)
+            && place >= reached
+        {
+            let problem = format!("it is told after commit {}, which is older", reached.id);
+            return Err(Error::damaged(format!("commit {}", place.id), problem));
+        }
+        Ok(place)
+    }
+
+    fn take(&mut self) -> Option<HistoryRecord> {
+        let taken = self.next.take()?;
+        self.reached = Some(taken.record.place());
+        Some(taken)
+    }
+}
+
+impl Walk {
+    /// Histories by their newest commits; none: there is no history on that side.
+    pub(crate) fn new(
+        ours: Option<(CommitId, HistoryStream)>,
+        theirs: Option<(CommitId, HistoryStream)>,
+    ) -> Self {
+        let tips = [&ours, &theirs].into_iter().flatten();
+        let open = tips.map(|(tip, _)| tip.clone()).collect();
+        let mut walk = Self {
+            ours: Side::new(None),
+            theirs: Side::new(None),
+            open,
+            common: None,
+            shared: Vec::new(),
+            cut: None,
+        };
+        for (side, history) in [(&mut walk.ours, ours), (&mut walk.theirs, theirs)] {
+            if let Some((tip, records)) = history {
+                side.records = Some(records);
+                side.open.insert(tip);
+            }
+        }
+        walk
+    }
+
+    /// Reads until everything is known that only one side has.
+    pub(crate) async fn diverge(&mut self) -> Result<()> {
+        while !(self.ours.open.is_empty() && self.theirs.open.is_empty()) {
+            if !self.step().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on until there is a version of ours, which can be read, that all later commits follow.
+    pub(crate) async fn find_cut(&mut self) -> Result<()> {
+        while self.cut.is_none() && self.step().await? {}
+        Ok(())
+    }
+
+    /// Whether each side has something of its own.
+    pub(crate) fn is_apart(&self) -> bool {
+        !self.ours.own.is_empty() && !self.theirs.own.is_empty()
+    }
+
+    /// What was found.
+    pub(crate) fn finish(self) -> (Divergence, Option<Cut>) {
+        let divergence = Divergence {
+            ours: self.ours.own,
+            theirs: self.theirs.own,
+            common: self.common,
+        };
+        let shared = self.shared;
+        (divergence, self.cut.map(|at| Cut { at, shared }))
+    }
+
+    /// Reads one more commit; says whether there was one.
+    async fn step(&mut self) -> Result<bool> {
+        let (ours, theirs) = (self.ours.peek().await?, self.theirs.peek().await?);
+        let (from_us, from_them) = match (&ours, &theirs) {
+            (None, None) => return Ok(false),
+            (ours, theirs) => (ours >= theirs, theirs >= ours),
+        };
+        let our = from_us.then(|| self.ours.take()).flatten();
+        let their = from_them.then(|| self.theirs.take()).flatten();
+        match (our, their) {
+            (Some(record), Some(_)) => self.both(record)?,
+            // A side that knows nothing older may still name what it follows.
+            (Some(record), None) if self.theirs.names(&record.record.id) => {
+                self.theirs.named.extend(record.record.follows()?);
+                self.both(record)?;
+            }
+            (None, Some(record)) if self.ours.names(&record.record.id) => {
+                self.ours.named.extend(record.record.follows()?);
+                self.both(HistoryRecord {
+                    version: None,
+                    kept: false,
+                    ..record
+                })?;
+            }
+            (Some(record), None) => Self::own(&mut self.ours, &mut self.open, record)?,
+            (None, Some(record)) => Self::own(&mut self.theirs, &mut self.open, record)?,
+            (None, None) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn own(side: &mut Side, open: &mut BTreeSet<CommitId>, record: HistoryRecord) -> Result<()> {
+        let parents = record.record.follows()?;
+        for open in [&mut side.open, open] {
+            open.remove(&record.record.id);
+            open.extend(parents.iter().cloned());
+        }
+        side.own.push(record);
+        Ok(())
+    }
+
+    fn both(&mut self, record: HistoryRecord) -> Result<()> {
+        let id = &record.record.id;
+        let alone = self.open.len() == 1 && self.open.contains(id);
+        for open in [&mut self.open, &mut self.ours.open, &mut self.theirs.open] {
+            open.remove(id);
+        }
+        self.open.extend(record.record.follows()?);
+        if self.common.is_none() {
+            self.common = Some(id.clone());
+        }
+        match (&self.cut, alone && record.version.is_some() && record.kept) {
+            (Some(_), _) => {}
+            (None, true) => self.cut = Some(record),
+            (None, false) => self.shared.push(record),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::{StreamExt, stream};
+
+    use super::*;
+    use crate::lineage::record::Record;
+
+    /// A commit of this time that follows others.
+    fn commit(time: u64, parents: &[&HistoryRecord]) -> HistoryRecord {
+        let parents: Vec<&str> = parents
+            .iter()
+            .map(|parent| parent.record.id.as_str())
+            .collect();
+        let line = serde_json::json!({
+            "parents": parents,
+            "time": format!("2026-01-01T00:00:{time:02}.000000000Z"),
+            "write_id": "ab",
+            "operation": "append",
+            "schema": "ab",
+        });
+        let record = Record::new(Bytes::from(line.to_string()), Vec::new(), None).unwrap();
+        HistoryRecord {
+            record,
+            version: Some(time),
+            kept: true,
+        }
+    }
+
+    fn history(records: &[&HistoryRecord]) -> Option<(CommitId, HistoryStream)> {
+        let records: Vec<HistoryRecord> = records.iter().map(|record| (*record).clone()).collect();
+        let tip = records.first()?.record.id.clone();
+        Some((tip, stream::iter(records.into_iter().map(Ok)).boxed()))
+    }
+
+    fn times(records: &[HistoryRecord]) -> Vec<u64> {
+        let times = records.iter().map(|record| record.version);
+        times.map(Option::unwrap_or_default).collect()
+    }
+
+    async fn walked(
+        ours: &[&HistoryRecord],
+        theirs: &[&HistoryRecord],
+    ) -> (Divergence, Option<Cut>) {
+        let mut walk = Walk::new(history(ours), history(theirs));
+        walk.diverge().await.unwrap();
+        walk.find_cut().await.unwrap();
+        walk.finish()
+    }
+
+    #[tokio::test]
+    async fn what_one_side_has_beyond_the_other_is_found_without_reading_the_rest() {
+        let one = commit(1, &[]);
+        let two = commit(2, &[&one]);
+        let three = commit(3, &[&two]);
+        let unread = || Err(Error::damaged("history", "it was read on"));
+        let side = |records: &[&HistoryRecord]| {
+            let (tip, records) = history(records)?;
+            let records = records.chain(stream::once(std::future::ready(unread())));
+            Some((tip, records.boxed()))
+        };
+        let mut walk = Walk::new(side(&[&two]), side(&[&three, &two]));
+        walk.diverge().await.unwrap();
+        let (found, cut) = walk.finish();
+        assert_eq!(times(&found.theirs), [3]);
+        assert!(found.ours.is_empty());
+        assert_eq!(found.common.as_ref(), Some(&two.record.id));
+        assert_eq!(cut.unwrap().at.record.id, two.record.id);
+    }
+
+    #[tokio::test]
+    async fn histories_that_went_apart_are_cut_where_all_that_is_later_follows() {
+        let root = commit(1, &[]);
+        let (left, right) = (commit(2, &[&root]), commit(3, &[&root]));
+        let merged = commit(4, &[&left, &right]);
+        let (ours, theirs) = (commit(5, &[&merged]), commit(6, &[&right]));
+        let (found, cut) = walked(
+            &[&ours, &merged, &right, &left, &root],
+            &[&theirs, &right, &root],
+        )
+        .await;
+        assert_eq!(times(&found.ours), [5, 4, 2]);
+        assert_eq!(times(&found.theirs), [6]);
+        assert_eq!(found.common.as_ref(), Some(&right.record.id));
+        let cut = cut.unwrap();
+        assert_eq!(times(&[cut.at]), [1]);
+        assert_eq!(times(&cut.shared), [3]);
+    }
+
+    #[tokio::test]
+    async fn histories_without_a_common_commit_have_no_cut() {
+        let (one, other) = (commit(1, &[]), commit(2, &[]));
+        let (found, cut) = walked(&[&one], &[&other]).await;
+        assert!(found.common.is_none() && cut.is_none());
+        let (found, _) = walked(&[], &[&other]).await;
+        assert_eq!(times(&found.theirs), [2]);
+    }
+
+    #[tokio::test]
+    async fn what_a_short_history_follows_is_common() {
+        let one = commit(1, &[]);
+        let two = commit(2, &[&one]);
+        let (found, _) = walked(&[&two], &[&one]).await;
+        assert_eq!(times(&found.ours), [2]);
+        assert!(found.theirs.is_empty());
+        assert_eq!(found.common.as_ref(), Some(&one.record.id));
+    }
+
+    #[tokio::test]
+    async fn a_history_that_is_told_out_of_order_is_refused() {
+        let one = commit(1, &[]);
+        let two = commit(2, &[&one]);
+        let mut walk = Walk::new(None, history(&[&one, &two]));
+        // The first of them follows nothing, so reading has to be asked for.
+        walk.diverge().await.unwrap();
+        let error = walk.find_cut().await.unwrap_err();
+        assert!(error.to_string().contains(&two.record.id), "{error}");
+    }
+}
