@@ -24,3 +24,4 @@ mod server;
 mod settings;
 mod sql;
 mod stamp;
+mod sync;
