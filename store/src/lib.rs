@@ -87,8 +87,8 @@ pub use segment::Limits as SegmentLimits;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
 pub use sync::peer::{
-    Arrival, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer, PeerHead,
-    Promise, Publish, PublishOutcome, SentObject,
+    Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
+    PeerHead, Promise, Publish, PublishOutcome, SentObject,
 };
 pub use time::Timestamp;
 pub use upkeep::background::{Upkeep, UpkeepSettings};

@@ -38,7 +38,7 @@ pub(crate) struct Vector {
     pub(crate) id: String,
     pub(crate) bytes: u64,
     /// BLAKE3 hash of the object in lower-case hexadecimal.
-    hash: String,
+    pub(crate) hash: String,
 }
 
 impl HiddenRecord {

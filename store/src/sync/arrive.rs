@@ -11,18 +11,14 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
-use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::walk::followed;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, KeyRange};
-use crate::layout;
-use crate::lineage::record::{Listed, Record};
-use crate::log::commit::{Commit, Operation, SegmentRecord};
-use crate::log::entry::decode_json;
+use crate::lineage::record::Record;
+use crate::log::commit::{Operation, SegmentRecord};
 use crate::log::hidden::HiddenRecord;
 use crate::schema;
 use crate::schema::identity::identity;
@@ -37,87 +33,16 @@ pub(super) fn commit_name(id: &str) -> Path {
     Path::from(format!("commit {id}"))
 }
 
-/// Checks what a record says by itself: its operation, its names, and its links.
+/// Refuses commits that are a matter of the store they were made in. What else a record says by itself was checked
+/// when it was read.
 pub(super) fn check_record(record: &Record) -> Result<()> {
-    let name = commit_name(&record.id);
-    let commit = &record.commit;
-    if commit.operation.is_upkeep() || commit.operation == Operation::Purge {
-        let problem = format!(
-            "it is a {} of another store, which is no part of a history",
-            commit.operation.name()
-        );
-        return Err(Error::damaged(name, problem));
+    let operation = record.commit.operation;
+    if operation.is_upkeep() || operation == Operation::Purge {
+        let what = operation.name();
+        let problem = format!("it is a {what} of another store, which is no part of a history");
+        return Err(Error::damaged(commit_name(&record.id), problem));
     }
-    check_names(&name, commit)?;
-    for listed in record.list.iter().flatten() {
-        check_listed(&name, listed)?;
-    }
-    check_links(&name, record)
-}
-
-fn check_names(name: &Path, commit: &Commit) -> Result<()> {
-    let added = commit.added.iter().map(|segment| &segment.id);
-    let names = added.chain(&commit.removed).chain(&commit.parents);
-    for id in names.chain([&commit.schema]) {
-        layout::check_hex(name, id)?;
-    }
-    commit
-        .hidden
-        .iter()
-        .try_for_each(|hidden| check_hidden(name, hidden))
-}
-
-fn check_listed(name: &Path, listed: &Listed) -> Result<()> {
-    layout::check_hex(name, &listed.segment.id)?;
-    layout::check_hex(name, &listed.schema)?;
-    match &listed.hidden {
-        Some(hidden) if hidden.segment != listed.segment.id => {
-            let problem = format!(
-                "its list hides rows of another segment than {}",
-                listed.id()
-            );
-            Err(Error::damaged(name, problem))
-        }
-        Some(hidden) => check_hidden(name, hidden),
-        None => Ok(()),
-    }
-}
-
-fn check_hidden(name: &Path, hidden: &HiddenRecord) -> Result<()> {
-    layout::check_hex(name, &hidden.segment)?;
-    if let Some(vector) = &hidden.vector {
-        layout::check_hex(name, &vector.id)?;
-    }
-    if !hidden.is_sound() {
-        let problem = format!("its count of hidden rows of {} is wrong", hidden.segment);
-        return Err(Error::damaged(name, problem));
-    }
-    Ok(())
-}
-
-/// Upkeep that an older program put between a commit and what it follows: each line is what the one before it names.
-fn check_links(name: &Path, record: &Record) -> Result<()> {
-    let mut child = record.commit.clone();
-    for line in &record.links {
-        let link = link(name, line)?;
-        let id = blake3::hash(line).to_hex().to_string();
-        let fits = child.parents == [id] && link.operation.is_upkeep() && link.time < child.time;
-        if !fits {
-            let problem = "the upkeep between it and what it follows does not fit";
-            return Err(Error::damaged(name, problem));
-        }
-        child = link;
-    }
-    child
-        .parents
-        .iter()
-        .try_for_each(|id| layout::check_hex(name, id))
-}
-
-fn link(name: &Path, line: &Bytes) -> Result<Commit> {
-    let text = std::str::from_utf8(line)
-        .map_err(|_| Error::damaged(name, "one of its links is not UTF-8"))?;
-    decode_json(name, "link", text)
+    record.follows().map(drop)
 }
 
 /// Commits that may be followed, with their times.
@@ -132,14 +57,14 @@ impl Known {
 
     /// Commits that a record follows and that are not known.
     pub(super) fn unknown(&self, record: &Record) -> Result<Vec<String>> {
-        let mut followed = followed(record)?;
+        let mut followed = record.follows()?;
         followed.retain(|id| !self.0.contains_key(id));
         Ok(followed)
     }
 
     /// Checks that a record is later than what it follows, and takes it among what is known.
     pub(super) fn follow(&mut self, record: &Record) -> Result<()> {
-        for parent in followed(record)? {
+        for parent in record.follows()? {
             let Some(time) = self.0.get(&parent) else {
                 let problem = format!("it follows commit {parent}, which is not known here");
                 return Err(Error::damaged(commit_name(&record.id), problem));

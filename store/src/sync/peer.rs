@@ -99,12 +99,12 @@ pub struct PeerHead {
 /// A commit of a history, and what it is at the peer that tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRecord {
-    /// The commit, without a list of segments: ask for that with [`list`](Peer::list).
+    /// The commit. A version comes without its list of segments: ask for that with [`list`](Peer::list).
     pub record: Record,
     /// The version that it is there; `None`: a merge brought it.
     #[serde(default)]
     pub version: Option<u64>,
-    /// Whether that version can be read there.
+    /// Whether that version can be read there; of what a merge brought, whether its objects are there.
     #[serde(default)]
     pub kept: bool,
 }
@@ -144,14 +144,15 @@ pub struct SentObject {
 /// Commits that are to become versions of a frame.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Publish {
-    /// The tip that the frame must have; `None`: it must have no history (a frame that was never there, or was purged).
+    /// The tip that the frame must have; `None`: it must have no history (a frame that was never there, or was purged),
+    /// and what the first commit follows need not be known.
     #[serde(default)]
     pub expected: Option<String>,
+    /// The first commit begins a new history, although there was a frame, which must be deleted.
+    #[serde(default)]
+    pub begins: bool,
     /// The commits, parents before children, at most [`MAX_ARRIVALS`](Self::MAX_ARRIVALS).
     pub arrivals: Vec<Arrival>,
-    /// Only the state after the last commit is sent: the parents of the first one need not be known.
-    #[serde(default)]
-    pub shallow: bool,
     /// Segments of the last commit's list that are not sent.
     #[serde(default)]
     pub promise: Option<Promise>,
@@ -172,7 +173,16 @@ pub struct Arrival {
     pub kept: bool,
     /// Of a merge: the commits that it brings and that are not versions of the frame, parents before children.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub brings: Vec<Record>,
+    pub brings: Vec<Brought>,
+}
+
+/// A commit that a merge brings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Brought {
+    /// The commit.
+    pub record: Record,
+    /// Whether the objects that it speaks of come along; otherwise they are gone.
+    pub kept: bool,
 }
 
 /// Segments that were left where they came from.

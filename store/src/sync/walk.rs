@@ -14,9 +14,8 @@ use futures::TryStreamExt;
 
 use super::peer::{HistoryRecord, HistoryStream};
 use crate::error::{Error, Result};
-use crate::lineage::record::{Place, Record};
-use crate::log::commit::{Commit, CommitId};
-use crate::log::entry::decode_json;
+use crate::lineage::record::Place;
+use crate::log::commit::CommitId;
 
 /// Two histories, as far as they were read.
 pub(crate) struct Walk {
@@ -61,18 +60,6 @@ pub(crate) struct Cut {
     pub(crate) at: HistoryRecord,
     /// What both have and is later, newest first.
     pub(crate) shared: Vec<HistoryRecord>,
-}
-
-/// The commits of a history that a record follows.
-pub(crate) fn followed(record: &Record) -> Result<Vec<CommitId>> {
-    let Some(oldest) = record.links.last() else {
-        return Ok(record.commit.parents.clone());
-    };
-    let object = object_store::path::Path::from(format!("commit {}", record.id));
-    let text = std::str::from_utf8(oldest)
-        .map_err(|_| Error::damaged(&object, "one of its links is not UTF-8"))?;
-    let link: Commit = decode_json(&object, "link", text)?;
-    Ok(link.parents)
 }
 
 impl Side {
@@ -195,7 +182,7 @@ impl Walk {
     }
 
     fn own(side: &mut Side, open: &mut BTreeSet<CommitId>, record: HistoryRecord) -> Result<()> {
-        let parents = followed(&record.record)?;
+        let parents = record.record.follows()?;
         for open in [&mut side.open, open] {
             open.remove(&record.record.id);
             open.extend(parents.iter().cloned());
@@ -210,7 +197,7 @@ impl Walk {
         for open in [&mut self.open, &mut self.ours.open, &mut self.theirs.open] {
             open.remove(id);
         }
-        self.open.extend(followed(&record.record)?);
+        self.open.extend(record.record.follows()?);
         if self.common.is_none() {
             self.common = Some(id.clone());
         }
@@ -229,6 +216,7 @@ mod tests {
     use futures::{StreamExt, stream};
 
     use super::*;
+    use crate::lineage::record::Record;
 
     /// A commit of this time that follows others.
     fn commit(time: u64, parents: &[&HistoryRecord]) -> HistoryRecord {
