@@ -11,7 +11,7 @@ use shoots_proto::name::FrameId;
 use crate::error::{Cause, Error, Result};
 use crate::layout::FramePaths;
 use crate::log::checkpoint::Checkpoints;
-use crate::log::commit::{Commit, Operation, Published, SegmentRecord};
+use crate::log::commit::{Commit, Published, SegmentRecord};
 use crate::log::entry::Entry;
 use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
@@ -270,10 +270,7 @@ impl FrameLog {
 
     /// The version that deleted the frame. A deleted frame can still be tagged, for example.
     async fn deletion(&self, at: Found) -> Option<u64> {
-        let deletes = |commit: &Commit| {
-            let operation = commit.operation;
-            matches!(operation, Operation::Delete | Operation::Purge)
-        };
+        let deletes = |commit: &Commit| commit.leaves_deleted(false);
         let mut entries = self.reader.walk_back(at.entry, 1).take(DELETION_ENTRIES);
         // This is for an error, and another one on the way to it says less.
         while let Ok(Some(entry)) = entries.try_next().await {

@@ -8,6 +8,7 @@
 //! <bucket>/<frame>/schemas/<hash>.arrow     schemas
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
 //! <bucket>/<frame>/vectors/<id>.roaring     which rows of a segment are invisible
+//! <bucket>/<frame>/histories/<hash>.jsonl   commits of the frame's history that are no versions, see `crate::lineage`
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
 //! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
@@ -202,6 +203,10 @@ impl FramePaths {
         path(&format!("{}/vectors/{id}.roaring", self.folder))
     }
 
+    pub(crate) fn history(&self, hash: &str) -> Path {
+        path(&format!("{}/histories/{hash}.jsonl", self.folder))
+    }
+
     pub(crate) fn condemned(&self, hash: &str) -> Path {
         path(&format!("{}/condemned/{hash}.json", self.folder))
     }
@@ -244,7 +249,7 @@ pub(crate) fn immutability(path: &Path) -> Immutability {
         return Immutability::Changes;
     };
     match kind.as_ref() {
-        "segments" | "schemas" | "checkpoints" | "vectors" => Immutability::Content,
+        "segments" | "schemas" | "checkpoints" | "vectors" | "histories" => Immutability::Content,
         "log" if FramePaths::sequence_of(path).is_some() => Immutability::Numbered,
         _ => Immutability::Changes,
     }
@@ -276,6 +281,7 @@ mod tests {
             ("_default/f/schemas/ab.arrow", Content),
             ("b/f/checkpoints/ab.json", Content),
             ("b/f/vectors/ab.bin", Content),
+            ("b/f/histories/ab.jsonl", Content),
             ("b/f/log/00000000000000000001.jsonl", Numbered),
             ("b/f/log/latest", Changes),
             ("b/_bucket.json", Changes),

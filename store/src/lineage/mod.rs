@@ -6,6 +6,7 @@
 //!
 //! A [`record::Record`] is one commit on its way; [`tracking`] is what a frame knows of itself at other places.
 
+pub(crate) mod bundle;
 mod line;
 pub(crate) mod record;
 pub(crate) mod tracking;

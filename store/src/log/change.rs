@@ -155,6 +155,31 @@ pub(crate) struct SegmentList {
 }
 
 impl SegmentList {
+    /// A list of these segments.
+    pub(crate) fn of(segments: Vec<Segment>) -> Self {
+        let ids = segments.iter().map(|segment| segment.record.id.clone());
+        Self {
+            by_id: ids.zip(0..).collect(),
+            places: segments.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// The segment of this id.
+    pub(crate) fn get(&self, id: &str) -> Option<&Segment> {
+        let place = self.by_id.get(id)?;
+        self.places.get(*place)?.as_ref()
+    }
+
+    /// Whether it has a segment of this id.
+    pub(crate) fn holds(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// The segments in order.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.places.iter().flatten()
+    }
+
     /// Applies a change, but for its base, which is the caller's matter.
     pub(crate) fn apply(&mut self, change: &Change) {
         if change.clears {

@@ -59,6 +59,17 @@ pub(crate) struct Commit {
     pub(crate) metadata: Option<Map<String, Value>>,
 }
 
+impl Commit {
+    /// Whether the frame is deleted after it, given whether it was before.
+    pub(crate) fn leaves_deleted(&self, before: bool) -> bool {
+        match self.operation {
+            Operation::Delete | Operation::Purge => true,
+            Operation::Merge => self.details.as_ref().is_some_and(|merge| merge.deleted),
+            operation => before && operation.keeps_deleted(),
+        }
+    }
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -17,6 +17,7 @@ use super::hidden::HiddenRecord;
 use super::plan::NamedSchema;
 use crate::error::Result;
 use crate::frame_log::FrameLog;
+use crate::lineage::tracking::Tracking;
 
 /// A change that is worked out from the newest state of the frame.
 #[async_trait]
@@ -92,6 +93,8 @@ pub(crate) enum StateEdit {
     /// Sets a property; null: removes it.
     Property(String, Value),
     Retain(Box<Retained>),
+    /// Keeps what is known of the frame at a remote; none: forgets it.
+    Tracking(String, Option<Box<Tracking>>),
 }
 
 impl StateEdit {
@@ -119,6 +122,13 @@ impl StateEdit {
                 state.properties.insert(key, value);
             }
             Self::Retain(retained) => state.retained = *retained,
+            Self::Tracking(remote, tracking) => {
+                let dropped = match tracking {
+                    Some(tracking) => state.tracking.insert(remote, *tracking),
+                    None => state.tracking.remove(&remote),
+                };
+                let_go(state, dropped.and_then(|dropped| dropped.fork));
+            }
         }
     }
 }

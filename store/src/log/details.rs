@@ -42,6 +42,9 @@ pub(crate) struct Details {
     /// `merge`: the commit whose side was taken where the two could not be put together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) settled: Option<CommitId>,
+    /// `merge`: the frame is deleted after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleted: bool,
     /// `expire`: the oldest version that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) oldest: Option<u64>,

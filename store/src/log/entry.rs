@@ -333,7 +333,8 @@ pub(crate) fn check_changes(object: &Path, changes: &[Change]) -> Result<()> {
     Ok(())
 }
 
-fn check_segments(
+/// The same for segments and what is hidden of them.
+pub(crate) fn check_segments(
     object: &Path,
     added: &[SegmentRecord],
     removed: &[String],

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::change::Change;
 use super::commit::{Commit, CommitId, Operation, SegmentRecord, Totals};
 use super::entry::Entry;
 use super::hidden::HiddenRecord;
@@ -160,13 +161,15 @@ fn counts_add_up(before: Option<&Entry>, after: &Entry) -> bool {
         last = totals;
         // What a restore brings back is in no record of the commit. A list that comes with removed segments is the
         // one before, without what the commit removes.
-        let brings_back = after.has_base(version) && commit.removed.is_empty();
+        let unapplied = after.own_at(version).is_some_and(|own| own.unapplied);
+        let brings_back = unapplied || (after.has_base(version) && commit.removed.is_empty());
         brings_back || follows(start, commit, totals)
     });
     each && last == after.state.totals()
 }
 
-fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
+/// Whether a frame holds after a commit what the commit makes of what it held before.
+pub(crate) fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
     let added = |count: fn(&SegmentRecord) -> u64| commit.added.iter().map(count).sum::<u64>();
     let rows = added(|segment| segment.rows);
     let own = |hidden: &&HiddenRecord| {
@@ -190,13 +193,8 @@ fn follows(start: Totals, commit: &Commit, end: Totals) -> bool {
 
 fn deleted_after_delete(before: Option<&Entry>, after: &Entry) -> bool {
     let start = before.is_some_and(|before| before.state.deleted);
-    let end = after
-        .commits
-        .iter()
-        .fold(start, |deleted, (_, commit)| match commit.operation {
-            Operation::Delete | Operation::Purge => true,
-            operation => deleted && operation.keeps_deleted(),
-        });
+    let commits = after.commits.iter();
+    let end = commits.fold(start, |deleted, (_, commit)| commit.leaves_deleted(deleted));
     end == after.state.deleted
 }
 
@@ -211,10 +209,19 @@ fn index_of_last_commit(_: Option<&Entry>, after: &Entry) -> bool {
 }
 
 fn segments_are_listed_once(_: Option<&Entry>, after: &Entry) -> bool {
-    let tail = after.state.tail.iter().flat_map(|change| &change.added);
-    let own = after.commits.iter().flat_map(|(_, commit)| &commit.added);
+    let own = after.versions().map(|(version, _, commit)| {
+        let own = after.own_at(version);
+        Change::of(version, commit, own)
+    });
     let mut seen = HashSet::new();
-    tail.chain(own).all(|segment| seen.insert(&segment.id))
+    after.state.tail.iter().cloned().chain(own).all(|change| {
+        // What took the place of all others may bring some of them back.
+        if change.base.is_some() {
+            seen.clear();
+        }
+        let mut added = change.added.into_iter();
+        added.all(|segment| seen.insert(segment.id))
+    })
 }
 
 fn compaction_makes_fewer(_: Option<&Entry>, after: &Entry) -> bool {

@@ -30,6 +30,9 @@
 //! A change that depends on what is in the frame (an upsert must know which rows it hides) is worked out from the
 //! newest entry, and once more when another writer came first: [`derive`].
 //!
+//! Commits of another store are published as they are, under their own ids: [`foreign`]. What a commit follows is the
+//! **tip** ([`tip`]), so that the history is the same in every store, however each looks after its own.
+//!
 //! A caller's **request id** is kept in the state for the last [`remembered::REMEMBERED_REQUESTS`] changes that had
 //! one: a retried put whose first attempt took effect is answered with the version it got then, which the entry of
 //! that version tells; another put under the same id is refused ([`remembered`]).
@@ -57,12 +60,15 @@ pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod derive;
 pub(crate) mod details;
+mod effect;
 pub(crate) mod entry;
+pub(crate) mod foreign;
 pub(crate) mod head;
 pub(crate) mod hidden;
 pub(crate) mod invariants;
 pub(crate) mod noted;
 pub(crate) mod plan;
+pub(crate) mod proposal;
 pub(crate) mod publish;
 mod relist;
 pub(crate) mod remembered;

@@ -10,93 +10,33 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shoots_proto::{Note, PutMode};
 
 use super::change::{Change, mentions};
 use super::commit::{
-    Base, Commit, CommitId, Operation, Own, Published, SegmentRecord, State, Totals,
+    Base, Commit, CommitId, Mark, Operation, Own, Published, SegmentRecord, State, Totals,
 };
-use super::derive::{Derive, Step};
+use super::derive::Step;
 use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
+use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
-use super::remembered::RequestKey;
 use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
 use crate::time::Timestamp;
+
+pub(crate) use super::proposal::{NamedSchema, Proposal, PutWish, Rows, Wish};
 
 /// Changes since the checkpoint that an entry's state and commits hold at most.
 pub(crate) const MAX_CHANGES: usize = 64;
 /// Segments in those changes; one put with more is followed by a checkpoint.
 const MAX_TAIL_SEGMENTS: usize = 256;
 
-/// A change that waits to be published. Its segments are durable.
-#[derive(Debug, Clone)]
-pub(crate) struct Proposal {
-    pub(crate) wish: Wish,
-    pub(crate) write_id: String,
-    /// The caller's request id, and what it was given for.
-    pub(crate) request: Option<RequestKey>,
-    /// The newest version when rows began to be written for it; none: it has no rows.
-    pub(crate) basis: Option<u64>,
-    /// When it was seen that the frame has no log, if that was so.
-    pub(crate) absent: Option<Timestamp>,
-    /// What the metadata of the newest commit has to say under a key; none: whatever it says.
-    pub(crate) expected: Option<(String, Value)>,
-    /// What people say about it.
-    pub(crate) note: Note,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Wish {
-    Put(Box<PutWish>),
-    Delete {
-        /// The plain file's rows, if the frame is one that was never written.
-        adopt: Option<Rows>,
-    },
-    Undelete,
-    /// A frame that was only a plain file gets a log, and these rows.
-    Adopt(Rows),
-    /// A change that is worked out from the newest state.
-    Derived(Arc<dyn Derive>),
-}
-
-impl Wish {
-    /// What tells it from other changes, whatever the frame holds. Puts say more of themselves: see [`crate::put`].
-    pub(crate) fn asked(&self) -> Value {
-        match self {
-            Self::Put(_) | Self::Adopt(_) => Value::Null,
-            Self::Delete { .. } => json!(["delete"]),
-            Self::Undelete => json!(["undelete"]),
-            Self::Derived(change) => change.asked(),
-        }
-    }
-}
-
-/// Rows to be put in mode `error`, `append` or `replace`.
-#[derive(Debug, Clone)]
-pub(crate) struct PutWish {
-    pub(crate) mode: PutMode,
-    /// Columns that the rows are sorted by.
-    pub(crate) index: Vec<String>,
-    pub(crate) rows: Rows,
-    /// The plain file's rows, if the frame is one that was never written.
-    pub(crate) adopt: Option<Rows>,
-}
-
-/// Rows that lie in segments, and the schema that the frame has when they are in it.
-#[derive(Debug, Clone)]
-pub(crate) struct Rows {
-    pub(crate) schema: NamedSchema,
-    pub(crate) segments: Vec<SegmentRecord>,
-}
-
-/// A schema and the hash that names its object.
-#[derive(Debug, Clone)]
-pub(crate) struct NamedSchema {
-    pub(crate) hash: Arc<str>,
-    pub(crate) schema: SchemaRef,
+/// What was worked out from the newest entry before the next one is planned.
+pub(crate) enum Worked {
+    Step(Box<Step>),
+    Foreign(Box<Arrivals>),
 }
 
 /// The next entry, and what it does for each proposal, in their order.
@@ -131,12 +71,12 @@ pub(crate) struct Basis<'a> {
 }
 
 /// Judges the proposals against the newest entry. `answers` has the versions of those that were published before,
-/// `step` is what the first one comes to, if it is derived.
+/// `worked` is what the first one comes to, if that was to be worked out.
 pub(crate) fn plan(
     basis: Basis<'_>,
     proposals: &[Proposal],
     answers: Answers,
-    mut step: Option<Result<Option<Step>>>,
+    mut worked: Option<Result<Option<Worked>>>,
     now: Timestamp,
 ) -> Plan {
     let before = basis.before;
@@ -144,7 +84,7 @@ pub(crate) fn plan(
     draft.answers = answers;
     let outcomes = proposals
         .iter()
-        .map(|proposal| draft.apply(proposal, step.take()))
+        .map(|proposal| draft.apply(proposal, worked.take()))
         .collect();
     Plan {
         next: draft.finish(before, now),
@@ -209,7 +149,7 @@ impl<'a> Draft<'a> {
     fn apply(
         &mut self,
         proposal: &Proposal,
-        step: Option<Result<Option<Step>>>,
+        worked: Option<Result<Option<Worked>>>,
     ) -> Result<Option<Published>> {
         if let Some(first) = self.answered(proposal)? {
             return Ok(Some(first));
@@ -249,8 +189,12 @@ impl<'a> Draft<'a> {
                 Some(published) => published,
                 None => return Ok(None),
             },
-            Wish::Derived(_) => match step.transpose()?.flatten() {
-                Some(step) => self.commit(proposal, step)?,
+            Wish::Derived(_) | Wish::Foreign(_) => match worked.transpose()?.flatten() {
+                Some(Worked::Step(step)) => self.commit(proposal, *step)?,
+                Some(Worked::Foreign(arrivals)) => match self.arrive(*arrivals) {
+                    Some(last) => last,
+                    None => return Ok(None),
+                },
                 None => return Ok(None),
             },
         };
@@ -421,6 +365,48 @@ impl<'a> Draft<'a> {
         Ok(published)
     }
 
+    /// Commits of another store, as they are; tells what became of the last.
+    fn arrive(&mut self, arrivals: Arrivals) -> Option<Published> {
+        let named = arrivals.schema;
+        self.schemas.insert(named.hash, named.schema);
+        let mut last = None;
+        for arriving in arrivals.commits {
+            let Arriving { id, commit, .. } = arriving;
+            let mut own = arriving.own;
+            let version = self.first_version + self.commits.len() as u64;
+            let began = !self.exists();
+            let mut state = self.state.take().unwrap_or_default();
+            follow(&mut state, &commit, own.totals);
+            let retained = &mut state.retained;
+            retained.emptied = arriving.empties || (retained.emptied && own.base.is_none());
+            if arriving.gone {
+                retained.forgotten.push(version);
+            }
+            if arriving.revives {
+                let sequence = self.sequence;
+                retained.revived.push(Mark { version, sequence });
+            }
+            own.deleted = state.deleted;
+            self.state = Some(state);
+            self.metadata.clone_from(&commit.metadata);
+            let added = commit.added.iter();
+            last = Some(Published {
+                version,
+                commit: id.clone(),
+                rows: added.clone().map(|segment| segment.rows).sum(),
+                bytes: added.map(|segment| segment.bytes).sum(),
+                rows_removed: commit.rows_removed,
+                frame_rows: own.totals.rows,
+                began: began && !own.deleted,
+            });
+            self.push(id, commit, arriving.line, own);
+        }
+        if let (Some(condemned), Some(state)) = (arrivals.condemned, &mut self.state) {
+            state.retained.condemned = condemned;
+        }
+        last
+    }
+
     /// Adds a commit to the entry, after whatever it says has become of the state.
     fn push(&mut self, id: CommitId, commit: Commit, line: Vec<u8>, own: Own) {
         let version = self.first_version + self.commits.len() as u64;
@@ -534,10 +520,7 @@ fn follow(state: &mut State, commit: &Commit, totals: Totals) {
     state.schema.clone_from(&commit.schema);
     state.index.clone_from(&commit.index);
     state.retained.emptied &= !commit.operation.clears();
-    state.deleted = match commit.operation {
-        Operation::Delete | Operation::Purge => true,
-        operation => state.deleted && operation.keeps_deleted(),
-    };
+    state.deleted = commit.leaves_deleted(state.deleted);
     state.set_totals(totals);
 }
 

@@ -11,11 +11,11 @@ use shoots_proto::name::FrameId;
 use tokio::sync::oneshot;
 
 use super::commit::{Base, Published};
-use super::derive::Step;
+use super::derive::{Derive, Step};
 use super::entry::{self, Entry};
 use super::head::Head;
 use super::invariants;
-use super::plan::{self, Answers, Basis, Next, Plan, Proposal, Wish};
+use super::plan::{self, Answers, Basis, Next, Plan, Proposal, Wish, Worked};
 use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
@@ -82,10 +82,18 @@ impl Publisher {
             queues.remove(frame);
             return None;
         }
-        // A derived change is worked out from an entry, so it is the first of the next one.
-        let derived = |waiting: &Waiting| matches!(waiting.proposal.wish, Wish::Derived(_));
-        let alike = queue.iter().skip(1).position(derived);
-        let count = alike.map_or(queue.len(), |at| at + 1).min(GROUP);
+        // What is worked out from an entry is the first of the next one. What comes from another store fills it.
+        let foreign = |waiting: &Waiting| matches!(waiting.proposal.wish, Wish::Foreign(_));
+        let worked = |waiting: &Waiting| {
+            matches!(waiting.proposal.wish, Wish::Derived(_)) || foreign(waiting)
+        };
+        let count = match queue.front() {
+            Some(first) if foreign(first) => 1,
+            _ => {
+                let next = queue.iter().skip(1).position(worked);
+                next.map_or(queue.len(), |at| at + 1).min(GROUP)
+            }
+        };
         Some(queue.drain(..count).collect())
     }
 
@@ -215,8 +223,8 @@ async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) 
         }
         None => (None, None),
     };
-    let step = match proposals.first() {
-        Some(first) => derive(log, before, first).await,
+    let worked = match proposals.first() {
+        Some(first) => work_out(log, before, first).await,
         None => None,
     };
     let answers = answers(log, head, proposals).await;
@@ -227,7 +235,7 @@ async fn plan_next(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) 
         schema: schema.as_ref(),
         tip,
     };
-    Ok(plan::plan(basis, proposals, answers, step, log.now()))
+    Ok(plan::plan(basis, proposals, answers, worked, log.now()))
 }
 
 /// What callers heard whose changes were published before, and are now proposed again.
@@ -245,27 +253,40 @@ async fn answers(log: &FrameLog, head: Option<&Head>, proposals: &[Proposal]) ->
     answers
 }
 
-/// What a derived change comes to, unless an earlier attempt of it took effect.
-async fn derive(
+/// What a change comes to that is worked out from an entry, unless an earlier attempt of it took effect.
+async fn work_out(
     log: &FrameLog,
     before: Option<&Entry>,
     proposal: &Proposal,
-) -> Option<Result<Option<Step>>> {
-    let Wish::Derived(change) = &proposal.wish else {
-        return None;
-    };
+) -> Option<Result<Option<Worked>>> {
     let remembered = before.zip(proposal.request.as_ref());
     let known = remembered.map(|(entry, key)| entry.state.remembered.answered(key));
     if known.is_some_and(|known| !matches!(known, Ok(None))) {
         return None;
     }
-    let mut step = change.derive(log, before).await;
-    if let (Some(before), Ok(Some(step))) = (before, &mut step)
-        && let Err(error) = relist(&log.checkpoints(), before, step).await
-    {
-        return Some(Err(error));
+    match &proposal.wish {
+        Wish::Derived(change) => {
+            let step = derive(log, before, change.as_ref()).await;
+            Some(step.map(|step| step.map(|step| Worked::Step(Box::new(step)))))
+        }
+        Wish::Foreign(foreign) => {
+            let arrivals = foreign.arrive(log, before).await;
+            Some(arrivals.map(|some| some.map(|some| Worked::Foreign(Box::new(some)))))
+        }
+        _ => None,
     }
-    Some(step)
+}
+
+async fn derive(
+    log: &FrameLog,
+    before: Option<&Entry>,
+    change: &dyn Derive,
+) -> Result<Option<Step>> {
+    let mut step = change.derive(log, before).await?;
+    if let (Some(before), Some(step)) = (before, &mut step) {
+        relist(&log.checkpoints(), before, step).await?;
+    }
+    Ok(step)
 }
 
 /// An entry that is ready to be created, with its bytes.

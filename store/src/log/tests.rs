@@ -11,7 +11,9 @@ use super::commit::{Base, Mark, Operation, Own, SegmentRecord, Totals};
 use super::derive::{Derive, Step};
 use super::entry::{self, Entry, encode_commit};
 use super::invariants;
-use super::plan::{Answers, Basis, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, plan};
+use super::plan::{
+    Answers, Basis, MAX_CHANGES, NamedSchema, Proposal, PutWish, Rows, Wish, Worked, plan,
+};
 use super::remembered::{REMEMBERED_REQUESTS, RequestKey};
 use crate::error::ErrorKind;
 use crate::frame_log::FrameLog;
@@ -462,7 +464,7 @@ fn upkeep(before: &Entry, operation: Operation, seconds: i64) -> (Entry, Vec<u8>
         basis(Some(before), &named),
         &[proposal],
         Answers::new(),
-        Some(Ok(Some(step))),
+        Some(Ok(Some(Worked::Step(Box::new(step))))),
         now,
     );
     let next = plan.next.unwrap();

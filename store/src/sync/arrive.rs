@@ -84,11 +84,18 @@ pub(super) async fn check_schema(log: &FrameLog, hash: &str) -> Result<()> {
     let path = log.paths().schema(hash);
     let bytes = log.objects().uncached().read(&path).await?;
     let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
+    schema(hash, &bytes).map(drop)
+}
+
+/// The schema in an object that another store has sent.
+pub(super) fn schema(hash: &str, bytes: &[u8]) -> Result<Schema> {
+    let object = || format!("schema {hash}");
     // The decoder trusts bytes that this program has written.
-    let decode = std::panic::AssertUnwindSafe(|| schema::decode(hash, &bytes));
-    let decoded = std::panic::catch_unwind(decode)
-        .map_err(|_| Error::damaged(&path, "decoding gave up"))??;
-    schema::check(&decoded).map_err(|problem| Error::damaged(&path, problem))
+    let decode = std::panic::AssertUnwindSafe(|| schema::decode(hash, bytes));
+    let decoded = std::panic::catch_unwind(decode);
+    let decoded = decoded.map_err(|_| Error::damaged(object(), "decoding gave up"))??;
+    schema::check(&decoded).map_err(|problem| Error::damaged(object(), problem))?;
+    Ok(decoded)
 }
 
 /// The columns of a segment by which it has to be sorted.

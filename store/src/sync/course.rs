@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::peer::HistoryRecord;
+use super::peer::{Brought, HistoryRecord};
 use crate::error::{Error, Result};
 use crate::log::commit::CommitId;
 
@@ -73,6 +73,15 @@ pub(super) fn course(tip: Option<&str>, records: Vec<HistoryRecord>) -> Result<V
         }
     }
     Ok(stages)
+}
+
+/// Commits beside the line, as they are.
+pub(super) fn brought(records: Vec<HistoryRecord>) -> Vec<Brought> {
+    let brought = records.into_iter().map(|record| Brought {
+        record: record.record,
+        kept: record.kept,
+    });
+    brought.collect()
 }
 
 /// Takes what a commit follows and the line does not have, oldest first.

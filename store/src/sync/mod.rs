@@ -10,14 +10,20 @@
 //! | [`walk`] | where two histories went apart |
 //! | [`course`] | which commits of another history become versions |
 //! | [`transfer`] | objects that are missing, then commits |
-//! | [`arrive`] | what is checked before anything that was sent is believed |
+//! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
+//! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
+//! | [`settle`] | histories that went apart are put together |
 //! | [`progress`] | how far a transfer has come |
 
 mod arrive;
 mod course;
+pub(crate) mod exchange;
+pub(crate) mod local;
 pub(crate) mod peer;
 pub(crate) mod progress;
+mod receive;
+mod settle;
 mod stored;
 mod told;
 mod transfer;
-pub(crate) mod walk;
+mod walk;

@@ -59,24 +59,63 @@ impl Route<'_> {
         tip: Option<&str>,
         records: Vec<HistoryRecord>,
     ) -> Result<Sent> {
-        let stages = course(tip, records)?;
-        let mut arrivals = Vec::with_capacity(stages.len());
+        let mut arrivals = Vec::with_capacity(records.len());
         // Whether the state before the next commit is one that the target has.
-        let mut complete = tip.is_some();
-        for stage in stages {
+        let mut complete = true;
+        for stage in course(tip, records)? {
             let arrival = self.prepare(stage, complete).await?;
             complete = arrival.kept;
             arrivals.push(arrival);
         }
-        let wanted = arrivals.iter().flat_map(objects_of).collect();
-        self.send(wanted).await?;
+        self.deliver(tip, false, arrivals).await
+    }
+
+    /// Sends a whole history (newest first). What is left of a frame that was deleted, its tip, is followed by it.
+    pub(super) async fn begin(
+        &self,
+        tip: Option<&str>,
+        records: Vec<HistoryRecord>,
+    ) -> Result<Sent> {
+        let mut arrivals = Vec::with_capacity(records.len());
+        // What cannot be read any more is no version of a clone, but it is part of its history.
+        let mut older = Vec::new();
+        for stage in course(None, records)? {
+            let complete = arrivals.last().is_some_and(|last: &Arrival| last.kept);
+            let mut arrival = self.prepare(stage, complete).await?;
+            if arrivals.is_empty() {
+                older.append(&mut arrival.brings);
+                if !arrival.kept {
+                    older.push(Brought {
+                        record: arrival.record,
+                        kept: false,
+                    });
+                    continue;
+                }
+                arrival.brings = std::mem::take(&mut older);
+            }
+            arrivals.push(arrival);
+        }
+        self.deliver(tip, tip.is_some(), arrivals).await
+    }
+
+    /// Sends what commits need, then the commits.
+    async fn deliver(
+        &self,
+        tip: Option<&str>,
+        begins: bool,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Sent> {
+        self.send(arrivals.iter().flat_map(objects_of).collect())
+            .await?;
         let mut expected = tip.map(str::to_owned);
+        let mut begins = begins;
         let mut versions = 0;
-        for group in arrivals.chunks(Publish::MAX_ARRIVALS) {
+        for group in groups(&arrivals)? {
             let request = Publish {
                 expected: expected.take(),
+                begins: std::mem::take(&mut begins),
                 arrivals: group.to_vec(),
-                ..Publish::default()
+                promise: None,
             };
             match self.publish(request).await? {
                 Sent::Done { versions: more } => versions += more,
@@ -91,6 +130,7 @@ impl Route<'_> {
     /// `remote`.
     pub(super) async fn newest(
         &self,
+        tip: Option<&str>,
         record: HistoryRecord,
         remote: &str,
         wanted: impl Fn(&Listed) -> bool,
@@ -124,9 +164,10 @@ impl Route<'_> {
             segments: left,
         });
         self.publish(Publish {
+            expected: tip.map(str::to_owned),
+            begins: tip.is_some(),
             arrivals: vec![arrival],
             promise,
-            ..Publish::default()
         })
         .await
     }
@@ -151,7 +192,9 @@ impl Route<'_> {
         } = stage.record;
         let operation = record.commit.operation;
         let own_list = has_own_list(operation);
-        if !kept && complete && !own_list {
+        if !kept && operation == Operation::Delete {
+            // That there is nothing any more needs no objects.
+        } else if !kept && complete && !own_list {
             kept = self
                 .is_whole(&objects_of_record(&record).into_iter().collect())
                 .await?;
@@ -312,6 +355,30 @@ impl Route<'_> {
         );
         Cause::Conflict(problem).into()
     }
+}
+
+/// Commits as they can be published together: few enough, the last of them one that can be read.
+pub(super) fn groups(arrivals: &[Arrival]) -> Result<Vec<&[Arrival]>> {
+    let mut groups = Vec::new();
+    let mut rest = arrivals;
+    while !rest.is_empty() {
+        let most = rest.len().min(Publish::MAX_ARRIVALS);
+        let ends = |arrival: &Arrival| {
+            arrival.kept || arrival.record.commit.operation == Operation::Delete
+        };
+        let Some(last) = rest[..most].iter().rposition(ends) else {
+            let problem = format!(
+                "more than {} commits in a row, to {}, are no longer kept where they come from: clone the frame anew",
+                Publish::MAX_ARRIVALS,
+                rest[most - 1].record.id
+            );
+            return Err(Cause::Conflict(problem).into());
+        };
+        let (group, after) = rest.split_at(last + 1);
+        groups.push(group);
+        rest = after;
+    }
+    Ok(groups)
 }
 
 /// Whether a commit alone does not say which segments there are after it.

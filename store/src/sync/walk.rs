@@ -141,6 +141,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Whether each side has something of its own.
+    pub(crate) fn is_apart(&self) -> bool {
+        !self.ours.own.is_empty() && !self.theirs.own.is_empty()
+    }
+
     /// What was found.
     pub(crate) fn finish(self) -> (Divergence, Option<Cut>) {
         let divergence = Divergence {

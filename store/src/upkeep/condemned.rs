@@ -5,12 +5,14 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::garbage::ObjectSet;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::log::commit::Condemned;
 
 const MAGIC: &str = "condemned";
 const FORMAT: u32 = 1;
+/// What is removed as soon as this cannot be had back.
+const SPARED_SECONDS: u64 = 3600;
 /// Objects that are removed at the same time.
 const PARALLEL_REMOVALS: usize = 16;
 
@@ -62,6 +64,47 @@ pub(crate) async fn read(log: &FrameLog, condemned: &Condemned) -> Result<Option
         ));
     }
     Ok(Some(ObjectSet(list.objects.into_iter().collect())))
+}
+
+/// What is condemned once `named` is needed again; none if it was not condemned. New lists take the place of those that
+/// name some of it.
+///
+/// # Errors
+/// If some of it may be removed at any time.
+pub(crate) async fn spare(
+    log: &FrameLog,
+    lists: &[Condemned],
+    named: &ObjectSet,
+) -> Result<Option<Vec<Condemned>>> {
+    let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+    let mut spared = Vec::with_capacity(lists.len());
+    let mut found = false;
+    for list in lists {
+        let objects = read(log, list).await?.unwrap_or_default();
+        if !objects.0.keys().any(|name| named.0.contains_key(name)) {
+            spared.push(list.clone());
+            continue;
+        }
+        found = true;
+        if now.seconds_since(list.at) + SPARED_SECONDS >= grace {
+            let problem = format!(
+                "segments of frame {} that are named wait to be removed since {}: run `sweep` first",
+                log.frame(),
+                list.at
+            );
+            return Err(Cause::Conflict(problem).into());
+        }
+        let mut rest = objects;
+        rest.remove_all(named);
+        if rest.count() > 0 {
+            let at = list.at;
+            spared.push(Condemned {
+                at,
+                ..write(log, &rest).await?
+            });
+        }
+    }
+    Ok(found.then_some(spared))
 }
 
 /// Removes the list itself.

@@ -5,7 +5,7 @@
 //! worked out before the commit, outside the queue of the frame's writers, and the commit gives way if anything it
 //! rests on has changed: marks, other expiries, restores.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,11 +14,12 @@ use shoots_proto::action::{ExpiredFrame, Retention};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::BucketName;
 
-use super::garbage::{ObjectSet, needed_at, needed_by_marks, spoken_of, version_of};
+use super::garbage::{ObjectSet, needed_at, needed_by_marks, spoken_of, tracked, version_of};
 use super::{condemned, retention};
 use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::{FrameLog, Freshness};
+use crate::lineage::tracking::Tracking;
 use crate::log::commit::{Base, Mark, Operation, Retained, State, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::Details;
@@ -28,6 +29,8 @@ use crate::time::Timestamp;
 /// The newest so many entries are never removed, and none that is younger than this.
 const KEPT_ENTRIES: u64 = 1_000;
 const KEPT_ENTRY_SECONDS: u64 = 7 * 24 * 3600;
+/// So long after a remote was looked at, what a merge with its history takes is held.
+const HELD_SECONDS: u64 = 30 * 24 * 3600;
 /// Others that may change what a plan rests on before it gives up.
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -37,6 +40,7 @@ struct GiveUp {
     /// What this rests on.
     before: Retained,
     marks: BTreeSet<(u64, u64)>,
+    tracking: BTreeMap<String, Tracking>,
     after: Retained,
     /// The frame is deleted, and its rows go, too.
     empties: bool,
@@ -54,7 +58,9 @@ impl Derive for GiveUp {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
         let state = &entry.state;
-        let same = state.retained == self.before && marks(state) == self.marks;
+        let same = state.retained == self.before
+            && marks(state) == self.marks
+            && state.tracking == self.tracking;
         if !same || (self.empties && !state.deleted) {
             return Ok(None);
         }
@@ -242,6 +248,13 @@ fn check_forgettable(head: &Entry, version: u64) -> Result<()> {
         format!(
             "version {version} is in a snapshot of many frames (their list says which): drop that first"
         )
+    } else if let Some((remote, _)) = state.tracking.iter().find(|(_, tracking)| {
+        let fork = tracking.fork;
+        fork.is_some_and(|fork| fork.version == version)
+    }) {
+        format!(
+            "version {version} is the last one that the histories here and at the remote `{remote}` have in common: remove the remote first"
+        )
     } else {
         return Ok(());
     };
@@ -332,11 +345,25 @@ async fn deleted_since(log: &FrameLog, head: &Arc<Entry>, entry: &Arc<Entry>) ->
     Ok(head.state.deleted)
 }
 
+/// The version from which on all are held, because the history of a remote went its own way there: a merge puts what
+/// was done since then, on both sides, in one order, and needs the rows of each change. That is for remotes which were
+/// looked at lately; for others, only the version itself is held.
+fn held_since(state: &State, now: Timestamp) -> Option<u64> {
+    let lately = |tracking: &&Tracking| now.seconds_since(tracking.at) < HELD_SECONDS;
+    let forks = state.tracking.values().filter(lately);
+    forks
+        .filter_map(|of| of.fork)
+        .map(|fork| fork.version)
+        .min()
+}
+
 async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Option<Plan>> {
     let state = &head.state;
     let old = &state.retained;
     let (floor, empties) = first_kept(log, head, rule).await?;
-    let mut floor = floor.max(old.oldest);
+    let held = held_since(state, log.now()).filter(|held| *held < floor);
+    let empties = empties && held.is_none();
+    let mut floor = held.unwrap_or(floor).max(old.oldest);
     // What was forgotten cannot be the oldest version that is kept.
     while old.forgotten.contains(&floor) {
         floor += 1;
@@ -350,7 +377,8 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     let (untagged, tagged): (Vec<_>, Vec<_>) =
         state.tags.iter().partition(|(_, mark)| given_up(mark));
     let tagged = tagged.into_iter().map(|(_, mark)| mark);
-    let marks_kept: Vec<Mark> = tagged.chain(state.pins.values()).copied().collect();
+    let marks_kept = tagged.chain(state.pins.values()).copied();
+    let marks_kept: Vec<Mark> = marks_kept.chain(state.forks()).collect();
     let mut garbage = ObjectSet::default();
     if floor > first {
         garbage = spoken_of(log, head, first..=floor - 1).await?;
@@ -388,6 +416,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
         .collect();
     let needed = marks_kept.iter().copied().chain(revived.iter().copied());
     garbage.remove_all(&needed_by_marks(log, needed).await?);
+    garbage.remove_all(&tracked(log, state).await?);
     let expired = (first..floor)
         .filter(|version| state.keeps(*version))
         .filter(|version| marks_kept.iter().all(|mark| mark.version != *version))
@@ -411,6 +440,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
         change: GiveUp {
             before: old.clone(),
             marks: marks(state),
+            tracking: state.tracking.clone(),
             after,
             empties,
             untagged: untagged.into_iter().map(|(tag, _)| tag.clone()).collect(),
@@ -467,6 +497,7 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
         .filter(|mark| !forgotten.contains(&mark.version));
     let needed = state.marks().chain(revived);
     garbage.remove_all(&needed_by_marks(log, needed).await?);
+    garbage.remove_all(&tracked(log, state).await?);
     let after = Retained {
         forgotten: forgotten.into_iter().collect(),
         ..old.clone()
@@ -475,6 +506,7 @@ async fn plan_to_forget(log: &FrameLog, head: &Arc<Entry>, chosen: &BTreeSet<u64
         change: GiveUp {
             before: old.clone(),
             marks: marks(state),
+            tracking: state.tracking.clone(),
             after,
             empties: false,
             untagged: Vec::new(),

@@ -13,8 +13,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Result;
 use crate::frame_log::FrameLog;
-use crate::log::change::Segment;
-use crate::log::commit::{Base, Mark, SegmentRecord};
+use crate::lineage::bundle::Kept;
+use crate::lineage::record::Record;
+use crate::log::change::{Change, Segment};
+use crate::log::commit::{Base, Mark, SegmentRecord, State};
 use crate::log::entry::Entry;
 use crate::log::hidden::HiddenRecord;
 use crate::log::seek::Found;
@@ -45,6 +47,24 @@ impl ObjectSet {
 
     pub(crate) fn entry(&mut self, sequence: u64) {
         self.0.insert(format!("log/{sequence:020}.jsonl"), 0);
+    }
+
+    /// What a commit names, and the list that comes with it.
+    pub(crate) fn record(&mut self, record: &Record) {
+        let (added, hidden) = (&record.commit.added, &record.commit.hidden);
+        added.iter().for_each(|added| self.segment(added));
+        hidden.iter().for_each(|hidden| self.hidden(hidden));
+        for listed in record.list.iter().flatten() {
+            self.segment(&listed.segment);
+            listed.hidden.iter().for_each(|hidden| self.hidden(hidden));
+        }
+    }
+
+    /// What the commits of a bundle name, but for those whose segments were gone where they came from.
+    pub(crate) fn kept(&mut self, bundle: &[Kept]) {
+        for kept in bundle.iter().filter(|kept| !kept.gone) {
+            self.record(&kept.record);
+        }
     }
 
     fn segments(&mut self, segments: &[Segment]) {
@@ -105,7 +125,34 @@ pub(crate) async fn needed_at(
     version: u64,
 ) -> Result<ObjectSet> {
     let found = version_of(log, head, version).await?;
-    needed_by(log, found.entry.list_through(version)).await
+    needed_in(log, &found.entry, version).await
+}
+
+/// What a version of an entry needs: its list, and what the commits name that it brought into the history.
+async fn needed_in(log: &FrameLog, entry: &Entry, version: u64) -> Result<ObjectSet> {
+    let mut objects = needed_by(log, entry.list_through(version)).await?;
+    if let Some(own) = entry.own_at(version) {
+        objects.extend(named_by(log, &own.history).await?);
+    }
+    Ok(objects)
+}
+
+/// What the commits of some bundles name.
+pub(crate) async fn named_by(log: &FrameLog, bundles: &[String]) -> Result<ObjectSet> {
+    let mut objects = ObjectSet::default();
+    for hash in bundles {
+        objects.kept(&log.bundle(hash).await?);
+    }
+    Ok(objects)
+}
+
+/// What commits name that were fetched and are no part of the history so far.
+pub(crate) async fn tracked(log: &FrameLog, state: &State) -> Result<ObjectSet> {
+    let mut objects = ObjectSet::default();
+    for tracking in state.tracking.values() {
+        objects.extend(named_by(log, &tracking.history).await?);
+    }
+    Ok(objects)
 }
 
 /// What the versions with these marks need.
@@ -117,7 +164,7 @@ pub(crate) async fn needed_by_marks(
     for mark in marks {
         // Without its entry nobody knows what a marked version needs, and nothing may be given up.
         let entry = log.reader().kept(mark.sequence).await?;
-        objects.extend(needed_by(log, entry.list_through(mark.version)).await?);
+        objects.extend(needed_in(log, &entry, mark.version).await?);
     }
     Ok(objects)
 }
@@ -145,12 +192,16 @@ pub(crate) async fn spoken_of(
             objects.extend(checkpoints_before(log, &entry, &versions).await?);
         }
         for (version, _, commit) in entry.versions() {
-            if versions.contains(&version) {
-                commit.added.iter().for_each(|added| objects.segment(added));
-                commit
-                    .hidden
-                    .iter()
-                    .for_each(|hidden| objects.hidden(hidden));
+            if !versions.contains(&version) {
+                continue;
+            }
+            let own = entry.own_at(version);
+            let change = Change::of(version, commit, own);
+            change.added.iter().for_each(|added| objects.segment(added));
+            let hidden = change.hidden.iter();
+            hidden.for_each(|hidden| objects.hidden(hidden));
+            if let Some(own) = own {
+                objects.extend(named_by(log, &own.history).await?);
             }
         }
         for base in entry.state.own.iter().filter_map(|own| own.base.clone()) {

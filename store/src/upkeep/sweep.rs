@@ -63,11 +63,12 @@ impl Derive for Emptied {
             purged: version,
             ..Retained::default()
         };
-        let mut edits: Vec<StateEdit> = entry
-            .state
-            .tags
-            .keys()
+        let state = &entry.state;
+        let tags = state.tags.keys();
+        let remotes = state.tracking.keys();
+        let mut edits: Vec<StateEdit> = tags
             .map(|tag| StateEdit::Tag(tag.clone(), None))
+            .chain(remotes.map(|remote| StateEdit::Tracking(remote.clone(), None)))
             .collect();
         edits.push(StateEdit::Retain(Box::new(retained)));
         Ok(Some(Step {

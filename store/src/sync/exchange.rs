@@ -1,0 +1,576 @@
+//! One frame and one remote: clone, fetch, pull and push.
+//!
+//! All of them begin alike: the tips of both ends are compared, and if they differ, both histories are read until it is
+//! known what each has beyond the other. A pull or a push then moves one end forward, if it has nothing of its own.
+//! What a fetch brings is kept beside the log, in bundles that the frame's tracking of the remote refers to, and a
+//! merge ([`super::settle`]) takes it from there.
+
+use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
+use arrow_schema::Schema;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use serde_json::Value;
+use shoots_proto::Closed;
+use shoots_proto::name::FrameId;
+
+use super::arrive;
+use super::local::LocalPeer;
+use super::peer::{ObjectKind, ObjectName, Peer, PeerHead};
+use super::progress::{Meter, ProgressSink};
+use super::settle::{self, Settled};
+use super::transfer::{Route, Sent};
+use super::walk::{Divergence, Walk};
+use crate::error::{Cause, Error, Result};
+use crate::index::Span;
+use crate::lineage::bundle::Kept;
+use crate::lineage::record::Listed;
+use crate::lineage::tracking::Tracking;
+use crate::log::commit::CommitId;
+use crate::store::Store;
+
+/// How often a transfer begins again because an end has moved meanwhile.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// Another place that keeps frames, and what it is called here.
+#[derive(Debug, Clone, Copy)]
+pub struct RemoteEnd<'a> {
+    /// Under this name the frames here remember what they know of it.
+    pub name: &'a str,
+    /// The place.
+    pub peer: &'a dyn Peer,
+}
+
+/// How frames are cloned.
+#[derive(Debug, Clone, Default)]
+pub struct CloneOptions {
+    /// Only the newest state, without what led to it.
+    pub newest_only: bool,
+    /// Of the newest state only segments that may hold rows in this range of the index. The others are promised.
+    pub range: Option<IndexRange>,
+    /// Where progress is told.
+    pub progress: ProgressSink,
+}
+
+/// A range of the first index column, as it was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexRange {
+    /// Where it begins; none: with the first row.
+    pub start: Option<Value>,
+    /// Where it ends; none: with the last row.
+    pub stop: Option<Value>,
+    /// Which of the ends belong to it.
+    pub closed: Closed,
+}
+
+/// How frames are pulled.
+#[derive(Debug, Clone)]
+pub struct PullOptions {
+    /// Whether histories that went apart are merged.
+    pub merge: bool,
+    /// Whose side is taken where they cannot be put together.
+    pub favour: Option<Favour>,
+    /// Where progress is told.
+    pub progress: ProgressSink,
+}
+
+impl Default for PullOptions {
+    fn default() -> Self {
+        Self {
+            merge: true,
+            favour: None,
+            progress: ProgressSink::default(),
+        }
+    }
+}
+
+/// A frame here, and the same one at a remote.
+pub(super) struct Exchange<'a> {
+    pub(super) store: &'a Store,
+    pub(super) local: LocalPeer,
+    pub(super) remote: RemoteEnd<'a>,
+    /// Its name here.
+    pub(super) here: &'a FrameId,
+    /// Its name at the remote.
+    pub(super) there: &'a FrameId,
+    pub(super) meter: Meter,
+}
+
+/// Both ends of an exchange, as they were found.
+struct Ends {
+    ours: Option<PeerHead>,
+    theirs: Option<PeerHead>,
+}
+
+impl Ends {
+    fn ours(&self) -> Option<&str> {
+        self.ours.as_ref().map(|head| head.tip.as_str())
+    }
+
+    fn theirs(&self) -> Option<&str> {
+        self.theirs.as_ref().map(|head| head.tip.as_str())
+    }
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        remote: RemoteEnd<'a>,
+        here: &'a FrameId,
+        there: &'a FrameId,
+        progress: &ProgressSink,
+    ) -> Self {
+        Self {
+            store,
+            local: LocalPeer::new(store, "this store"),
+            remote,
+            here,
+            there,
+            meter: Meter::new(here, progress),
+        }
+    }
+
+    /// From the remote to here.
+    fn inward(&self) -> Route<'_> {
+        Route {
+            from: self.remote.peer,
+            source: self.there,
+            to: &self.local,
+            target: self.here,
+            meter: self.meter.clone(),
+        }
+    }
+
+    /// From here to the remote.
+    fn outward(&self) -> Route<'_> {
+        Route {
+            from: &self.local,
+            source: self.here,
+            to: self.remote.peer,
+            target: self.there,
+            meter: self.meter.clone(),
+        }
+    }
+
+    async fn ends(&self) -> Result<Ends> {
+        let theirs = self.remote.peer.head(self.there);
+        let (ours, theirs) = tokio::try_join!(self.local.head(self.here), theirs)?;
+        Ok(Ends { ours, theirs })
+    }
+
+    async fn diverged(&self, ends: &Ends) -> Result<Divergence> {
+        if ends.ours() == ends.theirs() {
+            return Ok(Divergence {
+                ours: Vec::new(),
+                theirs: Vec::new(),
+                common: ends.ours().map(str::to_owned),
+            });
+        }
+        let ours = match ends.ours() {
+            Some(tip) => Some((tip.to_owned(), self.local.history(self.here, tip).await?)),
+            None => None,
+        };
+        let theirs = match ends.theirs() {
+            Some(tip) => {
+                let history = self.remote.peer.history(self.there, tip).await?;
+                Some((tip.to_owned(), history))
+            }
+            None => None,
+        };
+        let mut walk = Walk::new(ours, theirs);
+        walk.diverge().await?;
+        Ok(walk.finish().0)
+    }
+
+    /// What there must be at the remote for anything to come here.
+    fn expect_theirs(&self, ends: &Ends) -> Result<CommitId> {
+        let tip = ends.theirs().map(str::to_owned);
+        tip.ok_or_else(|| {
+            let (what, name) = ("frame", format!("{} at {}", self.there, self.remote.name));
+            Cause::NotFound { what, name }.into()
+        })
+    }
+
+    /// Brings a frame here that is not here.
+    pub(super) async fn clone_here(&self, options: &CloneOptions) -> Result<SyncedFrame> {
+        for _ in 0..MAX_ATTEMPTS {
+            let ends = self.ends().await?;
+            let tip = self.expect_theirs(&ends)?;
+            if let Some(ours) = ends.ours.as_ref().filter(|ours| !ours.deleted) {
+                let found = self.diverged(&ends).await?;
+                if found.common.is_none() || !found.theirs.is_empty() || !found.ours.is_empty() {
+                    let (what, name) = ("frame", self.here.to_string());
+                    return Err(Cause::AlreadyExists { what, name }.into());
+                }
+                return Ok(self.told(SyncOutcome::Unchanged, 0, &found, Some(ours.tip.clone())));
+            }
+            let mut history = self.remote.peer.history(self.there, &tip).await?;
+            let route = self.inward();
+            let sent = if options.newest_only || options.range.is_some() {
+                let record = history.try_next().await?;
+                let record = record.ok_or_else(|| self.incomplete(&tip))?;
+                let commit = &record.record.commit;
+                let schema = self.schema_there(&commit.schema).await?;
+                let wanted = Wanted::new(options.range.as_ref(), &commit.index, &schema)?;
+                let wanted = |listed: &Listed| wanted.holds(listed);
+                route
+                    .newest(ends.ours(), record, self.remote.name, wanted)
+                    .await?
+            } else {
+                let records = history.try_collect().await?;
+                route.begin(ends.ours(), records).await?
+            };
+            if let Sent::Done { versions } = sent {
+                let found = Divergence {
+                    ours: Vec::new(),
+                    theirs: Vec::new(),
+                    common: Some(tip.clone()),
+                };
+                self.settle_in(&ends).await?;
+                self.track(&tip, &found, Vec::new()).await?;
+                return Ok(self.told(SyncOutcome::Created, versions, &found, Some(tip)));
+            }
+        }
+        Err(self.moving())
+    }
+
+    /// A schema of the frame at the remote.
+    async fn schema_there(&self, hash: &str) -> Result<Schema> {
+        let name = ObjectName {
+            kind: ObjectKind::Schema,
+            id: hash.to_owned(),
+        };
+        let bytes = self.remote.peer.read(self.there, &name).await?;
+        let pieces: Vec<Bytes> = bytes.try_collect().await?;
+        arrive::schema(hash, &pieces.concat())
+    }
+
+    /// Names of versions, and how long they are kept, come along with a clone.
+    async fn settle_in(&self, ends: &Ends) -> Result<()> {
+        let Some(theirs) = &ends.theirs else {
+            return Ok(());
+        };
+        let frame = self.store.frame(self.here);
+        for (tag, commit) in &theirs.tags {
+            let Ok(tag) = shoots_proto::TagName::parse(tag) else {
+                continue;
+            };
+            let as_of = shoots_proto::as_of::AsOf::Commit(commit.clone());
+            match frame.tag(&tag, Some(&as_of), true).await {
+                // It names a version that did not come along.
+                Err(error) if error.kind() == crate::ErrorKind::NotFound => {}
+                outcome => drop(outcome?),
+            }
+        }
+        if theirs.retention.is_some() {
+            frame.set_retention(theirs.retention).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings what is new at the remote here, and leaves the frame as it is.
+    pub(super) async fn fetch(&self) -> Result<SyncedFrame> {
+        let ends = self.ends().await?;
+        let tip = self.expect_theirs(&ends)?;
+        let Some(ours) = ends.ours().map(str::to_owned) else {
+            let (what, name) = ("frame", format!("{} here: clone it", self.here));
+            return Err(Cause::NotFound { what, name }.into());
+        };
+        let found = self.diverged(&ends).await?;
+        let outcome = match found.theirs.is_empty() {
+            true => SyncOutcome::Unchanged,
+            false => SyncOutcome::Fetched,
+        };
+        let told = self.told(outcome, 0, &found, Some(ours));
+        self.fetched(&tip, found).await?;
+        Ok(self.counted(told))
+    }
+
+    /// Keeps what only they have beside the log.
+    async fn fetched(&self, tip: &str, mut found: Divergence) -> Result<()> {
+        let log = self.local.log(self.here);
+        let known = log.newest().await?.and_then(|head| {
+            let tracking = head.entry.state.tracking.get(self.remote.name)?;
+            let same = tracking.tip == tip && tracking.behind == found.theirs.len() as u64;
+            same.then(|| tracking.history.clone())
+        });
+        let behind = found.theirs.len() as u64;
+        let bundles = match known {
+            Some(history) if !history.is_empty() || behind == 0 => history,
+            _ => {
+                let mut theirs = std::mem::take(&mut found.theirs);
+                theirs.reverse();
+                let gathered = self.inward().gather(theirs).await?;
+                let kept = gathered.into_iter().map(|brought| Kept {
+                    record: brought.record,
+                    gone: !brought.kept,
+                });
+                log.keep_bundles(kept.collect()).await?
+            }
+        };
+        self.track_as(tip, &found, behind, bundles).await
+    }
+
+    /// Brings what is new at the remote into the frame.
+    pub(super) async fn pull(&self, options: &PullOptions) -> Result<SyncedFrame> {
+        for _ in 0..MAX_ATTEMPTS {
+            let ends = self.ends().await?;
+            let tip = self.expect_theirs(&ends)?;
+            if ends.ours.is_none() {
+                let clone = CloneOptions::default();
+                return self.clone_here(&clone).await;
+            }
+            let found = self.diverged(&ends).await?;
+            if found.theirs.is_empty() {
+                self.track(&tip, &found, Vec::new()).await?;
+                let ours = ends.ours().map(str::to_owned);
+                return Ok(self.told(SyncOutcome::Unchanged, 0, &found, ours));
+            }
+            if found.ours.is_empty() {
+                let found = match self.forward_here(&ends, &tip, found).await? {
+                    Some(moved) => moved,
+                    None => continue,
+                };
+                return Ok(found);
+            }
+            if found.common.is_none() && options.favour.is_none() && !options.merge {
+                return Err(self.unrelated(&ends));
+            }
+            let (ahead, ours) = (found.ours.len() as u64, ends.ours().map(str::to_owned));
+            let told = self.told(SyncOutcome::Diverged, 0, &found, ours);
+            self.fetched(&tip, found).await?;
+            if !options.merge {
+                return Ok(self.counted(told));
+            }
+            let log = self.local.log(self.here);
+            match settle::merge(&log, self.remote.name, options.favour).await? {
+                Settled::Moved => {}
+                Settled::Merged(commit) => {
+                    return Ok(self.counted(SyncedFrame {
+                        outcome: SyncOutcome::Merged,
+                        versions: 1,
+                        ahead: ahead + 1,
+                        behind: 0,
+                        commit: Some(commit),
+                        ..told
+                    }));
+                }
+                Settled::Unchanged => {
+                    return Ok(self.counted(SyncedFrame {
+                        outcome: SyncOutcome::Unchanged,
+                        ..told
+                    }));
+                }
+            }
+        }
+        Err(self.moving())
+    }
+
+    /// Moves the frame here to their tip; none: it has moved meanwhile.
+    async fn forward_here(
+        &self,
+        ends: &Ends,
+        tip: &str,
+        found: Divergence,
+    ) -> Result<Option<SyncedFrame>> {
+        let sent = self.inward().forward(ends.ours(), found.theirs).await?;
+        let Sent::Done { versions } = sent else {
+            return Ok(None);
+        };
+        let found = Divergence {
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            common: Some(tip.to_owned()),
+        };
+        self.track(tip, &found, Vec::new()).await?;
+        let told = self.told(SyncOutcome::Moved, versions, &found, Some(tip.to_owned()));
+        Ok(Some(told))
+    }
+
+    /// Brings what is new here to the remote.
+    pub(super) async fn push(&self) -> Result<SyncedFrame> {
+        for _ in 0..MAX_ATTEMPTS {
+            let ends = self.ends().await?;
+            let Some(ours) = ends.ours().map(str::to_owned) else {
+                return Err(self.local.log(self.here).not_found());
+            };
+            let found = self.diverged(&ends).await?;
+            if !found.theirs.is_empty() {
+                return Err(self.ahead_there(&ends, &found));
+            }
+            let created = ends.theirs.is_none();
+            let outcome = match (created, found.ours.is_empty()) {
+                (true, _) => SyncOutcome::Created,
+                (false, true) => SyncOutcome::Unchanged,
+                (false, false) => SyncOutcome::Moved,
+            };
+            let route = self.outward();
+            let sent = match created {
+                true => route.begin(None, found.ours).await?,
+                false => route.forward(ends.theirs(), found.ours).await?,
+            };
+            let Sent::Done { versions } = sent else {
+                if !created {
+                    continue;
+                }
+                return Err(self.moved_there());
+            };
+            let found = Divergence {
+                ours: Vec::new(),
+                theirs: Vec::new(),
+                common: Some(ours.clone()),
+            };
+            self.track(&ours, &found, Vec::new()).await?;
+            return Ok(self.pushed(self.told(outcome, versions, &found, Some(ours))));
+        }
+        Err(self.moving())
+    }
+
+    /// Remembers where the remote is.
+    async fn track(&self, tip: &str, found: &Divergence, history: Vec<String>) -> Result<()> {
+        let behind = found.theirs.len() as u64;
+        self.track_as(tip, found, behind, history).await
+    }
+
+    async fn track_as(
+        &self,
+        tip: &str,
+        found: &Divergence,
+        behind: u64,
+        history: Vec<String>,
+    ) -> Result<()> {
+        if self.store.shared().read_only {
+            return Ok(());
+        }
+        let frame = self.store.frame(self.here);
+        let tracking = Tracking {
+            frame: self.there.name.clone(),
+            bucket: self.there.bucket.clone(),
+            tip: tip.to_owned(),
+            common: found.common.clone(),
+            ahead: found.ours.len() as u64,
+            behind,
+            history,
+            at: frame.frame_log().now(),
+            fork: None,
+        };
+        frame
+            .set_tracking(self.remote.name, Some(tracking))
+            .await
+            .map(drop)
+    }
+
+    /// What was done, with what was sent so far.
+    fn told(
+        &self,
+        outcome: SyncOutcome,
+        versions: u64,
+        found: &Divergence,
+        commit: Option<CommitId>,
+    ) -> SyncedFrame {
+        let sent = self.meter.progress();
+        SyncedFrame {
+            name: self.there.name.clone(),
+            bucket: self.there.bucket.clone(),
+            target: self.here.name.clone(),
+            target_bucket: self.here.bucket.clone(),
+            outcome,
+            versions,
+            objects: sent.objects_done,
+            bytes: sent.bytes_done,
+            ahead: found.ours.len() as u64,
+            behind: found.theirs.len() as u64,
+            commit,
+            problem: None,
+        }
+    }
+
+    /// The same, with all that was sent by now.
+    fn counted(&self, told: SyncedFrame) -> SyncedFrame {
+        let sent = self.meter.progress();
+        SyncedFrame {
+            objects: sent.objects_done,
+            bytes: sent.bytes_done,
+            ..told
+        }
+    }
+
+    /// The same of a push, which goes the other way.
+    fn pushed(&self, told: SyncedFrame) -> SyncedFrame {
+        SyncedFrame {
+            name: self.here.name.clone(),
+            bucket: self.here.bucket.clone(),
+            target: self.there.name.clone(),
+            target_bucket: self.there.bucket.clone(),
+            ..told
+        }
+    }
+
+    fn ahead_there(&self, ends: &Ends, found: &Divergence) -> Error {
+        let problem = format!(
+            "frame {} at {} has {} commit(s) that are not here, the newest of them {}",
+            self.there,
+            self.remote.name,
+            found.theirs.len(),
+            ends.theirs().unwrap_or_default()
+        );
+        Cause::Diverged(problem).into()
+    }
+
+    fn moved_there(&self) -> Error {
+        let problem = format!(
+            "frame {} at {} was made by another meanwhile",
+            self.there, self.remote.name
+        );
+        Cause::Diverged(problem).into()
+    }
+
+    fn unrelated(&self, ends: &Ends) -> Error {
+        Cause::MergeConflict {
+            frame: self.here.to_string(),
+            kind: "unrelated",
+            ours: ends.ours().unwrap_or_default().to_owned(),
+            theirs: ends.theirs().unwrap_or_default().to_owned(),
+            problem: "they have no commit in common".to_owned(),
+        }
+        .into()
+    }
+
+    fn incomplete(&self, tip: &str) -> Error {
+        let name = format!("the history of frame {} at {}", self.there, self.remote.name);
+        Error::damaged(name, format!("it has no commit {tip}, which it ends with"))
+    }
+
+    fn moving(&self) -> Error {
+        let problem = format!(
+            "frame {} was changed by others again and again meanwhile",
+            self.here
+        );
+        Cause::Conflict(problem).into()
+    }
+}
+
+/// Which segments are wanted.
+struct Wanted(Option<Span>);
+
+impl Wanted {
+    /// Those that may hold rows in a range of the index of a frame with this index and schema.
+    fn new(range: Option<&IndexRange>, index: &[String], schema: &Schema) -> Result<Self> {
+        let Some(range) = range else {
+            return Ok(Self(None));
+        };
+        let column = index.first().and_then(|name| schema.field_with_name(name).ok());
+        let Some(column) = column else {
+            let problem = "the frame has no index, so there is no range of it";
+            return Err(Error::invalid("start", problem));
+        };
+        let (start, stop) = (range.start.as_ref(), range.stop.as_ref());
+        Span::parse(column, start, stop, range.closed).map(|span| Self(Some(span)))
+    }
+
+    fn holds(&self, listed: &Listed) -> bool {
+        match (&self.0, &listed.segment.range) {
+            (Some(span), Some(range)) => !span.excludes(range),
+            _ => true,
+        }
+    }
+}
