@@ -23,6 +23,7 @@ use crate::log::change::Segment;
 use crate::log::commit::State;
 use crate::log::entry::Entry;
 use crate::read::{Files, Piece, Source};
+use crate::remotes::tracked;
 use crate::schema::type_name;
 use crate::upkeep;
 
@@ -84,6 +85,10 @@ impl Frame {
             retention: self
                 .kept_for(head.as_ref().map(|entry| &entry.state))
                 .await?,
+            remotes: match &head {
+                Some(head) => tracked::of(self.frame_log(), self.id(), head).await?,
+                None => Vec::new(),
+            },
         })
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Each is a small object below `_remotes/<name>/`, numbered like a log so that two who change it at the same time do
 //! not overwrite each other; the newest one counts, and one without a place says that the remote was removed. No
-//! secret is among what is stored: a remote says at most where one is found.
+//! secret is among what is stored: a remote says at most where one is found. [`tracked`] tells what frames know of them.
+
+pub(crate) mod tracked;
 
 use std::collections::BTreeMap;
 

@@ -5,12 +5,12 @@
 //! What a fetch brings is kept beside the log, in bundles that the frame's tracking of the remote refers to, and a
 //! merge ([`super::settle`]) takes it from there.
 
-use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
 use arrow_schema::Schema;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::Value;
 use shoots_proto::Closed;
+use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
 use shoots_proto::name::FrameId;
 
 use super::arrive;
@@ -536,7 +536,10 @@ impl<'a> Exchange<'a> {
     }
 
     fn incomplete(&self, tip: &str) -> Error {
-        let name = format!("the history of frame {} at {}", self.there, self.remote.name);
+        let name = format!(
+            "the history of frame {} at {}",
+            self.there, self.remote.name
+        );
         Error::damaged(name, format!("it has no commit {tip}, which it ends with"))
     }
 
@@ -558,7 +561,9 @@ impl Wanted {
         let Some(range) = range else {
             return Ok(Self(None));
         };
-        let column = index.first().and_then(|name| schema.field_with_name(name).ok());
+        let column = index
+            .first()
+            .and_then(|name| schema.field_with_name(name).ok());
         let Some(column) = column else {
             let problem = "the frame has no index, so there is no range of it";
             return Err(Error::invalid("start", problem));

@@ -122,12 +122,10 @@ impl Peer for LocalPeer {
         match log.checkpoints().segments(list).await {
             Ok(segments) => Ok(Some(segments.iter().map(Listed::of).collect())),
             // It was given up since.
-            Err(error) if error.is_missing() => {
-                match log.given_up(found.version, commit).await {
-                    Some(_) => Ok(None),
-                    None => Err(error),
-                }
-            }
+            Err(error) if error.is_missing() => match log.given_up(found.version, commit).await {
+                Some(_) => Ok(None),
+                None => Err(error),
+            },
             Err(error) => Err(error),
         }
     }
@@ -205,7 +203,10 @@ async fn content_at(log: &FrameLog, head: &Arc<Entry>, mark: Mark) -> Result<Opt
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let until = found.entry.versions().filter(|(of, ..)| *of <= mark.version);
+    let until = found
+        .entry
+        .versions()
+        .filter(|(of, ..)| *of <= mark.version);
     let content = until.filter(|(.., commit)| !commit.operation.is_upkeep());
     if let Some((_, id, _)) = content.last() {
         return Ok(Some(id.clone()));

@@ -34,7 +34,10 @@ pub(super) async fn receive(
 ) -> Result<PublishOutcome> {
     log.shared().check_writable()?;
     if request.arrivals.is_empty() || request.arrivals.len() > Publish::MAX_ARRIVALS {
-        let problem = format!("1 to {} commits can be published at once", Publish::MAX_ARRIVALS);
+        let problem = format!(
+            "1 to {} commits can be published at once",
+            Publish::MAX_ARRIVALS
+        );
         return Err(Error::invalid("arrivals", problem));
     }
     let head = log.newest().await?.map(|head| head.entry);

@@ -40,11 +40,7 @@ pub(super) enum Settled {
 }
 
 /// Merges what was fetched from a remote.
-pub(super) async fn merge(
-    log: &FrameLog,
-    remote: &str,
-    favour: Option<Favour>,
-) -> Result<Settled> {
+pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) -> Result<Settled> {
     log.shared().check_writable()?;
     let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
     let tip = log.tip(&head).await?.ok_or_else(|| log.not_found())?;
@@ -302,7 +298,11 @@ impl Settling<'_> {
 
     /// The merge without its state.
     fn joined(&self, settled: Option<CommitId>) -> Merged {
-        let theirs = self.found.theirs.first().map(|newest| newest.record.commit.time);
+        let theirs = self
+            .found
+            .theirs
+            .first()
+            .map(|newest| newest.record.commit.time);
         Merged {
             ours: self.tip.commit.clone(),
             theirs: self.tracking.tip.clone(),

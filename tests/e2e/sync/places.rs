@@ -11,7 +11,10 @@ use crate::server::Server;
 async fn travels_through(url: &str) {
     let place = format!("between={url}");
     let arguments = [QUIET, &["--remote", &place]].concat();
-    let (one, other) = (Server::with(&arguments).await, Server::with(&arguments).await);
+    let (one, other) = (
+        Server::with(&arguments).await,
+        Server::with(&arguments).await,
+    );
     let (here, there) = (one.client().await, other.client().await);
     put(&here, "nyc/a", PutMode::Append, rows(0..4)).await;
     let pushed = here.push("between").frame("nyc/a").send().await.unwrap();
@@ -24,11 +27,17 @@ async fn travels_through(url: &str) {
     let back = there.push("between").frame("nyc/a").send().await.unwrap();
     assert_eq!((outcome(&back), objects(&back)), (SyncOutcome::Moved, 1));
     let pulled = here.pull("between").frame("nyc/a").send().await.unwrap();
-    assert_eq!((outcome(&pulled), objects(&pulled)), (SyncOutcome::Moved, 1));
+    assert_eq!(
+        (outcome(&pulled), objects(&pulled)),
+        (SyncOutcome::Moved, 1)
+    );
     assert_eq!(get(&here, "nyc/a").await, rows(0..5));
     assert_eq!(tip(&here, "nyc/a").await, tip(&there, "nyc/a").await);
     let again = here.pull("between").frame("nyc/a").send().await.unwrap();
-    assert_eq!((outcome(&again), objects(&again)), (SyncOutcome::Unchanged, 0));
+    assert_eq!(
+        (outcome(&again), objects(&again)),
+        (SyncOutcome::Unchanged, 0)
+    );
     one.stop().await;
     other.stop().await;
 }
@@ -36,7 +45,11 @@ async fn travels_through(url: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_travel_through_a_folder() {
     let folder = tempdir().unwrap();
-    travels_through(&format!("file://{}/between", folder.path().to_str().unwrap())).await;
+    travels_through(&format!(
+        "file://{}/between",
+        folder.path().to_str().unwrap()
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,7 +46,11 @@ async fn what_callers_may_not_reach_is_refused_by_its_field() {
     assert_refused(refused, invalid, &["token", "SHOOTS_REMOTE_"]);
     let plain = client.add_remote("a", "grpc://h");
     let refused = plain.token("env:SHOOTS_REMOTE_T").send().await;
-    assert_refused(refused, invalid, &[ADD_REMOTE, "token", "allow_insecure_token"]);
+    assert_refused(
+        refused,
+        invalid,
+        &[ADD_REMOTE, "token", "allow_insecure_token"],
+    );
     let unknown = client.remotes().remote("nobody").send().await;
     assert_refused(unknown, ErrorKind::FileNotFoundError, &["nobody"]);
     let unknown = client.pull("nobody").send().await;
@@ -68,7 +72,12 @@ async fn a_server_for_reading_gives_and_takes_nothing() {
     let origin = format!("origin=grpc://{}", reader.address());
     let other = Server::with(&["--remote", &origin]).await;
     let client = other.client().await;
-    client.clone_frames("origin").frame("a").send().await.unwrap();
+    client
+        .clone_frames("origin")
+        .frame("a")
+        .send()
+        .await
+        .unwrap();
     put(&client, "a", PutMode::Append, rows(3..4)).await;
     let refused = client.push("origin").frame("a").send().await;
     assert_refused(refused, ErrorKind::ReadOnlyError, &["read-only"]);

@@ -23,10 +23,16 @@ async fn a_server_that_is_killed_in_a_transfer_goes_on_from_there() {
     for stop_after in [1, 10, 25] {
         let other = Server::on(&folder, &arguments).await;
         let there = other.client().await;
-        let mut transfer = there.clone_frames("origin").frame("a").start().await.unwrap();
+        let mut transfer = there
+            .clone_frames("origin")
+            .frame("a")
+            .start()
+            .await
+            .unwrap();
         while let Some(answer) = futures::StreamExt::next(&mut transfer).await {
             match answer.unwrap() {
-                shoots_client::SyncAnswer::Progress(progress) if progress.objects_done < stop_after => {}
+                shoots_client::SyncAnswer::Progress(progress)
+                    if progress.objects_done < stop_after => {}
                 _ => break,
             }
         }
@@ -40,7 +46,10 @@ async fn a_server_that_is_killed_in_a_transfer_goes_on_from_there() {
     let there = other.client().await;
     let pulled = there.pull("origin").frame("a").send().await.unwrap();
     assert!(objects(&pulled) < SEGMENTS as u64, "{pulled:?}");
-    assert!(matches!(outcome(&pulled), SyncOutcome::Created | SyncOutcome::Unchanged));
+    assert!(matches!(
+        outcome(&pulled),
+        SyncOutcome::Created | SyncOutcome::Unchanged
+    ));
     assert_eq!(get(&there, "a").await, rows(0..SEGMENTS));
     assert_eq!(tip(&there, "a").await, tip(&here, "a").await);
     other.stop().await;

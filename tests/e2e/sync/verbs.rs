@@ -39,7 +39,10 @@ async fn a_clone_is_the_same_frame_and_a_second_pull_moves_nothing() {
     assert_eq!(get(&other, "nyc/a").await, rows(0..9));
     assert_eq!(tip(&other, "nyc/a").await, tip(&one, "nyc/a").await);
     let log = other.frame("nyc/a").log().send().await.unwrap();
-    assert_eq!(log.commits.iter().filter(|c| !c.expired).count(), log.commits.len());
+    assert_eq!(
+        log.commits.iter().filter(|c| !c.expired).count(),
+        log.commits.len()
+    );
 
     put(&one, "nyc/a", PutMode::Append, rows(9..10)).await;
     let pulled = other.pull("origin").frame("nyc/a").send().await.unwrap();
@@ -65,7 +68,10 @@ async fn a_push_moves_the_other_side_forward_and_is_refused_once_that_has_moved_
     let pushed = other.push("origin").frame("a").send().await.unwrap();
     assert_eq!(outcome(&pushed), SyncOutcome::Moved);
     let again = other.push("origin").frame("a").send().await.unwrap();
-    assert_eq!((outcome(&again), objects(&again)), (SyncOutcome::Unchanged, 0));
+    assert_eq!(
+        (outcome(&again), objects(&again)),
+        (SyncOutcome::Unchanged, 0)
+    );
 
     put(&one, "a", PutMode::Append, rows(6..7)).await;
     put(&other, "a", PutMode::Append, rows(7..8)).await;
@@ -88,7 +94,12 @@ async fn a_pull_can_stop_before_it_merges_and_both_lines_are_told() {
     let servers = pair().await;
     let [one, other] = clients(&servers).await;
     put(&one, "a", PutMode::Append, rows(0..2)).await;
-    other.clone_frames("origin").frame("a").send().await.unwrap();
+    other
+        .clone_frames("origin")
+        .frame("a")
+        .send()
+        .await
+        .unwrap();
     put(&one, "a", PutMode::Append, rows(2..3)).await;
     put(&other, "a", PutMode::Append, rows(3..4)).await;
     put(&other, "a", PutMode::Append, rows(4..5)).await;
@@ -101,7 +112,10 @@ async fn a_pull_can_stop_before_it_merges_and_both_lines_are_told() {
     let told = other.remotes().frames().send().await.unwrap();
     let frames = told.remotes[0].frames.as_ref().unwrap();
     assert_eq!(frames[0].to_string(), "ahead 2, behind 1");
-    assert_eq!(told.remotes[0].url, format!("grpc://{}", servers[0].address()));
+    assert_eq!(
+        told.remotes[0].url,
+        format!("grpc://{}", servers[0].address())
+    );
 
     let merged = other.merge("origin").frame("a").send().await.unwrap();
     assert_eq!(outcome(&merged), SyncOutcome::Merged);
@@ -138,16 +152,27 @@ async fn many_frames_travel_together_under_other_names_and_tell_their_progress()
     assert_eq!(outcome(&cloned), SyncOutcome::Created);
     assert_eq!(get(&other, "york/a").await, rows(0..3));
     let renamed = other.clone_frames("origin").frame("c").target("own/d");
-    assert_eq!(outcome(&renamed.send().await.unwrap()), SyncOutcome::Created);
+    assert_eq!(
+        outcome(&renamed.send().await.unwrap()),
+        SyncOutcome::Created
+    );
     assert_eq!(get(&other, "own/d").await, rows(0..3));
 
     let started = other.pull("origin").all_buckets().start().await.unwrap();
     let mut told = Vec::new();
     let done = started.finish_telling(|progress| told.push(progress)).await;
-    let names: Vec<String> = done.unwrap().frames.iter().map(|f| f.target.to_string()).collect();
+    let names: Vec<String> = done
+        .unwrap()
+        .frames
+        .iter()
+        .map(|f| f.target.to_string())
+        .collect();
     assert_eq!(names, ["c", "a", "b", "a"]);
     assert!(told.iter().any(|progress| progress.objects > 0), "{told:?}");
-    assert!(told.iter().all(|progress| progress.objects_done <= progress.objects));
+    assert!(
+        told.iter()
+            .all(|progress| progress.objects_done <= progress.objects)
+    );
     assert_eq!(get(&other, "rome/a").await, rows(0..3));
     let last = other.fetch("origin").all_buckets().start().await.unwrap();
     let answers: Vec<_> = futures::TryStreamExt::try_collect(last).await.unwrap();

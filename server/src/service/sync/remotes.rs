@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use shoots_proto::action::{
     AddRemoteRequest, RemoteRecord, RemoteResult, RemotesRequest, RemotesResult,
-    RemoveRemoteRequest, TrackedFrame,
+    RemoveRemoteRequest,
 };
 use shoots_proto::remote::RemoteScheme;
 use shoots_proto::{ErrorKind, Remote, RemoteName, SecretRef};
@@ -187,7 +187,7 @@ pub(in crate::service) async fn list(
         }
     }
     let tracked = if request.frames {
-        Some(tracked(&shared, &request).await?)
+        Some(shared.store.tracked_frames(request.bucket.as_ref()).await?)
     } else {
         None
     };
@@ -204,12 +204,6 @@ pub(in crate::service) async fn list(
     Ok(RemotesResult {
         remotes: remotes.collect(),
     })
-}
-
-/// What is known here of frames at remotes.
-async fn tracked(shared: &Shared, request: &RemotesRequest) -> Result<Vec<TrackedFrame>, Failure> {
-    let _ = (shared, request);
-    Ok(Vec::new())
 }
 
 #[cfg(test)]

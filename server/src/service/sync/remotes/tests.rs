@@ -73,7 +73,10 @@ async fn callers_cannot_send_what_is_none_of_their_tokens() {
         token: Some(SecretRef::parse(token).unwrap()),
         ..at("grpc+tls://host")
     };
-    for token in ["env:SHOOTS_REMOTE_TOKEN", &format!("file:{root}/allowed/token")] {
+    for token in [
+        "env:SHOOTS_REMOTE_TOKEN",
+        &format!("file:{root}/allowed/token"),
+    ] {
         assert_eq!(refusal(&remotes, &with(token)).await, None, "{token}");
     }
     for token in [
