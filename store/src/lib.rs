@@ -86,10 +86,14 @@ pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
+pub use sync::exchange::{CloneOptions, IndexRange, PullOptions, RemoteEnd};
+pub use sync::local::LocalPeer;
+pub use sync::many::{Travelled, Travellers};
 pub use sync::peer::{
     Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
     PeerHead, Promise, Publish, PublishOutcome, SentObject,
 };
+pub use sync::progress::{Progress, ProgressSink};
 pub use time::Timestamp;
 pub use upkeep::background::{Upkeep, UpkeepSettings};
 pub use upkeep::retention::default_retention;

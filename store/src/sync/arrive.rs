@@ -6,7 +6,7 @@
 //! range), that deletion vectors hide rows that there are, that schemas are what they are called. What does not fit is
 //! damage, which names the commit and the object, and nothing of it is published.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -255,21 +255,6 @@ pub(super) async fn check_hiding(
             hidden.rows
         );
         return Err(Error::damaged(object, problem));
-    }
-    Ok(())
-}
-
-/// Refuses a list that names a segment twice.
-pub(super) fn check_unique<'a>(
-    id: &str,
-    segments: impl IntoIterator<Item = &'a String>,
-) -> Result<()> {
-    let mut seen = HashSet::new();
-    for segment in segments {
-        if !seen.insert(segment) {
-            let problem = format!("it has segment {segment} twice");
-            return Err(Error::damaged(commit_name(id), problem));
-        }
     }
     Ok(())
 }

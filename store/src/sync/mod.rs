@@ -12,6 +12,7 @@
 //! | [`transfer`] | objects that are missing, then commits |
 //! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
 //! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
+//! | [`many`] | the same for some of a bucket, or for everything |
 //! | [`settle`] | histories that went apart are put together |
 //! | [`progress`] | how far a transfer has come |
 
@@ -19,6 +20,7 @@ mod arrive;
 mod course;
 pub(crate) mod exchange;
 pub(crate) mod local;
+pub(crate) mod many;
 pub(crate) mod peer;
 pub(crate) mod progress;
 mod receive;

@@ -71,6 +71,24 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
     settling.run(favour).await
 }
 
+/// What a frame has beyond a remote and the remote beyond it, as far as that was fetched.
+pub(super) async fn apart(log: &FrameLog, head: &Entry, tracking: &Tracking) -> Result<Divergence> {
+    let Some(tip) = log.tip(head).await? else {
+        return Ok(Divergence {
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            common: None,
+        });
+    };
+    let fetched = log.bundles(&tracking.history).await?;
+    let mut walk = Walk::new(
+        Some((tip.commit.clone(), told::history(log, head, &tip.commit))),
+        Some((tracking.tip.clone(), told_again(fetched))),
+    );
+    walk.diverge().await?;
+    Ok(walk.finish().0)
+}
+
 /// Fetched commits as a history, newest first.
 fn told_again(mut fetched: Vec<Kept>) -> super::peer::HistoryStream {
     fetched.sort_by_cached_key(|kept| std::cmp::Reverse(kept.record.place()));

@@ -32,6 +32,7 @@ mod requests;
 mod rows;
 mod snapshots;
 mod sorted;
+mod sync;
 mod upkeep;
 mod usage;
 mod verify;
