@@ -23,7 +23,6 @@ use crate::log::change::Segment;
 use crate::log::commit::State;
 use crate::log::entry::Entry;
 use crate::read::{Files, Piece, Source};
-use crate::remotes::tracked;
 use crate::schema::type_name;
 use crate::upkeep;
 
@@ -86,7 +85,7 @@ impl Frame {
                 .kept_for(head.as_ref().map(|entry| &entry.state))
                 .await?,
             remotes: match &head {
-                Some(head) => tracked::of(self.frame_log(), self.id(), head).await?,
+                Some(_) => self.tracking().await?,
                 None => Vec::new(),
             },
         })

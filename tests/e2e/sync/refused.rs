@@ -15,8 +15,9 @@ async fn remotes_are_named_listed_and_forgotten_without_telling_what_lets_them_i
     let added = added.token("env:SHOOTS_REMOTE_HUNTER2").send().await;
     assert_eq!(added.unwrap().url, "grpc+tls://backup.example");
     let listed = client.remotes().send().await.unwrap();
-    let told: Vec<_> = listed.remotes.iter();
-    let told: Vec<_> = told
+    let told: Vec<_> = listed
+        .remotes
+        .iter()
         .map(|remote| (remote.remote.as_str(), remote.configured, remote.has_token))
         .collect();
     assert_eq!(told, [("backup", false, true), ("fixed", true, true)]);

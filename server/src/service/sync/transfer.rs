@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use shoots_client::FlightPeer;
-use shoots_proto::action::{CloneRequest, Favour, SyncOutcome, SyncedFrame};
-use shoots_proto::{Closed, FrameId, IndexValue, RemoteName};
-use shoots_store::{LocalPeer, Peer, ProgressSink, Store};
+use shoots_proto::action::{CloneRequest, Favour, FrameSelection};
+use shoots_proto::{FrameId, RemoteName};
+use shoots_store::{
+    CloneOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd, Store,
+    Travelled, Travellers,
+};
 
 use crate::service::Shared;
 use crate::status::Failure;
@@ -15,9 +19,7 @@ use crate::status::Failure;
 pub(in crate::service) enum Verb {
     Clone {
         newest_only: bool,
-        start: Option<IndexValue>,
-        stop: Option<IndexValue>,
-        closed: Closed,
+        range: Option<IndexRange>,
     },
     Fetch,
     Pull {
@@ -26,17 +28,22 @@ pub(in crate::service) enum Verb {
     },
     Push,
     Merge {
+        /// Without everything: a request cannot say that.
+        frames: FrameSelection,
         favour: Option<Favour>,
     },
 }
 
 impl Verb {
     pub(super) fn of_clone(request: &CloneRequest) -> Self {
+        let ranged = request.start.is_some() || request.stop.is_some();
         Self::Clone {
             newest_only: request.depth().is_some(),
-            start: request.start.clone(),
-            stop: request.stop.clone(),
-            closed: request.closed.unwrap_or_default(),
+            range: ranged.then(|| IndexRange {
+                start: request.start.clone().map(Value::from),
+                stop: request.stop.clone().map(Value::from),
+                closed: request.closed.unwrap_or_default(),
+            }),
         }
     }
 
@@ -85,39 +92,68 @@ impl Transfer {
         })
     }
 
-    /// Moves one frame.
-    pub(super) async fn frame(
+    /// Moves frames, and says what became of each.
+    pub(super) async fn run(
         &self,
-        frame: &FrameId,
-        target: &FrameId,
-        _progress: ProgressSink,
-    ) -> Result<SyncedFrame, Failure> {
-        Ok(untouched(frame, target))
+        frames: &Travellers,
+        progress: ProgressSink,
+    ) -> Result<Vec<Travelled>, Failure> {
+        let store = &self.shared.store;
+        let remote = RemoteEnd {
+            name: self.remote.as_str(),
+            peer: &*self.there,
+        };
+        let travelled = match self.verb.clone() {
+            Verb::Clone { newest_only, range } => {
+                let options = CloneOptions {
+                    newest_only,
+                    range,
+                    progress,
+                };
+                store.clone_frames(remote, frames, &options).await
+            }
+            Verb::Fetch => store.fetch(remote, frames, &progress).await,
+            Verb::Pull { merge, favour } => {
+                let options = PullOptions {
+                    merge,
+                    favour,
+                    progress,
+                };
+                store.pull(remote, frames, &options).await
+            }
+            Verb::Push => store.push(remote, frames, &progress).await,
+            Verb::Merge { frames, favour } => self.merge(&frames, favour).await,
+        };
+        Ok(travelled?)
     }
 
-    /// The end that frames come from.
-    pub(super) fn source(&self) -> &dyn Peer {
-        match self.verb {
-            Verb::Push | Verb::Merge { .. } => &self.shared.peer,
-            Verb::Clone { .. } | Verb::Fetch | Verb::Pull { .. } => &*self.there,
+    /// Merges what was fetched, into one frame or into each of a bucket that something was fetched of.
+    async fn merge(
+        &self,
+        frames: &FrameSelection,
+        favour: Option<Favour>,
+    ) -> shoots_store::Result<Vec<Travelled>> {
+        let (store, remote) = (&self.shared.store, self.remote.as_str());
+        let frames = match frames {
+            FrameSelection::Frame(frame) => vec![frame.clone()],
+            FrameSelection::Bucket { bucket, .. } => {
+                let tracked = store.tracked_frames(bucket.as_ref()).await?.into_iter();
+                tracked
+                    .filter(|frame| frame.remote == remote && frame.behind > 0)
+                    .map(|frame| FrameId::new(frame.bucket, frame.name))
+                    .collect()
+            }
+            FrameSelection::Everything { .. } => Vec::new(),
+        };
+        let mut merged = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let result = store.frame(&frame).merge(remote, favour).await;
+            merged.push(Travelled {
+                source: frame.clone(),
+                target: frame,
+                result,
+            });
         }
-    }
-}
-
-/// A frame about which nothing was done.
-pub(super) fn untouched(frame: &FrameId, target: &FrameId) -> SyncedFrame {
-    SyncedFrame {
-        name: frame.name.clone(),
-        bucket: frame.bucket.clone(),
-        target: target.name.clone(),
-        target_bucket: target.bucket.clone(),
-        outcome: SyncOutcome::Unchanged,
-        versions: 0,
-        objects: 0,
-        bytes: 0,
-        ahead: 0,
-        behind: 0,
-        commit: None,
-        problem: None,
+        Ok(merged)
     }
 }

@@ -9,29 +9,28 @@ use std::sync::Arc;
 
 use arrow_flight::Result as ActionAnswer;
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use regex::Regex;
 use serde::de::DeserializeOwned;
 use shoots_proto::action::{
     CloneRequest, FetchRequest, FrameSelection, MergeRequest, PullRequest, PushRequest, SyncAnswer,
     SyncOutcome, SyncProgress, SyncResult, SyncedFrame,
 };
-use shoots_proto::{BucketName, ErrorBody, ErrorKind, FrameId, RemoteName, decode};
-use shoots_store::{Peer, Progress, ProgressSink};
+use shoots_proto::{ErrorBody, ErrorKind, FrameId, RemoteName, decode};
+use shoots_store::{Progress, ProgressSink, Travellers};
 use tokio::sync::mpsc::Receiver;
 use tracing::info;
 
-use super::transfer::{Transfer, Verb, untouched};
-use crate::service::{Shared, check_length, json};
+use super::transfer::{Transfer, Verb};
+use crate::service::{Shared, json};
 use crate::status::Failure;
-
-/// Frames of one call that are moved at the same time.
-const FRAMES_AT_ONCE: usize = 4;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
 
-/// A request as this file needs it: which frames, between here and where, and what is done to each.
-pub(in crate::service) trait Request: DeserializeOwned + Send + 'static {
+/// A request as this file needs it: which frames, between here and where, and what is done to them.
+pub(in crate::service) trait Request:
+    DeserializeOwned + Send + Sync + 'static
+{
     fn remote(&self) -> &RemoteName;
     fn frames(&self) -> FrameSelection;
     fn target_of(&self, frame: &FrameId) -> FrameId;
@@ -92,6 +91,7 @@ impl Request for MergeRequest {
 
     fn verb(&self) -> Verb {
         Verb::Merge {
+            frames: Request::frames(self),
             favour: self.favour,
         }
     }
@@ -103,63 +103,32 @@ pub(in crate::service) async fn run<Q: Request>(
     name: &'static str,
     body: &[u8],
 ) -> Result<Answers, Failure> {
-    check_length(name, body)?;
     let request: Q = decode(name, body)?;
-    let verb = request.verb();
-    // A push notes what is there now, too.
+    // A push notes here what is there then.
     shared.check_writable("to exchange frames with a remote")?;
-    let frames = request.frames();
-    let regex = frames.regex().map(Regex::new).transpose();
+    let selection = request.frames();
+    let alone = matches!(selection, FrameSelection::Frame(_));
+    let regex = selection.regex().map(Regex::new).transpose();
     let regex = regex.map_err(|problem| Failure::invalid(name, Some("regex"), problem))?;
-    let transfer = Transfer::begin(shared, request.remote().clone(), verb).await?;
-    let alone = matches!(frames, FrameSelection::Frame(_));
-    let frames = select(transfer.source(), frames, regex.as_ref()).await?;
+    let transfer = Transfer::begin(shared, request.remote().clone(), request.verb()).await?;
+    let mut frames = Travellers::new(selection);
+    if let Some(regex) = regex {
+        frames = frames.only(move |frame| regex.is_match(frame.as_str()));
+    }
+    let frames = frames.named(move |frame| request.target_of(frame));
     let (sink, progress) = ProgressSink::new();
     let work = async move {
-        let moves = frames.into_iter().map(|frame| {
-            let target = request.target_of(&frame);
-            let (transfer, sink) = (&transfer, sink.clone());
-            async move {
-                match transfer.frame(&frame, &target, sink).await {
-                    Err(failure) if !alone => Ok(failed(&frame, &target, failure)),
-                    done => done,
-                }
-            }
+        let travelled = transfer.run(&frames, sink).await?;
+        info!(action = name, frames = travelled.len(), "frames moved");
+        let told = travelled.into_iter().map(|frame| match frame.result {
+            Err(error) if !alone => Ok(failed(&frame.source, &frame.target, error.into())),
+            done => Ok(done?),
         });
-        let moves: Vec<_> = moves.collect();
-        let moved: Vec<SyncedFrame> = stream::iter(moves)
-            .buffered(FRAMES_AT_ONCE)
-            .try_collect()
-            .await?;
-        info!(action = name, frames = moved.len(), "frames moved");
-        Ok(SyncResult { frames: moved })
+        Ok(SyncResult {
+            frames: told.collect::<Result<Vec<SyncedFrame>, Failure>>()?,
+        })
     };
     Ok(answers(work.boxed(), progress))
-}
-
-/// The frames that are meant, among those that one end has.
-async fn select(
-    source: &dyn Peer,
-    frames: FrameSelection,
-    regex: Option<&Regex>,
-) -> Result<Vec<FrameId>, Failure> {
-    let buckets: Vec<Option<BucketName>> = match frames {
-        FrameSelection::Frame(frame) => return Ok(vec![frame]),
-        FrameSelection::Bucket { bucket, .. } => vec![bucket],
-        FrameSelection::Everything { .. } => {
-            let named = source.buckets().await?.into_iter().map(Some);
-            [None].into_iter().chain(named).collect()
-        }
-    };
-    let mut selected = Vec::new();
-    for bucket in buckets {
-        let names = source.frames(bucket.as_ref()).await?;
-        let meant = names
-            .into_iter()
-            .filter(|name| regex.is_none_or(|regex| regex.is_match(name.as_str())));
-        selected.extend(meant.map(|name| FrameId::new(bucket.clone(), name)));
-    }
-    Ok(selected)
 }
 
 fn failed(frame: &FrameId, target: &FrameId, failure: Failure) -> SyncedFrame {
@@ -170,7 +139,16 @@ fn failed(frame: &FrameId, target: &FrameId, failure: Failure) -> SyncedFrame {
     SyncedFrame {
         outcome: SyncOutcome::Failed,
         problem: Some(problem),
-        ..untouched(frame, target)
+        name: frame.name.clone(),
+        bucket: frame.bucket.clone(),
+        target: target.name.clone(),
+        target_bucket: target.bucket.clone(),
+        versions: 0,
+        objects: 0,
+        bytes: 0,
+        ahead: 0,
+        behind: 0,
+        commit: None,
     }
 }
 
