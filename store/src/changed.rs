@@ -2,7 +2,7 @@
 //!
 //! The answer comes from the log alone, and no row is read. Each commit in between says what it did: added segments
 //! carry the range of their keys, updates and deletions the range that they were given. Where a commit says less
-//! (a condition, a restored version), the segments before and after it are compared, and a segment counts as changed
+//! (a condition, a restored version, a merge), the segments before and after it are compared, and a segment counts as changed
 //! as a whole. So the ranges are never too small, but may be larger than what changed. A compaction changes nothing.
 
 use std::collections::HashMap;
@@ -87,7 +87,8 @@ impl Snapshot {
                 if !same_shape(commit, newest) {
                     return Ok(Changed::Everything);
                 }
-                match touched(commit) {
+                let own = entry.own_at(of);
+                match touched(commit, own.is_some_and(|own| own.unapplied)) {
                     Touched::Nothing => {}
                     Touched::Added(span) => {
                         ranges.add_span(span)?;
@@ -146,11 +147,18 @@ enum Touched<'a> {
     Everything,
 }
 
-fn touched(commit: &Commit) -> Touched<'_> {
+/// `unapplied`: what the commit says of segments is not how they came to be what they are.
+fn touched(commit: &Commit, unapplied: bool) -> Touched<'_> {
     let details = commit.details.as_ref();
     let span = details.and_then(|details| details.span.as_ref());
     match commit.operation {
         operation if operation.is_upkeep() => Touched::Nothing,
+        Operation::Merge => Touched::Segments,
+        Operation::Append | Operation::Update | Operation::Upsert | Operation::DeleteRows
+            if unapplied =>
+        {
+            Touched::Segments
+        }
         // Those that give way to others have the keys of the others.
         Operation::Append | Operation::Upsert => Touched::Added(None),
         Operation::Update if details.is_some_and(|details| details.keys) => Touched::Added(None),

@@ -35,7 +35,19 @@ pub(super) struct Present {
 }
 
 impl Present {
-    pub(super) async fn after(log: &FrameLog, before: Option<&Entry>) -> Result<Self> {
+    /// What is known after an entry; `begins`: of a history that begins anew, perhaps in its middle.
+    pub(super) async fn after(
+        log: &FrameLog,
+        before: Option<&Entry>,
+        begins: bool,
+    ) -> Result<Self> {
+        if begins {
+            return Ok(Self {
+                known: Known::Nothing,
+                totals: Totals::default(),
+                emptied: false,
+            });
+        }
         let Some(entry) = before else {
             return Ok(Self {
                 known: Known::List(SegmentList::default()),
@@ -138,6 +150,7 @@ impl Present {
         };
         if self.says_all(&record.commit) {
             self.apply(&record.commit, Some(version));
+            let start = start.filter(|_| !record.commit.operation.clears());
             if invariants::follows(start.unwrap_or_default(), &record.commit, self.totals) {
                 return Ok(Arriving::of(record, Own::plain(self.totals, false)));
             }

@@ -176,13 +176,14 @@ impl FrameLog {
     }
 
     /// Which of some commits, published one after the other after `before`, need a list of all segments. Those that are
-    /// `gone` need none.
+    /// `gone` need none. `begins`: see [`Foreign::begins`].
     pub(crate) async fn unlisted<'a>(
         &self,
         before: Option<&Entry>,
+        begins: bool,
         commits: impl IntoIterator<Item = (&'a CommitId, &'a Commit, bool)>,
     ) -> Result<Vec<CommitId>> {
-        let mut rows = Present::after(self, before).await?;
+        let mut rows = Present::after(self, before, begins).await?;
         let mut unlisted = Vec::new();
         for (id, commit, gone) in commits {
             if gone {
@@ -357,7 +358,7 @@ impl Foreign {
 
     async fn worked_out(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Vec<Arriving>> {
         let first = before.map_or(1, |entry| entry.last_version() + 1);
-        let mut present = Present::after(log, before).await?;
+        let mut present = Present::after(log, before, self.begins).await?;
         let mut listed = 0;
         let mut arriving = Vec::with_capacity(self.arrivals.len());
         for (version, arrival) in (first..).zip(&self.arrivals) {

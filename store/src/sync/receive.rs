@@ -160,7 +160,8 @@ impl<'a> Receiving<'a> {
             let record = &arrival.record;
             (&record.id, &record.commit, !arrival.kept)
         });
-        let mut unlisted = self.log.unlisted(self.before.as_deref(), commits).await?;
+        let before = self.before.as_deref();
+        let mut unlisted = self.log.unlisted(before, self.begins(), commits).await?;
         unlisted.retain(|id| {
             let mut arrivals = arrivals.iter();
             let arrival = arrivals.find(|arrival| arrival.record.id == *id);

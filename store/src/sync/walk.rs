@@ -40,6 +40,8 @@ struct Side {
     own: Vec<HistoryRecord>,
     /// Commits that those follow and that have not come up.
     open: BTreeSet<CommitId>,
+    /// Commits that the side has, although it does not tell them.
+    named: BTreeSet<CommitId>,
 }
 
 /// What two histories do not share.
@@ -70,7 +72,13 @@ impl Side {
             reached: None,
             own: Vec::new(),
             open: BTreeSet::new(),
+            named: BTreeSet::new(),
         }
+    }
+
+    /// Whether the side has a commit that it did not tell when its turn came.
+    fn names(&self, id: &str) -> bool {
+        self.open.contains(id) || self.named.contains(id)
     }
 
     /// Where the next record stands; none: there is no more.
@@ -169,10 +177,12 @@ impl Walk {
         match (our, their) {
             (Some(record), Some(_)) => self.both(record)?,
             // A side that knows nothing older may still name what it follows.
-            (Some(record), None) if self.theirs.open.contains(&record.record.id) => {
+            (Some(record), None) if self.theirs.names(&record.record.id) => {
+                self.theirs.named.extend(record.record.follows()?);
                 self.both(record)?;
             }
-            (None, Some(record)) if self.ours.open.contains(&record.record.id) => {
+            (None, Some(record)) if self.ours.names(&record.record.id) => {
+                self.ours.named.extend(record.record.follows()?);
                 self.both(HistoryRecord {
                     version: None,
                     kept: false,

@@ -9,11 +9,12 @@ use object_store::path::Path;
 use shoots_proto::action::UnreferencedObject;
 
 use super::findings::{Checked, Findings};
-use super::history::Walk;
+use super::history::{Needed, Walk};
 use super::{PARALLEL_READS, Sample};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::layout::FramePaths;
+use crate::lineage::bundle;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::commit::{SegmentRecord, State};
 use crate::log::head::LogReader;
@@ -114,7 +115,8 @@ impl FrameCheck<'_> {
             return Ok(true);
         };
         let walk = Walk::new(&self.reader, &state);
-        let needed = walk.run(last, &mut self.findings).await?;
+        let mut needed = walk.run(last, &mut self.findings).await?;
+        self.histories(&mut needed).await?;
         let lists = state.retained.condemned.iter();
         let lists: BTreeSet<String> = lists.map(|condemned| condemned.list.clone()).collect();
         let tree = self.checkpoints(&needed.checkpoints).await?;
@@ -227,6 +229,29 @@ impl FrameCheck<'_> {
                 .collect();
         }
         Ok(all)
+    }
+
+    /// Checks bundles of commits, and adds what those name to what is needed.
+    async fn histories(&mut self, needed: &mut Needed) -> Result<()> {
+        let paths = self.log.paths().clone();
+        let bundles = needed.histories.iter();
+        let bundles: Vec<_> = bundles
+            .map(|(hash, with_objects)| {
+                let path = paths.history(hash);
+                ((hash.clone(), *with_objects), path)
+            })
+            .collect();
+        let count = bundles.len();
+        let sound = self.small(bundles, |(hash, with_objects), path, bytes| {
+            let kept = bundle::decode(path, hash, bytes)?;
+            Ok(with_objects.then_some(kept).unwrap_or_default())
+        });
+        let sound = sound.await?;
+        needed.unknown |= sound.len() != count;
+        for kept in sound.iter().flatten().filter(|kept| !kept.gone) {
+            needed.record(&kept.record);
+        }
+        Ok(())
     }
 
     async fn schemas(&mut self, hashes: &BTreeSet<String>) -> Result<()> {

@@ -13,6 +13,7 @@ use super::PARALLEL_READS;
 use super::findings::{Checked, Findings};
 use crate::environment::SystemEnvironment;
 use crate::error::{Error, Result};
+use crate::lineage::record::Record;
 use crate::log::change::Change;
 use crate::log::checkpoint::{CheckpointWeight, Checkpoints};
 use crate::log::commit::{Commit, SegmentRecord, State};
@@ -35,6 +36,8 @@ pub(super) struct Needed {
     pub(super) schemas: BTreeSet<String>,
     /// Those that lists begin with; what they refer to is needed, too.
     pub(super) checkpoints: BTreeSet<String>,
+    /// Bundles of commits, and whether what those name is needed, too.
+    pub(super) histories: BTreeMap<String, bool>,
     /// Something could not be read, so there may be more.
     pub(super) unknown: bool,
 }
@@ -50,6 +53,24 @@ impl Needed {
     fn schema(&mut self, schema: &str) {
         if !self.schemas.contains(schema) {
             self.schemas.insert(schema.to_owned());
+        }
+    }
+
+    fn history(&mut self, hash: &str, with_objects: bool) {
+        *self.histories.entry(hash.to_owned()).or_default() |= with_objects;
+    }
+
+    /// Adds what a commit names that is kept without being a version.
+    pub(super) fn record(&mut self, record: &Record) {
+        let commit = &record.commit;
+        self.schema(&commit.schema);
+        for added in &commit.added {
+            self.segment(added, &commit.schema);
+        }
+        commit.hidden.iter().for_each(|own| self.hidden(own));
+        for listed in record.list.iter().flatten() {
+            self.segment(&listed.segment, &listed.schema);
+            listed.hidden.iter().for_each(|own| self.hidden(own));
         }
     }
 
@@ -79,6 +100,11 @@ impl<'a> Walk<'a> {
     pub(super) fn new(reader: &'a LogReader, state: &'a State) -> Self {
         let cache = quick_cache::sync::Cache::with_weighter(64, CHECKPOINT_BYTES, CheckpointWeight);
         let (objects, paths) = (reader.objects.clone(), reader.paths.clone());
+        let mut needed = Needed::default();
+        for tracking in state.tracking.values() {
+            let hashes = tracking.history.iter();
+            hashes.for_each(|hash| needed.history(hash, true));
+        }
         Self {
             reader,
             checkpoints: Checkpoints::new(
@@ -88,7 +114,7 @@ impl<'a> Walk<'a> {
                 Arc::new(SystemEnvironment),
             ),
             state,
-            needed: Needed::default(),
+            needed,
             before: None,
             complete: false,
         }
@@ -168,6 +194,9 @@ impl<'a> Walk<'a> {
         self.complete &= before == Some(sequence - 1);
         for (place, (version, _, commit)) in entry.versions().enumerate() {
             let kept = self.state.keeps(version);
+            for hash in entry.own_at(version).iter().flat_map(|own| &own.history) {
+                self.needed.history(hash, kept);
+            }
             if kept {
                 self.version(&entry, version, commit, place).await?;
             }
