@@ -27,5 +27,8 @@ fn objects(result: &SyncResult) -> u64 {
 /// The newest commit of a frame's history, which is the same wherever the frame is.
 async fn tip(client: &ShootsClient, frame: &str) -> String {
     let log = client.frame(frame).log().send().await.unwrap();
-    log.commits[0].commit.clone()
+    let upkeep = ["tag", "configure", "compact", "expire", "purge"];
+    let mut changes = log.commits.iter();
+    let newest = changes.find(|commit| !upkeep.contains(&commit.operation.as_str()));
+    newest.unwrap().commit.clone()
 }

@@ -3,7 +3,7 @@
 use shoots_client::proto::action::{ADD_REMOTE, REMOTES};
 use shoots_client::{ErrorKind, PutMode};
 
-use crate::refusal::assert_refused;
+use crate::refusal::{assert_not_sent, assert_refused};
 use crate::rows::{put, rows};
 use crate::server::Server;
 
@@ -34,13 +34,18 @@ async fn what_callers_may_not_reach_is_refused_by_its_field() {
     let client = server.client().await;
     let invalid = ErrorKind::InvalidRequestError;
     for (remote, url, words) in [
-        ("a", "file:///etc", &["url", "allow_file_remotes"][..]),
-        ("a/b", "s3://bucket", &["add_remote: remote"]),
-        ("a", "https://host", &["add_remote: url"]),
-        ("fixed", "s3://other", &["remote", "settings"]),
+        ("a", "file:///etc", ["url", "allow_file_remotes"]),
+        ("fixed", "s3://other", ["remote", "settings"]),
     ] {
         let refused = client.add_remote(remote, url).send().await;
-        assert_refused(refused, invalid, words);
+        assert_refused(refused, invalid, &words);
+    }
+    for (remote, url, word) in [
+        ("a/b", "s3://bucket", "add_remote: remote"),
+        ("a", "https://host", "add_remote: url"),
+    ] {
+        let refused = client.add_remote(remote, url).send().await;
+        assert_not_sent(refused, invalid, &[word]);
     }
     let secret = client.add_remote("a", "grpc+tls://h");
     let refused = secret.token("env:AWS_SECRET_ACCESS_KEY").send().await;
