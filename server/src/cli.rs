@@ -34,6 +34,8 @@ pub enum CommandLineError {
 
 const CONFIG: &str = "config";
 const PRINT_CONFIG: &str = "print_config";
+/// The setting of which each flag names one.
+const REMOTES: &str = "remotes";
 
 /// Reads a command line (the program's name first), with `variable` to look up the environment.
 ///
@@ -81,8 +83,8 @@ fn settings(
         if let Some(text) = variable(&name) {
             layers.lay_text(&name, setting, &text)?;
         }
-        if let Some(text) = given(matches, setting.name) {
-            layers.lay_text(&format!("--{}", setting.flag), setting, text)?;
+        if let Some(texts) = given_often(matches, setting.name) {
+            layers.lay_text(&format!("--{}", setting.flag), setting, &texts)?;
         }
     }
     Ok(layers.config()?)
@@ -93,6 +95,18 @@ fn given<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
         return None;
     }
     matches.get_one::<String>(name).map(String::as_str)
+}
+
+/// What a flag says, or all that it says if it is one that may be given several times.
+fn given_often(matches: &ArgMatches, name: &str) -> Option<String> {
+    if matches.value_source(name) != Some(ValueSource::CommandLine) {
+        return None;
+    }
+    let texts: Vec<&str> = matches
+        .get_many::<String>(name)?
+        .map(String::as_str)
+        .collect();
+    Some(texts.join(if name == REMOTES { " " } else { ":" }))
 }
 
 fn command() -> Command {
@@ -131,6 +145,12 @@ fn command() -> Command {
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("true");
+        }
+        if matches!(default, Some(toml::Value::Table(_) | toml::Value::Array(_))) {
+            argument = argument.action(ArgAction::Append);
+        }
+        if setting.name == REMOTES {
+            argument = argument.alias("remote");
         }
         let default = default.map(ToString::to_string).unwrap_or_default();
         command = command.arg(argument.help(format!(
@@ -187,6 +207,22 @@ mod tests {
         assert_eq!(config.log_level, "info");
         let variables = [("SHOOTS_CONFIG", path)];
         assert_eq!(serve(&[], &variables).host, "file");
+    }
+
+    #[test]
+    fn several_remotes_and_folders_may_be_given() {
+        let arguments = [
+            "--remote",
+            "a=s3://a",
+            "--remotes=b=s3://b c=grpc://c",
+            "--allow-file-remotes=/x",
+            "--allow-file-remotes=/y:/z",
+        ];
+        let config = serve(&arguments, &[("SHOOTS_REMOTES", "a=s3://z d=s3://d")]);
+        let names = config.remotes.iter();
+        let names: Vec<_> = names.map(|(n, r)| format!("{n}={}", r.url)).collect();
+        assert_eq!(names, ["a=s3://a", "b=s3://b", "c=grpc://c", "d=s3://d"]);
+        assert_eq!(config.allow_file_remotes, ["/x", "/y", "/z"]);
     }
 
     #[test]

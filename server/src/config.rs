@@ -6,11 +6,13 @@
 //! source knows it. A key that no setting has is refused, and so is a value of another type, with the name
 //! of the source in the message.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shoots_proto::action::Retention;
+use shoots_proto::{Remote, RemoteName};
 use shoots_store::UpkeepSettings;
 use toml::{Table, Value};
 
@@ -84,6 +86,10 @@ pub struct Config {
     pub queries_waiting: u64,
     /// How long a query may wait for its turn, in seconds.
     pub query_wait_seconds: u64,
+    /// Other places that keep frames, by the names by which callers may exchange frames with them.
+    pub remotes: BTreeMap<RemoteName, Remote>,
+    /// Folders of this machine below which callers may define remotes of their own (`file://`), and refer to tokens.
+    pub allow_file_remotes: Vec<String>,
     /// How long running calls may go on once the server was asked to stop, in seconds.
     pub shutdown_grace_seconds: u64,
 }
@@ -127,6 +133,8 @@ impl Default for Config {
             queries_at_once: 32,
             queries_waiting: 1000,
             query_wait_seconds: 600,
+            remotes: BTreeMap::new(),
+            allow_file_remotes: Vec::new(),
             shutdown_grace_seconds: 30,
         }
     }
@@ -281,6 +289,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "How long a query may wait for its turn, in seconds",
     },
     Setting {
+        name: "remotes",
+        flag: "remotes",
+        help: "Other places that keep frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path, with spaces between them",
+    },
+    Setting {
+        name: "allow_file_remotes",
+        flag: "allow-file-remotes",
+        help: "Folders below which callers may define file:// remotes, with `:` between them",
+    },
+    Setting {
         name: "shutdown_grace_seconds",
         flag: "shutdown-grace-seconds",
         help: "How long running calls may go on once the server was asked to stop, in seconds",
@@ -361,9 +379,14 @@ impl Config {
             ("query_seconds", self.query_seconds),
             ("queries_at_once", self.queries_at_once),
         ];
-        match bounds.iter().find(|(_, bound)| *bound == 0) {
-            Some((name, _)) => {
-                let problem = format!("{name} is 0; it must be at least 1");
+        if let Some((name, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
+            let problem = format!("{name} is 0; it must be at least 1");
+            return Err(ConfigError::new(origin, problem));
+        }
+        let mut folders = self.allow_file_remotes.iter();
+        match folders.find(|folder| !std::path::Path::new(folder).is_absolute()) {
+            Some(folder) => {
+                let problem = format!("allow_file_remotes: {folder:?} is not a whole path");
                 Err(ConfigError::new(origin, problem))
             }
             None => Ok(()),
@@ -444,6 +467,15 @@ impl Layers {
                     ));
                 }
             },
+            Some(Value::Array(_)) => {
+                let parts = text.split(':').filter(|part| !part.is_empty());
+                Value::Array(parts.map(Value::from).collect())
+            }
+            Some(Value::Table(present)) => {
+                let mut present = present.clone();
+                present.extend(named(text).map_err(|problem| ConfigError::new(origin, problem))?);
+                Value::Table(present)
+            }
             _ => Value::String(text.to_owned()),
         };
         self.values.insert(setting.name.to_owned(), value);
@@ -458,9 +490,83 @@ impl Layers {
     }
 }
 
+/// Reads `NAME=URL;KEY=VALUE;KEY …`, where a key without a value is set. What is wrong is not repeated: a secret may
+/// have been written in the place of a reference.
+fn named(text: &str) -> Result<Table, String> {
+    let mut named = Table::new();
+    for one in text.split_whitespace() {
+        let mut parts = one.split(';');
+        let first = parts.next().and_then(|first| first.split_once('='));
+        let Some((name, url)) = first else {
+            return Err("must be NAME=URL, with spaces between several".to_owned());
+        };
+        let mut place = Table::new();
+        place.insert("url".to_owned(), url.into());
+        for part in parts {
+            let (key, value) = match part.split_once('=') {
+                Some((key, value)) => (key, Value::from(value)),
+                None => (part, Value::Boolean(true)),
+            };
+            place.insert(key.to_owned(), value);
+        }
+        if named.insert(name.to_owned(), place.into()).is_some() {
+            return Err(format!("names {name:?} twice"));
+        }
+    }
+    Ok(named)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remotes_are_named_in_any_source_and_secrets_are_not_repeated() {
+        let remotes = SETTINGS.iter().find(|s| s.name == "remotes").unwrap();
+        let mut layers = Layers::new().unwrap();
+        let file = "[remotes.origin]\nurl = 's3://a'\n[remotes.old]\nurl = 's3://b'";
+        layers.lay_toml("f", file).unwrap();
+        let text = "origin=grpc+tls://h;token=env:T;ca=file:/ca.pem  next=grpc://n;token=env:T;allow_insecure_token";
+        layers.lay_text("--remotes", remotes, text).unwrap();
+        for bad in [
+            "hunter2",
+            "a=https://hunter2",
+            "a=grpc+tls://h;token=hunter2",
+            "a=grpc://h;token=env:T",
+            "a=s3://b;hunter2x",
+            "a=s3://x:hunter2@b",
+            "../a=s3://b",
+            "a=s3://b a=s3://c",
+        ] {
+            let error = layers.lay_text("--remotes", remotes, bad).unwrap_err();
+            let error = error.to_string();
+            assert!(error.starts_with("--remotes: "), "{error}");
+            assert!(
+                !error.contains("hunter2") || bad.contains("hunter2x"),
+                "{error}"
+            );
+        }
+        let config = layers.config().unwrap();
+        let text = config.to_toml().unwrap();
+        assert_eq!(Config::from_toml("printed", &text).unwrap(), config);
+        let urls = config.remotes.iter();
+        let urls: Vec<_> = urls
+            .map(|(name, at)| format!("{name} {}", at.url))
+            .collect();
+        assert_eq!(urls, ["next grpc://n", "old s3://b", "origin grpc+tls://h"]);
+    }
+
+    #[test]
+    fn folders_are_whole_paths_with_colons_between_them() {
+        let folders = SETTINGS
+            .iter()
+            .find(|s| s.name == "allow_file_remotes")
+            .unwrap();
+        let mut layers = Layers::new().unwrap();
+        layers.lay_text("x", folders, "/srv/a:/srv/b").unwrap();
+        let error = layers.lay_text("x", folders, "here").unwrap_err();
+        assert!(error.to_string().contains("not a whole path"), "{error}");
+    }
 
     #[test]
     fn every_field_is_described_and_every_description_has_a_field() {

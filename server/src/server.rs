@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
 use shoots_flight::TellsCancelled;
-use shoots_store::{Store, Upkeep};
+use shoots_store::{LocalPeer, Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use crate::config::{Config, ConfigError};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
-use crate::service::{Followers, RunningStatements, Service, Shared};
+use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
@@ -95,15 +95,18 @@ impl Server {
             source,
         })?;
         let (listener, address) = listener;
-        let store = open_store(&config).await?;
+        let queries = Queries::new(&config).map_err(StartError::Queries)?;
+        let store = open_store(&config, &queries).await?;
         let stop = Stop::default();
         if !config.read_only {
             let upkeep = store.start_upkeep(config.upkeep());
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
         let service = Service::new(Shared {
+            peer: LocalPeer::new(&store, format!("grpc://{address}")),
+            remotes: Remotes::new(&config),
             store,
-            queries: Queries::new(&config).map_err(StartError::Queries)?,
+            queries,
             statements: RunningStatements::default(),
             followers: Followers::default(),
             read_only: config.read_only,
@@ -175,7 +178,7 @@ impl Drop for Server {
 }
 
 /// Listens on the first usable address of a host, IPv4 first, which every client tries.
-async fn open_store(config: &Config) -> Result<Store, StartError> {
+async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
     let mut builder = Store::builder(&config.bucket_dir)
         .put_memory_bytes(config.put_memory_bytes)
         .low_space_bytes(config.low_space_bytes)
@@ -184,6 +187,7 @@ async fn open_store(config: &Config) -> Result<Store, StartError> {
         .cache_memory_bytes(config.cache_memory_bytes)
         .cache_disk_bytes(config.cache_disk_bytes)
         .max_staleness(config.max_staleness())
+        .conditions(queries.conditions())
         .read_only(config.read_only);
     if !config.cache_folder.is_empty() {
         builder = builder.cache_folder(&config.cache_folder);

@@ -8,7 +8,7 @@ use crate::rows::{get, numbers, put, rows};
 use crate::server::{Server, binary, fresh_folder, run};
 
 /// A folder of S3 that nobody else uses; none, and a word about it, if there is no S3 for tests.
-fn location() -> Option<String> {
+pub(crate) fn location() -> Option<String> {
     let Ok(bucket) = std::env::var("SHOOTS_TEST_S3") else {
         let said = "tests on S3 are skipped: SHOOTS_TEST_S3 is not set, see `cargo xtask test`";
         writeln!(std::io::stderr(), "{said}").unwrap();

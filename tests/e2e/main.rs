@@ -25,3 +25,4 @@ mod server;
 mod settings;
 mod sql;
 mod stamp;
+mod sync;

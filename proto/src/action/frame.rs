@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::columns::Column;
 use super::history::ColumnType;
 use super::retention::Retention;
+use super::sync::TrackedFrame;
 use crate::as_of::AsOf;
 use crate::field;
 use crate::name::{BucketName, FrameId, FrameName};
@@ -319,6 +320,9 @@ pub struct FrameDescription {
     pub tags: Vec<String>,
     /// Which versions of the frame are kept, and how long.
     pub retention: Retention,
+    /// How far the frame is ahead of remotes and behind, as far as is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remotes: Vec<TrackedFrame>,
 }
 
 /// The versions of a frame that are kept.

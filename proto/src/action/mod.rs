@@ -201,7 +201,7 @@ pub const ACTIONS: &[ActionDescription] = &[
     },
     ActionDescription {
         name: DESCRIBE,
-        description: r#"Describe a frame: {"name","bucket","as_of"} gives its rows, bytes, segments, index, columns, versions, tags and last commit."#,
+        description: r#"Describe a frame: {"name","bucket","as_of"} gives its rows, bytes, segments, index, columns, versions, tags and last commit, and how far it is ahead of remotes and behind."#,
     },
     ActionDescription {
         name: DIFF,

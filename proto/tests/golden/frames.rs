@@ -5,7 +5,7 @@ use shoots_proto::action::{
     ALTER, AlterRequest, AlterResult, COPY, Column, ColumnType, CopyRequest, DELETE, DELETE_ROWS,
     DESCRIBE, DeleteRequest, DeleteResult, DeleteRowsRequest, DeleteRowsResult, DescribeRequest,
     FILES, FileRecord, FilesRequest, FilesResult, FrameDescription, NewColumn, NewFrame, RENAME,
-    RenameRequest, Retention, UNDELETE, UndeleteRequest, VersionRange,
+    RenameRequest, Retention, TrackedFrame, UNDELETE, UndeleteRequest, VersionRange,
 };
 use shoots_proto::{AsOf, BucketName, Closed, FrameId};
 
@@ -170,6 +170,7 @@ fn describe() {
         versions: None,
         tags: Vec::new(),
         retention: Retention::default(),
+        remotes: Vec::new(),
     };
     let (message, author) = note_of_a_correction();
     let day = ColumnType {
@@ -213,6 +214,25 @@ fn describe() {
         },
     );
     round_trips("describe_result.plain_file.json", &plain_file);
+    let tracked = TrackedFrame {
+        name: name("prices"),
+        bucket: None,
+        remote: "origin".to_owned(),
+        remote_name: name("prices"),
+        remote_bucket: None,
+        ahead: 2,
+        behind: 1,
+        commit: "0f".repeat(32),
+        seen: time("2024-01-31T09:30:00Z"),
+    };
+    let remotes = vec![tracked];
+    round_trips(
+        "describe_result.tracked.json",
+        &FrameDescription {
+            remotes,
+            ..plain_file
+        },
+    );
 }
 
 #[test]

@@ -21,8 +21,8 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
-use shoots_proto::{ErrorKind, FrameId, action};
-use shoots_store::Condition;
+use shoots_proto::{ErrorKind, FrameId, FrameName, action};
+use shoots_store::{Condition, Conditions};
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -47,6 +47,41 @@ impl Queries {
             planned: Mutex::default(),
             failure: OnceLock::new(),
         })
+    }
+
+    /// What reads conditions that were kept with commits.
+    pub(crate) fn conditions(&self) -> Arc<dyn Conditions> {
+        Arc::new(SqlConditions {
+            engine: Arc::clone(&self.engine),
+            threads: Arc::clone(&self.threads),
+            limits: self.limits.clone(),
+        })
+    }
+}
+
+/// Reads conditions that stand in histories, when these are merged. They name columns alone: what the frame was called
+/// where a condition was made, nobody knows.
+#[derive(Debug)]
+struct SqlConditions {
+    engine: Arc<Engine>,
+    threads: Arc<QueryThreads>,
+    limits: Limits,
+}
+
+impl Conditions for SqlConditions {
+    fn parse(&self, text: &str) -> Result<Arc<dyn Condition>, String> {
+        depth::check(action::MERGE, "where", text).map_err(|refused| refused.to_string())?;
+        let frame = FrameName::parse("frame").map_err(|refused| refused.to_string())?;
+        Ok(Arc::new(SqlCondition {
+            sql: text.to_owned(),
+            frame: FrameId::new(None, frame),
+            engine: Arc::clone(&self.engine),
+            threads: Arc::clone(&self.threads),
+            limits: self.limits.clone(),
+            deadline: Instant::now() + self.limits.time,
+            planned: Mutex::default(),
+            failure: OnceLock::new(),
+        }))
     }
 }
 

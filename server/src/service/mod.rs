@@ -15,6 +15,7 @@ mod handshake;
 mod info;
 mod list;
 mod put;
+mod sync;
 mod target;
 
 #[cfg(test)]
@@ -30,13 +31,14 @@ use arrow_flight::{
 use bytes::Bytes;
 use serde::Serialize;
 use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, encode};
-use shoots_store::{Frame, Store};
+use shoots_store::{Frame, LocalPeer, Store};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
+pub(crate) use self::sync::Remotes;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
@@ -46,6 +48,9 @@ use crate::stop::{Phase, Stop, reached};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    /// The same, as one end of a transfer.
+    pub(crate) peer: LocalPeer,
+    pub(crate) remotes: Remotes,
     pub(crate) queries: Queries,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Followers,

@@ -5,6 +5,9 @@
 //! slow disk slows the sender down. The commit happens only once the stream has ended well; a stream that
 //! breaks off changes nothing.
 //!
+//! What other stores bring is told by its command, and carries no rows that would have to be decoded
+//! ([`arrival`]).
+//!
 //! A caller that is refused while it still writes is told at once; rows on their way are not read.
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use tonic::Status;
 use tracing::info;
 
 use super::flight_sql::{self, Session};
+use super::sync::arrival;
 use super::target::commit;
 use super::{Shared, check_length, json};
 use crate::status::Failure;
@@ -41,6 +45,9 @@ pub(super) fn put(
             _ => None,
         };
         let command = descriptor.as_ref().map_or(&b""[..], |first| &first.cmd);
+        if arrival::is_meant_by(command) {
+            return arrival::put(&shared, command, messages).await;
+        }
         let command = flight_sql::read(WHAT, command)?;
         let batches = shoots_flight::decode(messages);
         if let Some(command) = command {

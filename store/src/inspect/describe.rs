@@ -84,6 +84,10 @@ impl Frame {
             retention: self
                 .kept_for(head.as_ref().map(|entry| &entry.state))
                 .await?,
+            remotes: match &head {
+                Some(_) => self.tracking().await?,
+                None => Vec::new(),
+            },
         })
     }
 

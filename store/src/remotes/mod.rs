@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
-use shoots_proto::{Remote, RemoteName};
+use shoots_proto::action::TrackedFrame;
+use shoots_proto::{BucketName, Remote, RemoteName};
 
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
 use crate::objects::{Created, Objects};
 use crate::store::Store;
@@ -49,6 +51,30 @@ impl Store {
             }
         }
         Ok(remotes)
+    }
+
+    /// What the frames of a bucket (none: the one without a name) know of remotes, by name. A frame that cannot be read
+    /// is left out with a warning in the program's log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such bucket.
+    pub async fn tracked_frames(&self, bucket: Option<&BucketName>) -> Result<Vec<TrackedFrame>> {
+        let frames = self.logged_frames(bucket).await?;
+        let looks = stream::iter(frames)
+            .map(|frame| async move { (frame.id().clone(), frame.tracking().await) })
+            .buffered(self.shared().parallel_frames());
+        let mut looks = std::pin::pin!(looks);
+        let mut tracked = Vec::new();
+        while let Some((frame, look)) = looks.next().await {
+            match look {
+                Ok(known) => tracked.extend(known),
+                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Newer) => {
+                    tracing::warn!(%error, %frame, "a frame is left out of the listing");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tracked)
     }
 
     /// The remote of this name, if there is one.

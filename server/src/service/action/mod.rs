@@ -1,5 +1,7 @@
 //! `DoAction` and `ListActions`: the verbs besides putting and getting.
 //!
+//! What exchanges frames with other stores is in [`super::sync`].
+//!
 //! [`act`] is the table of them: one line leads from each name of the contract to the function that does it. The
 //! functions stand in one file per topic, as their requests do in `shoots-proto`. Each takes a request that was
 //! read by its type, and gives a result; none knows of Flight or of JSON.
@@ -26,11 +28,15 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shoots_proto::action::{self, ACTIONS, ShutdownRequest, ShutdownResult};
+use shoots_proto::action::{
+    self, ACTIONS, CloneRequest, FetchRequest, MergeRequest, PullRequest, PushRequest,
+    ShutdownRequest, ShutdownResult,
+};
 use shoots_proto::{ErrorKind, decode, decode_or_default};
 use tracing::info;
 
 use super::flight_sql::{self, Session};
+use super::sync::{peer, remotes, verbs};
 use super::{Shared, check_length, json};
 use crate::query::Asker;
 use crate::status::Failure;
@@ -39,8 +45,10 @@ type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + 
 
 /// Actions that look into or undo what other callers rely on. Whoever may call them, it is logged.
 const ADMINISTRATION: &[&str] = &[
+    action::ADD_REMOTE,
     action::FORGET,
     action::PURGE,
+    action::REMOVE_REMOTE,
     action::SHUTDOWN,
     action::SWEEP,
     action::VERIFY,
@@ -55,7 +63,7 @@ pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send +
     stream::iter(own.chain(flight_sql::actions()).map(Ok))
 }
 
-/// Does one action and gives its one answer.
+/// Does one action and gives its answers: one, or a stream from those that move frames or bytes.
 pub(super) async fn act(
     shared: Arc<Shared>,
     session: Result<Session, Failure>,
@@ -69,8 +77,22 @@ pub(super) async fn act(
     let Action { r#type: name, body } = request;
     check_length("action", &body)?;
     admit(&name);
+    match name.as_str() {
+        action::CLONE => return verbs::run::<CloneRequest>(shared, action::CLONE, &body).await,
+        action::FETCH => return verbs::run::<FetchRequest>(shared, action::FETCH, &body).await,
+        action::MERGE => return verbs::run::<MergeRequest>(shared, action::MERGE, &body).await,
+        action::PULL => return verbs::run::<PullRequest>(shared, action::PULL, &body).await,
+        action::PUSH => return verbs::run::<PushRequest>(shared, action::PUSH, &body).await,
+        action::SYNC_HISTORY => {
+            return peer::history(shared, decode(action::SYNC_HISTORY, &body)?).await;
+        }
+        action::SYNC_LIST => return peer::list(shared, decode(action::SYNC_LIST, &body)?).await,
+        action::SYNC_READ => return peer::read(shared, decode(action::SYNC_READ, &body)?).await,
+        _ => {}
+    }
     let call = Call { shared, body };
     let answer = match name.as_str() {
+        action::ADD_REMOTE => call.answer(action::ADD_REMOTE, remotes::add).await,
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
         action::COMBINE => {
@@ -95,6 +117,8 @@ pub(super) async fn act(
         action::LOG => call.answer(action::LOG, history::log).await,
         action::PING => Ok(Bytes::from_static(action::PING_REPLY)),
         action::PURGE => call.answer(action::PURGE, retention::purge).await,
+        action::REMOTES => call.answer_or_default(action::REMOTES, remotes::list).await,
+        action::REMOVE_REMOTE => call.answer(action::REMOVE_REMOTE, remotes::remove).await,
         action::RENAME => call.answer(action::RENAME, frame::rename).await,
         action::RESAMPLE => {
             let resample = |shared, request| resample::resample(shared, asker, request);
@@ -109,6 +133,12 @@ pub(super) async fn act(
                 .await
         }
         action::SWEEP => call.answer(action::SWEEP, retention::sweep).await,
+        action::SYNC_FRAMES => {
+            call.answer_or_default(action::SYNC_FRAMES, peer::frames)
+                .await
+        }
+        action::SYNC_HAVE => call.answer(action::SYNC_HAVE, peer::have).await,
+        action::SYNC_HEAD => call.answer(action::SYNC_HEAD, peer::head).await,
         action::TAG => call.answer(action::TAG, tags::tag).await,
         action::TAGS => call.answer(action::TAGS, tags::list).await,
         action::UNDELETE => call.answer(action::UNDELETE, frame::undelete).await,
@@ -170,7 +200,7 @@ async fn shut_down(
 }
 
 /// Carries a change to its end even if the caller goes away: work that others wait for does not stop halfway.
-async fn carry_through<T: Send + 'static>(
+pub(super) async fn carry_through<T: Send + 'static>(
     change: impl Future<Output = Result<T, shoots_store::Error>> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::spawn(change).await {
