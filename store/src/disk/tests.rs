@@ -510,7 +510,7 @@ async fn ranges_of_what_is_not_there_are_refused() {
     let told = backwards.unwrap_err().to_string();
     assert!(told.contains("ends before it begins"), "{told}");
     let nowhere = Path::from("no/such");
-    let missing = watched.disk.get_ranges(&nowhere, &[0..1]);
+    let missing = watched.disk.get_ranges(&nowhere, &[0..1, 2..3]);
     let missing = missing.await.unwrap_err();
     assert!(matches!(missing, Error::NotFound { .. }), "{missing}");
 }

@@ -4,9 +4,11 @@
 //! is the hash of its bytes, so it is the same commit wherever it is. A log publishes such commits under versions of
 //! its own, together with commits of upkeep (tags, settings, compaction, expiry) that are nobody else's matter.
 //!
-//! A [`record::Record`] is one commit on its way; [`tracking`] is what a frame knows of itself at other places.
+//! A [`record::Record`] is one commit on its way, a [`bundle`] some of them kept beside a log; [`tracking`] is what a
+//! frame knows of itself at other places, and [`joined`] makes the commit that two histories end in when they are merged.
 
 pub(crate) mod bundle;
+pub(crate) mod joined;
 mod line;
 pub(crate) mod record;
 pub(crate) mod tracking;

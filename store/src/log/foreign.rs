@@ -17,13 +17,13 @@ use serde_json::Value;
 use shoots_proto::Note;
 
 use super::commit::{Commit, CommitId, Condemned, Operation, Own, Published};
-use super::details::Details;
 use super::effect::{Known, Present};
 use super::entry::{Entry, encode_commit};
 use super::plan::{MAX_CHANGES, NamedSchema, Proposal, Wish};
 use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
+use crate::lineage::joined::{Parent, merge_commit};
 use crate::lineage::record::{Listed, Record};
 use crate::lineage::tracking::Tracking;
 use crate::plain;
@@ -97,34 +97,17 @@ pub(crate) struct Merged {
 impl Merged {
     /// The merge commit: the same in every store that puts the same two histories together.
     pub(crate) fn commit(&self) -> Commit {
-        let mut parents = vec![self.ours.clone(), self.theirs.clone()];
-        parents.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"merge");
-        for parent in parents.iter().chain(&self.settled) {
-            hasher.update(b"\n").update(parent.as_bytes());
-        }
-        let details = Details {
-            settled: self.settled.clone(),
-            deleted: self.deleted,
-            ..Details::default()
-        };
-        Commit {
-            parents,
-            time: self.time.next(),
-            write_id: hasher.finalize().to_hex()[..32].to_owned(),
-            operation: Operation::Merge,
-            schema: self.schema.clone(),
-            index: self.index.clone(),
-            added: Vec::new(),
-            removed: Vec::new(),
-            hidden: Vec::new(),
-            rows_removed: 0,
-            details: Some(details).filter(|details| *details != Details::default()),
-            author: None,
-            message: None,
-            metadata: None,
-        }
+        let parents = [&self.ours, &self.theirs].map(|id| Parent {
+            id: id.clone(),
+            time: self.time,
+        });
+        merge_commit(
+            parents.to_vec(),
+            self.settled.as_ref(),
+            &self.schema,
+            &self.index,
+            self.deleted,
+        )
     }
 
     /// The same as a record, with its list.

@@ -26,10 +26,9 @@
 //! What cannot be put together is a [`Conflict`], a value: columns of types that do not hold each other's values, rows
 //! that are sorted by other columns, histories without a common ancestor, and conditions that cannot be asked anew.
 //!
-//! The commit that says that two histories were merged is made of its parents ([`commit`]).
+//! The commit that says that two histories were merged is made of its parents ([`crate::lineage::joined`]).
 
 mod columns;
-pub(crate) mod commit;
 mod conflict;
 mod meaning;
 mod replay;
@@ -40,15 +39,15 @@ mod tests;
 
 use std::collections::HashSet;
 
-pub(crate) use self::conflict::{Conflict, Kind};
 use self::conflict::Stop;
+pub(crate) use self::conflict::{Conflict, Kind};
 use self::replay::Replay;
 use self::settle::{Graph, Node};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::record::Record;
-use crate::log::change::{self, Segment};
-use crate::log::commit::{CommitId, Totals};
+use crate::log::change::Segment;
+use crate::log::commit::CommitId;
 use crate::log::plan::NamedSchema;
 
 /// The state that a replay begins with.
@@ -83,7 +82,6 @@ pub(crate) struct Merged {
     pub(crate) index: Vec<String>,
     pub(crate) deleted: bool,
     pub(crate) segments: Vec<Segment>,
-    pub(crate) totals: Totals,
     /// Those of the segments that were written for this: nobody else knows them, so they are to be
     /// [discarded](FrameLog::discard) if this is not published.
     pub(crate) written: Vec<String>,
@@ -170,7 +168,6 @@ async fn finish(replay: &mut Replay<'_>) -> Result<Merged> {
         schema: log.keep_schema(table.columns.schema().clone()).await?,
         index: table.columns.index().to_vec(),
         deleted: replay.deleted,
-        totals: change::totals(&segments),
         segments,
         written: Vec::new(),
     })

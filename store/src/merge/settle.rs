@@ -198,7 +198,8 @@ fn unknown(record: &Record, parent: &CommitId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merge::commit::{Parent, merge_commit};
+    use crate::lineage::joined::{Parent, merge_commit};
+    use crate::log::entry::encode_commit;
     use crate::time::Timestamp;
 
     /// Commits by number; each is later than those before it.
@@ -230,8 +231,8 @@ mod tests {
                 time,
             });
             let settled = Some(&self.0[settled].id);
-            let (_, _, line) = merge_commit(parents.to_vec(), settled, "ab", &[]).unwrap();
-            self.add(line)
+            let commit = merge_commit(parents.to_vec(), settled, "ab", &[], false);
+            self.add(encode_commit(&commit).unwrap().1)
         }
 
         fn add(&mut self, line: Vec<u8>) -> usize {

@@ -309,7 +309,6 @@ impl Settling<'_> {
             index: state.index.clone(),
             deleted: state.deleted,
             segments: self.log.checkpoints().segments(list).await?,
-            totals: state.totals(),
             written: Vec::new(),
         })
     }

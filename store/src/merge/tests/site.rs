@@ -19,11 +19,12 @@ use super::parts::{Clock, Rests, numbers, rest};
 use crate::edit::delete::RowsToDelete;
 use crate::frame_log::FrameLog;
 use crate::index::Index;
+use crate::lineage::joined::{Parent, merge_commit};
 use crate::lineage::record::{Listed, Record};
+use crate::log::change;
 use crate::log::commit::{Commit, CommitId, Operation, Own};
 use crate::log::entry::{self, Entry, Header, encode_commit};
 use crate::log::tip::Tip;
-use crate::merge::commit::{Parent, merge_commit};
 use crate::merge::{Conflict, Histories, Merged, Outcome, Start, merge};
 use crate::read::{Files, Scan, Source};
 use crate::schema::identity::identity;
@@ -490,7 +491,6 @@ impl Site {
             index: entry.state.index.clone(),
             deleted: entry.state.deleted,
             segments: self.log().checkpoints().segments(list).await.unwrap(),
-            totals: entry.state.totals(),
             written: Vec::new(),
         }
     }
@@ -504,16 +504,18 @@ impl Site {
     ) {
         let before = self.newest().await.unwrap();
         let (hash, index) = (&merged.schema.hash, &merged.index);
-        let (id, commit, line) = merge_commit(parents.to_vec(), settled, hash, index).unwrap();
+        let commit = merge_commit(parents.to_vec(), settled, hash, index, merged.deleted);
+        let (id, line) = encode_commit(&commit).unwrap();
+        let totals = change::totals(&merged.segments);
         let sequence = before.header.sequence + 1;
         let version = before.last_version() + 1;
         let mut state = before.state.clone();
         state.schema = hash.to_string();
         state.index.clone_from(index);
         state.deleted = merged.deleted;
-        state.set_totals(merged.totals);
+        state.set_totals(totals);
         (state.checkpoint, state.tail) = (None, Vec::new());
-        let mut own = Own::plain(merged.totals, merged.deleted);
+        let mut own = Own::plain(totals, merged.deleted);
         own.base = Some(
             self.log()
                 .checkpoints()
