@@ -40,8 +40,8 @@ mod tests;
 
 use std::collections::HashSet;
 
+pub(crate) use self::conflict::Conflict;
 use self::conflict::Stop;
-pub(crate) use self::conflict::{Conflict, Kind};
 use self::replay::Replay;
 use self::settle::{Graph, Node};
 use crate::error::{Error, Result};

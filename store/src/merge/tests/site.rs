@@ -168,8 +168,8 @@ impl Site {
         let list = self.log().checkpoints().segments(list).await.unwrap();
         let brings = matches!(commit.operation, Operation::Restore | Operation::Copy);
         let list = brings.then(|| list.iter().map(Listed::of).collect());
-        let parents = commit.parents.iter().map(|parent| &self.history[parent].1);
-        let view_before = parents.last().map(|told| told.after.clone());
+        let mut parents = commit.parents.iter().map(|parent| &self.history[parent].1);
+        let view_before = parents.next_back().map(|told| told.after.clone());
         let view_before = view_before.unwrap_or_default();
         let (id, commit) = (id.clone(), commit.clone());
         self.note(id, &commit, view_before, list, meaning).await;
