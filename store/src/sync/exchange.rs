@@ -9,12 +9,12 @@ use arrow_schema::Schema;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::Value;
-use shoots_proto::Closed;
-use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
+use shoots_proto::action::{SyncOutcome, SyncedFrame};
 use shoots_proto::name::FrameId;
 
 use super::arrive;
 use super::local::LocalPeer;
+use super::options::{CloneOptions, PullOptions, RemoteEnd, Wanted};
 use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
 use super::promise::{self, Promised};
@@ -24,7 +24,6 @@ use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
 use crate::edit::properties::SetProperty;
 use crate::error::{Cause, Error, Result};
-use crate::index::Span;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::Listed;
 use crate::lineage::tracking::Tracking;
@@ -33,58 +32,6 @@ use crate::store::Store;
 
 /// How often a transfer begins again because an end has moved meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
-
-/// Another place that keeps frames, and what it is called here.
-#[derive(Debug, Clone, Copy)]
-pub struct RemoteEnd<'a> {
-    /// Under this name the frames here remember what they know of it.
-    pub name: &'a str,
-    /// The place.
-    pub peer: &'a dyn Peer,
-}
-
-/// How frames are cloned.
-#[derive(Debug, Clone, Default)]
-pub struct CloneOptions {
-    /// Only the newest state, without what led to it.
-    pub newest_only: bool,
-    /// Of the newest state only segments that may hold rows in this range of the index. The others are promised.
-    pub range: Option<IndexRange>,
-    /// Where progress is told.
-    pub progress: ProgressSink,
-}
-
-/// A range of the first index column, as it was asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IndexRange {
-    /// Where it begins; none: with the first row.
-    pub start: Option<Value>,
-    /// Where it ends; none: with the last row.
-    pub stop: Option<Value>,
-    /// Which of the ends belong to it.
-    pub closed: Closed,
-}
-
-/// How frames are pulled.
-#[derive(Debug, Clone)]
-pub struct PullOptions {
-    /// Whether histories that went apart are merged.
-    pub merge: bool,
-    /// Whose side is taken where they cannot be put together.
-    pub favour: Option<Favour>,
-    /// Where progress is told.
-    pub progress: ProgressSink,
-}
-
-impl Default for PullOptions {
-    fn default() -> Self {
-        Self {
-            merge: true,
-            favour: None,
-            progress: ProgressSink::default(),
-        }
-    }
-}
 
 /// A frame here, and the same one at a remote.
 pub(super) struct Exchange<'a> {
@@ -593,33 +540,5 @@ impl<'a> Exchange<'a> {
             self.here
         );
         Cause::Conflict(problem).into()
-    }
-}
-
-/// Which segments are wanted.
-struct Wanted(Option<Span>);
-
-impl Wanted {
-    /// Those that may hold rows in a range of the index of a frame with this index and schema.
-    fn new(range: Option<&IndexRange>, index: &[String], schema: &Schema) -> Result<Self> {
-        let Some(range) = range else {
-            return Ok(Self(None));
-        };
-        let column = index
-            .first()
-            .and_then(|name| schema.field_with_name(name).ok());
-        let Some(column) = column else {
-            let problem = "the frame has no index, so there is no range of it";
-            return Err(Error::invalid("start", problem));
-        };
-        let (start, stop) = (range.start.as_ref(), range.stop.as_ref());
-        Span::parse(column, start, stop, range.closed).map(|span| Self(Some(span)))
-    }
-
-    fn holds(&self, listed: &Listed) -> bool {
-        match (&self.0, &listed.segment.range) {
-            (Some(span), Some(range)) => !span.excludes(range),
-            _ => true,
-        }
     }
 }

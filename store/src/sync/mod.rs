@@ -12,6 +12,7 @@
 //! | [`transfer`] | objects that are missing, then commits |
 //! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
 //! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
+//! | [`options`] | what they are told |
 //! | [`many`] | the same for some of a bucket, or for everything |
 //! | [`settle`] | histories that went apart are put together |
 //! | [`promise`] | segments that stayed at a remote |
@@ -19,9 +20,10 @@
 
 mod arrive;
 mod course;
-pub(crate) mod exchange;
+mod exchange;
 pub(crate) mod local;
 pub(crate) mod many;
+pub(crate) mod options;
 pub(crate) mod peer;
 pub(crate) mod progress;
 pub(crate) mod promise;

@@ -35,6 +35,7 @@ mod snapshots;
 mod sorted;
 mod sync;
 mod sync_liars;
+mod sync_parts;
 mod upkeep;
 mod usage;
 mod verify;
