@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::Resample;
+use super::calendar::Zone;
 use super::exec::ResampleExec;
+use super::rule::Rule;
 
 /// The bins of a frame. Only the results that a query needs are computed.
 #[derive(Debug)]
@@ -21,6 +25,31 @@ pub(crate) struct ResampleTable(Resample);
 impl ResampleTable {
     pub(crate) fn new(resample: Resample) -> Self {
         Self(resample)
+    }
+}
+
+impl Resample {
+    /// How the result is sorted: by time and then by `by`, of which no value is missing.
+    pub(super) fn orderings(&self) -> Vec<Vec<PhysicalSortExpr>> {
+        // Where clocks left a whole day out, two bins have the same name, and the groups come twice.
+        let names_repeat = matches!(self.layout.zone, Some(Zone::Place(_)))
+            && matches!(self.layout.rule, Rule::Calendar(..));
+        let by = if names_repeat { 0 } else { self.by.len() };
+        let fields = self.schema.fields().iter().take(1 + by).enumerate();
+        let columns: Vec<Arc<dyn PhysicalExpr>> = fields
+            .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>)
+            .collect();
+        let ordering = |nulls_first| {
+            let options = SortOptions {
+                descending: false,
+                nulls_first,
+            };
+            let columns = columns.iter();
+            columns
+                .map(|column| PhysicalSortExpr::new(Arc::clone(column), options))
+                .collect()
+        };
+        vec![ordering(false), ordering(true)]
     }
 }
 
