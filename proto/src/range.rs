@@ -124,37 +124,40 @@ impl Serialize for IndexValue {
 
 impl<'de> Deserialize<'de> for IndexValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
+        deserializer.deserialize_any(AnyValue(
+            "a value of the index (a string, a number or a boolean)",
+        ))
+    }
+}
 
-        impl Visitor<'_> for AnyValue {
-            type Value = IndexValue;
+/// Reads a value; in it stands what it is to be.
+pub(crate) struct AnyValue(pub(crate) &'static str);
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a value of the index (a string, a number or a boolean)")
-            }
+impl Visitor<'_> for AnyValue {
+    type Value = IndexValue;
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<IndexValue, E> {
-                Ok(text.into())
-            }
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
 
-            fn visit_bool<E: Error>(self, value: bool) -> Result<IndexValue, E> {
-                Ok(value.into())
-            }
+    fn visit_str<E: Error>(self, text: &str) -> Result<IndexValue, E> {
+        Ok(text.into())
+    }
 
-            fn visit_i64<E: Error>(self, value: i64) -> Result<IndexValue, E> {
-                Ok(value.into())
-            }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<IndexValue, E> {
+        Ok(value.into())
+    }
 
-            fn visit_u64<E: Error>(self, value: u64) -> Result<IndexValue, E> {
-                Ok(value.into())
-            }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<IndexValue, E> {
+        Ok(value.into())
+    }
 
-            fn visit_f64<E: Error>(self, value: f64) -> Result<IndexValue, E> {
-                IndexValue::from_f64(value).ok_or_else(|| E::custom("must be a finite number"))
-            }
-        }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<IndexValue, E> {
+        Ok(value.into())
+    }
 
-        deserializer.deserialize_any(AnyValue)
+    fn visit_f64<E: Error>(self, value: f64) -> Result<IndexValue, E> {
+        IndexValue::from_f64(value).ok_or_else(|| E::custom("must be a finite number"))
     }
 }
 

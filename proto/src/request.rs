@@ -77,7 +77,11 @@ macro_rules! request {
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub time_zone: Option<String>,
                 /// What stands in bins without rows: `null`, `drop`, `forward`, `backward`, `linear` or a value.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
+                #[serde(
+                    default,
+                    deserialize_with = "crate::resampling::fill",
+                    skip_serializing_if = "Option::is_none"
+                )]
                 pub fill: Option<$crate::range::IndexValue>,
                 /// Leaves out columns that a function cannot take, instead of refusing them.
                 #[serde(

@@ -10,6 +10,7 @@ use serde_json::Number;
 
 use crate::field;
 use crate::mode::UnknownMode;
+use crate::range::{AnyValue, IndexValue};
 use crate::request::{Coherent, request};
 
 request! {
@@ -220,6 +221,24 @@ impl<'de> Deserialize<'de> for BinEnd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         field::parsed(deserializer, "an end of a bin (a string)")
     }
+}
+
+/// Reads what stands in bins without rows, if that is said.
+pub(crate) fn fill<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<IndexValue>, D::Error> {
+    struct Fill(IndexValue);
+
+    impl<'de> Deserialize<'de> for Fill {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let expected = "`null`, `drop`, `forward`, `backward`, `linear` or a value of the columns \
+                            (a string, a number or a boolean)";
+            deserializer.deserialize_any(AnyValue(expected)).map(Self)
+        }
+    }
+
+    let fill = Option::<Fill>::deserialize(deserializer)?;
+    Ok(fill.map(|Fill(fill)| fill))
 }
 
 /// Reads an optional share of a whole: from 0 to 1.

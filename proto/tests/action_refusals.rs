@@ -244,6 +244,10 @@ fn resampling_names_the_field_that_is_wrong() {
             r#"{"source":"a","target":"b","rule":"1s","aggregation_func":"quantile","quantile":1.5}"#,
             "m: quantile: must be 0 to 1 (got 1.5)",
         ),
+        (
+            r#"{"source":"a","target":"b","rule":"1s","aggregation_func":"sum","fill":[1]}"#,
+            "m: fill: invalid type: sequence, expected `null`, `drop`, `forward`, `backward`, `linear` or a value of the columns (a string, a number or a boolean)",
+        ),
     ]);
 }
 

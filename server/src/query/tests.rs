@@ -6,6 +6,7 @@ mod limits;
 mod mistakes;
 mod parameters;
 mod plans;
+mod resampled;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use shoots_proto::Time;
 use shoots_proto::action::BinEnd;
 
 use super::calendar::{DAY_SECONDS, Zone};
+use super::ladder::Ladder;
 use super::rule::{Rule, Steps};
 
 /// Where fixed lengths are counted from.
@@ -70,8 +71,8 @@ pub(crate) enum Bins {
         /// What has to be added to where a bin begins for its name.
         label: i64,
     },
-    /// Bins from each edge to the next.
-    Edges { edges: Vec<i64>, labels: Vec<i64> },
+    /// Bins of a calendar.
+    Calendar(Ladder),
 }
 
 impl Layout {
@@ -83,7 +84,9 @@ impl Layout {
                 let length = i128::from(days) * i128::from(DAY_SECONDS) * 1_000_000_000;
                 self.fixed(length, first, last)
             }
-            Rule::Calendar(count, steps) => self.calendar(count, steps, first, last),
+            Rule::Calendar(stride, steps) => {
+                Ladder::new(*self, (stride, steps), first, last).map(Bins::Calendar)
+            }
         };
         bins.ok_or_else(|| {
             "the times reach too far, or the rule is finer than the unit of the times".to_owned()
@@ -95,7 +98,7 @@ impl Layout {
     }
 
     /// The day of a time.
-    fn day(&self, time: i64) -> Option<i64> {
+    pub(super) fn day(&self, time: i64) -> Option<i64> {
         let seconds = time.div_euclid(self.per_second());
         match self.zone {
             Some(zone) => zone.day(seconds),
@@ -104,7 +107,7 @@ impl Layout {
     }
 
     /// When a day begins.
-    fn midnight(&self, day: i64) -> Option<i64> {
+    pub(super) fn midnight(&self, day: i64) -> Option<i64> {
         let seconds = match self.zone {
             Some(zone) => zone.midnight(day)?,
             None => day.checked_mul(DAY_SECONDS)?,
@@ -180,41 +183,6 @@ impl Layout {
             label: label - shift,
         })
     }
-
-    fn calendar(&self, count: i64, steps: Steps, first: i64, last: i64) -> Option<Bins> {
-        let (first_day, last_day) = (self.day(first)?, self.day(last)?);
-        let right = self.closed == BinEnd::Right;
-        let start = match right {
-            false => steps.at_or_before(first_day),
-            true => steps.at_or_after(first_day) - count,
-        };
-        let stop = steps.at_or_before(last_day) + count;
-        let step_by = usize::try_from(count).ok()?;
-        let days = (start..=stop).step_by(step_by).map(|step| steps.day(step));
-        let mut days: Vec<i64> = days.collect();
-        // Bins that end with a day hold all of it.
-        let whole_days = self.rule.is_end_anchored() && right;
-        let edge = |day: i64| match whole_days {
-            true => self.midnight(day + 1),
-            false => Some(self.midnight(day)? + i64::from(right)),
-        };
-        if self.rule.is_end_anchored()
-            && let [.., before, _] = days.as_slice()
-        {
-            let before = edge(*before)? - i64::from(right);
-            if before > last {
-                days.pop();
-            }
-        }
-        let edges: Vec<i64> = days.iter().map(|day| edge(*day)).collect::<Option<_>>()?;
-        let skip = usize::from(self.label == BinEnd::Right);
-        let labels = days.iter().skip(skip).map(|day| self.midnight(*day));
-        let labels: Option<Vec<i64>> = labels.take(edges.len().saturating_sub(1)).collect();
-        Some(Bins::Edges {
-            edges,
-            labels: labels?,
-        })
-    }
 }
 
 impl Bins {
@@ -222,7 +190,7 @@ impl Bins {
     pub(crate) fn count(&self) -> u64 {
         match self {
             Self::Fixed { count, .. } => *count,
-            Self::Edges { labels, .. } => labels.len() as u64,
+            Self::Calendar(ladder) => ladder.count(),
         }
     }
 
@@ -236,15 +204,22 @@ impl Bins {
                 ..
             } => {
                 let bin = time.checked_sub(*start)?.div_euclid(*length);
+                let number = u64::try_from(bin).ok().filter(|bin| bin < count)?;
                 let begin = start + bin * length;
-                let bin = u64::try_from(bin).ok().filter(|bin| bin < count)?;
-                Some((bin, begin, begin.saturating_add(*length)))
+                Some((number, begin, begin.saturating_add(*length)))
             }
-            Self::Edges { edges, .. } => {
-                let after = edges.partition_point(|edge| *edge <= time);
-                let begin = *edges.get(after.checked_sub(1)?)?;
-                Some((after as u64 - 1, begin, *edges.get(after)?))
+            Self::Calendar(ladder) => ladder.of(time),
+        }
+    }
+
+    /// Where a bin begins, or the last one ends; the end of time if that is farther.
+    pub(crate) fn begin(&self, bin: u64) -> i64 {
+        match self {
+            Self::Fixed { start, length, .. } => {
+                let bin = i64::try_from(bin).unwrap_or(i64::MAX);
+                start.saturating_add(bin.saturating_mul(*length))
             }
+            Self::Calendar(ladder) => ladder.begin(bin).unwrap_or(i64::MAX),
         }
     }
 
@@ -262,10 +237,32 @@ impl Bins {
                     .wrapping_add(*start)
                     .wrapping_add(*label)
             }
-            Self::Edges { labels, .. } => {
-                let bin = usize::try_from(bin).ok();
-                bin.and_then(|bin| labels.get(bin)).copied().unwrap_or(0)
+            Self::Calendar(ladder) => ladder.label(bin).unwrap_or(0),
+        }
+    }
+
+    /// Whether bins that both have are the same, and have the same names.
+    pub(crate) fn agree(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Fixed {
+                    start,
+                    length,
+                    label,
+                    ..
+                },
+                Self::Fixed {
+                    start: other_start,
+                    length: other_length,
+                    label: other_label,
+                    ..
+                },
+            ) => {
+                let apart = i128::from(*start) - i128::from(*other_start);
+                length == other_length && label == other_label && apart % i128::from(*length) == 0
             }
+            (Self::Calendar(one), Self::Calendar(other)) => one.agrees(other),
+            _ => false,
         }
     }
 }

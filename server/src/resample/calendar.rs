@@ -132,17 +132,33 @@ impl Zone {
         let local = DateTime::from_timestamp(day.checked_mul(DAY_SECONDS)?, 0)?.naive_utc();
         match self {
             Self::Fixed(offset) => Some(utc(local) - i64::from(offset.local_minus_utc())),
-            Self::Place(zone) => (0..2 * DAY_SECONDS).find_map(|later| {
-                let local = local.checked_add_signed(Duration::seconds(later))?;
-                match zone.offset_from_local_datetime(&local) {
-                    LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
-                        Some(utc(local) - i64::from(offset.fix().local_minus_utc()))
+            Self::Place(zone) => {
+                let moment = |later: i64| {
+                    let local = local.checked_add_signed(Duration::seconds(later))?;
+                    match zone.offset_from_local_datetime(&local) {
+                        LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
+                            Some(utc(local) - i64::from(offset.fix().local_minus_utc()))
+                        }
+                        LocalResult::None => None,
                     }
-                    LocalResult::None => None,
-                }
-            }),
+                };
+                moment(0).or_else(|| moment(first_shown(|later| moment(later).is_some())))
+            }
         }
     }
+}
+
+/// How many seconds after a midnight that clocks do not show they show something again: a whole day may be left out.
+fn first_shown(shown: impl Fn(i64) -> bool) -> i64 {
+    let (mut left_out, mut there) = (0, 2 * DAY_SECONDS);
+    while there - left_out > 1 {
+        let middle = i64::midpoint(left_out, there);
+        match shown(middle) {
+            true => there = middle,
+            false => left_out = middle,
+        }
+    }
+    there
 }
 
 fn utc(time: NaiveDateTime) -> i64 {

@@ -61,7 +61,7 @@ pub(super) struct ResampleExec {
 impl ResampleExec {
     pub(super) fn new(resample: Resample, cores: usize) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(resample.schema()),
+            EquivalenceProperties::new_with_orderings(resample.schema(), resample.orderings()),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -549,6 +549,8 @@ impl Run {
                     });
                     if entries.len().is_multiple_of(1 << 16) {
                         self.hold(bytes + entries.capacity() * size_of::<Entry>())?;
+                        // Ends here if nobody waits for the result any more.
+                        tokio::task::yield_now().await;
                     }
                 }
             }

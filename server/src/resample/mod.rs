@@ -4,7 +4,7 @@
 //! a row is read; as a table of DataFusion ([`table`]) it serves queries, gets and the action `resample` alike.
 //!
 //! - A rule ([`rule`]) says how long bins are; where they lie ([`bins`]) follows from the first and the last time, and
-//!   for days and longer from the calendar of a zone ([`calendar`]).
+//!   for days and longer from the calendar of a zone ([`calendar`], [`ladder`]).
 //! - A function ([`function`]) says what is made of the values of a bin; while the bin is open, an accumulator
 //!   ([`accumulate`]) remembers them.
 //! - Rows of a frame whose index begins with the time pass in order, so a bin is closed as soon as a later one begins;
@@ -24,6 +24,7 @@ mod exec;
 mod fill;
 mod function;
 mod gather;
+mod ladder;
 mod part;
 mod rule;
 mod spec;

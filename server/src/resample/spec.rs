@@ -176,6 +176,26 @@ impl Resample {
         let keys = 1 + self.by.len();
         let kept = |at: &usize| wanted(keys + at);
         let places: Vec<usize> = (0..self.outputs.len()).filter(kept).collect();
+        self.of_outputs(&places)
+    }
+
+    /// The same with its results in the order that a schema has them in, if that has the same ones.
+    pub(crate) fn ordered_as(&self, schema: &Schema) -> Self {
+        let names = schema.fields().iter().skip(1 + self.by.len());
+        let named = |name: &str| {
+            let mut outputs = self.outputs.iter();
+            outputs.position(|output| output.field.name() == name)
+        };
+        let places: Option<Vec<usize>> = names.map(|field| named(field.name())).collect();
+        match places {
+            Some(places) if places.len() == self.outputs.len() => self.of_outputs(&places),
+            _ => self.clone(),
+        }
+    }
+
+    /// The same with these of the results, in this order.
+    fn of_outputs(&self, places: &[usize]) -> Self {
+        let keys = 1 + self.by.len();
         let outputs: Vec<Output> = places.iter().map(|at| self.outputs[*at].clone()).collect();
         let fields = self.schema.fields();
         let fields = fields.iter().take(keys).cloned();
@@ -183,7 +203,7 @@ impl Resample {
             .chain(outputs.iter().map(|o| Arc::clone(&o.field)))
             .collect();
         Self {
-            fill: self.fill.of(&places),
+            fill: self.fill.of(places),
             outputs,
             schema: Arc::new(Schema::new(fields)),
             ..self.clone()

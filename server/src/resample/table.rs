@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -17,7 +19,9 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use serde_json::Value;
 
 use super::Resample;
+use super::calendar::Zone;
 use super::exec::ResampleExec;
+use super::rule::Rule;
 use crate::query::KeyRange;
 
 /// The bins of a frame.
@@ -47,6 +51,31 @@ impl ResampleTable {
         let end = |value: Option<Value>| value.and_then(|value| self.0.moment(&value, "time").ok());
         let (from, to) = (end(range.start()), end(range.stop()));
         self.0.clone().named(from, to).await
+    }
+}
+
+impl Resample {
+    /// How the result is sorted: by time and then by `by`, of which no value is missing.
+    pub(super) fn orderings(&self) -> Vec<Vec<PhysicalSortExpr>> {
+        // Where clocks left a whole day out, two bins have the same name, and the groups come twice.
+        let names_repeat = matches!(self.layout.zone, Some(Zone::Place(_)))
+            && matches!(self.layout.rule, Rule::Calendar(..));
+        let by = if names_repeat { 0 } else { self.by.len() };
+        let fields = self.schema.fields().iter().take(1 + by).enumerate();
+        let columns: Vec<Arc<dyn PhysicalExpr>> = fields
+            .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>)
+            .collect();
+        let ordering = |nulls_first| {
+            let options = SortOptions {
+                descending: false,
+                nulls_first,
+            };
+            let columns = columns.iter();
+            columns
+                .map(|column| PhysicalSortExpr::new(Arc::clone(column), options))
+                .collect()
+        };
+        vec![ordering(false), ordering(true)]
     }
 }
 

@@ -85,13 +85,11 @@ pub(crate) async fn plan(
     if !resample.is_divisible() {
         return Ok(Plan::All);
     }
-    let bins = (
-        resample.bins(old.first, old.last)?,
-        Arc::new(resample.bins(new.first, new.last)?),
-    );
-    if !agree(&bins.0, &bins.1) {
-        return Ok(Plan::All);
-    }
+    let new_bins = Arc::new(resample.bins(new.first, new.last)?);
+    let bins = match resample.bins(old.first, old.last) {
+        Ok(old_bins) if old_bins.agree(&new_bins) => (old_bins, new_bins),
+        _ => return Ok(Plan::All),
+    };
     let touched = touched(ranges, old, new)?;
     let mut pieces: Vec<(Range<u64>, (i64, i64))> = Vec::new();
     for (from, to) in touched {
@@ -164,8 +162,8 @@ impl Resample {
 
     /// Some of the bins.
     fn windowed(&self, bins: &Arc<Bins>, wanted: Range<u64>, grid: Grid) -> Self {
-        let begin = begin(bins, wanted.start).max(grid.first);
-        let stop = begin_of_next(bins, wanted.end.saturating_sub(1));
+        let begin = bins.begin(wanted.start).max(grid.first);
+        let stop = bins.begin(wanted.end);
         let stop = stop.min(grid.last.saturating_add(1)).max(begin);
         let mut some = self.clone();
         some.range = spec::Range {
@@ -321,66 +319,6 @@ fn first(bins: &Bins, there: impl Fn(i64) -> bool) -> u64 {
         }
     }
     low
-}
-
-/// Where a bin begins.
-fn begin(bins: &Bins, bin: u64) -> i64 {
-    match bins {
-        Bins::Fixed { start, length, .. } => {
-            let bin = i64::try_from(bin).unwrap_or(i64::MAX);
-            start.saturating_add(bin.saturating_mul(*length))
-        }
-        Bins::Edges { edges, .. } => {
-            let edge = usize::try_from(bin).ok().and_then(|bin| edges.get(bin));
-            edge.copied().unwrap_or(i64::MAX)
-        }
-    }
-}
-
-fn begin_of_next(bins: &Bins, bin: u64) -> i64 {
-    begin(bins, bin.saturating_add(1))
-}
-
-/// Whether bins that both have are the same, and have the same names.
-fn agree(one: &Bins, other: &Bins) -> bool {
-    match (one, other) {
-        (
-            Bins::Fixed {
-                start,
-                length,
-                label,
-                ..
-            },
-            Bins::Fixed {
-                start: other_start,
-                length: other_length,
-                label: other_label,
-                ..
-            },
-        ) => {
-            let apart = i128::from(*start) - i128::from(*other_start);
-            length == other_length && label == other_label && apart % i128::from(*length) == 0
-        }
-        (
-            Bins::Edges { edges, labels },
-            Bins::Edges {
-                edges: other_edges,
-                labels: other_labels,
-            },
-        ) => {
-            let ends = |edges: &[i64]| edges.first().copied().zip(edges.last().copied());
-            let (Some(a), Some(b)) = (ends(edges), ends(other_edges)) else {
-                return false;
-            };
-            let common = a.0.max(b.0)..a.1.min(b.1);
-            let within = |edges: &[i64], labels: &[i64]| -> Vec<(i64, i64)> {
-                let named = edges.iter().copied().zip(labels.iter().copied());
-                named.filter(|(edge, _)| common.contains(edge)).collect()
-            };
-            within(edges, labels) == within(other_edges, other_labels)
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

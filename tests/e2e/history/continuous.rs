@@ -1,7 +1,9 @@
 //! Frames that follow others: after whatever happens to the source, they are what would be made of it anew.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray};
 use shoots_client::proto::action::{Aggregations, FollowingFrame, ResampleRequest};
 use shoots_client::serde_json::{Map, Value};
 use shoots_client::{ActionCall, AsOf, ErrorKind, FrameName, PutMode, Resampling, ShootsClient};
@@ -96,7 +98,7 @@ async fn history(client: &ShootsClient, target: &str) -> (Vec<String>, Vec<u64>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn targets_follow_every_kind_of_change_and_through_a_restart() {
     let server = Server::on(&fresh_folder(), &["--compaction=false"]).await;
-    let folder = std::sync::Arc::clone(server.folder());
+    let folder = Arc::clone(server.folder());
     let client = server.client().await;
     let source = client.frame("weather");
     let index = ["time_hour", "origin"];
@@ -168,6 +170,84 @@ async fn targets_follow_every_kind_of_change_and_through_a_restart() {
             "{target}"
         );
     }
+    server.stop().await;
+}
+
+/// The columns `t`, `x` (the hour) and `n`, one row for each hour.
+fn hourly(hours: &[i64], n: i64) -> RecordBatch {
+    let times = hours.iter().map(|hour| BEGIN + hour * HOUR);
+    let columns: [(&str, ArrayRef); 3] = [
+        (
+            "t",
+            Arc::new(TimestampNanosecondArray::from_iter_values(times)),
+        ),
+        (
+            "x",
+            Arc::new(Float64Array::from_iter_values(
+                hours.iter().map(|hour| *hour as f64),
+            )),
+        ),
+        (
+            "n",
+            Arc::new(Int64Array::from_iter_values(hours.iter().map(|_| n))),
+        ),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_by_column_keep_their_order_whatever_part_is_computed() {
+    let server = Server::on(&fresh_folder(), &["--compaction=false"]).await;
+    let client = server.client().await;
+    let source = client.frame("hourly");
+    let first = source.put().index(["t"]);
+    first.send_batch(hourly(&[0, 30, 60, 90], 5)).await.unwrap();
+    let several = |functions: &[&str]| {
+        Aggregations::Several(functions.iter().map(|&name| name.to_owned()).collect())
+    };
+    let plain = |name: &str| Aggregations::from(name);
+    let targets = [
+        ("one", vec![("x", plain("max")), ("n", plain("sum"))]),
+        ("same", vec![("x", plain("count")), ("n", plain("count"))]),
+        (
+            "many",
+            vec![("x", several(&["first", "max"])), ("n", plain("sum"))],
+        ),
+    ];
+    let call = |target: &str, functions: &[(&str, Aggregations)]| {
+        let functions = functions.iter();
+        let functions = functions.map(|(column, of)| ((*column).to_owned(), of.clone()));
+        let functions = Aggregations::ByColumn(functions.collect());
+        source
+            .resample(target, "7h", functions)
+            .mode(PutMode::Replace)
+    };
+    for (target, functions) in &targets {
+        call(target, functions).continuous().send().await.unwrap();
+    }
+    let follow = async |after: &str| {
+        for (target, functions) in &targets {
+            call("anew", functions).send().await.unwrap();
+            let anew = get(&client, "anew").await;
+            until(&format!("{target} follows after {after}"), async || {
+                get(&client, target).await == anew
+            })
+            .await;
+        }
+    };
+    for hour in [31, 61] {
+        let put = source.put().mode(PutMode::Append);
+        put.send_batch(hourly(&[hour], 1000)).await.unwrap();
+    }
+    follow("two rows").await;
+    let deletion = source.delete_rows().condition("n = 1000");
+    deletion.send().await.unwrap();
+    follow("a deletion at two places").await;
+    let (operations, _) = history(&client, "same").await;
+    assert_eq!(operations.last().map(String::as_str), Some("update"));
+    let put = source.put().mode(PutMode::Replace).index(["t"]);
+    put.send_batch(hourly(&[3, 50], 7)).await.unwrap();
+    follow("a replaced source").await;
     server.stop().await;
 }
 

@@ -10,6 +10,9 @@ use crate::service::follow::{Declaration, KEY};
 use crate::service::{Shared, target};
 use crate::status::Failure;
 
+/// So often a frame may be brought up to its source while that is being ended.
+const ATTEMPTS: usize = 16;
+
 /// Lists the frames that follow others, or ends that for one.
 pub(super) async fn continuous(
     shared: Arc<Shared>,
@@ -36,7 +39,7 @@ pub(super) async fn continuous(
         };
         shared.followers.note(&snapshot);
         if stop {
-            end(&snapshot, &shared).await?;
+            end(&shared, snapshot).await?;
         }
         frames.push(following);
     }
@@ -72,8 +75,20 @@ async fn describe(
     }))
 }
 
+/// Ends that a frame follows its source, also when it has just been brought up to it.
+async fn end(shared: &Arc<Shared>, mut snapshot: Snapshot) -> Result<(), Failure> {
+    for _ in 0..ATTEMPTS {
+        match try_end(shared, &snapshot).await {
+            Err(failure) if failure.is_conflict() => {}
+            outcome => return outcome,
+        }
+        snapshot = shared.store.frame(snapshot.frame()).newest().await?;
+    }
+    try_end(shared, &snapshot).await
+}
+
 /// Publishes a commit without rows that says nothing about a source.
-async fn end(snapshot: &Snapshot, shared: &Arc<Shared>) -> Result<(), Failure> {
+async fn try_end(shared: &Arc<Shared>, snapshot: &Snapshot) -> Result<(), Failure> {
     let Some((declaration, said)) = Declaration::of(snapshot)? else {
         return Ok(());
     };
@@ -90,4 +105,67 @@ async fn end(snapshot: &Snapshot, shared: &Arc<Shared>) -> Result<(), Failure> {
     let writer = frame.put(snapshot.schema(), options).await?;
     target::commit(writer).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
+    use shoots_proto::FrameId;
+    use shoots_proto::action::{ResampleRequest, Resampling};
+    use shoots_store::{LocalPeer, Store};
+
+    use super::*;
+    use crate::Config;
+    use crate::query::{Asker, Queries};
+    use crate::service::action::resample::resample;
+    use crate::service::{Followers, RunningStatements};
+    use crate::stop::Stop;
+
+    #[tokio::test]
+    async fn a_frame_that_was_brought_up_to_its_source_meanwhile_is_stopped_all_the_same() {
+        let (store, config) = (Store::open("memory://").await.unwrap(), Config::default());
+        let shared = Arc::new(Shared {
+            peer: LocalPeer::new(&store, "memory://"),
+            remotes: Remotes::new(&config),
+            store,
+            queries: Queries::new(&config).unwrap(),
+            statements: RunningStatements::default(),
+            followers: Followers::default(),
+            read_only: false,
+            stop: Stop::default(),
+        });
+        let id = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();
+        let request = ResampleRequest {
+            continuous: true,
+            mode: PutMode::Replace,
+            ..ResampleRequest::time(id("ticks"), id("bars"), Resampling::new("1h", "max"))
+        };
+        let bars = shared.store.frame(&id("bars"));
+        let mut seen = None;
+        for time in [5, 7_000] {
+            let columns: [(&str, ArrayRef); 2] = [
+                ("t", Arc::new(TimestampSecondArray::from(vec![time]))),
+                ("v", Arc::new(Int64Array::from(vec![time]))),
+            ];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let options = PutOptions::mode(PutMode::Append).index(["t"]);
+            let ticks = shared.store.frame(&id("ticks"));
+            let mut writer = ticks.put(batch.schema(), options).await.unwrap();
+            writer.write(batch).await.unwrap();
+            writer.commit().await.unwrap();
+            let made = resample(Arc::clone(&shared), Asker::default(), request.clone()).await;
+            made.unwrap();
+            if seen.is_none() {
+                seen = Some(bars.newest().await.unwrap());
+            }
+        }
+        let refused = try_end(&shared, seen.as_ref().unwrap()).await;
+        assert!(refused.unwrap_err().is_conflict());
+        end(&shared, seen.unwrap()).await.unwrap();
+        let ended = bars.newest().await.unwrap();
+        assert_eq!(Declaration::of(&ended).unwrap(), None);
+        assert_eq!(ended.rows(), 2);
+    }
 }

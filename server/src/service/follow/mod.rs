@@ -50,8 +50,16 @@ struct Known {
     source: FrameId,
     /// Why it does not follow at the moment.
     problem: Option<String>,
-    /// The versions of the frame and of its source between which nothing was to be done.
-    settled: Option<(u64, u64)>,
+    /// The states of the frame and of its source between which nothing was to be done.
+    settled: Option<Settled>,
+}
+
+/// The states of a frame and of its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Settled {
+    version: Option<u64>,
+    /// Its commit, because a frame that is made anew counts its versions anew.
+    source: Option<String>,
 }
 
 impl Followers {
@@ -86,15 +94,15 @@ impl Followers {
         self.lock().get(frame)?.problem.clone()
     }
 
-    fn settled(&self, frame: &FrameId) -> Option<(u64, u64)> {
-        self.lock().get(frame)?.settled
+    fn settled(&self, frame: &FrameId) -> Option<Settled> {
+        self.lock().get(frame)?.settled.clone()
     }
 
     fn forget(&self, frame: &FrameId) {
         self.lock().remove(frame);
     }
 
-    fn settle(&self, frame: &FrameId, versions: (u64, u64)) {
+    fn settle(&self, frame: &FrameId, versions: Settled) {
         if let Some(known) = self.lock().get_mut(frame) {
             known.problem = None;
             known.settled = Some(versions);

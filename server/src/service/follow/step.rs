@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use serde_json::Value;
-use shoots_proto::action::{RESAMPLE, ResampleRequest};
-use shoots_proto::{Closed, FrameId, Note, PutMode};
-use shoots_store::{ErrorKind, FrameWriter, Published, PutOptions, ReadOptions, Snapshot};
-use tracing::info;
+use shoots_proto::action::{Aggregations, RESAMPLE, ResampleRequest};
+use shoots_proto::{Closed, ErrorKind as Kind, FrameId, Note, PutMode};
+use shoots_store::{Changed, ErrorKind, FrameWriter, Published, PutOptions, ReadOptions, Snapshot};
+use tracing::{info, warn};
 
-use super::{Declaration, KEY};
+use super::{Declaration, KEY, Settled};
 use crate::query::Part;
 use crate::resample::{Grid, Piece, Plan, Range, Request, Resample, ResampleTable, plan};
 use crate::service::action::resample::wrong;
@@ -24,7 +24,7 @@ pub(super) enum Outcome {
     /// The frame is gone, or follows no other one.
     Ended,
     /// Nothing is to be done between these versions of the frame and its source.
-    UpToDate((u64, u64)),
+    UpToDate(Settled),
     Applied,
     /// Another writer changed the frame meanwhile.
     GaveWay,
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
 pub(super) async fn step(
     shared: &Arc<Shared>,
     frame: &FrameId,
-    settled: Option<(u64, u64)>,
+    settled: Option<Settled>,
 ) -> Result<Outcome, Failure> {
     // The frame first: so the source is never older than what was made of it.
     let snapshot = match shared.store.frame(frame).newest().await {
@@ -47,17 +47,26 @@ pub(super) async fn step(
     };
     let request = &declaration.request;
     let source = shared.store.frame(&request.source()).newest().await?;
-    let versions = (
-        snapshot.version().unwrap_or_default(),
-        source.version().unwrap_or_default(),
-    );
+    let versions = Settled {
+        version: snapshot.version(),
+        source: source.commit(),
+    };
     let same = source.commit().as_ref() == Some(&declaration.commit);
-    if same || settled == Some(versions) {
+    if same || settled.as_ref() == Some(&versions) {
         return Ok(Outcome::UpToDate(versions));
     }
     let changed = source.changed_since(declaration.version, &declaration.commit);
-    let changed = changed.await?;
+    let changed = match changed.await {
+        // What the older version needs is not what the newest one needs.
+        Err(error) if error.kind() == ErrorKind::Damaged => Changed::Everything,
+        changed => changed?,
+    };
     let resample = resampled(&source, request)?;
+    // JSON objects come back from the metadata in another order; the frame has the one that was asked for.
+    let resample = match request.aggregation_func {
+        Some(Aggregations::ByColumn(_)) => resample.ordered_as(&snapshot.schema()),
+        _ => resample,
+    };
     let grid = grid_of(&resample).await?;
     let next = Declaration::new(request, &source, grid)?;
     let planned = plan(&resample, declaration.grid, grid, &changed).await?;
@@ -81,7 +90,14 @@ pub(super) async fn step(
     let outcome = match planned {
         Plan::Nothing => return Ok(Outcome::UpToDate(versions)),
         Plan::All => step.whole().await,
-        Plan::Pieces(pieces) => step.pieces(pieces).await,
+        Plan::Pieces(pieces) if step.fits() => match step.pieces(pieces).await {
+            Err(failure) if is_misfit(&failure) => {
+                warn!(%frame, problem = %failure, "is computed as a whole, because a part did not fit");
+                step.whole().await
+            }
+            outcome => outcome,
+        },
+        Plan::Pieces(_) => step.whole().await,
     };
     match outcome {
         Ok(published) => {
@@ -130,7 +146,30 @@ struct Step<'a> {
     options: PutOptions,
 }
 
+/// Whether the fault may lie in what the frame was before, so that it goes away when all of it is computed anew.
+fn is_misfit(failure: &Failure) -> bool {
+    let Failure::Domain(body) = failure else {
+        return false;
+    };
+    matches!(
+        body.kind,
+        Kind::SchemaError
+            | Kind::InvalidRequestError
+            | Kind::DataFusionError
+            | Kind::FileNotFoundError
+            | Kind::DamagedError
+            | Kind::InternalError
+    )
+}
+
 impl Step<'_> {
+    /// Whether the frame has the columns that are computed, in their order.
+    fn fits(&self) -> bool {
+        let (computed, there) = (self.resample.schema(), self.snapshot.schema());
+        let names = computed.fields().iter().map(|field| field.name());
+        names.eq(there.fields().iter().map(|field| field.name()))
+    }
+
     /// Computes all bins.
     async fn whole(self) -> Result<Published, Failure> {
         let options = PutOptions {
@@ -144,14 +183,14 @@ impl Step<'_> {
     }
 
     /// Computes some bins, and puts them and what lies between them where they were: one commit for all.
-    async fn pieces(self, pieces: Vec<Piece>) -> Result<Published, Failure> {
+    async fn pieces(&self, pieces: Vec<Piece>) -> Result<Published, Failure> {
         let (first, last) = (pieces.first(), pieces.last());
         let options = PutOptions {
             mode: PutMode::Update,
             start: first.map(|piece| Value::from(piece.names.0)),
             stop: last.map(|piece| Value::from(piece.names.1)),
             closed: Closed::Both,
-            ..self.options
+            ..self.options.clone()
         };
         let table = Arc::new(ResampleTable::new(self.resample.clone()));
         let schema = self.shared.queries.plan_table(table, Part::default());
