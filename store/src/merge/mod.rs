@@ -40,7 +40,7 @@ mod tests;
 
 use std::collections::HashSet;
 
-pub(crate) use self::conflict::Conflict;
+pub(crate) use self::conflict::{Conflict, Kind};
 use self::conflict::Stop;
 use self::replay::Replay;
 use self::settle::{Graph, Node};
