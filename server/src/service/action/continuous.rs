@@ -120,7 +120,7 @@ mod tests {
     use crate::Config;
     use crate::query::{Asker, Queries};
     use crate::service::action::resample::resample;
-    use crate::service::{Followers, RunningStatements};
+    use crate::service::{Followers, Remotes, RunningStatements};
     use crate::stop::Stop;
 
     #[tokio::test]
