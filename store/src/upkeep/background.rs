@@ -285,7 +285,7 @@ fn until_first_round(round: Duration, drawn: u128) -> Duration {
     const PARTS: u32 = 1000;
     let part = round / FIRST_ROUND;
     let drawn = u32::try_from(drawn % u128::from(PARTS)).unwrap_or_default();
-    part + part * drawn / PARTS
+    part + part / PARTS * drawn
 }
 
 #[cfg(test)]
