@@ -103,6 +103,10 @@ pub(crate) enum Cause {
         frame: String,
         how: &'static str,
     },
+    #[error(
+        "rows of frame {frame} that this takes were left at {remote} when it was cloned: fetch them from there"
+    )]
+    LeftElsewhere { frame: String, remote: String },
     #[error("{object} is damaged: {problem}")]
     Damaged { object: String, problem: String },
     #[error("{doing}: {source}")]
@@ -144,7 +148,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Cause::NotFound { .. } | Cause::GivenUp { .. } => ErrorKind::NotFound,
+            Cause::NotFound { .. } | Cause::GivenUp { .. } | Cause::LeftElsewhere { .. } => {
+                ErrorKind::NotFound
+            }
             Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
             Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,
@@ -231,6 +237,14 @@ impl Error {
     /// Whether an object was not there: damage, unless it was swept or purged since the reader learned of it.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(*self.0, Cause::Missing { .. })
+    }
+
+    /// The object that was not there, if that is what went wrong.
+    pub(crate) fn missing_object(&self) -> Option<&str> {
+        match &*self.0 {
+            Cause::Missing { object } => Some(object),
+            _ => None,
+        }
     }
 
     pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {

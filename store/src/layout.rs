@@ -9,6 +9,7 @@
 //! <bucket>/<frame>/checkpoints/<hash>.json  long lists of segments
 //! <bucket>/<frame>/vectors/<id>.roaring     which rows of a segment are invisible
 //! <bucket>/<frame>/histories/<hash>.jsonl   commits of the frame's history that are no versions, see `crate::lineage`
+//! <bucket>/<frame>/promised/<hash>.json     segments that stayed at a remote, see `crate::sync`
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
 //! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
@@ -205,6 +206,10 @@ impl FramePaths {
 
     pub(crate) fn history(&self, hash: &str) -> Path {
         path(&format!("{}/histories/{hash}.jsonl", self.folder))
+    }
+
+    pub(crate) fn promised(&self, hash: &str) -> Path {
+        path(&format!("{}/promised/{hash}.json", self.folder))
     }
 
     pub(crate) fn condemned(&self, hash: &str) -> Path {

@@ -86,9 +86,9 @@ pub use schema::type_name::name as type_name;
 pub use segment::Limits as SegmentLimits;
 pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
-pub use sync::exchange::{CloneOptions, IndexRange, PullOptions, RemoteEnd};
 pub use sync::local::LocalPeer;
 pub use sync::many::{Travelled, Travellers};
+pub use sync::options::{CloneOptions, IndexRange, PullOptions, RemoteEnd};
 pub use sync::peer::{
     Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
     PeerHead, Promise, Publish, PublishOutcome, SentObject,

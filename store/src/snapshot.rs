@@ -21,6 +21,7 @@ use crate::log::seek::Found;
 use crate::plain::PlainFile;
 use crate::read::{self, Files, ReadOptions, Rows, Source};
 use crate::schema::identity;
+use crate::sync::promise;
 use crate::time::Timestamp;
 
 /// Between which values of the first index column the rows of a state lie; a row stands at each end.
@@ -260,7 +261,10 @@ impl Snapshot {
         match self.state() {
             Some(state) if error.is_missing() => {
                 let given_up = self.log.given_up(state.version, &state.commit.0).await;
-                given_up.unwrap_or(error)
+                match given_up {
+                    Some(given_up) => given_up,
+                    None => promise::explain(&self.log, &state.entry.state, error).await,
+                }
             }
             _ => error,
         }

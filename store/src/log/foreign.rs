@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use shoots_proto::Note;
 
 use super::commit::{Commit, CommitId, Condemned, Operation, Own, Published};
@@ -49,6 +50,8 @@ pub(crate) struct Foreign {
     pub(crate) arrivals: Vec<Arrival>,
     /// The remote whose tracking, as it was seen, holds objects that they name: if that has changed, they may be gone.
     pub(crate) tracked: Option<(String, Tracking)>,
+    /// What the frame's property says from then on of segments that stayed elsewhere; none: what it says now.
+    pub(crate) promised: Option<Value>,
 }
 
 /// A commit that is to become a version.
@@ -171,6 +174,7 @@ impl FrameLog {
                 gone: false,
             }],
             tracked: merged.tracked,
+            promised: None,
         })
         .await
     }
@@ -224,6 +228,8 @@ pub(crate) struct Arrivals {
     pub(crate) schema: NamedSchema,
     /// What was condemned here, without what the commits name.
     pub(crate) condemned: Option<Vec<Condemned>>,
+    /// See [`Foreign::promised`].
+    pub(crate) promised: Option<Value>,
 }
 
 impl Foreign {
@@ -265,6 +271,7 @@ impl Foreign {
             commits,
             schema,
             condemned,
+            promised: self.promised.clone(),
         }))
     }
 
@@ -400,3 +407,6 @@ impl Arriving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

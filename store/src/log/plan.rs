@@ -24,6 +24,7 @@ use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
 use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
+use crate::sync::promise;
 use crate::time::Timestamp;
 
 pub(crate) use super::proposal::{NamedSchema, Proposal, PutWish, Rows, Wish};
@@ -403,6 +404,11 @@ impl<'a> Draft<'a> {
         }
         if let (Some(condemned), Some(state)) = (arrivals.condemned, &mut self.state) {
             state.retained.condemned = condemned;
+        }
+        if let (Some(promised), Some(state)) = (arrivals.promised, &mut self.state) {
+            state
+                .properties
+                .insert(promise::PROPERTY.to_owned(), promised);
         }
         last
     }

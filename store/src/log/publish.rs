@@ -20,6 +20,7 @@ use super::relist::relist;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::objects::{CreateError, Created};
+use crate::sync::promise;
 
 /// Changes that one entry publishes at most.
 const GROUP: usize = 32;
@@ -266,7 +267,12 @@ async fn work_out(
     }
     match &proposal.wish {
         Wish::Derived(change) => {
-            let step = derive(log, before, change.as_ref()).await;
+            let mut step = derive(log, before, change.as_ref()).await;
+            if let (Err(error), Some(before)) = (&step, before)
+                && error.is_missing()
+            {
+                step = Err(promise::explain(log, &before.state, error.clone()).await);
+            }
             Some(step.map(|step| step.map(|step| Worked::Step(Box::new(step)))))
         }
         Wish::Foreign(foreign) => {

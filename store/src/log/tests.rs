@@ -493,7 +493,7 @@ fn upkeep_is_a_leaf_that_the_next_change_does_not_follow() {
     let (fourth, after) = next(Some(&third), &[put(PutMode::Append, 2)], 3);
     let id = first.commits[0].0.clone();
     for entry in [&second, &third, &fourth] {
-        assert_eq!(entry.commits[0].1.parents, [id.clone()]);
+        assert_eq!(entry.commits[0].1.parents, std::slice::from_ref(&id));
     }
     let tip = third.tip().unwrap();
     assert_eq!((&tip.commit, tip.version, tip.sequence), (&id, 1, 1));

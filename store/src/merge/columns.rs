@@ -212,13 +212,13 @@ impl Columns {
             self.push(field, view);
             return Ok(());
         };
-        let own = self.schema.field(place).clone();
-        if own.data_type() != field.data_type() {
-            return Err(differ(name, own.data_type(), field.data_type()));
+        let has = |known: &Field| self.find(known, view.same_epoch) == Found::Here(place);
+        if view.before.fields().iter().any(|known| has(known)) {
+            return Err(types(format!("there would be two columns `{name}`")));
         }
-        self.alias(field, view, identity(&own).to_owned());
-        let nullable = own.is_nullable() || field.is_nullable();
-        self.replace(place, own.with_nullable(nullable));
+        self.take(place, field)?;
+        let own = identity(self.schema.field(place)).to_owned();
+        self.alias(field, view, own);
         Ok(())
     }
 
@@ -261,6 +261,11 @@ impl Columns {
             }
             match self.find(field, view.same_epoch) {
                 Found::Dropped => fields.push(field.as_ref().clone()),
+                Found::Here(place) if filled[place] => {
+                    let name = self.schema.field(place).name();
+                    let problem = format!("two columns of one side are `{name}` on the other");
+                    return Err(types(problem));
+                }
                 Found::Here(place) => {
                     self.take(place, field)?;
                     filled[place] = true;

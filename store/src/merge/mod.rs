@@ -40,8 +40,8 @@ mod tests;
 
 use std::collections::HashSet;
 
-use self::conflict::Stop;
 pub(crate) use self::conflict::{Conflict, Kind};
+use self::conflict::Stop;
 use self::replay::Replay;
 use self::settle::{Graph, Node};
 use crate::error::{Error, Result};
@@ -66,7 +66,9 @@ pub(crate) struct Start {
 #[derive(Debug)]
 pub(crate) struct Histories {
     pub(crate) start: Start,
-    /// All commits of both after the start, in any order. What they name is in the frame's folder.
+    /// All commits of both after the start, in any order. What they name is in the frame's folder. Those that bring back
+    /// rows (`restore`, `copy`) say which; any other may, and is then understood if it names segments that are not here
+    /// any more.
     pub(crate) records: Vec<Record>,
     /// The last commit of this side.
     pub(crate) ours: CommitId,

@@ -269,9 +269,12 @@ mod tests {
         let mut history = History::default();
         let root = history.push(&[]);
         let (ours, theirs) = (history.push(&[root]), history.push(&[root]));
-        history.merge([ours, theirs], ours);
+        let first = history.merge([ours, theirs], ours);
+        let after = history.push(&[first]);
+        assert!(history.graph().agrees(after as u32));
         history.merge([ours, theirs], theirs);
         assert_eq!(history.excluded(), [ours as u32]);
+        assert!(!history.graph().agrees(after as u32));
     }
 
     #[test]

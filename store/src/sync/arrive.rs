@@ -98,6 +98,24 @@ pub(super) fn schema(hash: &str, bytes: &[u8]) -> Result<Schema> {
     Ok(decoded)
 }
 
+/// The identities of the columns of an index.
+pub(super) async fn sorted_by(
+    log: &FrameLog,
+    schema: &str,
+    index: &[String],
+) -> Result<Vec<String>> {
+    let schema = log.schema(schema).await?;
+    let columns = index.iter().map(|name| {
+        let field = schema.schema.field_with_name(name);
+        let field = field.map_err(|problem| {
+            let object = log.paths().schema(&schema.hash);
+            Error::damaged(object, format!("it lacks a column of the index: {problem}"))
+        });
+        field.map(|field| identity(field).to_owned())
+    });
+    columns.collect()
+}
+
 /// The columns of a segment by which it has to be sorted.
 pub(super) struct SortedBy<'a> {
     /// The frame's schema, and its index by the names in that.

@@ -9,19 +9,21 @@ use arrow_schema::Schema;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::Value;
-use shoots_proto::Closed;
-use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
+use shoots_proto::action::{SyncOutcome, SyncedFrame};
 use shoots_proto::name::FrameId;
 
 use super::arrive;
 use super::local::LocalPeer;
-use super::peer::{ObjectKind, ObjectName, Peer, PeerHead};
+use super::options::{CloneOptions, PullOptions, RemoteEnd, Wanted};
+use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
+use super::promise::{self, Promised};
+use super::receive;
 use super::settle::{self, Settled};
 use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
+use crate::edit::properties::SetProperty;
 use crate::error::{Cause, Error, Result};
-use crate::index::Span;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::Listed;
 use crate::lineage::tracking::Tracking;
@@ -30,58 +32,6 @@ use crate::store::Store;
 
 /// How often a transfer begins again because an end has moved meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
-
-/// Another place that keeps frames, and what it is called here.
-#[derive(Debug, Clone, Copy)]
-pub struct RemoteEnd<'a> {
-    /// Under this name the frames here remember what they know of it.
-    pub name: &'a str,
-    /// The place.
-    pub peer: &'a dyn Peer,
-}
-
-/// How frames are cloned.
-#[derive(Debug, Clone, Default)]
-pub struct CloneOptions {
-    /// Only the newest state, without what led to it.
-    pub newest_only: bool,
-    /// Of the newest state only segments that may hold rows in this range of the index. The others are promised.
-    pub range: Option<IndexRange>,
-    /// Where progress is told.
-    pub progress: ProgressSink,
-}
-
-/// A range of the first index column, as it was asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IndexRange {
-    /// Where it begins; none: with the first row.
-    pub start: Option<Value>,
-    /// Where it ends; none: with the last row.
-    pub stop: Option<Value>,
-    /// Which of the ends belong to it.
-    pub closed: Closed,
-}
-
-/// How frames are pulled.
-#[derive(Debug, Clone)]
-pub struct PullOptions {
-    /// Whether histories that went apart are merged.
-    pub merge: bool,
-    /// Whose side is taken where they cannot be put together.
-    pub favour: Option<Favour>,
-    /// Where progress is told.
-    pub progress: ProgressSink,
-}
-
-impl Default for PullOptions {
-    fn default() -> Self {
-        Self {
-            merge: true,
-            favour: None,
-            progress: ProgressSink::default(),
-        }
-    }
-}
 
 /// A frame here, and the same one at a remote.
 pub(super) struct Exchange<'a> {
@@ -207,6 +157,7 @@ impl<'a> Exchange<'a> {
             let route = self.inward();
             let sent = if options.newest_only || options.range.is_some() {
                 let record = history.try_next().await?;
+                self.check_newest(&tip, record.as_ref())?;
                 let record = record.ok_or_else(|| self.incomplete(&tip))?;
                 let commit = &record.record.commit;
                 let schema = self.schema_there(&commit.schema).await?;
@@ -216,7 +167,8 @@ impl<'a> Exchange<'a> {
                     .newest(ends.ours(), record, self.remote.name, wanted)
                     .await?
             } else {
-                let records = history.try_collect().await?;
+                let records: Vec<HistoryRecord> = history.try_collect().await?;
+                self.check_newest(&tip, records.first())?;
                 route.begin(ends.ours(), records).await?
             };
             if let Sent::Done { versions } = sent {
@@ -276,13 +228,43 @@ impl<'a> Exchange<'a> {
             return Err(Cause::NotFound { what, name }.into());
         };
         let found = self.diverged(&ends).await?;
+        self.check_newest(&tip, found.theirs.first())?;
+        let completed = self.complete().await?;
         let outcome = match found.theirs.is_empty() {
-            true => SyncOutcome::Unchanged,
-            false => SyncOutcome::Fetched,
+            true if !completed => SyncOutcome::Unchanged,
+            _ => SyncOutcome::Fetched,
         };
         let told = self.told(outcome, 0, &found, Some(ours));
         self.fetched(&tip, found).await?;
         Ok(self.counted(told))
+    }
+
+    /// Brings segments here that a clone has left at the remote; says whether there were any.
+    async fn complete(&self) -> Result<bool> {
+        let log = self.local.log(self.here);
+        let Some(head) = log.newest().await?.map(|head| head.entry) else {
+            return Ok(false);
+        };
+        let promised = Promised::of(&head.state);
+        let Some(promised) = promised.filter(|promised| promised.remote == self.remote.name) else {
+            return Ok(false);
+        };
+        let left = promised.ids(log.objects(), log.paths()).await?;
+        let list = head.list_through(head.last_version());
+        let segments = log.checkpoints().segments(list).await?;
+        let segments: Vec<Listed> = segments
+            .iter()
+            .filter(|segment| left.contains(&segment.record.id))
+            .map(Listed::of)
+            .collect();
+        self.inward().bring(&segments).await?;
+        receive::check_brought(&log, &head, &segments).await?;
+        let completed = SetProperty {
+            key: promise::PROPERTY,
+            value: Value::Null,
+        };
+        self.store.frame(self.here).change(completed).await?;
+        Ok(true)
     }
 
     /// Keeps what only they have beside the log.
@@ -320,6 +302,7 @@ impl<'a> Exchange<'a> {
                 return self.clone_here(&clone).await;
             }
             let found = self.diverged(&ends).await?;
+            self.check_newest(&tip, found.theirs.first())?;
             if found.theirs.is_empty() {
                 self.track(&tip, &found, Vec::new()).await?;
                 let ours = ends.ours().map(str::to_owned);
@@ -535,6 +518,14 @@ impl<'a> Exchange<'a> {
         .into()
     }
 
+    /// That a history begins with the commit which it was said to end with.
+    fn check_newest(&self, tip: &str, newest: Option<&HistoryRecord>) -> Result<()> {
+        match newest {
+            Some(newest) if newest.record.id != tip => Err(self.incomplete(tip)),
+            _ => Ok(()),
+        }
+    }
+
     fn incomplete(&self, tip: &str) -> Error {
         let name = format!(
             "the history of frame {} at {}",
@@ -549,33 +540,5 @@ impl<'a> Exchange<'a> {
             self.here
         );
         Cause::Conflict(problem).into()
-    }
-}
-
-/// Which segments are wanted.
-struct Wanted(Option<Span>);
-
-impl Wanted {
-    /// Those that may hold rows in a range of the index of a frame with this index and schema.
-    fn new(range: Option<&IndexRange>, index: &[String], schema: &Schema) -> Result<Self> {
-        let Some(range) = range else {
-            return Ok(Self(None));
-        };
-        let column = index
-            .first()
-            .and_then(|name| schema.field_with_name(name).ok());
-        let Some(column) = column else {
-            let problem = "the frame has no index, so there is no range of it";
-            return Err(Error::invalid("start", problem));
-        };
-        let (start, stop) = (range.start.as_ref(), range.stop.as_ref());
-        Span::parse(column, start, stop, range.closed).map(|span| Self(Some(span)))
-    }
-
-    fn holds(&self, listed: &Listed) -> bool {
-        match (&self.0, &listed.segment.range) {
-            (Some(span), Some(range)) => !span.excludes(range),
-            _ => true,
-        }
     }
 }

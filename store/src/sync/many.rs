@@ -7,8 +7,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::action::{Favour, FrameSelection, SyncOutcome, SyncedFrame, TrackedFrame};
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
-use super::exchange::{CloneOptions, Exchange, PullOptions, RemoteEnd};
+use super::exchange::Exchange;
 use super::local::LocalPeer;
+use super::options::{CloneOptions, PullOptions, RemoteEnd};
 use super::peer::Peer;
 use super::progress::ProgressSink;
 use super::settle::{self, Settled};

@@ -12,17 +12,21 @@
 //! | [`transfer`] | objects that are missing, then commits |
 //! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
 //! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
+//! | [`options`] | what they are told |
 //! | [`many`] | the same for some of a bucket, or for everything |
 //! | [`settle`] | histories that went apart are put together |
+//! | [`promise`] | segments that stayed at a remote |
 //! | [`progress`] | how far a transfer has come |
 
 mod arrive;
 mod course;
-pub(crate) mod exchange;
+mod exchange;
 pub(crate) mod local;
 pub(crate) mod many;
+pub(crate) mod options;
 pub(crate) mod peer;
 pub(crate) mod progress;
+pub(crate) mod promise;
 mod receive;
 mod settle;
 mod stored;

@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::arrive::{self, Known, SortedBy, commit_name};
 use super::peer::{Arrival, Publish, PublishOutcome};
+use super::promise::Promised;
 use super::stored::Seen;
 use super::told;
 use crate::error::{Error, ErrorKind, Result};
@@ -181,12 +182,37 @@ impl<'a> Receiving<'a> {
                 (listed.segment.id.clone(), listed)
             }));
         }
-        let mut checks = Checks::new(self.log, seen, present);
+        // Schemas come first: without them nobody knows what rows are sorted by.
+        let records = self.request.arrivals.iter().flat_map(records_of);
+        let schemas: BTreeSet<&str> = records.flat_map(schemas_of).collect();
+        let schemas: Vec<_> = schemas
+            .into_iter()
+            .map(|hash| arrive::check_schema(self.log, hash))
+            .collect();
+        all(schemas).await?;
+        let mut sorted = match &self.before {
+            Some(before) => {
+                let state = &before.state;
+                arrive::sorted_by(self.log, &state.schema, &state.index).await?
+            }
+            None => Vec::new(),
+        };
+        let mut checks = Checks::new(self.log, seen, present, sorted.clone());
+        let mut follows = !self.begins();
         for arrival in &self.request.arrivals {
             for brought in &arrival.brings {
-                checks.take(&brought.record, brought.kept)?;
+                checks.take(&brought.record, brought.kept, false)?;
             }
-            checks.take(&arrival.record, arrival.kept)?;
+            let (record, commit) = (&arrival.record, &arrival.record.commit);
+            let own = arrive::sorted_by(self.log, &commit.schema, &commit.index).await?;
+            let anew = commit.operation.clears() || record.list.is_some();
+            if arrival.kept && follows && !anew && own != sorted {
+                let problem = "it sorts rows by other columns than the commit before it";
+                return Err(Error::damaged(commit_name(&record.id), problem));
+            }
+            checks.take(record, arrival.kept, own != checks.sorted)?;
+            follows = arrival.kept;
+            sorted = own;
         }
         if let Some(promise) = &self.request.promise {
             for id in &promise.segments {
@@ -200,6 +226,16 @@ impl<'a> Receiving<'a> {
         let begins = self.begins();
         let before = self.before.as_ref();
         let first = before.map_or(0, |entry| entry.last_version());
+        let list = self.request.arrivals.last();
+        let list = list.and_then(|last| last.record.list.as_ref());
+        let promised = match (&self.request.promise, list) {
+            (Some(promise), Some(list)) => Some(Promised::keep(self.log, promise, list).await?),
+            (Some(_), None) => {
+                let problem = "it goes with the list of all segments";
+                return Err(Error::invalid("promise", problem));
+            }
+            (None, _) => None,
+        };
         let mut arrivals = Vec::with_capacity(self.request.arrivals.len());
         for arrival in self.request.arrivals {
             arrivals.push(arriving(self.log, arrival).await?);
@@ -211,6 +247,7 @@ impl<'a> Receiving<'a> {
             basis: first,
             arrivals,
             tracked: None,
+            promised,
         };
         match self.log.publish_foreign(foreign).await {
             Ok(Some(published)) => Ok(PublishOutcome::Published {
@@ -236,6 +273,36 @@ impl<'a> Receiving<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Checks segments that a frame has named before they came. Those that are not what they should be do not stay.
+pub(super) async fn check_brought(log: &FrameLog, head: &Entry, segments: &[Listed]) -> Result<()> {
+    let state = &head.state;
+    let seen = Seen::default();
+    for listed in segments {
+        let check = SegmentCheck {
+            record: listed.segment.clone(),
+            schema: listed.schema.clone(),
+            frame_schema: state.schema.clone(),
+            index: state.index.clone(),
+        };
+        let checked = check.run(log, &seen).await;
+        if let Err(error) = checked {
+            if error.kind() == ErrorKind::Damaged {
+                log.discard(std::slice::from_ref(&listed.segment.id))
+                    .await?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// The schemas that a commit and its list name.
+fn schemas_of(record: &Record) -> impl Iterator<Item = &str> {
+    let listed = record.list.iter().flatten();
+    let listed = listed.map(|listed| listed.schema.as_str());
+    listed.chain([record.commit.schema.as_str()])
 }
 
 /// The commits of an arrival, in an order in which each follows those before it.
@@ -293,7 +360,8 @@ struct Checks<'a> {
     seen: &'a Seen,
     /// What the frame has.
     present: HashMap<String, Listed>,
-    schemas: BTreeSet<String>,
+    /// The columns by which that is sorted.
+    sorted: Vec<String>,
     segments: BTreeMap<String, SegmentCheck>,
     hidden: Vec<(HiddenRecord, SegmentRecord)>,
     /// Records of all segments that have come up.
@@ -301,7 +369,12 @@ struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    fn new(log: &'a FrameLog, seen: &'a Seen, present: HashMap<String, Listed>) -> Self {
+    fn new(
+        log: &'a FrameLog,
+        seen: &'a Seen,
+        present: HashMap<String, Listed>,
+        sorted: Vec<String>,
+    ) -> Self {
         let records = present.values();
         let records = records.map(|listed| (listed.segment.id.clone(), listed.segment.clone()));
         Self {
@@ -309,21 +382,20 @@ impl<'a> Checks<'a> {
             seen,
             records: records.collect(),
             present,
-            schemas: BTreeSet::new(),
+            sorted,
             segments: BTreeMap::new(),
             hidden: Vec::new(),
         }
     }
 
-    /// Notes what a commit names.
-    fn take(&mut self, record: &Record, kept: bool) -> Result<()> {
+    /// Notes what a commit names. `otherwise`: it sorts by other columns than what the frame has.
+    fn take(&mut self, record: &Record, kept: bool, otherwise: bool) -> Result<()> {
         let commit = &record.commit;
-        self.schemas.insert(commit.schema.clone());
         if !kept {
             return Ok(());
         }
         for segment in &commit.added {
-            self.segment(record, segment, &commit.schema)?;
+            self.segment(record, segment, &commit.schema, otherwise)?;
         }
         for hidden in &commit.hidden {
             // Of a segment that is not here the list says what is hidden.
@@ -332,8 +404,7 @@ impl<'a> Checks<'a> {
             }
         }
         for listed in record.list.iter().flatten() {
-            self.schemas.insert(listed.schema.clone());
-            self.segment(record, &listed.segment, &listed.schema)?;
+            self.segment(record, &listed.segment, &listed.schema, otherwise)?;
             let known = self.present.get(&listed.segment.id);
             if let Some(hidden) = &listed.hidden
                 && known.is_none_or(|known| known.hidden.as_ref() != Some(hidden))
@@ -344,7 +415,13 @@ impl<'a> Checks<'a> {
         Ok(())
     }
 
-    fn segment(&mut self, by: &Record, segment: &SegmentRecord, schema: &str) -> Result<()> {
+    fn segment(
+        &mut self,
+        by: &Record,
+        segment: &SegmentRecord,
+        schema: &str,
+        otherwise: bool,
+    ) -> Result<()> {
         let id = &segment.id;
         if let Some(known) = self.records.get(id)
             && known != segment
@@ -354,13 +431,13 @@ impl<'a> Checks<'a> {
         }
         self.records.insert(id.clone(), segment.clone());
         if let Some(present) = self.present.get(id) {
-            return match present.schema == schema {
-                true => Ok(()),
-                false => {
-                    let problem = format!("it has segment {id} with other columns");
-                    Err(Error::damaged(commit_name(&by.id), problem))
-                }
-            };
+            if present.schema != schema {
+                let problem = format!("it has segment {id} with other columns");
+                return Err(Error::damaged(commit_name(&by.id), problem));
+            }
+            if !otherwise {
+                return Ok(());
+            }
         }
         self.segments
             .entry(id.clone())
@@ -375,12 +452,6 @@ impl<'a> Checks<'a> {
 
     async fn run(self) -> Result<()> {
         let log = self.log;
-        let schemas: Vec<_> = self
-            .schemas
-            .iter()
-            .map(|hash| arrive::check_schema(log, hash))
-            .collect();
-        all(schemas).await?;
         let segments: Vec<_> = self
             .segments
             .values()

@@ -62,7 +62,7 @@ pub(super) async fn have(log: &FrameLog, objects: &[ObjectName]) -> Result<Vec<O
     let source = log.objects().uncached();
     let mut listed: HashMap<Path, u64> = HashMap::new();
     kinds.retain(|_, count| *count > LOOKS_BEFORE_LISTING);
-    for (kind, _) in &kinds {
+    for kind in kinds.keys() {
         let sample = objects.iter().position(|object| object.kind == *kind);
         let folder = sample.and_then(|at| paths[at].as_ref().rsplit_once('/'));
         let Some(folder) = folder.and_then(|(folder, _)| Path::parse(folder).ok()) else {

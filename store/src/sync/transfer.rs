@@ -172,6 +172,14 @@ impl Route<'_> {
         .await
     }
 
+    /// Sends segments.
+    pub(super) async fn bring(&self, segments: &[Listed]) -> Result<()> {
+        let objects = segments
+            .iter()
+            .map(|listed| segment_object(&listed.segment));
+        self.send(objects.collect()).await
+    }
+
     /// Sends what commits need that are to be kept beside the log, and gives the commits, in the same order.
     pub(super) async fn gather(&self, records: Vec<HistoryRecord>) -> Result<Vec<Brought>> {
         let mut gathered = Vec::with_capacity(records.len());

@@ -25,6 +25,7 @@ use crate::log::plan::NamedSchema;
 use crate::read::{BATCH_ROWS, Files, Scan, Source};
 use crate::sink::{Order, SegmentSink};
 use crate::snapshot::Snapshot;
+use crate::sync::promise::Promised;
 
 /// Segments that are put in the places of others.
 #[derive(Debug)]
@@ -116,6 +117,13 @@ impl Frame {
         let Files::Segments(segments) = &source.files else {
             return Ok(report);
         };
+        let promised = snapshot
+            .place()
+            .and_then(|(entry, _)| Promised::of(&entry.state));
+        if let Some(promised) = promised {
+            report.reason = format!("some of its rows were left at {}", promised.remote);
+            return Ok(report);
+        }
         let limits = self.frame_log().shared().limits;
         let shared = self.frame_log().shared();
         let border = |left: &Segment, right: &Segment| shared.borders.between(left, right);

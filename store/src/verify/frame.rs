@@ -23,6 +23,7 @@ use crate::objects::Objects;
 use crate::plain;
 use crate::schema;
 use crate::segment::{ObjectReader, verify};
+use crate::sync::promise::Promised;
 use crate::time::Timestamp;
 
 /// Younger objects may belong to a put that is under way.
@@ -123,7 +124,9 @@ impl FrameCheck<'_> {
         self.schemas(&needed.schemas).await?;
         self.vectors(&needed.vectors).await?;
         let condemned = self.condemned(&lists).await?;
-        self.segments(&needed.segments).await?;
+        let mut segments = needed.segments;
+        self.promised(&state, &mut segments).await?;
+        self.segments(&segments).await?;
         if !needed.unknown && tree {
             let entries = needed.entries.iter().map(|sequence| paths.entry(*sequence));
             self.referenced.extend(entries.chain([paths.hint()]));
@@ -295,6 +298,34 @@ impl FrameCheck<'_> {
             Ok(names.collect::<Vec<String>>())
         });
         Ok(names.await?.into_iter().flatten().collect())
+    }
+
+    /// Leaves out segments that are not here because they stayed at a remote.
+    async fn promised(
+        &mut self,
+        state: &State,
+        segments: &mut BTreeMap<String, SegmentRecord>,
+    ) -> Result<()> {
+        let Some(promised) = Promised::of(state) else {
+            return Ok(());
+        };
+        let paths = self.log.paths().clone();
+        let path = promised.path(&paths);
+        let ids = promised.ids(&self.objects, &paths).await;
+        self.referenced.insert(path.clone());
+        match ids {
+            Ok(ids) => {
+                self.findings.note(&path, Checked::Sound(0));
+                let here = |id: &str| self.listing.contains_key(&paths.segment(id));
+                segments.retain(|id, _| !ids.contains(id) || here(id));
+            }
+            Err(error) if error.is_missing() => self.findings.note(&path, Checked::Missing),
+            Err(error) => {
+                let checked = Checked::after(0, Err::<(), Error>(error))?;
+                self.findings.note(&path, checked);
+            }
+        }
+        Ok(())
     }
 
     async fn segments(&mut self, segments: &BTreeMap<String, SegmentRecord>) -> Result<()> {

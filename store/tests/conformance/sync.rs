@@ -1,11 +1,9 @@
 //! Frames that travel between stores: every place is either end, and the other one is a store in memory.
 
 use shoots_proto::TagName;
-use shoots_proto::action::{
-    Favour, FrameSelection, Retention, SyncOutcome, SyncedFrame, VerifyRequest,
-};
+use shoots_proto::action::{Favour, Retention, SyncOutcome, SyncedFrame, VerifyRequest};
 use shoots_proto::as_of::AsOf;
-use shoots_proto::name::{FrameId, FrameName};
+use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
 use shoots_store::{
     CloneOptions, Error as StoreError, ErrorKind, Frame, LocalPeer, Peer, ProgressSink,
@@ -16,7 +14,7 @@ use crate::faults::{Plan, faulty};
 use crate::on_every_place;
 use crate::place::Place;
 use crate::requests::since;
-use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows, try_put_with};
+use crate::rows::{frame, id, numbers, numbers_as_of, put, rows, try_put_with};
 
 on_every_place!(
     a_clone_has_every_version_and_can_be_cloned_back,
@@ -25,11 +23,8 @@ on_every_place!(
     histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides,
     a_pull_may_stop_before_a_merge_which_is_made_later,
     upkeep_on_either_side_is_no_change,
-    a_clone_of_what_has_expired_has_what_is_kept,
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
-    frames_of_a_bucket_travel_under_other_names,
-    a_deleted_frame_travels_and_can_be_cloned_over,
-    the_newest_state_can_be_cloned_alone_and_pulled_on;
+    a_deleted_frame_travels_and_can_be_cloned_over;
     not_on_s3 "a thousand segments, one after the other":
     a_pull_after_one_append_moves_one_segment_however_many_there_are,
     histories_of_many_commits_travel_in_parts,
@@ -47,7 +42,7 @@ pub(crate) fn remote(peer: &LocalPeer) -> RemoteEnd<'_> {
     }
 }
 
-fn only(mut travelled: Vec<Travelled>) -> Result<SyncedFrame, StoreError> {
+pub(crate) fn only(mut travelled: Vec<Travelled>) -> Result<SyncedFrame, StoreError> {
     assert_eq!(travelled.len(), 1);
     travelled.remove(0).result
 }
@@ -98,7 +93,7 @@ pub(crate) async fn push(from: &Store, to: &Store, name: &str) -> SyncedFrame {
     try_push(from, to, name).await.unwrap()
 }
 
-async fn indexed(
+pub(crate) async fn indexed(
     frame: &Frame,
     mode: shoots_proto::put::PutMode,
     numbers: impl IntoIterator<Item = i64>,
@@ -134,7 +129,7 @@ pub(crate) async fn assert_same(one: &Store, other: &Store, name: &str) {
 }
 
 /// A frame with a version of every kind.
-async fn lively(store: &Store, name: &str) -> Frame {
+pub(crate) async fn lively(store: &Store, name: &str) -> Frame {
     let frame = frame(store, name);
     indexed(&frame, Error, 0..100).await;
     indexed(&frame, Append, 100..150).await;
@@ -368,7 +363,7 @@ async fn a_pull_may_stop_before_a_merge_which_is_made_later(place: &Place) {
     assert_eq!(refused.kind(), ErrorKind::NotFound);
 }
 
-async fn compact(store: &Store) {
+pub(crate) async fn compact(store: &Store) {
     frame(store, "f").compact(false).await.unwrap();
 }
 
@@ -427,50 +422,6 @@ async fn upkeep_on_either_side_is_no_change(place: &Place) {
     }
 }
 
-async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {
-    let source = place.builder().sweep_grace_seconds(0).open().await.unwrap();
-    let newest = Retention {
-        keep_versions: Some(3),
-        ..Retention::default()
-    };
-    let original = frame(&source, "f");
-    for n in 0..8 {
-        indexed(&original, Append, n * 10..n * 10 + 10).await;
-    }
-    original
-        .tag(
-            &TagName::parse("four").unwrap(),
-            Some(&AsOf::Version(4)),
-            false,
-        )
-        .await
-        .unwrap();
-    compact(&source).await;
-    original.set_retention(Some(newest)).await.unwrap();
-    indexed(&original, Append, 500..510).await;
-    original.forget(&[AsOf::Version(8)], false).await.unwrap();
-    original.expire(false).await.unwrap();
-    original.sweep(false).await.unwrap();
-    let target = Place::in_memory().open().await;
-    let cloned = clone(&target, &source, "f").await;
-    assert_eq!(cloned.outcome, SyncOutcome::Created);
-    assert_same(&source, &target, "f").await;
-    let four = AsOf::Tag("four".to_owned());
-    assert_eq!(
-        numbers_as_of(&frame(&target, "f"), &four).await,
-        (0..40).collect::<Vec<i64>>()
-    );
-    indexed(&original, Upsert, [5, 505, 1000]).await;
-    assert_eq!(
-        pull(&target, &source, "f").await.outcome,
-        SyncOutcome::Moved
-    );
-    assert_same(&source, &target, "f").await;
-    let third = Place::in_memory().open().await;
-    clone(&third, &target, "f").await;
-    assert_same(&third, &source, "f").await;
-}
-
 async fn a_transfer_that_is_cut_off_goes_on_where_it_ended(place: &Place) {
     let source = Place::in_memory().open().await;
     lively(&source, "f").await;
@@ -521,71 +472,6 @@ async fn a_transfer_that_is_cut_off_goes_on_where_it_ended(place: &Place) {
     assert_same(&target, &source, "f").await;
 }
 
-async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
-    let (source, target) = (Place::in_memory().open().await, place.open().await);
-    for name in ["a", "b", "other"] {
-        put(&source.frame(&id_in("nyc", name)), Append, rows(0..3)).await;
-    }
-    put(&frame(&source, "top"), Append, rows(0..3)).await;
-    let peer = origin(&source);
-    let some = Travellers::new(FrameSelection::Bucket {
-        bucket: Some(bucket("nyc")),
-        regex: None,
-    });
-    let some = some
-        .only(|name| name.as_str().len() == 1)
-        .named(|frame| FrameId {
-            bucket: Some(bucket("copies")),
-            ..frame.clone()
-        });
-    let brought = target
-        .clone_frames(remote(&peer), &some, &CloneOptions::default())
-        .await
-        .unwrap();
-    assert!(brought.iter().all(|one| one.result.is_ok()), "{brought:?}");
-    let names: Vec<String> = brought.iter().map(|one| one.target.to_string()).collect();
-    assert_eq!(names, ["copies/a", "copies/b"]);
-    assert_eq!(
-        numbers(&target.frame(&id_in("copies", "b"))).await,
-        [0, 1, 2]
-    );
-
-    put(&source.frame(&id_in("nyc", "a")), Append, rows(3..5)).await;
-    let unheard = ProgressSink::default();
-    let fetched = target.fetch(remote(&peer), &some, &unheard);
-    let outcomes: Vec<SyncOutcome> = fetched
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|one| one.result.unwrap().outcome)
-        .collect();
-    assert_eq!(outcomes, [SyncOutcome::Fetched, SyncOutcome::Unchanged]);
-    let here = target.frame(&id_in("copies", "a"));
-    assert_eq!(numbers(&here).await.len(), 3);
-    assert_eq!(
-        here.tracking().await.unwrap()[0].to_string(),
-        "ahead 0, behind 1"
-    );
-    here.merge("origin", None).await.unwrap();
-    assert_eq!(numbers(&here).await.len(), 5);
-
-    let everything = Travellers::new(FrameSelection::Everything { regex: None });
-    let (sink, mut progress) = ProgressSink::new();
-    let options = PullOptions {
-        progress: sink,
-        ..PullOptions::default()
-    };
-    let pulled = target
-        .pull(remote(&peer), &everything, &options)
-        .await
-        .unwrap();
-    assert_eq!(pulled.len(), 4);
-    assert!(progress.try_recv().is_ok());
-    assert_eq!(numbers(&frame(&target, "top")).await, [0, 1, 2]);
-    let absent = try_clone(&target, &source, "absent").await.unwrap_err();
-    assert_eq!(absent.kind(), ErrorKind::NotFound);
-}
-
 async fn a_deleted_frame_travels_and_can_be_cloned_over(place: &Place) {
     let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
     put(&frame(&ours, "f"), Append, rows(0..5)).await;
@@ -604,34 +490,6 @@ async fn a_deleted_frame_travels_and_can_be_cloned_over(place: &Place) {
     put(&frame(&ours, "f"), Append, rows(9..10)).await;
     push(&ours, &other, "f").await;
     assert_same(&ours, &other, "f").await;
-}
-
-async fn the_newest_state_can_be_cloned_alone_and_pulled_on(place: &Place) {
-    let (source, target) = (Place::in_memory().open().await, place.open().await);
-    lively(&source, "f").await;
-    let (peer, frames) = (origin(&source), Travellers::one(&id("f")));
-    let newest = CloneOptions {
-        newest_only: true,
-        ..CloneOptions::default()
-    };
-    let cloned = target.clone_frames(remote(&peer), &frames, &newest).await;
-    let cloned = only(cloned.unwrap()).unwrap();
-    assert_eq!((cloned.outcome, cloned.versions), (SyncOutcome::Created, 1));
-    assert_same(&source, &target, "f").await;
-    indexed(&frame(&source, "f"), Upsert, [1, 2, 300]).await;
-    assert_eq!(
-        pull(&target, &source, "f").await.outcome,
-        SyncOutcome::Moved
-    );
-    assert_same(&source, &target, "f").await;
-    indexed(&frame(&source, "f"), Append, [400]).await;
-    indexed(&frame(&target, "f"), Append, [500]).await;
-    assert_eq!(
-        pull(&target, &source, "f").await.outcome,
-        SyncOutcome::Merged
-    );
-    push(&target, &source, "f").await;
-    assert_same(&source, &target, "f").await;
 }
 
 async fn a_pull_after_one_append_moves_one_segment_however_many_there_are(place: &Place) {

@@ -129,7 +129,7 @@ fn a_link_leads_from_a_commit_to_the_one_it_follows() {
     };
     assert_eq!(
         linked(vec![&two_line, &one_line]).unwrap(),
-        [first.id.clone()]
+        std::slice::from_ref(&first.id)
     );
     assert_eq!(linked(vec![&two_line]).unwrap(), [one]);
     assert!(linked(vec![&one_line, &two_line]).is_err());

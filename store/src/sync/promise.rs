@@ -1,0 +1,137 @@
+//! Segments that were left at a remote when only a part of a frame was cloned: promised, not missing.
+//!
+//! The list of them is an object of its own, `promised/<hash>.json`, and a property of the frame refers to it until a
+//! fetch brings them. A read that needs one of them says where it is; a check of the frame accepts that it is not here;
+//! compaction leaves such a frame as it is.
+
+use std::collections::BTreeSet;
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::peer::Promise;
+use crate::error::{Cause, Error, Result};
+use crate::frame_log::FrameLog;
+use crate::layout::{self, FramePaths};
+use crate::lineage::record::Listed;
+use crate::log::commit::State;
+use crate::log::entry::{decode_json, encode_json};
+use crate::objects::Objects;
+
+/// The property. Settings of users have other names.
+pub(crate) const PROPERTY: &str = "promised";
+const MAGIC: &str = "promised";
+const FORMAT: u32 = 1;
+
+/// What a frame's state says of segments that were left at a remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Promised {
+    /// The remote's name.
+    pub(crate) remote: String,
+    /// Which segments: `promised/<hash>.json`.
+    list: String,
+    /// How many there are.
+    segments: u64,
+    /// Their bytes.
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct List {
+    shoots: String,
+    format: u32,
+    segments: BTreeSet<String>,
+}
+
+impl Promised {
+    /// What a state says, if it says something.
+    pub(crate) fn of(state: &State) -> Option<Self> {
+        let value = state.properties.get(PROPERTY)?;
+        let promised: Self = serde_json::from_value(value.clone()).ok()?;
+        // No stored name leads out of the frame's folder.
+        layout::check_hex(&Path::default(), &promised.list).ok()?;
+        Some(promised)
+    }
+
+    /// Makes the list of what was left durable, and gives what the state is to say. `list` is that of all segments.
+    pub(super) async fn keep(log: &FrameLog, promise: &Promise, list: &[Listed]) -> Result<Value> {
+        let left: BTreeSet<String> = promise.segments.iter().cloned().collect();
+        let known = list.iter().filter(|listed| left.contains(listed.id()));
+        let (segments, bytes) = known.fold((0, 0), |(segments, bytes), listed| {
+            (segments + 1, bytes + listed.segment.bytes)
+        });
+        if segments != left.len() as u64 {
+            let problem = "it promises segments that are not in the list of the commit";
+            return Err(Error::invalid("promise", problem));
+        }
+        let stored = List {
+            shoots: MAGIC.to_owned(),
+            format: FORMAT,
+            segments: left,
+        };
+        let encoded = encode_json(&stored)?;
+        let list = blake3::hash(&encoded).to_hex().to_string();
+        let path = log.paths().promised(&list);
+        log.objects()
+            .create_immutable(&path, encoded.into())
+            .await?;
+        let promised = Self {
+            remote: promise.remote.clone(),
+            list,
+            segments,
+            bytes,
+        };
+        serde_json::to_value(promised).map_err(|error| Error::io("encoding a promise", error))
+    }
+
+    /// Where the list is.
+    pub(crate) fn path(&self, paths: &FramePaths) -> Path {
+        paths.promised(&self.list)
+    }
+
+    /// The segments that were left.
+    pub(crate) async fn ids(
+        &self,
+        objects: &Objects,
+        paths: &FramePaths,
+    ) -> Result<BTreeSet<String>> {
+        let path = self.path(paths);
+        let bytes = objects.read(&path).await?;
+        let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
+        if blake3::hash(&bytes).to_hex().as_str() != self.list {
+            return Err(Error::damaged(&path, "its hash is not the one in its name"));
+        }
+        let text = std::str::from_utf8(&bytes);
+        let text = text.map_err(|_| Error::damaged(&path, "it is not UTF-8"))?;
+        let list: List = decode_json(&path, "content", text)?;
+        if list.shoots != MAGIC || list.format > FORMAT {
+            return Err(Error::damaged(
+                &path,
+                "it is not a list of promised segments",
+            ));
+        }
+        Ok(list.segments)
+    }
+}
+
+/// The error of whatever needed the rows of a state: if they were left at a remote, that they are there.
+pub(crate) async fn explain(log: &FrameLog, state: &State, error: Error) -> Error {
+    let Some((promised, object)) = Promised::of(state).zip(error.missing_object()) else {
+        return error;
+    };
+    let Ok(ids) = promised.ids(log.objects(), log.paths()).await else {
+        return error;
+    };
+    let left = ids
+        .iter()
+        .any(|id| log.paths().segment(id).as_ref() == object);
+    if !left {
+        return error;
+    }
+    Cause::LeftElsewhere {
+        frame: log.frame().to_string(),
+        remote: promised.remote,
+    }
+    .into()
+}

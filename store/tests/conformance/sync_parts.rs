@@ -1,0 +1,233 @@
+//! Parts of stores and of frames that travel: some frames, under other names, the newest state, a range of it, what has
+//! not expired.
+
+use shoots_proto::action::{FrameSelection, Retention, SyncOutcome};
+use shoots_proto::as_of::AsOf;
+use shoots_proto::name::FrameId;
+use shoots_proto::put::PutMode::{Append, Upsert};
+use shoots_proto::{Closed, TagName};
+use shoots_store::{
+    CloneOptions, Error, ErrorKind, Frame, IndexRange, ProgressSink, PullOptions, ReadOptions,
+    RowsToDelete, Travellers,
+};
+
+use crate::on_every_place;
+use crate::place::Place;
+use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows};
+use crate::sync::{
+    assert_same, assert_sound, clone, compact, indexed, lively, only, origin, pull, push, remote,
+    try_clone,
+};
+
+on_every_place!(
+    frames_of_a_bucket_travel_under_other_names,
+    a_clone_of_what_has_expired_has_what_is_kept,
+    the_newest_state_can_be_cloned_alone_and_pulled_on,
+    a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched,
+);
+
+async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    for name in ["a", "b", "other"] {
+        put(&source.frame(&id_in("nyc", name)), Append, rows(0..3)).await;
+    }
+    put(&frame(&source, "top"), Append, rows(0..3)).await;
+    let peer = origin(&source);
+    let some = Travellers::new(FrameSelection::Bucket {
+        bucket: Some(bucket("nyc")),
+        regex: None,
+    });
+    let some = some
+        .only(|name| name.as_str().len() == 1)
+        .named(|frame| FrameId {
+            bucket: Some(bucket("copies")),
+            ..frame.clone()
+        });
+    let brought = target
+        .clone_frames(remote(&peer), &some, &CloneOptions::default())
+        .await
+        .unwrap();
+    assert!(brought.iter().all(|one| one.result.is_ok()), "{brought:?}");
+    let names: Vec<String> = brought.iter().map(|one| one.target.to_string()).collect();
+    assert_eq!(names, ["copies/a", "copies/b"]);
+    assert_eq!(
+        numbers(&target.frame(&id_in("copies", "b"))).await,
+        [0, 1, 2]
+    );
+
+    put(&source.frame(&id_in("nyc", "a")), Append, rows(3..5)).await;
+    let unheard = ProgressSink::default();
+    let fetched = target.fetch(remote(&peer), &some, &unheard);
+    let outcomes: Vec<SyncOutcome> = fetched
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| one.result.unwrap().outcome)
+        .collect();
+    assert_eq!(outcomes, [SyncOutcome::Fetched, SyncOutcome::Unchanged]);
+    let here = target.frame(&id_in("copies", "a"));
+    assert_eq!(numbers(&here).await.len(), 3);
+    assert_eq!(
+        here.tracking().await.unwrap()[0].to_string(),
+        "ahead 0, behind 1"
+    );
+    here.merge("origin", None).await.unwrap();
+    assert_eq!(numbers(&here).await.len(), 5);
+
+    let everything = Travellers::new(FrameSelection::Everything { regex: None });
+    let (sink, mut progress) = ProgressSink::new();
+    let options = PullOptions {
+        progress: sink,
+        ..PullOptions::default()
+    };
+    let pulled = target
+        .pull(remote(&peer), &everything, &options)
+        .await
+        .unwrap();
+    assert_eq!(pulled.len(), 4);
+    assert!(progress.try_recv().is_ok());
+    assert_eq!(numbers(&frame(&target, "top")).await, [0, 1, 2]);
+    let absent = try_clone(&target, &source, "absent").await.unwrap_err();
+    assert_eq!(absent.kind(), ErrorKind::NotFound);
+}
+
+async fn the_newest_state_can_be_cloned_alone_and_pulled_on(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    lively(&source, "f").await;
+    let (peer, frames) = (origin(&source), Travellers::one(&id("f")));
+    let newest = CloneOptions {
+        newest_only: true,
+        ..CloneOptions::default()
+    };
+    let cloned = target.clone_frames(remote(&peer), &frames, &newest).await;
+    let cloned = only(cloned.unwrap()).unwrap();
+    assert_eq!((cloned.outcome, cloned.versions), (SyncOutcome::Created, 1));
+    assert_same(&source, &target, "f").await;
+    indexed(&frame(&source, "f"), Upsert, [1, 2, 300]).await;
+    assert_eq!(
+        pull(&target, &source, "f").await.outcome,
+        SyncOutcome::Moved
+    );
+    assert_same(&source, &target, "f").await;
+    indexed(&frame(&source, "f"), Append, [400]).await;
+    indexed(&frame(&target, "f"), Append, [500]).await;
+    assert_eq!(
+        pull(&target, &source, "f").await.outcome,
+        SyncOutcome::Merged
+    );
+    push(&target, &source, "f").await;
+    assert_same(&source, &target, "f").await;
+}
+
+async fn rows_between(frame: &Frame, start: i64, stop: i64) -> Result<usize, Error> {
+    let options = ReadOptions {
+        start: Some(start.into()),
+        stop: Some(stop.into()),
+        ..ReadOptions::default()
+    };
+    let rows = frame.snapshot(None).await?.read(options).await?;
+    let batches = rows.collect().await?;
+    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+}
+
+async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    for n in 0..10 {
+        indexed(&frame(&source, "f"), Append, n * 100..n * 100 + 100).await;
+    }
+    let (peer, frames) = (origin(&source), Travellers::one(&id("f")));
+    let some = CloneOptions {
+        range: Some(IndexRange {
+            start: Some(250.into()),
+            stop: Some(420.into()),
+            closed: Closed::Left,
+        }),
+        ..CloneOptions::default()
+    };
+    let cloned = target.clone_frames(remote(&peer), &frames, &some).await;
+    let cloned = only(cloned.unwrap()).unwrap();
+    // Three segments and the schema.
+    assert_eq!((cloned.outcome, cloned.objects), (SyncOutcome::Created, 4));
+    let here = frame(&target, "f");
+    assert_eq!(here.snapshot(None).await.unwrap().rows(), 1_000);
+    assert_eq!(rows_between(&here, 250, 420).await.unwrap(), 170);
+    for needed in [
+        rows_between(&here, 0, 300).await,
+        rows_between(&here, 900, 901).await,
+    ] {
+        let error = needed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(error.to_string().contains("left at origin"), "{error}");
+    }
+    assert_sound(&target, "f").await;
+    let compacted = here.compact(false).await.unwrap();
+    assert!(compacted.reason.contains("origin"), "{compacted:?}");
+    let gone = RowsToDelete {
+        start: Some(10.into()),
+        stop: Some(20.into()),
+        ..RowsToDelete::default()
+    };
+    let error = here.delete_rows(gone).await.unwrap_err();
+    assert!(error.to_string().contains("left at origin"), "{error}");
+
+    indexed(&frame(&source, "f"), Append, 1_000..1_100).await;
+    indexed(&frame(&source, "f"), Upsert, [5, 300]).await;
+    pull(&target, &source, "f").await;
+    assert_eq!(rows_between(&here, 250, 420).await.unwrap(), 170);
+    assert!(rows_between(&here, 0, 10).await.is_err());
+    assert_sound(&target, "f").await;
+
+    let unheard = ProgressSink::default();
+    for outcome in [SyncOutcome::Fetched, SyncOutcome::Unchanged] {
+        let fetched = target.fetch(remote(&peer), &frames, &unheard).await;
+        let fetched = only(fetched.unwrap()).unwrap();
+        assert_eq!(fetched.outcome, outcome);
+    }
+    assert_same(&target, &source, "f").await;
+    here.compact(false).await.unwrap();
+    assert_same(&target, &source, "f").await;
+}
+
+async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {
+    let source = place.builder().sweep_grace_seconds(0).open().await.unwrap();
+    let newest = Retention {
+        keep_versions: Some(3),
+        ..Retention::default()
+    };
+    let original = frame(&source, "f");
+    for n in 0..8 {
+        indexed(&original, Append, n * 10..n * 10 + 10).await;
+    }
+    original
+        .tag(
+            &TagName::parse("four").unwrap(),
+            Some(&AsOf::Version(4)),
+            false,
+        )
+        .await
+        .unwrap();
+    compact(&source).await;
+    original.set_retention(Some(newest)).await.unwrap();
+    indexed(&original, Append, 500..510).await;
+    original.forget(&[AsOf::Version(8)], false).await.unwrap();
+    original.expire(false).await.unwrap();
+    original.sweep(false).await.unwrap();
+    let target = Place::in_memory().open().await;
+    let cloned = clone(&target, &source, "f").await;
+    assert_eq!(cloned.outcome, SyncOutcome::Created);
+    assert_same(&source, &target, "f").await;
+    let four = AsOf::Tag("four".to_owned());
+    assert_eq!(
+        numbers_as_of(&frame(&target, "f"), &four).await,
+        (0..40).collect::<Vec<i64>>()
+    );
+    indexed(&original, Upsert, [5, 505, 1000]).await;
+    assert_eq!(
+        pull(&target, &source, "f").await.outcome,
+        SyncOutcome::Moved
+    );
+    assert_same(&source, &target, "f").await;
+    let third = Place::in_memory().open().await;
+    clone(&third, &target, "f").await;
+    assert_same(&third, &source, "f").await;
+}
