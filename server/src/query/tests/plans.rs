@@ -268,3 +268,17 @@ async fn categories_are_sorted_and_joined_beyond_what_their_keys_tell_apart() {
         assert!(rows == 360 || rows >= 4 * ROWS as usize, "{sql}: {rows}");
     }
 }
+
+#[tokio::test]
+async fn what_a_scan_read_is_told() {
+    let lake = lake().await;
+    let sql = "EXPLAIN ANALYZE SELECT n FROM numbers";
+    let told = lake.ask("numbers", sql).await.unwrap();
+    let text = told.column(1).as_string::<i32>().value(0);
+    let scan = text
+        .lines()
+        .find(|line| line.contains("FrameScan"))
+        .unwrap();
+    assert!(scan.contains("output_rows=10"), "{text}");
+    assert!(scan.contains("values_bytes=80"), "{text}");
+}
