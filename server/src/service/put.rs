@@ -62,8 +62,9 @@ pub(super) fn put(
 
 /// What some drivers send of a table without rows: neither a command nor columns.
 fn nothing() -> Failure {
-    let problem = "is missing: nothing was sent. ADBC's driver does so when it ingests a table without rows: ingest at \
-                   least one row, or put the table with its columns by pyarrow.flight";
+    let problem = "is missing: the stream ended before its schema, with nothing in it. ADBC's driver sends that when it \
+                   ingests a table without rows: ingest at least one row, or put the table with its columns by \
+                   pyarrow.flight";
     Failure::invalid(WHAT, None, problem)
 }
 
