@@ -20,16 +20,17 @@ request! {
     #[derive(Eq)]
     pub struct ColumnsTicket () {
         /// The columns, at least one, in this order: `column` if only one of the frames has it, `frame.column`,
-        /// `bucket.frame.column`, or `*` in place of the column for all of a frame.
+        /// `bucket.frame.column` (the default bucket is `""`), or `*` in place of the column for all of a frame.
         #[serde(deserialize_with = "columns")]
         pub columns: Vec<String>,
         /// The bucket of frames that are named without one; `None` is the default bucket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub bucket: Option<BucketName>,
-        /// The frames of the bucket that are looked into: names, in which `*` stands for any text. `None` is all.
+        /// The frames that are looked into: names of frames of the bucket, or `bucket.frame`, in which `*` stands for any
+        /// text. `None` is all of the bucket.
         #[serde(
             default,
-            deserialize_with = "field::some_columns",
+            deserialize_with = "frames",
             skip_serializing_if = "Option::is_none"
         )]
         pub frames: Option<Vec<String>>,
@@ -121,4 +122,15 @@ fn columns<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
 pub(crate) fn has_field(json: &[u8], field: &str) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
         .is_ok_and(|fields| fields.contains_key(field))
+}
+
+fn frames<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let frames: Option<Vec<String>> = serde::Deserialize::deserialize(deserializer)?;
+    if frames.as_ref().is_some_and(Vec::is_empty) {
+        let problem = "must name at least one frame; leave it out to look into all of the bucket";
+        return Err(serde::de::Error::custom(problem));
+    }
+    Ok(frames)
 }

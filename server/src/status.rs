@@ -277,15 +277,32 @@ impl From<DataFusionError> for Failure {
             _ => ErrorKind::DataFusionError,
         };
         let place = error.diagnostic().and_then(|told| told.span);
-        let mut message = error.strip_backtrace();
-        if let Some(Span { start, .. }) = place {
-            message.push_str(&format!(
-                " (at line {}, column {})",
-                start.line, start.column
-            ));
+        let message = error.strip_backtrace();
+        if let Some(message) = place_of_parser(&message) {
+            return Self::new(kind, message);
         }
+        let message = match place {
+            Some(Span { start, .. }) => {
+                format!(
+                    "{message} (at line {}, column {})",
+                    start.line, start.column
+                )
+            }
+            None => message,
+        };
         Self::new(kind, message)
     }
+}
+
+/// The message of the parser with its place told as the others are, if it has one.
+fn place_of_parser(message: &str) -> Option<String> {
+    let (problem, place) = message.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    let digits = column.bytes().take_while(u8::is_ascii_digit).count();
+    let (column, rest) = column.split_at(digits);
+    let line: u64 = line.parse().ok()?;
+    let column: u64 = column.parse().ok()?;
+    Some(format!("{problem}{rest} (at line {line}, column {column})"))
 }
 
 /// What breaks a stream of messages from a caller.

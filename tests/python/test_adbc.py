@@ -217,6 +217,14 @@ def test_an_ingestion_that_fails_halfway_changes_nothing(connection: dbapi.Conne
     assert ["halfway"] not in peer.paths()
 
 
+def test_a_table_without_rows_is_told_apart(connection: dbapi.Connection, peer: Peer) -> None:
+    """The driver sends nothing at all then, not even the command."""
+    empty = pa.table({"a": pa.array([], pa.int64())})
+    with connection.cursor() as cursor, pytest.raises(dbapi.ProgrammingError, match="at least one row"):
+        cursor.adbc_ingest("new", empty, mode="create")
+    assert ["new"] not in peer.paths()
+
+
 def test_a_server_that_only_reads_takes_no_rows(
     peer: Peer, start_server: Callable[..., ServerProcess]
 ) -> None:

@@ -13,7 +13,7 @@ use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
-use shoots_proto::BucketName;
+use shoots_proto::{BucketName, FrameId};
 
 use super::merge::{Merge, Output, Pairing};
 use super::operator::StepExec;
@@ -24,6 +24,8 @@ use super::types::retyped;
 
 /// Stands for all columns of a frame that are not in its index.
 const ALL: &str = "*";
+/// The default bucket, where one is named; as SQL has it.
+const DEFAULT_BUCKET: &str = "\"\"";
 /// Frames that an error names at most.
 const NAMED: usize = 20;
 
@@ -44,16 +46,17 @@ struct Meaning<'a> {
     column: &'a str,
 }
 
-/// Finds columns in frames: by their own name among the frames of `bucket`, or as `frame.column` or
-/// `bucket.frame.column`. Columns of the index are in the result anyway and are passed over.
+/// Finds columns in frames: by their own name among the frames of `bucket` and those that `named` says, or as
+/// `frame.column`, `bucket.frame.column` or, in the default bucket, `"".frame.column`. Columns of the index are in the result anyway and are passed over.
 pub(crate) fn resolve(
     asked: &[String],
     bucket: Option<&BucketName>,
     sources: &[Source],
+    named: &HashSet<FrameId>,
 ) -> Result<Vec<Wanted>> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for name in asked {
-        let meanings = meanings(name, bucket, sources);
+        let meanings = meanings(name, bucket, sources, named);
         let is_index = |meaning: &Meaning<'_>| {
             let index = sources[meaning.source].snapshot.index();
             index.iter().any(|column| column == meaning.column)
@@ -78,8 +81,11 @@ pub(crate) fn resolve(
             several => {
                 let candidates = several.iter().take(NAMED).map(|meaning| {
                     let frame = sources[meaning.source].snapshot.frame();
-                    let bucket = frame.bucket.as_ref().filter(|own| bucket != Some(*own));
-                    let bucket = bucket.map_or_else(String::new, |bucket| format!("{bucket}."));
+                    let own = frame.bucket.as_ref();
+                    let bucket = match own == bucket {
+                        true => String::new(),
+                        false => format!("{}.", in_words(own)),
+                    };
                     format!("{bucket}{}.{}", frame.name, meaning.column)
                 });
                 return plan_err!(
@@ -100,8 +106,12 @@ fn meanings<'a>(
     name: &'a str,
     bucket: Option<&BucketName>,
     sources: &[Source],
+    named: &HashSet<FrameId>,
 ) -> Vec<Meaning<'a>> {
-    let own = |source: &Source| source.snapshot.frame().bucket.as_ref() == bucket;
+    let own = |source: &Source| {
+        let frame = source.snapshot.frame();
+        frame.bucket.as_ref() == bucket || named.contains(frame)
+    };
     let has = |source: &Source, column: &str| {
         column == ALL || source.schema.field_with_name(column).is_ok()
     };
@@ -126,9 +136,14 @@ fn meanings<'a>(
         return qualified;
     }
     found(&|source| {
-        let bucket = source.snapshot.frame().bucket.as_ref()?.as_str();
+        let bucket = in_words(source.snapshot.frame().bucket.as_ref());
         of_frame(source, name.strip_prefix(bucket)?.strip_prefix('.')?)
     })
+}
+
+/// How a bucket is named before a frame.
+pub(crate) fn in_words(bucket: Option<&BucketName>) -> &str {
+    bucket.map_or(DEFAULT_BUCKET, BucketName::as_str)
 }
 
 /// All columns of a frame that are not in its index; `name` ends in `*`.
@@ -147,11 +162,14 @@ fn all(name: &str, meaning: &Meaning<'_>, sources: &[Source]) -> Vec<Wanted> {
 
 fn unknown<T>(name: &str, bucket: Option<&BucketName>, sources: &[Source]) -> Result<T> {
     let frames = sources.iter().take(NAMED).map(Source::to_string);
-    let frames = frames.collect::<Vec<_>>().join(", ");
+    let frames = match frames.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "there are no frames".to_owned(),
+        frames => format!("the frames are {frames}"),
+    };
     let place = bucket.map_or_else(|| "the default bucket".into(), |b| format!("bucket {b}"));
     plan_err!(
         "columns: there is no `{name}`: no frame that was looked into in {place} has a column of that name, and it is no \
-         frame.column or bucket.frame.column; the frames are {frames}"
+         frame.column or bucket.frame.column; {frames}"
     )
 }
 

@@ -13,15 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
-use datafusion::common::{Diagnostic, Span};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use shoots_proto::{AsOf, BucketName, FrameId, FrameName};
 use shoots_store::{ErrorKind, Snapshot, Store};
 
+use super::clauses::placed;
 use super::functions::CALLS;
 use super::information;
-use super::names::{Mentions, Part, Relation};
+use super::names::Mentions;
+use super::relation::{Part, Relation};
 use super::session::{CATALOG, DEFAULT_BUCKET, no_such_table};
 use super::table::FrameTable;
 use crate::status::Failure;
@@ -227,12 +228,20 @@ impl<'a> Frames<'a> {
 
     /// The frame that is named in words, be it there or not.
     pub(super) async fn named(&self, name: &str) -> Result<Named, Failure> {
-        let relation = Relation::dotted(name);
-        if let Some((_, snapshot)) = self.find(&relation).await? {
-            return Ok(Named::Found(snapshot));
+        let quoted = Relation::quoted(name);
+        let dotted = Relation::dotted(name);
+        for relation in quoted.iter().chain([&dotted]) {
+            if let Some((_, snapshot)) = self.find(relation).await? {
+                return Ok(Named::Found(snapshot));
+            }
         }
         let own = self.scope.bucket.clone();
+        let relation = quoted.unwrap_or(dotted);
         let named = match relation.0.as_slice() {
+            [name] => (own, FrameName::parse(&name.text)),
+            [bucket, name] if bucket.quoted && bucket.text == DEFAULT_BUCKET => {
+                (None, FrameName::parse(&name.text))
+            }
             [bucket, name] => (
                 BucketName::parse(&bucket.text).ok().or(own),
                 FrameName::parse(&name.text),
@@ -365,17 +374,6 @@ impl<'a> Frames<'a> {
     fn time(&self) -> Option<&AsOf> {
         let time = self.scope.as_of.as_ref();
         time.filter(|as_of| matches!(as_of, AsOf::Time(_)))
-    }
-}
-
-/// An error that says where in the statement it is.
-fn placed(error: DataFusionError, place: Option<Span>) -> DataFusionError {
-    match place {
-        Some(place) => {
-            let told = Diagnostic::new_error(error.strip_backtrace(), Some(place));
-            error.with_diagnostic(told)
-        }
-        None => error,
     }
 }
 

@@ -1,18 +1,21 @@
 //! Plans that are asked for without SQL: frames combined for the action `combine`, and columns of several frames.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use regex::Regex;
 use shoots_proto::action::{CombineHow, CombineRequest};
-use shoots_proto::{AsOf, BucketName, ColumnsTicket};
+use shoots_proto::{AsOf, BucketName, ColumnsTicket, FrameId, FrameName};
 use shoots_store::{ErrorKind, Snapshot, Store};
 
 use super::{Part, Plan, Queries};
 use crate::combine::{
-    self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted,
+    self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted, in_words,
 };
 use crate::status::Failure;
+
+/// Stands for any text in the name of a frame.
+const ANY: char = '*';
 
 impl Queries {
     /// Plans what a request makes of its sources. The result is described as the first of them is.
@@ -44,9 +47,9 @@ impl Queries {
         store: &Store,
         ticket: &ColumnsTicket,
     ) -> Result<Plan, Failure> {
-        let sources = sources(store, ticket).await?;
+        let (sources, named) = sources(store, ticket).await?;
         let bucket = ticket.bucket.as_ref();
-        let wanted: Vec<Wanted> = combine::resolve(&ticket.columns, bucket, &sources)?;
+        let wanted: Vec<Wanted> = combine::resolve(&ticket.columns, bucket, &sources, &named)?;
         let range = Range {
             start: ticket.start.clone().map(Into::into),
             stop: ticket.stop.clone().map(Into::into),
@@ -100,43 +103,83 @@ fn table(request: &CombineRequest, sources: Vec<Source>) -> Result<CombinedTable
     Ok(combine::asof_join(left, right, options)?)
 }
 
-/// The frames that a ticket's columns are looked for in: those of its bucket, and of buckets that it names.
-async fn sources(store: &Store, ticket: &ColumnsTicket) -> Result<Vec<Source>, Failure> {
+/// The frames that a ticket's columns are looked for in: those of its bucket, or those that it names, and those of
+/// buckets that its columns name. The frames that it names are told too.
+async fn sources(
+    store: &Store,
+    ticket: &ColumnsTicket,
+) -> Result<(Vec<Source>, HashSet<FrameId>), Failure> {
     let own = ticket.bucket.as_ref();
-    let mut buckets: Vec<Option<BucketName>> = vec![own.cloned()];
-    for bucket in store.buckets().await? {
-        let prefix = format!("{bucket}.");
-        let named = ticket
-            .columns
-            .iter()
-            .any(|column| column.starts_with(&prefix));
-        if named && own != Some(&bucket) {
-            buckets.push(Some(bucket));
+    let mut looked_into = Vec::new();
+    let mut named = HashSet::new();
+    match &ticket.frames {
+        None => looked_into.extend(frames(store, own).await?),
+        Some(patterns) => {
+            looked_into.extend(matching(store, own, patterns).await?);
+            named.extend(looked_into.iter().map(|frame| frame.frame().clone()));
         }
     }
-    let patterns = ticket.frames.as_deref().map(patterns).transpose()?;
-    let mut found = HashMap::new();
-    let mut order = Vec::new();
-    for (place, bucket) in buckets.iter().enumerate() {
-        for newest in frames(store, bucket.as_ref()).await? {
-            let name = newest.frame().name.as_str();
-            let looked_into = patterns.as_ref().filter(|_| place == 0);
-            if looked_into.is_some_and(|patterns| !patterns.iter().any(|p| p.is_match(name))) {
-                continue;
-            }
-            let Some(state) = state(store, newest, ticket.as_of.as_ref()).await? else {
-                continue;
-            };
-            let id = state.frame().clone();
-            if found.insert(id.clone(), Source::new(state)).is_none() {
-                order.push(id);
-            }
+    for bucket in all_buckets(store).await? {
+        let prefix = format!("{}.", in_words(bucket.as_ref()));
+        let mut columns = ticket.columns.iter();
+        if bucket.as_ref() != own && columns.any(|column| column.starts_with(&prefix)) {
+            looked_into.extend(frames(store, bucket.as_ref()).await?);
         }
     }
-    Ok(order
-        .into_iter()
-        .filter_map(|id| found.remove(&id))
-        .collect())
+    let mut seen = HashSet::new();
+    let mut sources = Vec::new();
+    for newest in looked_into {
+        if seen.insert(newest.frame().clone())
+            && let Some(state) = state(store, newest, ticket.as_of.as_ref()).await?
+        {
+            sources.push(Source::new(state));
+        }
+    }
+    Ok((sources, named))
+}
+
+/// The frames that patterns name: in a bucket, or behind the name of another. That one without a star names none is an
+/// error.
+async fn matching(
+    store: &Store,
+    own: Option<&BucketName>,
+    patterns: &[String],
+) -> Result<Vec<Snapshot>, Failure> {
+    let here = frames(store, own).await?;
+    let mut found = Vec::new();
+    for text in patterns {
+        let before = found.len();
+        let matches = |text: &str, all: &[Snapshot]| {
+            let pattern = pattern(text)?;
+            let matching = all
+                .iter()
+                .filter(|f| pattern.is_match(f.frame().name.as_str()));
+            Ok::<_, Failure>(matching.cloned().collect::<Vec<_>>())
+        };
+        found.extend(matches(text, &here)?);
+        if found.len() > before {
+            continue;
+        }
+        for bucket in all_buckets(store).await? {
+            let name = text.strip_prefix(in_words(bucket.as_ref()));
+            if let Some(name) = name.and_then(|name| name.strip_prefix('.')) {
+                let there = frames(store, bucket.as_ref()).await?;
+                found.extend(matches(name, &there)?);
+            }
+        }
+        if found.len() == before && !text.contains(ANY) {
+            let name = FrameName::parse(text);
+            let name = name.map_err(|e| Failure::invalid("ticket", Some("frames"), e))?;
+            let missing = FrameId::new(own.cloned(), name);
+            found.push(store.frame(&missing).snapshot(None).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn all_buckets(store: &Store) -> Result<Vec<Option<BucketName>>, Failure> {
+    let named = store.buckets().await?.into_iter().map(Some);
+    Ok(std::iter::once(None).chain(named).collect())
 }
 
 async fn frames(store: &Store, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>, Failure> {
@@ -162,14 +205,11 @@ async fn state(
     }
 }
 
-/// Names in which `*` stands for any text.
-fn patterns(names: &[String]) -> Result<Vec<Regex>, Failure> {
-    let patterns = names.iter().map(|name| {
-        let parts: Vec<String> = name.split('*').map(regex::escape).collect();
-        Regex::new(&format!("(?s)^{}$", parts.join(".*")))
-    });
-    let patterns: Result<_, _> = patterns.collect();
-    patterns.map_err(|error| Failure::invalid("ticket", Some("frames"), error))
+/// A name in which `*` stands for any text.
+fn pattern(name: &str) -> Result<Regex, Failure> {
+    let parts: Vec<String> = name.split(ANY).map(regex::escape).collect();
+    let pattern = Regex::new(&format!("(?s)^{}$", parts.join(".*")));
+    pattern.map_err(|error| Failure::invalid("ticket", Some("frames"), error))
 }
 
 #[cfg(test)]
@@ -178,9 +218,8 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text_and_everything_else_for_itself() {
-        let patterns = patterns(&["a.*".into(), "b".into()]).unwrap();
-        let matches = |name| patterns.iter().any(|pattern| pattern.is_match(name));
-        assert!(matches("a.") && matches("a.daily") && matches("b"));
-        assert!(!matches("ab") && !matches("bb") && !matches("xa.b"));
+        let pattern = pattern("a.*").unwrap();
+        assert!(pattern.is_match("a.") && pattern.is_match("a.daily"));
+        assert!(!pattern.is_match("ab") && !pattern.is_match("xa.b"));
     }
 }

@@ -25,9 +25,11 @@ use shoots_proto::{ErrorKind, FrameId, FrameName, action};
 use shoots_store::{Condition, Conditions};
 use tokio::time::Instant;
 
+use super::clauses;
 use super::limits::Limits;
 use super::limits::interrupt::Interrupt;
-use super::names::{Mentions, Relation, Spelling};
+use super::names::{Mentions, Spelling};
+use super::relation::Relation;
 use super::session::Engine;
 use super::threads::QueryThreads;
 use super::{Queries, depth};
@@ -245,6 +247,7 @@ fn logical(
     if parsed.expr.visit(&mut NoQueries).is_break() {
         return plan_err!("a condition looks at one row at a time and cannot hold a query");
     }
+    clauses::check(state, sql, &parsed.expr)?;
     let mentions = Mentions::of(&parsed.expr);
     let relation = Relation::exact(frame.name.as_str());
     let path = [frame.name.to_string()];
@@ -335,6 +338,14 @@ mod tests {
             assert_eq!(failure.to_string(), words);
             failure
         })
+    }
+
+    #[test]
+    fn clauses_that_would_be_ignored_are_refused() {
+        for sql in ["abs(n) over () > 1", "abs(n) filter (where n > 2) > 1"] {
+            let error = asked(sql).unwrap_err().to_string();
+            assert!(error.contains("is not supported"), "{sql}: {error}");
+        }
     }
 
     #[test]

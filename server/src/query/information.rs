@@ -28,7 +28,8 @@ use datafusion::sql::sqlparser::ast::{
 use shoots_store::Snapshot;
 
 use super::catalog::{Found, Frames, Table};
-use super::names::{Mentions, Part, Relation};
+use super::names::Mentions;
+use super::relation::{Part, Relation};
 use super::session::{CATALOG, DEFAULT_BUCKET};
 use super::table::FrameTable;
 use crate::status::Failure;

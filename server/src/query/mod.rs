@@ -3,8 +3,8 @@
 //! A query is a [`Question`]: SQL, the scope of its names, and what else is asked for. It
 //! becomes a [`Plan`], which knows the schema of the result, and the plan becomes rows when it is run:
 //!
-//! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]); what shows
-//!    or describes becomes a query ([`information`]);
+//! 1. refuse what is nested too deeply ([`depth`]), parse, and refuse whatever is not a query ([`session`]) or has a
+//!    clause that would be ignored ([`clauses`]); what shows or describes becomes a query ([`information`]);
 //! 2. put tables in place of calls that look into the history of frames ([`functions`], [`records`]);
 //! 3. find the frames that it names in the store and spell its names as they really are ([`catalog`],
 //!    [`names`]); each frame is read at one snapshot, however often the query names it;
@@ -18,6 +18,7 @@
 //! are all there is.
 
 mod catalog;
+mod clauses;
 mod combined;
 mod condition;
 mod depth;
@@ -27,6 +28,7 @@ mod limits;
 mod names;
 mod parameters;
 mod records;
+mod relation;
 mod result;
 mod session;
 mod table;
@@ -205,6 +207,8 @@ async fn make_plan(
     let mut state = engine.state(scope.bucket.as_ref(), &interrupt)?;
     let mut statement = session::parse(&state, &question.sql)?;
     let query = session::reading(&mut statement)?;
+    clauses::check(&state, &question.sql, query)?;
+    relation::place_texts(&question.sql, query);
     let frames = Frames::new(&store, scope);
     let about = information::rewrite(&frames, query).await?;
     let calls = functions::replace(&frames, query).await?;

@@ -21,60 +21,7 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions,
 };
 
-/// One part of a name, and whether it stood in quotes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Part {
-    pub(crate) text: String,
-    pub(crate) quoted: bool,
-}
-
-/// The name of a table as a statement gives it: `frame` or `bucket.frame`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Relation(pub(crate) Vec<Part>);
-
-impl Relation {
-    /// The name as it stands in a statement; nothing for a name that is worked out.
-    pub(crate) fn of(name: &ObjectName) -> Option<Self> {
-        let parts = name.0.iter().map(|part| {
-            part.as_ident().map(|ident| Part {
-                text: ident.value.clone(),
-                quoted: ident.quote_style.is_some(),
-            })
-        });
-        parts.collect::<Option<Vec<_>>>().map(Self)
-    }
-
-    /// A name of one part, as it is.
-    pub(crate) fn exact(name: &str) -> Self {
-        Self(vec![Part {
-            text: name.to_owned(),
-            quoted: true,
-        }])
-    }
-
-    /// A name in words, whose parts are set apart by dots.
-    pub(crate) fn dotted(name: &str) -> Self {
-        let parts = name.split('.').map(|part| Part {
-            text: part.to_owned(),
-            quoted: false,
-        });
-        Self(parts.collect())
-    }
-
-    /// Whether the name leaves the catalog open, or begins with this one.
-    pub(crate) fn is_in(&self, catalog: &str) -> bool {
-        match self.0.as_slice() {
-            [first, _, _] => first.text.eq_ignore_ascii_case(catalog),
-            _ => true,
-        }
-    }
-
-    /// The name as one text, as it stood in the statement.
-    pub(crate) fn text(&self) -> String {
-        let parts: Vec<&str> = self.0.iter().map(|part| part.text.as_str()).collect();
-        parts.join(".")
-    }
-}
+use super::relation::Relation;
 
 /// Everything that a statement names.
 #[derive(Debug, Default)]

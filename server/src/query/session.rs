@@ -16,6 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -35,7 +36,7 @@ use super::limits::joined::{BoundedCalls, Joined};
 use super::limits::memory::Memory;
 use super::limits::sizes;
 use super::limits::spill::SpillFolder;
-use super::limits::windows::InterruptibleWindows;
+use super::limits::windows::BoundedWindows;
 use super::parameters;
 use crate::config::Config;
 
@@ -89,8 +90,9 @@ impl Engine {
             .build_arc()?;
         let mut functions = SessionStateDefaults::default_scalar_functions();
         functions.push(Arc::new(ScalarUDF::new_from_impl(Joined::new())));
-        let functions = sizes::bounded(functions, &self.memory.values(), interrupt);
-        Ok(state(environment, functions, bucket, interrupt))
+        let values = self.memory.values();
+        let functions = sizes::bounded(functions, &values, interrupt);
+        Ok(state(environment, functions, values, bucket, interrupt))
     }
 
     /// What all queries hold.
@@ -123,6 +125,7 @@ fn spill_trouble(folder: &impl fmt::Display, error: &impl fmt::Display) -> DataF
 fn state(
     environment: Arc<RuntimeEnv>,
     functions: Vec<Arc<ScalarUDF>>,
+    values: Arc<dyn MemoryPool>,
     bucket: Option<&BucketName>,
     interrupt: &Interrupt,
 ) -> SessionState {
@@ -141,9 +144,12 @@ fn state(
     options.optimizer.enable_round_robin_repartition = false;
     let mut rules = Optimizer::new().rules;
     rules.insert(0, Arc::new(BoundedCalls::new(&functions)));
-    rules.push(Arc::new(InterruptibleWindows(interrupt.clone())));
+    rules.push(Arc::new(BoundedWindows {
+        interrupt: interrupt.clone(),
+        values,
+    }));
     let rules = interrupt::checked_rules(rules, interrupt);
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -154,6 +160,8 @@ fn state(
         .with_table_function_list(SessionStateDefaults::default_table_functions())
         .with_optimizer_rules(rules)
         .build();
+    // `now()` is this moment everywhere in a query.
+    state.mark_start_execution();
     let catalog = MemoryCatalogProvider::new();
     // Registering into a catalog made just above cannot meet another of the name.
     let _ = catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()));

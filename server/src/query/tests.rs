@@ -1,5 +1,6 @@
 //! Queries over a store in memory: what they may do, what they find, and what comes out.
 
+mod clauses;
 mod combined;
 mod information;
 mod limits;

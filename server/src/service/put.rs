@@ -25,7 +25,7 @@ use tracing::info;
 
 use super::flight_sql::{self, Session};
 use super::sync::arrival;
-use super::target::commit;
+use super::target::{check_bucket, commit};
 use super::{Shared, check_length, json};
 use crate::status::Failure;
 
@@ -42,7 +42,8 @@ pub(super) fn put(
         let mut messages = Box::pin(messages.map_err(Failure::from).peekable());
         let descriptor = match messages.as_mut().peek().await {
             Some(Ok(first)) => first.flight_descriptor.clone(),
-            _ => None,
+            Some(Err(_)) => None,
+            None => return Err(nothing()),
         };
         let command = descriptor.as_ref().map_or(&b""[..], |first| &first.cmd);
         if arrival::is_meant_by(command) {
@@ -66,6 +67,14 @@ pub(super) fn put(
     })
 }
 
+/// What some drivers send of a table without rows: neither a command nor columns.
+fn nothing() -> Failure {
+    let problem = "is missing: the stream ended before its schema, with nothing in it. ADBC's driver sends that when it \
+                   ingests a table without rows: ingest at least one row, or put the table with its columns by \
+                   pyarrow.flight";
+    Failure::invalid(WHAT, None, problem)
+}
+
 async fn store<S>(shared: &Shared, mut batches: Decoder<S>) -> Result<Published, Failure>
 where
     S: Stream<Item = Result<FlightData, Failure>> + Send,
@@ -87,6 +96,7 @@ pub(super) async fn write<S>(
 where
     S: Stream<Item = Result<FlightData, Failure>> + Send,
 {
+    check_bucket(shared, id).await?;
     let mode = options.mode;
     let mut writer = shared.store.frame(id).put(schema, options).await?;
     while let Some(batch) = batches.try_next().await? {

@@ -15,6 +15,25 @@ use super::Shared;
 use crate::query::Plan;
 use crate::status::Failure;
 
+/// In SQL a bucket is a schema, and the schema of this name tells what there is.
+const INFORMATION: &str = "information_schema";
+
+/// Refuses to make a bucket whose frames SQL could not tell from its own tables.
+pub(super) async fn check_bucket(shared: &Shared, target: &FrameId) -> Result<(), Failure> {
+    let Some(bucket) = &target.bucket else {
+        return Ok(());
+    };
+    let taken = bucket.as_str().eq_ignore_ascii_case(INFORMATION);
+    if !taken || shared.store.bucket_exists(bucket).await? {
+        return Ok(());
+    }
+    let problem = format!(
+        "cannot be {bucket}: in SQL a bucket is a schema, and {INFORMATION} is the one that tells what there is; \
+         choose another name"
+    );
+    Err(Failure::invalid("bucket", None, problem))
+}
+
 /// Puts the rows of a query into a frame.
 pub(super) async fn put_rows(
     shared: &Arc<Shared>,
@@ -22,6 +41,7 @@ pub(super) async fn put_rows(
     plan: Plan,
     options: PutOptions,
 ) -> Result<Published, Failure> {
+    check_bucket(shared, target).await?;
     let mode = options.mode;
     let frame = shared.store.frame(target);
     let mut writer = frame.put(plan.schema(), options).await?;

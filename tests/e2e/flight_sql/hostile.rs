@@ -150,3 +150,27 @@ async fn messages_that_are_broken_are_refused() {
     assert_eq!(numbers(&ask(&mut client, "select 1").await), [1]);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn clauses_that_would_be_ignored_are_refused() {
+    let (server, shoots, mut client) = lake().await;
+    for (clause, of) in [
+        ("PREWHERE n = 2", "PREWHERE"),
+        ("TABLESAMPLE BERNOULLI (10)", "TABLESAMPLE"),
+        ("GROUP BY n WITH ROLLUP", "WITH ROLLUP"),
+        ("FOR UPDATE", "FOR UPDATE"),
+    ] {
+        let sql = format!("SELECT n FROM numbers {clause}");
+        let (code, words) = told(client.execute(sql.clone(), None).await);
+        assert_eq!(code, Code::InvalidArgument, "{sql}");
+        assert!(words.contains(&format!("{of} is not supported")), "{words}");
+        assert_eq!(
+            told(client.prepare(sql.clone(), None).await).0,
+            code,
+            "{sql}"
+        );
+        let refused = shoots.sql("numbers", &sql).collect_one().await.unwrap_err();
+        assert!(refused.to_string().contains(of), "{refused}");
+    }
+    server.stop().await;
+}

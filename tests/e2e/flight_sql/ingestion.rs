@@ -161,6 +161,37 @@ async fn ingestion_is_one_commit_in_each_mode() {
 }
 
 #[tokio::test]
+async fn a_table_of_which_nothing_is_sent_is_told_apart() {
+    let (server, _, mut client) = lake().await;
+    let outcome = match client.do_put(stream::iter([])).await {
+        Ok(mut answers) => answers.message().await.map(|_| ()),
+        Err(FlightError::Tonic(status)) => Err(*status),
+        Err(other) => panic!("{other}"),
+    };
+    let status = outcome.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("at least one row"), "{status}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_bucket_is_called_as_the_schema_that_tells_what_there_is() {
+    let (server, shoots, mut client) = lake().await;
+    for bucket in ["information_schema", "Information_Schema"] {
+        let command = CommandStatementIngest {
+            schema: Some(bucket.into()),
+            ..ingest("f", append())
+        };
+        let batches = stream::iter([Ok(rows(0..2))]);
+        let (code, message) = told(client.execute_ingest(command, batches).await);
+        assert_eq!(code, Code::InvalidArgument, "{message}");
+        assert!(message.contains("another name"), "{message}");
+    }
+    assert_eq!(shoots.buckets().await.unwrap().len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_ingestion_that_breaks_off_changes_nothing() {
     let (server, shoots, mut client) = lake().await;
     let command = ingest("numbers", append()).as_any().encode_to_vec();

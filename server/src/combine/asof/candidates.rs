@@ -41,12 +41,16 @@ pub(super) struct Candidates<T> {
     batches: Vec<RecordBatch>,
     groups: Vec<Group<T>>,
     keys: HashMap<Box<[u8]>, usize>,
+    key_bytes: usize,
     /// The value of the last row that was read.
     frontier: Option<T>,
     ended: bool,
     /// So many rows in memory are looked through next.
     enough: usize,
 }
+
+/// What a key takes beside its bytes, roughly: itself in a map, and a queue with room for a few rows.
+const GROUP_BYTES: usize = 256;
 
 #[derive(Debug)]
 struct Group<T> {
@@ -96,6 +100,7 @@ impl<T: Value> Candidates<T> {
             batches: Vec::new(),
             groups: Vec::new(),
             keys: HashMap::new(),
+            key_bytes: 0,
             frontier: None,
             ended: false,
             enough: LEAST_ROWS,
@@ -108,6 +113,7 @@ impl<T: Value> Candidates<T> {
             return *group;
         }
         let group = self.groups.len();
+        self.key_bytes += key.len();
         self.keys.insert(key.into(), group);
         self.groups.push(Group::default());
         group
@@ -176,12 +182,12 @@ impl<T: Value> Candidates<T> {
         column_of(&self.batches, of, column, picks)
     }
 
-    /// Bytes of the rows in memory.
+    /// Bytes of the rows in memory, and of what is known of each key.
     pub(super) fn bytes(&self) -> usize {
-        self.batches
-            .iter()
-            .map(RecordBatch::get_array_memory_size)
-            .sum()
+        let rows = self.batches.iter();
+        let rows = rows
+            .map(|batch| batch.get_array_memory_size() + batch.num_rows() * size_of::<(T, Pick)>());
+        rows.sum::<usize>() + self.groups.len() * GROUP_BYTES + self.key_bytes
     }
 
     /// Lets go of rows that neither `picks` nor left rows from `at` on need, if there are many in memory.

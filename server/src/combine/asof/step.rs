@@ -189,8 +189,10 @@ impl<T: Value> Run<T> {
         let Some(batch) = self.left.try_next().await? else {
             return Ok(None);
         };
+        tokio::task::yield_now().await;
         let values: Vec<T> = self.step.sides[0].values(&batch)?;
         let groups = self.groups(&batch, self.step.sides[0].by())?;
+        self.memory.try_resize(self.candidates.bytes())?;
         let mut picks: Vec<Pick> = Vec::with_capacity(values.len());
         for (at, group) in values.into_iter().zip(groups) {
             let pick = loop {
@@ -212,6 +214,8 @@ impl<T: Value> Run<T> {
             self.candidates.end();
             return Ok(());
         };
+        // Where batches are at hand, nothing else would let a query end that is not wanted any more.
+        tokio::task::yield_now().await;
         let values: Vec<T> = self.step.sides[1].values(&batch)?;
         let groups = self.groups(&batch, self.step.sides[1].by())?;
         self.candidates.take(batch, &values, &groups, at);

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{CALLS, Function};
-use crate::query::names::{Part, Relation};
+use crate::query::relation::{Part, Relation};
 
 /// A call of one of the functions.
 #[derive(Debug, Clone, PartialEq)]

@@ -43,6 +43,9 @@ const COPIES_BYTES: usize = 16 << 20;
 /// So many characters may be compared with each other in one call: a second or so.
 const MOST_STEPS: usize = 1 << 30;
 
+/// So many values of one list may be compared with each other in one call: a second or so.
+const MOST_COMPARED: usize = 1 << 21;
+
 /// Functions that make much out of little, with how much; and those whose values are as large as their arguments
 /// together, which is much after a few in a row.
 const GROWING: &[(&str, Estimate)] = &[
@@ -67,6 +70,10 @@ const GROWING: &[(&str, Estimate)] = &[
     ("array_to_string", together),
     (JOINED, together),
     ("levenshtein", edited),
+    ("array_distinct", compared),
+    ("array_except", compared),
+    ("array_intersect", compared),
+    ("array_union", compared),
 ];
 
 /// How many bytes a call is about to make of its arguments, roughly.
@@ -425,6 +432,33 @@ fn edited(args: &[ArrayRef]) -> Result<usize> {
         );
     }
     Ok(0)
+}
+
+/// What all arguments take; but comparing the values of long lists takes long too.
+fn compared(args: &[ArrayRef]) -> Result<usize> {
+    let longest = |list: &ArrayRef| match list.data_type() {
+        DataType::List(_) => list
+            .as_list::<i32>()
+            .iter()
+            .flatten()
+            .map(|of| of.len())
+            .max(),
+        DataType::LargeList(_) => list
+            .as_list::<i64>()
+            .iter()
+            .flatten()
+            .map(|of| of.len())
+            .max(),
+        _ => None,
+    };
+    let longest = args.iter().filter_map(longest).max().unwrap_or(0);
+    if longest > MOST_COMPARED {
+        return exec_err!(
+            "the values of a list are compared with each other, and {longest} are too many for that (at most \
+             {MOST_COMPARED}); unnest the list and use DISTINCT or a join"
+        );
+    }
+    together(args)
 }
 
 /// What all arguments take.

@@ -1,16 +1,23 @@
-//! Interrupting aggregates over windows.
+//! Bounding aggregates over windows.
 //!
 //! A window operator computes all rows of a batch, or of a partition, before it waits for anything, and each row may
-//! cost as much as its window is wide: hours for a median over wide windows. The last rule of the optimizer replaces
-//! these aggregates by ones that look whether the query is still wanted each time that they are asked for something.
+//! cost as much as its window is wide: hours for a median over wide windows, and gigabytes where each row gets the list
+//! of all before it. The last rule of the optimizer replaces these aggregates by ones that look whether the query is
+//! still wanted each time that they are asked for something, and that take what they hold and what they make from the
+//! memory for values ([`super::memory`]).
+//!
+//! An aggregate does not see when its results are let go. Where windows end at a row, the operator gives them away batch
+//! by batch, and those of about the last two batches are counted; where windows reach to the end of the partition, all
+//! of them are.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::expr::{
     AggregateFunctionParams, WindowFunction, WindowFunctionParams,
 };
@@ -20,19 +27,29 @@ use datafusion::logical_expr::function::{
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, LogicalPlan, ReversedUDAF,
-    SetMonotonicity, Signature, WindowFunctionDefinition,
+    SetMonotonicity, Signature, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
 };
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::interrupt::Interrupt;
 
+/// Rows of which an operator may hold the results, where it gives them away batch by batch.
+const HELD_ROWS: usize = 16 * 1024;
+
+/// So many rows an accumulator takes before it is asked first what it holds.
+const FIRST_LOOK: usize = 1024;
+
 /// The rule that makes aggregates over windows look.
 #[derive(Debug)]
-pub(in crate::query) struct InterruptibleWindows(pub(in crate::query) Interrupt);
+pub(in crate::query) struct BoundedWindows {
+    pub(in crate::query) interrupt: Interrupt,
+    pub(in crate::query) values: Arc<dyn MemoryPool>,
+}
 
-impl OptimizerRule for InterruptibleWindows {
+impl OptimizerRule for BoundedWindows {
     fn name(&self) -> &'static str {
-        "interruptible_windows"
+        "bounded_windows"
     }
 
     fn rewrite(
@@ -49,7 +66,7 @@ impl OptimizerRule for InterruptibleWindows {
     }
 }
 
-impl InterruptibleWindows {
+impl BoundedWindows {
     fn window(&self, expr: Expr) -> Transformed<Expr> {
         let Expr::WindowFunction(window) = expr else {
             return Transformed::no(expr);
@@ -57,7 +74,9 @@ impl InterruptibleWindows {
         let WindowFunction { fun, params } = *window;
         let (fun, is_new) = match fun {
             WindowFunctionDefinition::AggregateUDF(aggregate) if !is_watched(&aggregate) => {
-                let watched = Arc::new(watched(aggregate, &self.0));
+                let is_ordered = !params.order_by.is_empty();
+                let watched = self.watched(aggregate, &params.window_frame, is_ordered);
+                let watched = Arc::new(AggregateUDF::new_from_impl(watched));
                 (WindowFunctionDefinition::AggregateUDF(watched), true)
             }
             other => (other, false),
@@ -68,13 +87,90 @@ impl InterruptibleWindows {
             false => Transformed::no(window),
         }
     }
+
+    fn watched(
+        &self,
+        aggregate: Arc<AggregateUDF>,
+        frame: &WindowFrame,
+        is_ordered: bool,
+    ) -> Watched {
+        let results = |end: &WindowFrameBound| {
+            Arc::new(Results {
+                one_for_all: is_constant(frame, is_ordered),
+                given_away: !end.is_unbounded(),
+                held: Mutex::new(Held {
+                    taken: MemoryConsumer::new("results over windows").register(&self.values),
+                    rows: 0,
+                    bytes: 0,
+                    before: 0,
+                }),
+            })
+        };
+        Watched {
+            aggregate,
+            interrupt: self.interrupt.clone(),
+            values: Arc::clone(&self.values),
+            results: results(&frame.end_bound),
+            reversed: results(&frame.start_bound),
+        }
+    }
 }
 
-fn watched(aggregate: Arc<AggregateUDF>, interrupt: &Interrupt) -> AggregateUDF {
-    AggregateUDF::new_from_impl(Watched {
-        aggregate,
-        interrupt: interrupt.clone(),
-    })
+/// Whether all rows of a partition have the same window, as DataFusion tells it.
+fn is_constant(frame: &WindowFrame, is_ordered: bool) -> bool {
+    let constant = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => frame.units == WindowFrameUnits::Range && !is_ordered,
+        bound => bound.is_unbounded(),
+    };
+    constant(&frame.start_bound) && constant(&frame.end_bound)
+}
+
+/// What an operator holds of the results of one aggregate.
+#[derive(Debug)]
+struct Results {
+    /// One result stands in all rows of a partition.
+    one_for_all: bool,
+    /// The operator does not keep them all.
+    given_away: bool,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    taken: MemoryReservation,
+    /// Results since the last that may have been given away, and what they take.
+    rows: usize,
+    bytes: usize,
+    /// What as many results before them take.
+    before: usize,
+}
+
+impl Results {
+    /// Takes what a result needs that an aggregate made of so many rows.
+    fn take(&self, result: &ScalarValue, rows: usize) -> Result<()> {
+        let bytes = result.size().saturating_sub(size_of::<ScalarValue>());
+        // As a value, and then in the column.
+        let copies = if self.one_for_all { rows } else { 2 };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.add(bytes.saturating_mul(copies), self.given_away)
+    }
+}
+
+impl Held {
+    fn add(&mut self, bytes: usize, given_away: bool) -> Result<()> {
+        self.rows += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if given_away && self.rows > HELD_ROWS {
+            (self.before, self.rows, self.bytes) = (self.bytes, 0, 0);
+            self.taken.try_resize(self.before)?;
+        }
+        let needed = self.before.saturating_add(self.bytes);
+        if needed <= self.taken.size() {
+            return Ok(());
+        }
+        // A little more, so that not every row asks.
+        self.taken.try_resize(needed.saturating_add(needed / 16))
+    }
 }
 
 fn is_watched(aggregate: &AggregateUDF) -> bool {
@@ -82,11 +178,15 @@ fn is_watched(aggregate: &AggregateUDF) -> bool {
     inner.is::<Watched>()
 }
 
-/// An aggregate that fails once its query is not wanted any more.
-#[derive(Debug)]
+/// An aggregate that fails once its query is not wanted any more, or has no memory left for it.
+#[derive(Debug, Clone)]
 struct Watched {
     aggregate: Arc<AggregateUDF>,
     interrupt: Interrupt,
+    values: Arc<dyn MemoryPool>,
+    results: Arc<Results>,
+    /// Those of the same aggregate if the rows come in the other direction.
+    reversed: Arc<Results>,
 }
 
 impl PartialEq for Watched {
@@ -112,6 +212,11 @@ impl Watched {
         Box::new(WatchedAccumulator {
             accumulator,
             interrupt: self.interrupt.clone(),
+            values: Arc::clone(&self.values),
+            results: Arc::clone(&self.results),
+            rows: 0,
+            next_look: FIRST_LOOK,
+            taken: None,
         })
     }
 }
@@ -181,10 +286,9 @@ impl AggregateUDFImpl for Watched {
         let ordered = inner.with_beneficial_ordering(beneficial_ordering)?;
         Ok(ordered.map(|inner| {
             let aggregate = Arc::new(AggregateUDF::new_from_shared_impl(inner));
-            let interrupt = self.interrupt.clone();
             Arc::new(Self {
                 aggregate,
-                interrupt,
+                ..Self::clone(&self)
             }) as _
         }))
     }
@@ -199,8 +303,14 @@ impl AggregateUDFImpl for Watched {
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.inner().reverse_expr() {
-            ReversedUDAF::Reversed(reversed) => {
-                ReversedUDAF::Reversed(Arc::new(watched(reversed, &self.interrupt)))
+            ReversedUDAF::Reversed(aggregate) => {
+                let reversed = Self {
+                    aggregate,
+                    results: Arc::clone(&self.reversed),
+                    reversed: Arc::clone(&self.results),
+                    ..self.clone()
+                };
+                ReversedUDAF::Reversed(Arc::new(AggregateUDF::new_from_impl(reversed)))
             }
             other => other,
         }
@@ -239,17 +349,43 @@ impl AggregateUDFImpl for Watched {
 struct WatchedAccumulator {
     accumulator: Box<dyn Accumulator>,
     interrupt: Interrupt,
+    values: Arc<dyn MemoryPool>,
+    results: Arc<Results>,
+    /// Rows that it was given.
+    rows: usize,
+    /// At so many rows it is asked what it holds.
+    next_look: usize,
+    taken: Option<MemoryReservation>,
+}
+
+impl WatchedAccumulator {
+    /// Takes what the accumulator holds. To tell that, it may go through all it holds; so it is asked at longer and
+    /// longer intervals.
+    fn look(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.rows += values.first().map_or(0, |array| array.len());
+        if self.rows < self.next_look {
+            return Ok(());
+        }
+        self.next_look = self.rows.saturating_add(self.rows / 4);
+        let taken = self.taken.get_or_insert_with(|| {
+            MemoryConsumer::new("aggregate over a window").register(&self.values)
+        });
+        taken.try_resize(self.accumulator.size())
+    }
 }
 
 impl Accumulator for WatchedAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.interrupt.check()?;
-        self.accumulator.update_batch(values)
+        self.accumulator.update_batch(values)?;
+        self.look(values)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.interrupt.check()?;
-        self.accumulator.evaluate()
+        let result = self.accumulator.evaluate()?;
+        self.results.take(&result, self.rows)?;
+        Ok(result)
     }
 
     fn size(&self) -> usize {

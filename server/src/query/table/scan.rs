@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{Field, Fields, Schema, SchemaRef, SortOptions};
 use datafusion::common::stats::Precision;
@@ -20,12 +20,16 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
 use futures::{StreamExt, TryFutureExt, TryStreamExt};
+use shoots_flight::encoded_size;
 use shoots_store::{IndexBounds, ReadOptions, RowFilter, Snapshot};
 
 use super::categories;
@@ -54,6 +58,8 @@ pub(in crate::query) struct FrameScan {
     cut: Cut,
     parts: usize,
     properties: Arc<PlanProperties>,
+    /// What reading it took, for EXPLAIN ANALYZE.
+    metrics: ExecutionPlanMetricsSet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +91,7 @@ impl FrameScan {
             cut: limit.map_or(Cut::None, Cut::First),
             parts,
             properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 
@@ -302,10 +309,20 @@ impl ExecutionPlan for FrameScan {
             Cut::First(rows) => first_rows(batches, rows).boxed(),
             Cut::None | Cut::Last(_) => batches.boxed(),
         };
+        let counted = BaselineMetrics::new(&self.metrics, partition);
+        let bytes = MetricBuilder::new(&self.metrics).counter("values_bytes", partition);
+        let batches = batches.inspect_ok(move |batch: &RecordBatch| {
+            counted.record_output(batch.num_rows());
+            bytes.add(encoded_size(batch));
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.schema(),
             batches,
         )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn statistics_from_inputs(

@@ -192,3 +192,54 @@ async fn names_of_functions_are_free_for_frames() {
     let sql = "SELECT n FROM \"concat\"";
     assert_eq!(lake.asked_numbers("numbers", sql).await, [3, 4, 5]);
 }
+
+#[tokio::test]
+async fn frames_of_columns_are_named_as_in_sql() {
+    use shoots_proto::{BucketName, ColumnsTicket};
+    let lake = Lake::new(Config::default()).await;
+    for frame in ["a", "dotted.name", "nyc/b", "nyc/c"] {
+        lake.ticks(frame, &["t"], &[0..5, 5..10], 7).await;
+    }
+    let asked = async |bucket: Option<&str>, columns: &[&str], frames: Option<&[&str]>| {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let ticket = ColumnsTicket {
+            bucket: bucket.map(|name| BucketName::parse(name).unwrap()),
+            frames: frames.map(list),
+            ..ColumnsTicket::new(columns.iter().copied())
+        };
+        let plan = lake.queries.columns(&lake.store, &ticket).await;
+        plan.map(|plan| plan.schema().fields().len())
+            .map_err(|failure| failure.to_string())
+    };
+    assert_eq!(asked(Some("nyc"), &["\"\".a.v", "b.v"], None).await, Ok(3));
+    assert_eq!(asked(None, &["v"], Some(&["nyc.b"])).await, Ok(2));
+    assert_eq!(
+        asked(None, &["a.v", "b.v"], Some(&["a", "nyc.*"])).await,
+        Ok(3)
+    );
+    assert_eq!(asked(Some("nyc"), &["v"], Some(&["\"\".a"])).await, Ok(2));
+    assert_eq!(asked(None, &["v"], Some(&["dotted.name"])).await, Ok(2));
+    let missing = asked(None, &["v"], Some(&["nope"])).await.unwrap_err();
+    assert!(missing.contains("no such frame: nope"), "{missing}");
+    let several = asked(Some("nyc"), &["v"], Some(&["\"\".a", "b"]))
+        .await
+        .unwrap_err();
+    assert!(several.contains("\"\".a.v, b.v"), "{several}");
+    let none = asked(None, &["v"], Some(&["x*"])).await.unwrap_err();
+    assert!(none.contains("there are no frames"), "{none}");
+}
+
+#[tokio::test]
+async fn names_in_calls_may_be_quoted() {
+    let lake = Lake::new(Config::default()).await;
+    for frame in ["a", "o\"d.d 'x", "nyc/o.d"] {
+        lake.ticks(frame, &["t"], &[0..5, 5..10], 7).await;
+    }
+    for name in ["\"a\"", "\"o\"\"d.d ''x\"", "nyc.\"o.d\"", "\"\".a"] {
+        let sql = format!("SELECT count(*) FROM latest('{name}', 't')");
+        assert_eq!(lake.asked_numbers("a", &sql).await, [10], "{sql}");
+    }
+    let missing = "SELECT * FROM asof_join('a', '\"\".aa', 't')";
+    let error = lake.refused("a", missing).await;
+    assert!(error.message.contains("no such frame: aa"), "{error}");
+}

@@ -507,3 +507,77 @@ async fn what_is_joined_with_itself_again_and_again_is_limited() {
     let schema = rows.schema();
     assert_eq!(schema.field(1).name(), "Utf8(\"a\") || numbers.n");
 }
+
+#[tokio::test]
+async fn what_aggregates_over_windows_make_is_limited() {
+    let config = || Config {
+        query_memory_bytes_each: 1 << 20,
+        ..Config::default()
+    };
+    let words = ["query_memory_bytes_each is 1048576"];
+    for call in [
+        "string_agg(CAST(n AS VARCHAR), ',') OVER (ORDER BY n)",
+        "array_agg(n) OVER (ORDER BY n)",
+        "array_agg(n) OVER ()",
+        "array_agg(n) OVER (PARTITION BY n % 2)",
+        "array_agg(n) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING)",
+    ] {
+        assert_limited(config(), &format!("SELECT {call} FROM numbers"), &words).await;
+    }
+    let lake = Lake::new(Config {
+        query_memory_bytes_each: 64 << 20,
+        ..Config::default()
+    })
+    .await;
+    lake.numbers("numbers", 0..60_000).await;
+    for call in [
+        "sum(n) OVER (ORDER BY n)",
+        "max(n) OVER ()",
+        "array_length(array_agg(n) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW))",
+    ] {
+        let sql = format!("SELECT count(x) FROM (SELECT {call} AS x FROM numbers)");
+        assert_eq!(lake.asked_numbers("numbers", &sql).await, [60_000], "{sql}");
+    }
+    all_is_given_back(&lake).await;
+}
+
+#[tokio::test]
+async fn lists_that_are_too_long_to_compare_are_refused() {
+    let lake = lake().await;
+    for call in [
+        "array_distinct(range(1, 3000000))",
+        "array_intersect(range(1, 3000000), range(1, 1000))",
+        "array_except(range(1, 3000000), [1])",
+        "array_union([1], range(1, 3000000))",
+    ] {
+        let sql = format!("SELECT cardinality({call})");
+        let error = lake.refused("numbers", &sql).await;
+        assert!(error.message.contains("too many"), "{sql}: {error}");
+    }
+    let sql = "SELECT CAST(cardinality(array_except(range(1, 1000), [1])) AS BIGINT)";
+    assert_eq!(lake.asked_numbers("numbers", sql).await, [998]);
+}
+
+#[tokio::test]
+async fn keys_of_an_as_of_join_are_limited() {
+    let lake = Lake::new(Config {
+        query_memory_bytes_each: 4 << 20,
+        ..Config::default()
+    })
+    .await;
+    let numbers: Vec<i64> = (0..100_000).collect();
+    let column: ArrayRef = Arc::new(Int64Array::from(numbers));
+    let batch = RecordBatch::try_from_iter([("t", Arc::clone(&column)), ("k", column)]).unwrap();
+    let options = PutOptions {
+        mode: PutMode::Append,
+        index: vec!["t".to_owned()],
+        ..PutOptions::default()
+    };
+    let frame = lake.store.frame(&id("keys"));
+    let mut writer = frame.put(batch.schema(), options).await.unwrap();
+    writer.write(batch).await.unwrap();
+    writer.commit().await.unwrap();
+    let sql = "SELECT count(*) FROM asof_join('keys', 'keys', 't', by => 'k')";
+    let error = lake.refused("keys", sql).await;
+    assert_eq!(error.kind, ErrorKind::LimitError, "{error}");
+}

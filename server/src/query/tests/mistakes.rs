@@ -11,6 +11,7 @@ async fn mistakes_are_told_with_their_place() {
         ("SELECT n,\n  nothing\nFROM numbers", "nothing", 2, 3),
         ("SELECT x.nothing FROM numbers AS x", "nothing", 1, 8),
         ("SELECT n FROM nowhere", "nowhere", 1, 15),
+        ("SELECT n FROM 'no where'", "no where", 1, 15),
         (
             "SELECT n FROM numbers\nJOIN nyc.nowhere b ON b.n = 1",
             "nyc.nowhere",
@@ -34,5 +35,6 @@ async fn mistakes_are_told_with_their_place() {
     let error = lake.refused("Numbers", "SELECT m FROM Numbers").await;
     assert!(error.message.contains("\"Numbers\".n"), "{error}");
     let error = lake.refused("Numbers", "SELECT n\nFRM Numbers x").await;
-    assert!(error.message.contains("Line: 2, Column:"), "{error}");
+    assert!(error.message.contains("(at line 2, column"), "{error}");
+    assert!(!error.message.contains("Line:"), "{error}");
 }

@@ -366,3 +366,17 @@ async fn bins_hold_the_categories_of_all_segments() {
     let expected = i64::try_from(expected.len()).unwrap();
     assert_eq!(lake.asked_numbers("trades", last).await, [expected]);
 }
+
+#[tokio::test]
+async fn what_a_scan_read_is_told() {
+    let lake = lake().await;
+    let sql = "EXPLAIN ANALYZE SELECT n FROM numbers";
+    let told = lake.ask("numbers", sql).await.unwrap();
+    let text = told.column(1).as_string::<i32>().value(0);
+    let scan = text
+        .lines()
+        .find(|line| line.contains("FrameScan"))
+        .unwrap();
+    assert!(scan.contains("output_rows=10"), "{text}");
+    assert!(scan.contains("values_bytes=80"), "{text}");
+}
