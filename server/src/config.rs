@@ -58,6 +58,8 @@ pub struct Config {
     pub put_memory_bytes: u64,
     /// Puts are refused while the disk of `bucket_dir` has less free space than this, in bytes; 0: never.
     pub low_space_bytes: u64,
+    /// What is spared where rows are stored.
+    pub packing: Packing,
     /// Whether small, overlapping and partly hidden segments are written anew in the background.
     pub compaction: bool,
     /// Of each frame at least so many versions are kept; 0: the number of versions keeps none. Buckets and frames can
@@ -104,6 +106,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is spared where rows are stored. All rows can be read, whatever they were written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Time on a local disk, bytes in an object store.
+    Auto,
+    /// Time: floats are stored as they are.
+    Fast,
+    /// Bytes: floats are compressed, too.
+    Small,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -120,6 +134,7 @@ impl Default for Config {
             max_message_bytes: 1 << 30,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
+            packing: Packing::Auto,
             compaction: true,
             keep_versions: 10,
             keep_seconds: 48 * 3600,
@@ -222,6 +237,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "low_space_bytes",
         flag: "low-space-bytes",
         help: "Refuse puts while the disk has less free space than this, in bytes; 0: never",
+    },
+    Setting {
+        name: "packing",
+        flag: "packing",
+        help: "Whether to spare time or bytes where rows are stored: fast (floats as they are), small, or auto: fast on a local disk, small in an object store",
     },
     Setting {
         name: "compaction",

@@ -46,5 +46,5 @@ mod service;
 mod status;
 mod stop;
 
-pub use config::{Config, ConfigError, LogFormat};
+pub use config::{Config, ConfigError, LogFormat, Packing};
 pub use server::{ServeError, Server, StartError};

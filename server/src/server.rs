@@ -20,7 +20,7 @@ use tokio::time::{interval, sleep, timeout};
 use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Packing};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
@@ -189,6 +189,11 @@ async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartEr
         .max_staleness(config.max_staleness())
         .conditions(queries.conditions())
         .read_only(config.read_only);
+    builder = match config.packing {
+        Packing::Auto => builder,
+        Packing::Fast => builder.packing(shoots_store::Packing::Fast),
+        Packing::Small => builder.packing(shoots_store::Packing::Small),
+    };
     if !config.cache_folder.is_empty() {
         builder = builder.cache_folder(&config.cache_folder);
     }

@@ -69,6 +69,7 @@ fn printed_settings_read_back_as_themselves() {
         host: "::1".into(),
         bucket_dir: "C:\\a \"b\"".into(),
         log_format: LogFormat::Json,
+        packing: Packing::Small,
         read_only: true,
         ..Config::default()
     };

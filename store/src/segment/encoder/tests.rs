@@ -1,7 +1,7 @@
 //! Limits, cuts and refusals of the encoder.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int8Type;
+use arrow_array::types::{Float64Type, Int8Type};
 use arrow_array::{
     BinaryArray, Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array,
     StringArray, StringViewArray, StructArray,
@@ -409,4 +409,25 @@ fn dictionaries_as_large_as_their_keys_allow_are_held_and_written() {
     let items = back[0].column(1).as_list::<i32>().values();
     let items = arrow_cast::cast(items, &DataType::Utf8).unwrap();
     assert_eq!(items.as_string::<i32>(), &expected);
+}
+
+#[test]
+fn rounded_floats_are_smaller_where_bytes_are_dear_and_the_same_everywhere() {
+    let rounded = (0..50_000).map(|n| f64::from(n * 7_919 % 1_000) / 100.0);
+    let odd = [0.0, -0.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE];
+    let values = Float64Array::from_iter_values(rounded.chain(odd));
+    let batch = RecordBatch::try_from_iter([("x", Arc::new(values) as ArrayRef)]).unwrap();
+    let [fast, small] = [Packing::Fast, Packing::Small].map(|packing| {
+        let mut encoder = SegmentEncoder::new(batch.schema(), Limits::default(), packing).unwrap();
+        encoder.push(&batch).unwrap();
+        let segment = encoder.finish().unwrap().unwrap();
+        let back = read_part(&segment.bytes, &batch.schema(), everything(100_000));
+        let bits = |batch: &RecordBatch| -> Vec<u64> {
+            let values = batch.column(0).as_primitive::<Float64Type>().values();
+            values.iter().map(|value| value.to_bits()).collect()
+        };
+        assert_eq!(bits(&back[0]), bits(&batch), "{packing:?}");
+        segment.bytes.len()
+    });
+    assert!(3 * small < 2 * fast, "{small} and {fast} bytes");
 }
