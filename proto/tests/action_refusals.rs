@@ -453,7 +453,7 @@ fn columns_of_several_frames_name_the_field_that_is_wrong() {
         ),
         (
             r#"{"columns":["a"],"frames":[]}"#,
-            "m: frames: must name at least one column",
+            "m: frames: must name at least one frame; leave it out to look into all of the bucket",
         ),
         (
             r#"{"columns":["a"],"as_of":3}"#,
