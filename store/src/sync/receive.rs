@@ -4,7 +4,7 @@
 //! that the frame has here, and each object that is new to it. The order is from cheap to dear, and what the sender can
 //! help with (another tip, lists that are needed) is answered before any object is read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -215,9 +215,8 @@ impl<'a> Receiving<'a> {
             sorted = own;
         }
         if let Some(promise) = &self.request.promise {
-            for id in &promise.segments {
-                checks.segments.remove(id);
-            }
+            let promised: HashSet<&String> = promise.segments.iter().collect();
+            checks.segments.retain(|(id, _), _| !promised.contains(id));
         }
         checks.run().await
     }
@@ -362,7 +361,8 @@ struct Checks<'a> {
     present: HashMap<String, Listed>,
     /// The columns by which that is sorted.
     sorted: Vec<String>,
-    segments: BTreeMap<String, SegmentCheck>,
+    /// By their ids and the schemas that they are read with.
+    segments: BTreeMap<(String, String), SegmentCheck>,
     hidden: Vec<(HiddenRecord, SegmentRecord)>,
     /// Records of all segments that have come up.
     records: HashMap<String, SegmentRecord>,
@@ -430,17 +430,13 @@ impl<'a> Checks<'a> {
             return Err(Error::damaged(commit_name(&by.id), problem));
         }
         self.records.insert(id.clone(), segment.clone());
-        if let Some(present) = self.present.get(id) {
-            if present.schema != schema {
-                let problem = format!("it has segment {id} with other columns");
-                return Err(Error::damaged(commit_name(&by.id), problem));
-            }
-            if !otherwise {
-                return Ok(());
-            }
+        // A merge may read the columns of a segment otherwise than the commit that brought it.
+        let present = self.present.get(id);
+        if !otherwise && present.is_some_and(|present| present.schema == schema) {
+            return Ok(());
         }
         self.segments
-            .entry(id.clone())
+            .entry((id.clone(), schema.to_owned()))
             .or_insert_with(|| SegmentCheck {
                 record: segment.clone(),
                 schema: schema.to_owned(),

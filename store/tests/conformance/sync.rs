@@ -21,6 +21,7 @@ on_every_place!(
     a_pull_brings_what_is_new_and_a_second_one_nothing,
     a_push_moves_the_other_side_forward_and_is_refused_where_that_has_moved,
     histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides,
+    a_merge_that_reads_a_segment_otherwise_than_its_commit_travels_on,
     a_pull_may_stop_before_a_merge_which_is_made_later,
     upkeep_on_either_side_is_no_change,
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
@@ -327,6 +328,38 @@ async fn histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides
     let third = Place::in_memory().open().await;
     clone(&third, &theirs, "f").await;
     assert_same(&third, &theirs, "f").await;
+}
+
+async fn a_merge_that_reads_a_segment_otherwise_than_its_commit_travels_on(place: &Place) {
+    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
+    indexed(&frame(&ours, "f"), Error, 0..50).await;
+    clone(&theirs, &ours, "f").await;
+    let gone = RowsToDelete {
+        start: Some(10.into()),
+        stop: Some(20.into()),
+        ..RowsToDelete::default()
+    };
+    frame(&theirs, "f").delete_rows(gone).await.unwrap();
+    // Without the texts, which the row that was deleted there had.
+    let some_columns = rows([15]).project(&[0]).unwrap();
+    let options = PutOptions {
+        index: vec!["n".to_owned()],
+        ..PutOptions::mode(Upsert)
+    };
+    let upserted = try_put_with(&frame(&ours, "f"), options, some_columns).await;
+    upserted.unwrap();
+    let third = Place::in_memory().open().await;
+    clone(&third, &ours, "f").await;
+
+    let merged = pull(&theirs, &ours, "f").await;
+    assert_eq!(merged.outcome, SyncOutcome::Merged);
+    for store in [&third, &ours] {
+        let moved = pull(store, &theirs, "f").await;
+        assert_eq!(moved.outcome, SyncOutcome::Moved);
+        assert_same(store, &theirs, "f").await;
+    }
+    let expected: Vec<i64> = (0..10).chain([15]).chain(20..50).collect();
+    assert_eq!(numbers(&frame(&third, "f")).await, expected);
 }
 
 async fn a_pull_may_stop_before_a_merge_which_is_made_later(place: &Place) {
