@@ -22,6 +22,7 @@
 //! | where | what it does |
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
+//! | `tls` | encrypts connections, with certificates that may change while it does |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
@@ -39,12 +40,15 @@ pub mod cli;
 mod combine;
 mod config;
 mod query;
+mod refresh;
 mod resample;
 mod running;
 mod server;
 mod service;
 mod status;
 mod stop;
+mod tls;
 
-pub use config::{Config, ConfigError, LogFormat, Packing};
+pub use config::{Config, ConfigError, LogFormat, Packing, Secret};
 pub use server::{ServeError, Server, StartError};
+pub use tls::TlsError;

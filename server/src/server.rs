@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
+use futures::Stream;
 use shoots_flight::TellsCancelled;
 use shoots_store::{LocalPeer, Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
-use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::config::{Config, ConfigError, Packing};
@@ -25,6 +25,7 @@ use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
+use crate::tls::{self, Connection, Files, Tls, TlsError};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -42,6 +43,7 @@ const SWEEPING: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     stop: Stop,
     serving: Option<JoinHandle<Result<(), tonic::transport::Error>>>,
 }
@@ -53,6 +55,9 @@ pub enum StartError {
     /// A setting has a value with which the server would be of no use.
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    /// The certificates or the key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The store cannot be opened: another place, or other permissions, are needed.
     #[error("cannot use {bucket_dir} to keep frames in: {source}")]
     Store {
@@ -88,6 +93,17 @@ impl Server {
     /// If the store, the address or the settings cannot be used; nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         config.check("settings")?;
+        config.check_together("settings")?;
+        config.check_encrypted("settings")?;
+        if config.has_secret() {
+            let problem = "secret is set, and this version does not look at tokens";
+            return Err(ConfigError::new("settings", problem).into());
+        }
+        let tls = match Files::of(&config) {
+            Some(files) => Some(Tls::open(files).await?),
+            None => None,
+        };
+        let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
             host: config.host.clone(),
@@ -103,7 +119,7 @@ impl Server {
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, format!("grpc://{address}")),
+            peer: LocalPeer::new(&store, format!("{scheme}://{address}")),
             remotes: Remotes::new(&config),
             store,
             queries,
@@ -115,9 +131,14 @@ impl Server {
         if !config.read_only {
             tokio::spawn(service.clone().follow(stop.clone()));
         }
-        let serving = tokio::spawn(serve(service, listener, config, stop.clone()));
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(stop.clone().until_draining(tls.follow()));
+        }
+        let incoming = tls::incoming(listener, tls);
+        let serving = tokio::spawn(serve(service, incoming, config, stop.clone()));
         Ok(Self {
             address,
+            scheme,
             stop,
             serving: Some(serving),
         })
@@ -129,7 +150,8 @@ impl Server {
         self.address
     }
 
-    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`.
+    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`, or `grpc+tls://127.0.0.1:8081`
+    /// if connections are encrypted.
     #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
@@ -139,7 +161,7 @@ impl Server {
                 IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("grpc://{address}")
+        format!("{}://{address}", self.scheme)
     }
 
     /// Stops the server: no new calls, running ones may finish within the grace period.
@@ -221,7 +243,7 @@ async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> 
 
 async fn serve(
     service: Service,
-    listener: TcpListener,
+    incoming: impl Stream<Item = io::Result<Connection>> + Send,
     config: Config,
     stop: Stop,
 ) -> Result<(), tonic::transport::Error> {
@@ -242,10 +264,9 @@ async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .add_service(counted)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async move { reached(&mut asked, Phase::Draining).await },
-        );
+        .serve_with_incoming_shutdown(incoming, async move {
+            reached(&mut asked, Phase::Draining).await
+        });
     let mut serving = std::pin::pin!(serving);
     let mut phases = stop.watch();
     // How long connections may still take.
