@@ -8,18 +8,20 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
 use futures::Stream;
 use shoots_flight::TellsCancelled;
-use shoots_store::{LocalPeer, Store, Upkeep};
+use shoots_store::{Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
 
+use crate::access::{CallerStore, Gate, Keys};
 use crate::config::{Config, ConfigError, Packing};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
@@ -95,14 +97,11 @@ impl Server {
         config.check("settings")?;
         config.check_together("settings")?;
         config.check_encrypted("settings")?;
-        if config.has_secret() {
-            let problem = "secret is set, and this version does not look at tokens";
-            return Err(ConfigError::new("settings", problem).into());
-        }
         let tls = match Files::of(&config) {
             Some(files) => Some(Tls::open(files).await?),
             None => None,
         };
+        let keys = Keys::open(&config).await?;
         let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
@@ -119,12 +118,12 @@ impl Server {
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, format!("{scheme}://{address}")),
-            remotes: Remotes::new(&config),
-            store,
-            queries,
+            store: CallerStore::new(store, format!("{scheme}://{address}")),
+            keys: keys.clone(),
+            remotes: Arc::new(Remotes::new(&config)),
+            queries: Arc::new(queries),
             statements: RunningStatements::default(),
-            followers: Followers::default(),
+            followers: Arc::new(Followers::default()),
             read_only: config.read_only,
             stop: stop.clone(),
         });
@@ -134,8 +133,11 @@ impl Server {
         if let Some(tls) = tls.clone() {
             tokio::spawn(stop.clone().until_draining(tls.follow()));
         }
+        if let Some(keys) = keys.clone() {
+            tokio::spawn(stop.clone().until_draining(keys.follow()));
+        }
         let incoming = tls::incoming(listener, tls);
-        let serving = tokio::spawn(serve(service, incoming, config, stop.clone()));
+        let serving = tokio::spawn(serve(service, keys, incoming, config, stop.clone()));
         Ok(Self {
             address,
             scheme,
@@ -243,6 +245,7 @@ async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> 
 
 async fn serve(
     service: Service,
+    keys: Option<Keys>,
     incoming: impl Stream<Item = io::Result<Connection>> + Send,
     config: Config,
     stop: Stop,
@@ -253,7 +256,10 @@ async fn serve(
         .max_encoding_message_size(usize::MAX);
     let calls = RunningCalls::default();
     let counted = Counted {
-        service: TellsCancelled(flight),
+        service: Gate {
+            service: TellsCancelled(flight),
+            keys,
+        },
         calls: calls.clone(),
     };
     let mut asked = stop.watch();

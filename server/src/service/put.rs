@@ -98,7 +98,7 @@ where
 {
     check_bucket(shared, id).await?;
     let mode = options.mode;
-    let mut writer = shared.store.frame(id).put(schema, options).await?;
+    let mut writer = shared.store.put(id, schema, options).await?;
     while let Some(batch) = batches.try_next().await? {
         writer.write(batch).await?;
     }

@@ -43,8 +43,7 @@ pub(super) async fn put_rows(
 ) -> Result<Published, Failure> {
     check_bucket(shared, target).await?;
     let mode = options.mode;
-    let frame = shared.store.frame(target);
-    let mut writer = frame.put(plan.schema(), options).await?;
+    let mut writer = shared.store.put(target, plan.schema(), options).await?;
     let mut batches = std::pin::pin!(plan.run().await?);
     while let Some(batch) = batches.try_next().await? {
         writer.write(batch).await?;
