@@ -22,8 +22,11 @@
 //! | where | what it does |
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
+//! | `connection` | how many there may be, and when each is closed |
+//! | `health`, `reflection` | what gRPC's tools ask |
+//! | `metrics` | what the server counts about itself, and the pages that show it |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
-//! | `call` | stands around each call: caller, log, panics, end of the grace period |
+//! | `call` | stands around each call: id, bounds, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
 //! | `combine` | frames joined in time or on keys, put together, aligned |
@@ -38,7 +41,11 @@ mod call;
 pub mod cli;
 mod combine;
 mod config;
+mod connection;
+mod health;
+mod metrics;
 mod query;
+mod reflection;
 mod resample;
 mod running;
 mod server;
@@ -46,5 +53,5 @@ mod service;
 mod status;
 mod stop;
 
-pub use config::{Config, ConfigError, LogFormat, Packing};
+pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing};
 pub use server::{ServeError, Server, StartError};

@@ -95,6 +95,11 @@ impl Engine {
         Ok(state(environment, functions, values, bucket, interrupt))
     }
 
+    /// What operators hold, what values of functions take, and what there is of either, in bytes.
+    pub(super) fn memory_usage(&self) -> [u64; 3] {
+        self.memory.usage()
+    }
+
     /// What all queries hold.
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {

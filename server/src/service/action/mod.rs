@@ -38,6 +38,7 @@ use tracing::info;
 use super::flight_sql::{self, Session};
 use super::sync::{peer, remotes, verbs};
 use super::{Shared, check_length, json};
+use crate::call::record::{Record, noted};
 use crate::query::Asker;
 use crate::status::Failure;
 
@@ -53,6 +54,16 @@ const ADMINISTRATION: &[&str] = &[
     action::SWEEP,
     action::VERIFY,
 ];
+
+/// What metrics and the log call an action: its name, if it is one of the contract's.
+pub(super) fn label(name: &str) -> &'static str {
+    let known = ACTIONS.iter().find(|action| action.name == name);
+    match known {
+        Some(action) => action.name,
+        None if flight_sql::is_action(name) => "flight_sql",
+        None => "other",
+    }
+}
 
 /// Describes every action.
 pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send + 'static {
@@ -203,7 +214,10 @@ async fn shut_down(
 pub(super) async fn carry_through<T: Send + 'static>(
     change: impl Future<Output = Result<T, shoots_store::Error>> + Send + 'static,
 ) -> Result<T, Failure> {
-    match tokio::spawn(change).await {
+    let committing = noted(Record::commits);
+    let done = tokio::spawn(change).await;
+    drop(committing);
+    match done {
         Ok(done) => Ok(done?),
         Err(error) => Err(Failure::new(
             ErrorKind::OutcomeUnknownError,
