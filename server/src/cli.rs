@@ -87,7 +87,9 @@ fn settings(
             layers.lay_text(&format!("--{}", setting.flag), setting, &texts)?;
         }
     }
-    Ok(layers.config()?)
+    let config = layers.config()?;
+    config.check_together("settings")?;
+    Ok(config)
 }
 
 fn given<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {

@@ -7,7 +7,9 @@
 //! of the source in the message.
 
 mod metrics_port;
+mod secret;
 mod settings;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +22,7 @@ use shoots_store::UpkeepSettings;
 use toml::{Table, Value};
 
 pub use self::metrics_port::MetricsPort;
+pub use self::secret::Secret;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
 /// How the server runs. Start from [`Config::default`] and change what matters.
@@ -56,6 +59,22 @@ pub struct Config {
     pub max_staleness_seconds: u64,
     /// Refuse every call that would change something.
     pub read_only: bool,
+    /// A PEM file with the server's certificate, then those that lead to its authority; empty: no encryption.
+    pub cert_file: String,
+    /// A PEM file with the key of that certificate.
+    pub key_file: String,
+    /// A PEM file with the authorities of which every client must show a certificate; empty: clients need none.
+    pub client_ca_file: String,
+    /// What tokens are signed with. With a secret, calls need a token; empty: calls need none.
+    pub secret: Secret,
+    /// A file with the secret, in place of `secret`.
+    pub secret_file: String,
+    /// The secret before the present one: tokens that were signed with it are taken, too.
+    pub previous_secret: Secret,
+    /// A file with the secret before the present one, in place of `previous_secret`.
+    pub previous_secret_file: String,
+    /// Take tokens without TLS, where everybody on the way can read them.
+    pub allow_insecure_auth: bool,
     /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
     pub log_level: String,
     /// How log lines look.
@@ -156,6 +175,14 @@ impl Default for Config {
             cache_disk_bytes: 10 << 30,
             max_staleness_seconds: 0,
             read_only: false,
+            cert_file: String::new(),
+            key_file: String::new(),
+            client_ca_file: String::new(),
+            secret: Secret::default(),
+            secret_file: String::new(),
+            previous_secret: Secret::default(),
+            previous_secret_file: String::new(),
+            allow_insecure_auth: false,
             log_level: "info".into(),
             log_format: LogFormat::Text,
             max_message_bytes: 1 << 30,
@@ -206,6 +233,16 @@ impl ConfigError {
             problem: problem.to_string().trim_end().to_owned(),
         }
     }
+}
+
+/// What is wrong with a TOML text. Lines of a text that has to do with secrets are not repeated.
+fn mistake(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let Some(span) = error.span().filter(|_| text.contains("secret")) else {
+        return ConfigError::new(origin, error);
+    };
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    ConfigError::new(origin, format!("line {line}: {}", error.message()))
 }
 
 /// As good as for ever, and short enough to be added to any moment.
@@ -307,7 +344,7 @@ impl Config {
     ///
     /// `origin` is what error messages call the text, such as its path.
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
+        let config: Self = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
         config.check(origin)?;
         Ok(config)
     }
@@ -346,10 +383,11 @@ impl Layers {
     /// Lays a whole TOML text over what is there.
     pub(crate) fn lay_toml(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
         let config = Config::from_toml(origin, text)?;
-        let given: Table = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
-        // As they are printed: a value that may be written in several ways is one for whatever is laid over it.
-        let mut table = config.table()?;
-        table.retain(|name, _| given.contains_key(name));
+        let mut table: Table = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
+        // Which may be written as a number: from here on it is text, as the default is.
+        if let Some(port) = table.get_mut("metrics_port") {
+            *port = Value::from(config.metrics_port.to_string());
+        }
         self.values.extend(table);
         Ok(())
     }
@@ -432,5 +470,7 @@ fn named(text: &str) -> Result<Table, String> {
     Ok(named)
 }
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@
 //! | `connection` | how many there may be, and when each is closed |
 //! | `health`, `reflection` | what gRPC's tools ask |
 //! | `metrics` | what the server counts about itself, and the pages that show it |
+//! | `tls` | encrypts connections, with certificates that may change while it does |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
 //! | `call` | stands around each call: id, bounds, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
@@ -46,12 +47,15 @@ mod health;
 mod metrics;
 mod query;
 mod reflection;
+mod refresh;
 mod resample;
 mod running;
 mod server;
 mod service;
 mod status;
 mod stop;
+mod tls;
 
-pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing};
+pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing, Secret};
 pub use server::{ServeError, Server, StartError};
+pub use tls::TlsError;

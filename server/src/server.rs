@@ -34,6 +34,7 @@ use crate::reflection;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
+use crate::tls::{Files, Tls, TlsError};
 
 /// How long connections may take to deliver what is left and to close, once no call runs.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -45,6 +46,7 @@ const SWEEPING: Duration = Duration::from_secs(3600);
 pub struct Server {
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
+    scheme: &'static str,
     stop: Stop,
     serving: Option<JoinHandle<()>>,
 }
@@ -56,6 +58,9 @@ pub enum StartError {
     /// A setting has a value with which the server would be of no use.
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    /// The certificates or the key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The store cannot be opened: another place, or other permissions, are needed.
     #[error("cannot use {bucket_dir} to keep frames in: {source}")]
     Store {
@@ -94,9 +99,20 @@ impl Server {
     /// If the store, the address or the settings cannot be used; nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         config.check("settings")?;
+        config.check_together("settings")?;
+        config.check_encrypted("settings")?;
+        if config.has_secret() {
+            let problem = "secret is set, and this version does not look at tokens";
+            return Err(ConfigError::new("settings", problem).into());
+        }
         let stop = Stop::default();
         // First of all, so that somebody who asks meanwhile is told that the server starts.
         let pages = pages(&config, &stop).await?;
+        let tls = match Files::of(&config) {
+            Some(files) => Some(Tls::open(files).await?),
+            None => None,
+        };
+        let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
             host: config.host.clone(),
@@ -115,7 +131,7 @@ impl Server {
             pages.ready(observed::registry(&metrics, &store, &queries));
         }
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, format!("grpc://{address}")),
+            peer: LocalPeer::new(&store, format!("{scheme}://{address}")),
             remotes: Remotes::new(&config),
             store,
             queries,
@@ -131,9 +147,12 @@ impl Server {
         if !config.read_only {
             tokio::spawn(service.clone().follow(stop.clone()));
         }
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(stop.clone().until_draining(tls.follow()));
+        }
         let calls = RunningCalls::default();
         let routes = routes(service, &config, &metrics, &calls, &stop)?;
-        let connections = Connections::new(&config, routes, &metrics, stop.clone());
+        let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
         let grace = config.shutdown_grace();
@@ -141,6 +160,7 @@ impl Server {
         Ok(Self {
             address,
             metrics_address,
+            scheme,
             stop,
             serving: Some(serving),
         })
@@ -158,7 +178,8 @@ impl Server {
         self.metrics_address
     }
 
-    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`.
+    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`, or `grpc+tls://127.0.0.1:8081`
+    /// if connections are encrypted.
     #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
@@ -168,7 +189,7 @@ impl Server {
                 IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("grpc://{address}")
+        format!("{}://{address}", self.scheme)
     }
 
     /// Stops the server: no new calls, running ones may finish within the grace period.

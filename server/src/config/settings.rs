@@ -1,7 +1,7 @@
 //! The list of settings: what each is called in every source, and what its help says.
 //!
-//! A setting is described here once. Flags, environment variables, the comments of printed settings and the table in
-//! `docs/operating.md` are made from it.
+//! A setting is described here once. Flags, environment variables, the comments of
+//! printed settings and the table in `docs/operating.md` are made from it.
 
 /// One setting: its name in the file, and what it means.
 ///
@@ -65,6 +65,46 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "read_only",
         flag: "read-only",
         help: "Refuse every call that would change something",
+    },
+    Setting {
+        name: "cert_file",
+        flag: "cert-file",
+        help: "PEM file with the server's certificate and those that lead to its authority: connections are encrypted; empty for none",
+    },
+    Setting {
+        name: "key_file",
+        flag: "key-file",
+        help: "PEM file with the private key of the certificate, without a passphrase",
+    },
+    Setting {
+        name: "client_ca_file",
+        flag: "client-ca-file",
+        help: "PEM file with the authorities of which every client must show a certificate; empty: clients need none",
+    },
+    Setting {
+        name: "secret",
+        flag: "secret",
+        help: "What tokens are signed with: calls need one; empty: calls need none. Others on this machine can read flags, not files",
+    },
+    Setting {
+        name: "secret_file",
+        flag: "secret-file",
+        help: "File with the secret, looked at again while the server runs",
+    },
+    Setting {
+        name: "previous_secret",
+        flag: "previous-secret",
+        help: "Secret that was used before: tokens that were signed with it are taken, too",
+    },
+    Setting {
+        name: "previous_secret_file",
+        flag: "previous-secret-file",
+        help: "File with the secret that was used before, looked at again while the server runs",
+    },
+    Setting {
+        name: "allow_insecure_auth",
+        flag: "allow-insecure-auth",
+        help: "Take tokens without TLS, where everybody on the way can read them",
     },
     Setting {
         name: "log_level",

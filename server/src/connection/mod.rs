@@ -1,6 +1,6 @@
 //! Connections: how many there may be, how each is served, and when it is closed.
 //!
-//! A connection takes one of `max_connections` places before anything else is done for it. Where none is left, it is
+//! A connection takes one of `max_connections` places before anything else is done for it, also before it is encrypted. Where none is left, it is
 //! accepted all the same, served for a moment by [`refused`], which tells every call why, and closed: a client that is
 //! told can wait, one that hangs cannot. Only if very many are being told at once is one closed without a word.
 //!
@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::running::{Counted, RunningCalls};
 use crate::stop::{Phase, Stop, reached};
+use crate::tls::{Tls, secured};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -55,6 +56,7 @@ const REFUSING: Duration = Duration::from_secs(5);
 /// What serves connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
+    tls: Option<Tls>,
     routes: Routes,
     places: Arc<Semaphore>,
     refusing: Arc<Semaphore>,
@@ -67,9 +69,16 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Connections whose calls go to `routes`.
-    pub(crate) fn new(config: &Config, routes: Routes, metrics: &Arc<Metrics>, stop: Stop) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        tls: Option<Tls>,
+        routes: Routes,
+        metrics: &Arc<Metrics>,
+        stop: Stop,
+    ) -> Self {
         let places = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
         Self {
+            tls,
             routes: routes.prepare(),
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             refusing: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
@@ -130,8 +139,21 @@ impl Connections {
 
     async fn attend(self, tcp: TcpStream, _place: OwnedSemaphorePermit) {
         let _open = Open::new(&self.metrics);
-        let address = tcp.connect_info();
-        let (io, began) = Watched::new(tcp);
+        let header = sleep(self.header);
+        let mut header = std::pin::pin!(header);
+        let secured = tokio::select! {
+            secured = secured(tcp, self.tls.as_ref()) => secured,
+            () = &mut header => return,
+        };
+        let connection = match secured {
+            Ok(connection) => connection,
+            Err(error) => {
+                debug!(%error, "a TLS handshake failed");
+                return;
+            }
+        };
+        let address = connection.connect_info();
+        let (io, began) = Watched::new(connection);
         let calls = RunningCalls::default();
         let counted = Counted {
             service: self.routes.clone(),
@@ -139,12 +161,11 @@ impl Connections {
         };
         let connection = builder().serve_connection(TokioIo::new(io), served(counted, address));
         let mut connection = std::pin::pin!(connection);
-        let header = sleep(self.header);
         tokio::select! {
             biased;
             ended = &mut connection => return log_failure(ended),
             () = began.began() => {}
-            () = header => {
+            () = &mut header => {
                 debug!("closed a connection that did not speak HTTP/2 in time");
                 return;
             }
@@ -166,10 +187,13 @@ impl Connections {
 
     /// Tells every call of a connection that there is no place for it, and closes it after the first.
     async fn refuse(&self, tcp: TcpStream) {
-        let address = tcp.connect_info();
+        let Ok(connection) = secured(tcp, self.tls.as_ref()).await else {
+            return;
+        };
+        let address = connection.connect_info();
         let refused = Refused::new(self.max_connections);
         let calls = refused.calls();
-        let connection = builder().serve_connection(TokioIo::new(tcp), served(refused, address));
+        let connection = builder().serve_connection(TokioIo::new(connection), served(refused, address));
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow_flight::sql::command_statement_ingest::TableDefinitionOptions;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementResult, CommandGetCrossReference, CommandGetTables,
-    CommandStatementIngest, CommandStatementQuery,
+    CommandStatementIngest, CommandStatementQuery, TableDefinitionOptions,
 };
 use arrow_flight::{
     CancelFlightInfoResult, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,

@@ -133,6 +133,7 @@ mod tests {
             queries: Queries::new(&config).unwrap(),
             statements: RunningStatements::default(),
             followers: Followers::default(),
+            batch_limits: shoots_flight::DecodeLimits::default(),
             read_only: false,
             stop: Stop::default(),
         });
