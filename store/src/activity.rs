@@ -181,8 +181,8 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// Counts there from now on.
-    pub(crate) fn new(
+    /// Stands before a place, and counts there from now on.
+    pub(crate) fn before(
         inner: Arc<dyn ObjectStore>,
         operations: &Arc<Operations>,
     ) -> Arc<dyn ObjectStore> {
@@ -204,7 +204,9 @@ impl Counted {
     ) -> BoxStream<'static, ObjectResult<ObjectMeta>> {
         self.operations.list.begin();
         let operations = Arc::clone(&self.operations);
-        objects.map(move |object| operations.list.note(object)).boxed()
+        objects
+            .map(move |object| operations.list.note(object))
+            .boxed()
     }
 }
 
@@ -324,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_asked_for_is_counted_and_an_absent_object_is_no_error() {
         let operations = Arc::new(Operations::default());
-        let store = Counted::new(Arc::new(InMemory::new()), &operations);
+        let store = Counted::before(Arc::new(InMemory::new()), &operations);
         let path = Path::from("a/b");
         store.put(&path, "twelve bytes".into()).await.unwrap();
         let again = store
@@ -339,7 +341,9 @@ mod tests {
         assert_eq!(listed.len(), 1);
         store.copy(&path, &Path::from("c")).await.unwrap();
         store.delete(&path).await.unwrap();
-        let counts = operations.told().map(|one| (one.name, one.count, one.errors));
+        let counts = operations
+            .told()
+            .map(|one| (one.name, one.count, one.errors));
         let expected = [
             ("get", 4, 0),
             ("put", 2, 0),

@@ -197,25 +197,28 @@ impl StoreBuilder {
         let (objects, disk) = match self.object_store.clone() {
             Some(store) if self.cache.is_asked_for() => {
                 let identity = store.to_string();
-                let store = Counted::new(store, &operations);
+                let store = Counted::before(store, &operations);
                 (self.through_cache(store, &identity).await?, None)
             }
-            Some(store) => (Objects::new(Counted::new(store, &operations)), None),
+            Some(store) => (Objects::new(Counted::before(store, &operations)), None),
             None => match Place::parse(&self.location)? {
                 Place::Memory => {
-                    let store = Counted::new(Arc::new(InMemory::new()), &operations);
+                    let store = Counted::before(Arc::new(InMemory::new()), &operations);
                     (Objects::new(store), None)
                 }
                 Place::Remote(place) => {
                     let remote = open_remote(&place, self.read_only, &self.environment).await?;
-                    let store = Counted::new(remote.store, &operations);
+                    let store = Counted::before(remote.store, &operations);
                     let objects = self.through_cache(store, &remote.identity).await?;
                     (objects, None)
                 }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;
                     let store = Arc::clone(&disk) as Arc<dyn ObjectStore>;
-                    (Objects::new(Counted::new(store, &operations)), Some(disk))
+                    (
+                        Objects::new(Counted::before(store, &operations)),
+                        Some(disk),
+                    )
                 }
             },
         };

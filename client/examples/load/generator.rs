@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use shoots_client::{Error, ErrorKind, PutMode, ShootsClient};
 
 /// Appends after which a frame is begun anew, so that it stays small however long the run is.
@@ -96,14 +96,10 @@ pub(crate) async fn run(load: &Load) -> Result<Figures, Problem> {
         idle.extend(try_join_all(opening).await?);
     }
     let deadline = Instant::now() + load.time;
-    let working = (0..load.busy).map(|number| {
-        let load = load.clone();
-        tokio::spawn(async move { work(&load, number, deadline).await })
-    });
+    let working = (0..load.busy).map(|number| work(load, number, deadline));
     let mut all = Figures::default();
-    for worked in join_all(working).await {
-        let worked = worked.map_err(|error| Problem(error.to_string()))?;
-        all.add(worked?);
+    for worked in try_join_all(working).await? {
+        all.add(worked);
     }
     for client in &idle {
         client.ping().await?;
@@ -243,7 +239,9 @@ async fn patiently<T>(step: impl AsyncFn() -> Result<T, Error>) -> Result<(T, u6
             done => return Ok((done?, limited as u64)),
         }
     }
-    Err(Problem(format!("a limit was met {ATTEMPTS} times in a row")))
+    Err(Problem(format!(
+        "a limit was met {ATTEMPTS} times in a row"
+    )))
 }
 
 fn batch(numbers: std::ops::Range<i64>) -> Result<RecordBatch, Error> {

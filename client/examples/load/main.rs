@@ -26,7 +26,8 @@ const MOST_ROWS: i64 = 1_000_000;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-const HELP: &str = "load [--server PATH | --url URL] [--idle 1000] [--busy 64] [--rows 1000] [--seconds 120]";
+const HELP: &str =
+    "load [--server PATH | --url URL] [--idle 1000] [--busy 64] [--rows 1000] [--seconds 120]";
 
 fn main() -> ExitCode {
     match start() {
@@ -81,7 +82,10 @@ async fn run(load: &Load, server: Option<&Started>) -> Result<(), Problem> {
         figures.steps() as f64 / seconds,
         figures.limited,
     );
-    println!("{} rows put, {} rows got", figures.rows_put, figures.rows_got);
+    println!(
+        "{} rows put, {} rows got",
+        figures.rows_put, figures.rows_got
+    );
     println!(
         "milliseconds of a step: median {:.1}, 99 of 100 below {:.1}, longest {:.1}",
         figures.quantile(0.5),
@@ -91,7 +95,11 @@ async fn run(load: &Load, server: Option<&Started>) -> Result<(), Problem> {
     println!("{} idle connections answered at the end", figures.idle);
     for (number, quarter) in memory.chunks(memory.len().div_ceil(4).max(1)).enumerate() {
         let most = quarter.iter().max().copied().unwrap_or_default();
-        println!("most resident memory in quarter {}: {} MiB", number + 1, most >> 10);
+        println!(
+            "most resident memory in quarter {}: {} MiB",
+            number + 1,
+            most >> 10
+        );
     }
     Ok(())
 }
@@ -123,7 +131,9 @@ impl Asked {
                 "--idle" => load.idle = number(&name, &value, MOST_IDLE)?,
                 "--busy" => load.busy = number(&name, &value, MOST_BUSY)?,
                 "--rows" => load.rows = number(&name, &value, MOST_ROWS)?,
-                "--seconds" => load.time = Duration::from_secs(number(&name, &value, MOST_SECONDS)?),
+                "--seconds" => {
+                    load.time = Duration::from_secs(number(&name, &value, MOST_SECONDS)?)
+                }
                 _ => return Err(Problem(HELP.to_owned())),
             }
         }
@@ -168,7 +178,15 @@ impl Started {
         std::fs::create_dir(&folder).map_err(|error| told("making a folder", error))?;
         let mut command = Command::new(binary);
         command
-            .args(["--host", "127.0.0.1", "--port", "0", "--log-level", "warn", "--bucket-dir"])
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--log-level",
+                "warn",
+                "--bucket-dir",
+            ])
             .arg(&folder)
             .stdout(Stdio::piped());
         let child = command.spawn();
@@ -204,6 +222,8 @@ fn told(doing: &str, error: impl fmt::Display) -> Problem {
 /// Resident memory of a process, where the system tells.
 fn resident_kilobytes(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }

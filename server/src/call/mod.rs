@@ -69,7 +69,8 @@ impl Call {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Response<T>, Status> {
         let done = self.guard(work).await;
-        done.map(Response::new).map_err(|failure| self.fail(&failure))
+        done.map(Response::new)
+            .map_err(|failure| self.fail(&failure))
     }
 
     /// Does the work of a call with a stream of answers: what comes before the first, then the stream.

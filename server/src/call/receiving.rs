@@ -75,7 +75,11 @@ impl ReceivingLimits {
 
     /// How long a call of this name may bring nothing.
     fn patience(&self, call: &str) -> Duration {
-        if call == PUT { self.put_idle } else { self.header }
+        if call == PUT {
+            self.put_idle
+        } else {
+            self.header
+        }
     }
 
     fn message_too_large(&self, bytes: u64) -> Failure {
@@ -160,7 +164,8 @@ impl Framing {
             self.prefix[self.prefix_bytes..][..taken].copy_from_slice(&bytes[..taken]);
             self.prefix_bytes += taken;
             bytes = &bytes[taken..];
-            if let (true, [_, length @ ..]) = (self.prefix_bytes == self.prefix.len(), self.prefix) {
+            if let (true, [_, length @ ..]) = (self.prefix_bytes == self.prefix.len(), self.prefix)
+            {
                 self.prefix_bytes = 0;
                 self.rest = u64::from(u32::from_be_bytes(length));
                 begins(self.rest)?;
@@ -169,6 +174,9 @@ impl Framing {
         Ok(())
     }
 }
+
+/// Memory that is waited for.
+type Granting = BoxFuture<'static, Result<OwnedSemaphorePermit, Failure>>;
 
 /// A request's body within its bounds.
 pub(super) struct Receiving {
@@ -180,7 +188,7 @@ pub(super) struct Receiving {
     /// The memory of the message that is under way, or was last.
     share: Option<OwnedSemaphorePermit>,
     /// What came, while there is no memory for the message that begins in it.
-    held: Option<(Frame<Bytes>, BoxFuture<'static, Result<OwnedSemaphorePermit, Failure>>)>,
+    held: Option<(Frame<Bytes>, Granting)>,
     /// Runs while nothing comes.
     idle: Option<Pin<Box<Sleep>>>,
     waits: bool,

@@ -278,9 +278,19 @@ impl Record {
                 kind,
                 message,
                 ours: true,
-            } => line!(warn, "failed", kind = kind.as_str(), message_to_caller = message.as_str()),
+            } => line!(
+                warn,
+                "failed",
+                kind = kind.as_str(),
+                message_to_caller = message.as_str()
+            ),
             Outcome::Failed { kind, message, .. } => {
-                line!(info, "refused", kind = kind.as_str(), message_to_caller = message.as_str());
+                line!(
+                    info,
+                    "refused",
+                    kind = kind.as_str(),
+                    message_to_caller = message.as_str()
+                );
             }
             Outcome::Status(code) => line!(info, "refused", code = field::debug(code)),
             Outcome::Cancelled => line!(info, "cancelled by its caller"),

@@ -7,7 +7,8 @@ use toml::Value;
 
 use super::*;
 
-const BEGIN: &str = "<!-- settings: made by `SHOOTS_WRITE_DOCS=1 cargo test --workspace --lib documented` -->\n";
+const BEGIN: &str =
+    "<!-- settings: made by `SHOOTS_WRITE_DOCS=1 cargo test --workspace --lib documented` -->\n";
 const END: &str = "<!-- end of settings -->\n";
 
 /// One line for each setting.

@@ -244,7 +244,10 @@ fn settings_that_need_each_other_are_told_so() {
         let encrypted = config.check_encrypted("settings");
         assert_eq!(encrypted.is_ok(), fits, "{text}");
         if let Err(error) = encrypted {
-            assert!(error.to_string().contains("--allow-insecure-auth"), "{error}");
+            assert!(
+                error.to_string().contains("--allow-insecure-auth"),
+                "{error}"
+            );
         }
     }
 }

@@ -52,7 +52,9 @@ impl Config {
                 &self.previous_secret_file
             };
             if !secret.is_empty() && !file.is_empty() {
-                return Some(format!("{name} and {name}_file are both set: leave one out"));
+                return Some(format!(
+                    "{name} and {name}_file are both set: leave one out"
+                ));
             }
         }
         if previous && !self.has_secret() {

@@ -105,7 +105,10 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64);
         let (mut watched, began) = Watched::new(server);
         let mut read = [0; 64];
-        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n").await.unwrap();
+        client
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n")
+            .await
+            .unwrap();
         let _ = watched.read(&mut read).await.unwrap();
         assert!(began.began().now_or_never().is_none());
         client.write_all(b"\r\n").await.unwrap();

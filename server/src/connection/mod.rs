@@ -193,7 +193,8 @@ impl Connections {
         let address = connection.connect_info();
         let refused = Refused::new(self.max_connections);
         let calls = refused.calls();
-        let connection = builder().serve_connection(TokioIo::new(connection), served(refused, address));
+        let connection =
+            builder().serve_connection(TokioIo::new(connection), served(refused, address));
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use shoots_store::Store;
 
@@ -46,7 +46,9 @@ struct Writer<'a>(DescriptorEncoder<'a>);
 
 impl Writer<'_> {
     fn gauge(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: f64) -> fmt::Result {
-        let encoder = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, unit, MetricType::Gauge)?;
         ConstGauge::new(value).encode(encoder)
     }
 
@@ -57,7 +59,9 @@ impl Writer<'_> {
         unit: Option<&Unit>,
         values: &[(Label, u64)],
     ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let mut encoder = self
+            .0
+            .encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (label, value) in values {
             let value = i64::try_from(*value).unwrap_or(i64::MAX);
             ConstGauge::new(value).encode(encoder.encode_family(&[*label])?)?;
@@ -144,10 +148,14 @@ impl Observed {
 
     fn store(&self, to: &mut Writer<'_>) -> fmt::Result {
         let activity = self.store.activity();
-        let operations = activity.operations.map(|one| (("operation", one.name), one.count));
+        let operations = activity
+            .operations
+            .map(|one| (("operation", one.name), one.count));
         let help = "What was asked of the storage";
         to.counters("shoots_store_operations", help, &operations)?;
-        let errors = activity.operations.map(|one| (("operation", one.name), one.errors));
+        let errors = activity
+            .operations
+            .map(|one| (("operation", one.name), one.errors));
         let help = "What the storage failed to do; that an object is absent, or there already, is no failure";
         to.counters("shoots_store_errors", help, &errors)?;
         let bytes = Some(&Unit::Bytes);

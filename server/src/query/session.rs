@@ -90,6 +90,8 @@ impl Engine {
             .build_arc()?;
         let mut functions = SessionStateDefaults::default_scalar_functions();
         functions.push(Arc::new(ScalarUDF::new_from_impl(Joined::new())));
+        #[cfg(test)]
+        functions.push(Arc::new(super::tests::panics::panicking()));
         let values = self.memory.values();
         let functions = sizes::bounded(functions, &values, interrupt);
         Ok(state(environment, functions, values, bucket, interrupt))

@@ -17,11 +17,27 @@ const DESCRIPTOR_TYPE: Of = Of::Enum(".arrow.flight.protocol.FlightDescriptor.De
 const CANCEL_STATUS: Of = Of::Enum(".arrow.flight.protocol.CancelStatus");
 
 const METHODS: &[Method] = &[
-    ("Handshake", ("HandshakeRequest", true), ("HandshakeResponse", true)),
+    (
+        "Handshake",
+        ("HandshakeRequest", true),
+        ("HandshakeResponse", true),
+    ),
     ("ListFlights", ("Criteria", false), ("FlightInfo", true)),
-    ("GetFlightInfo", ("FlightDescriptor", false), ("FlightInfo", false)),
-    ("PollFlightInfo", ("FlightDescriptor", false), ("PollInfo", false)),
-    ("GetSchema", ("FlightDescriptor", false), ("SchemaResult", false)),
+    (
+        "GetFlightInfo",
+        ("FlightDescriptor", false),
+        ("FlightInfo", false),
+    ),
+    (
+        "PollFlightInfo",
+        ("FlightDescriptor", false),
+        ("PollInfo", false),
+    ),
+    (
+        "GetSchema",
+        ("FlightDescriptor", false),
+        ("SchemaResult", false),
+    ),
     ("DoGet", ("Ticket", false), ("FlightData", true)),
     ("DoPut", ("FlightData", true), ("PutResult", true)),
     ("DoExchange", ("FlightData", true), ("FlightData", true)),
@@ -32,15 +48,27 @@ const METHODS: &[Method] = &[
 const MESSAGES: &[Message] = &[
     (
         "HandshakeRequest",
-        &[(1, "protocol_version", Of::Uint64), (2, "payload", Of::Bytes)],
+        &[
+            (1, "protocol_version", Of::Uint64),
+            (2, "payload", Of::Bytes),
+        ],
     ),
     (
         "HandshakeResponse",
-        &[(1, "protocol_version", Of::Uint64), (2, "payload", Of::Bytes)],
+        &[
+            (1, "protocol_version", Of::Uint64),
+            (2, "payload", Of::Bytes),
+        ],
     ),
-    ("BasicAuth", &[(2, "username", Of::Text), (3, "password", Of::Text)]),
+    (
+        "BasicAuth",
+        &[(2, "username", Of::Text), (3, "password", Of::Text)],
+    ),
     ("Empty", &[]),
-    ("ActionType", &[(1, "type", Of::Text), (2, "description", Of::Text)]),
+    (
+        "ActionType",
+        &[(1, "type", Of::Text), (2, "description", Of::Text)],
+    ),
     ("Criteria", &[(1, "expression", Of::Bytes)]),
     ("Action", &[(1, "type", Of::Text), (2, "body", Of::Bytes)]),
     ("CancelFlightInfoRequest", &[(1, "info", INFO)]),

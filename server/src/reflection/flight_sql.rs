@@ -22,7 +22,11 @@ const CANCEL_RESULT: Of =
     Of::Enum(".arrow.flight.protocol.sql.ActionCancelQueryResult.CancelResult");
 
 /// A table, as questions about keys name it.
-const TABLE: &[Field] = &[(1, "catalog", TEXT), (2, "db_schema", TEXT), (3, "table", Of::Text)];
+const TABLE: &[Field] = &[
+    (1, "catalog", TEXT),
+    (2, "db_schema", TEXT),
+    (3, "table", Of::Text),
+];
 
 const MESSAGES: &[Message] = &[
     ("CommandGetSqlInfo", &[(1, "info", Of::Many(&Of::Uint32))]),
@@ -80,7 +84,10 @@ const MESSAGES: &[Message] = &[
         "CommandStatementQuery",
         &[(1, "query", Of::Text), (2, "transaction_id", TRANSACTION)],
     ),
-    ("TicketStatementQuery", &[(1, "statement_handle", Of::Bytes)]),
+    (
+        "TicketStatementQuery",
+        &[(1, "statement_handle", Of::Bytes)],
+    ),
     (
         "CommandPreparedStatementQuery",
         &[(1, "prepared_statement_handle", Of::Bytes)],

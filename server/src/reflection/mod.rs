@@ -13,11 +13,7 @@ use tonic_reflection::server::{v1, v1alpha};
 
 fn described() -> FileDescriptorSet {
     FileDescriptorSet {
-        file: vec![
-            table::timestamp(),
-            flight::file(),
-            flight_sql::file(),
-        ],
+        file: vec![table::timestamp(), flight::file(), flight_sql::file()],
     }
 }
 

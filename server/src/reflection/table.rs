@@ -17,11 +17,7 @@ pub(super) type Message = (&'static str, &'static [Field]);
 pub(super) type Enumeration = (&'static str, &'static [&'static str]);
 
 /// A call: its name, what it takes and gives, and whether each is a stream.
-pub(super) type Method = (
-    &'static str,
-    (&'static str, bool),
-    (&'static str, bool),
-);
+pub(super) type Method = (&'static str, (&'static str, bool), (&'static str, bool));
 
 /// What a field holds. Names of messages and enumerations are whole ones.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +56,17 @@ pub(super) fn file(name: &str, package: &str, messages: &[Message]) -> FileDescr
 /// A service of a package, whose messages are in the same package.
 pub(super) fn service(package: &str, name: &str, methods: &[Method]) -> ServiceDescriptorProto {
     let whole = |name: &str| Some(format!(".{package}.{name}"));
-    let methods = methods
-        .iter()
-        .map(|(name, (input, sends), (output, answers))| MethodDescriptorProto {
-            name: Some((*name).to_owned()),
-            input_type: whole(input),
-            output_type: whole(output),
-            client_streaming: Some(*sends),
-            server_streaming: Some(*answers),
-            ..MethodDescriptorProto::default()
-        });
+    let methods =
+        methods.iter().map(
+            |(name, (input, sends), (output, answers))| MethodDescriptorProto {
+                name: Some((*name).to_owned()),
+                input_type: whole(input),
+                output_type: whole(output),
+                client_streaming: Some(*sends),
+                server_streaming: Some(*answers),
+                ..MethodDescriptorProto::default()
+            },
+        );
     ServiceDescriptorProto {
         name: Some(name.to_owned()),
         method: methods.collect(),
@@ -93,7 +90,10 @@ pub(super) fn enumeration((name, values): &Enumeration) -> EnumDescriptorProto {
 
 /// The message of protobuf's own for points in time.
 pub(super) fn timestamp() -> FileDescriptorProto {
-    const TIMESTAMP: Message = ("Timestamp", &[(1, "seconds", Of::Int64), (2, "nanos", Of::Int32)]);
+    const TIMESTAMP: Message = (
+        "Timestamp",
+        &[(1, "seconds", Of::Int64), (2, "nanos", Of::Int32)],
+    );
     file(TIMESTAMP_FILE, "google.protobuf", &[TIMESTAMP])
 }
 

@@ -19,11 +19,7 @@ use super::*;
 
 /// Whole names of messages, and what they are.
 fn messages() -> BTreeMap<String, DescriptorProto> {
-    fn add(
-        found: &mut BTreeMap<String, DescriptorProto>,
-        within: &str,
-        message: &DescriptorProto,
-    ) {
+    fn add(found: &mut BTreeMap<String, DescriptorProto>, within: &str, message: &DescriptorProto) {
         let name = format!("{within}.{}", message.name());
         for nested in &message.nested_type {
             add(found, &name, nested);
@@ -54,7 +50,11 @@ fn enumerations() -> Vec<String> {
 }
 
 /// Reads a message with nothing but its description, and gives the names of the fields that it holds.
-fn read(described: &BTreeMap<String, DescriptorProto>, name: &str, mut bytes: &[u8]) -> Vec<String> {
+fn read(
+    described: &BTreeMap<String, DescriptorProto>,
+    name: &str,
+    mut bytes: &[u8],
+) -> Vec<String> {
     let message = &described[name];
     let mut found = Vec::new();
     while !bytes.is_empty() {
@@ -173,8 +173,16 @@ fn messages_as_they_are_sent_can_be_read_by_their_descriptions() {
         ("CancelFlightInfoResult", cancelled.encode_to_vec(), 1),
         ("sql.CommandGetTables", tables.encode_to_vec(), 5),
         ("sql.CommandStatementIngest", ingest.encode_to_vec(), 7),
-        ("sql.CommandGetCrossReference", references.encode_to_vec(), 6),
-        ("sql.ActionCreatePreparedStatementResult", prepared.encode_to_vec(), 3),
+        (
+            "sql.CommandGetCrossReference",
+            references.encode_to_vec(),
+            6,
+        ),
+        (
+            "sql.ActionCreatePreparedStatementResult",
+            prepared.encode_to_vec(),
+            3,
+        ),
         ("sql.CommandStatementQuery", query.encode_to_vec(), 2),
     ] {
         let name = format!(".arrow.flight.protocol.{name}");
@@ -202,8 +210,16 @@ fn every_name_that_is_referred_to_is_described() {
     let service = &flight.service[0];
     assert_eq!(service.method.len(), 10);
     for method in &service.method {
-        assert!(messages.contains_key(method.input_type()), "{}", method.name());
-        assert!(messages.contains_key(method.output_type()), "{}", method.name());
+        assert!(
+            messages.contains_key(method.input_type()),
+            "{}",
+            method.name()
+        );
+        assert!(
+            messages.contains_key(method.output_type()),
+            "{}",
+            method.name()
+        );
     }
 }
 

@@ -33,12 +33,18 @@ async fn a_connection_beyond_the_limit_is_told_so_and_has_its_turn_later() {
     first.ping().await.unwrap();
     second.ping().await.unwrap();
     let words = ["max_connections is 2"];
-    let third = ShootsClient::builder(server.url()).retries(0).connect().await;
+    let third = ShootsClient::builder(server.url())
+        .retries(0)
+        .connect()
+        .await;
     match third {
         Ok(third) => assert_refused(third.ping().await, ErrorKind::LimitError, &words),
         refused => assert_refused(refused.map(|_| ()), ErrorKind::LimitError, &words),
     }
-    for agent in ["grpc-c++/1.71.0 grpc-c/46.0.0 (linux; chttp2)", "grpc-go/1.60.0"] {
+    for agent in [
+        "grpc-c++/1.71.0 grpc-c/46.0.0 (linux; chttp2)",
+        "grpc-go/1.60.0",
+    ] {
         let mut peer = Peer::named(server.address(), agent).await;
         let status = peer.act("ping", "").await.unwrap_err();
         let told = crate::peer::told(&status);
@@ -48,7 +54,11 @@ async fn a_connection_beyond_the_limit_is_told_so_and_has_its_turn_later() {
     first.ping().await.unwrap();
     drop(second);
     until("there is a place", async || {
-        match ShootsClient::builder(server.url()).retries(0).connect().await {
+        match ShootsClient::builder(server.url())
+            .retries(0)
+            .connect()
+            .await
+        {
             Ok(client) => client.ping().await.is_ok(),
             Err(_) => false,
         }

@@ -9,10 +9,10 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use super::pages::{address_of, page};
 use crate::lifecycle::endless_put;
@@ -21,14 +21,21 @@ use crate::server::{Server, until};
 
 async fn channel(server: &Server) -> Channel {
     let address = format!("http://{}", server.address());
-    Channel::from_shared(address).unwrap().connect().await.unwrap()
+    Channel::from_shared(address)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_server_that_drains_lives_but_is_not_ready() {
     let mut server = Server::with(&["--metrics-port", "0"]).await;
     let address = address_of(&mut server).await;
-    until("it is ready", async || page(&address, "/readyz").await.0 == 200).await;
+    until("it is ready", async || {
+        page(&address, "/readyz").await.0 == 200
+    })
+    .await;
     assert_eq!(page(&address, "/livez").await, (200, "alive\n".to_owned()));
     assert_eq!(page(&address, "/nothing").await.0, 404);
     let mut health = HealthClient::new(channel(&server).await);
@@ -47,7 +54,10 @@ async fn a_server_that_drains_lives_but_is_not_ready() {
     let mut peer = Peer::of(&server).await;
     let (put, ends) = endless_put(&mut peer).await;
     server.process().signal("TERM");
-    until("it is not ready", async || page(&address, "/readyz").await.0 == 503).await;
+    until("it is not ready", async || {
+        page(&address, "/readyz").await.0 == 503
+    })
+    .await;
     assert_eq!(page(&address, "/livez").await.0, 200);
     let next = watched.next().await.unwrap().unwrap();
     assert_eq!(next.status(), ServingStatus::NotServing);
@@ -66,10 +76,20 @@ async fn a_metrics_port_that_is_taken_is_told_and_off_means_none() {
     let folder = crate::server::fresh_folder();
     let folder = folder.path().to_str().unwrap();
     let mut command = crate::server::binary();
-    command.args(["--host", "127.0.0.1", "--port", "0", "--metrics-port", &port]);
+    command.args([
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--metrics-port",
+        &port,
+    ]);
     let (status, _, log) = crate::server::run(command.args(["--bucket-dir", folder])).await;
     assert_eq!(status, Some(1), "{log}");
-    assert!(log.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{log}");
+    assert!(
+        log.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{log}"
+    );
     let mut off = Server::start().await;
     let client: ShootsClient = off.client().await;
     client.ping().await.unwrap();

@@ -9,7 +9,9 @@ use crate::server::{Server, until};
 
 /// The lines about calls, as JSON.
 fn calls(log: &str) -> Vec<Value> {
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines
         .filter(|line| line["target"] == "shoots_server::call::record")
         .collect()
@@ -43,7 +45,11 @@ async fn every_call_is_one_line_and_an_error_leads_to_its_own() {
         ("DoAction", "", "answered"),
     ]) {
         assert_eq!(span(line, "call"), call, "{line}");
-        assert_eq!(span(line, "frame").as_str().unwrap_or_default(), frame, "{line}");
+        assert_eq!(
+            span(line, "frame").as_str().unwrap_or_default(),
+            frame,
+            "{line}"
+        );
         let fields = &line["fields"];
         assert_eq!(fields["message"], word);
         assert!(fields["milliseconds"].as_f64().unwrap() > 0.0);
@@ -54,7 +60,10 @@ async fn every_call_is_one_line_and_an_error_leads_to_its_own() {
     assert_eq!(span(&lines[2], "id"), id);
     assert_eq!(lines[2]["fields"]["kind"], "FileNotFoundError");
     assert_eq!(span(&lines[3], "action"), "ping");
-    let ids: std::collections::BTreeSet<_> = lines.iter().map(|line| span(line, "id").to_string()).collect();
+    let ids: std::collections::BTreeSet<_> = lines
+        .iter()
+        .map(|line| span(line, "id").to_string())
+        .collect();
     assert_eq!(ids.len(), 4);
     server.stop().await;
 }
@@ -70,7 +79,8 @@ async fn a_caller_that_goes_away_is_in_the_log_too() {
         let lines = calls(&server.process().log());
         lines.iter().any(|line| {
             let ended = &line["fields"]["message"];
-            line["span"]["call"] == "DoPut" && (ended == "cancelled by its caller" || ended == "refused")
+            line["span"]["call"] == "DoPut"
+                && (ended == "cancelled by its caller" || ended == "refused")
         })
     })
     .await;

@@ -18,7 +18,8 @@ const BATCH_ROWS: i64 = 50_000;
 
 /// 400 kB that no encoding makes much smaller.
 fn numbers(batch: i64) -> RecordBatch {
-    let numbers = (0..BATCH_ROWS).map(|n| (batch * BATCH_ROWS + n).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64));
+    let numbers = (0..BATCH_ROWS)
+        .map(|n| (batch * BATCH_ROWS + n).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64));
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));
     RecordBatch::try_from_iter([("n", numbers)]).unwrap()
 }
@@ -54,7 +55,10 @@ async fn puts_do_not_wait_for_one_that_holds_memory_and_brings_nothing() {
     assert_eq!(writing.await.unwrap().unwrap().rows, 30 * BATCH_ROWS as u64);
     until("all memory is given back", async || used().await == 0.0).await;
     let client = server.client().await;
-    let rows = client.sql("slow", "select count(*) from slow").collect_one().await;
+    let rows = client
+        .sql("slow", "select count(*) from slow")
+        .collect_one()
+        .await;
     assert_eq!(crate::rows::numbers(&rows.unwrap()), [30 * BATCH_ROWS]);
     server.stop().await;
 }
@@ -97,9 +101,14 @@ async fn readers_that_stall_hold_little_however_large_the_frame_is() {
     }
     let grown = resident().await - before;
     let frame = (BATCHES * BATCH_ROWS * 8) as f64;
-    assert!(grown < READERS as f64 * frame / 4.0, "{grown} more bytes are held");
+    assert!(
+        grown < READERS as f64 * frame / 4.0,
+        "{grown} more bytes are held"
+    );
     for (_, messages) in stalled {
-        let rest = messages.map(|message| message.map(|_| 1)).try_fold(0, |sum, one| async move { Ok(sum + one) });
+        let rest = messages
+            .map(|message| message.map(|_| 1))
+            .try_fold(0, |sum, one| async move { Ok(sum + one) });
         assert!(rest.await.unwrap() > 0);
     }
     server.stop().await;

@@ -82,7 +82,9 @@ async fn an_action_that_nobody_knows_gets_no_label_of_its_own() {
     let address = address_of(&mut server).await;
     let mut peer = crate::peer::Peer::of(&server).await;
     for number in 0..20 {
-        peer.act(&format!("made-up-{number}"), "{}").await.unwrap_err();
+        peer.act(&format!("made-up-{number}"), "{}")
+            .await
+            .unwrap_err();
     }
     let (_, text) = page(&address, "/metrics").await;
     assert!(!text.contains("made-up"), "{text}");

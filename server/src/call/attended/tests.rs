@@ -32,9 +32,7 @@ impl Service<http::Request<TonicBody>> for Fake {
             Self::PanicsBeforeWork => panic!("before any work"),
             Self::Answers => Box::pin(ready(Ok(Status::ok("").into_http()))),
             Self::PanicsInWork => Box::pin(async { panic!("in the middle of work") }),
-            Self::PanicsInBody => {
-                Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken)))))
-            }
+            Self::PanicsInBody => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken))))),
         }
     }
 }
@@ -73,9 +71,7 @@ fn request() -> http::Request<TonicBody> {
 async fn read(answer: http::Response<TonicBody>) -> http::HeaderMap {
     let (parts, mut body) = answer.into_parts();
     let mut headers = parts.headers;
-    while let Some(frame) =
-        std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-    {
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         if let Ok(trailers) = frame.unwrap().into_trailers() {
             headers.extend(trailers);
         }

@@ -43,9 +43,7 @@ fn receiving(call: &'static str, limits: &ReceivingLimits, pieces: Vec<Vec<u8>>)
     Receiving::new(TonicBody::new(pieces), limits, &record)
 }
 
-async fn poll_once(
-    receiving: &mut Receiving,
-) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+async fn poll_once(receiving: &mut Receiving) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *receiving).poll_frame(cx))).await
 }
 
