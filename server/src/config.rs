@@ -6,6 +6,7 @@
 //! source knows it. A key that no setting has is refused, and so is a value of another type, with the name
 //! of the source in the message.
 
+mod metrics_port;
 mod secret;
 mod settings;
 mod trust;
@@ -20,6 +21,7 @@ use shoots_proto::{Remote, RemoteName};
 use shoots_store::UpkeepSettings;
 use toml::{Table, Value};
 
+pub use self::metrics_port::MetricsPort;
 pub use self::secret::Secret;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub host: String,
     /// The TCP port to listen on; 0 takes a free one.
     pub port: u16,
+    /// The TCP port for metrics and health pages, on the same host.
+    pub metrics_port: MetricsPort,
     /// Where the frames are kept: a directory, or a URL such as `s3://bucket/folder` or `memory://`.
     pub bucket_dir: String,
     /// Memory for what was read from a bucket of an object store, in bytes; 0 for none.
@@ -77,6 +81,24 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The largest single message that a client may send, in bytes.
     pub max_message_bytes: u64,
+    /// Most rows that one batch of a put may have.
+    pub max_batch_rows: u64,
+    /// Most memory that one batch of a put may take once it is decompressed, in bytes.
+    pub max_batch_bytes: u64,
+    /// Most bytes that one put may send.
+    pub max_put_bytes: u64,
+    /// How many calls may run at the same time; further ones are refused.
+    pub max_calls: u64,
+    /// How many connections may be open at the same time; calls of further ones are refused.
+    pub max_connections: u64,
+    /// How long a new connection may take to speak HTTP/2, and a request to arrive, in seconds.
+    pub header_seconds: u64,
+    /// How long a connection may carry no call before it is closed, in seconds.
+    pub idle_seconds: u64,
+    /// How long a put may bring nothing, in seconds.
+    pub put_idle_seconds: u64,
+    /// Memory for messages that are being received, for all calls together, in bytes.
+    pub receive_memory_bytes: u64,
     /// Memory for rows on their way to the store, for all puts together, in bytes.
     pub put_memory_bytes: u64,
     /// Puts are refused while the disk of `bucket_dir` has less free space than this, in bytes; 0: never.
@@ -146,6 +168,7 @@ impl Default for Config {
         Self {
             host: "localhost".into(),
             port: 8081,
+            metrics_port: MetricsPort::Off,
             bucket_dir: "./buckets".into(),
             cache_memory_bytes: 256 << 20,
             cache_folder: String::new(),
@@ -163,6 +186,15 @@ impl Default for Config {
             log_level: "info".into(),
             log_format: LogFormat::Text,
             max_message_bytes: 1 << 30,
+            max_batch_rows: 1 << 30,
+            max_batch_bytes: 1 << 30,
+            max_put_bytes: 1 << 40,
+            max_calls: 1000,
+            max_connections: 5000,
+            header_seconds: 30,
+            idle_seconds: 3600,
+            put_idle_seconds: 300,
+            receive_memory_bytes: 512 << 20,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
             packing: Packing::Auto,
@@ -255,6 +287,21 @@ impl Config {
         time(self.max_staleness_seconds)
     }
 
+    /// How long a new connection may take to speak HTTP/2, and a request to arrive.
+    pub(crate) fn header_time(&self) -> Duration {
+        time(self.header_seconds)
+    }
+
+    /// How long a connection may carry no call.
+    pub(crate) fn idle_time(&self) -> Duration {
+        time(self.idle_seconds)
+    }
+
+    /// How long a put may bring nothing.
+    pub(crate) fn put_idle_time(&self) -> Duration {
+        time(self.put_idle_seconds)
+    }
+
     /// How long running calls may go on once the server was asked to stop.
     pub(crate) fn shutdown_grace(&self) -> Duration {
         time(self.shutdown_grace_seconds)
@@ -264,6 +311,15 @@ impl Config {
     pub(crate) fn check(&self, origin: &str) -> Result<(), ConfigError> {
         let bounds = [
             ("max_message_bytes", self.max_message_bytes),
+            ("max_batch_rows", self.max_batch_rows),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("max_put_bytes", self.max_put_bytes),
+            ("max_calls", self.max_calls),
+            ("max_connections", self.max_connections),
+            ("header_seconds", self.header_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("put_idle_seconds", self.put_idle_seconds),
+            ("receive_memory_bytes", self.receive_memory_bytes),
             ("put_memory_bytes", self.put_memory_bytes),
             ("query_memory_bytes", self.query_memory_bytes),
             ("query_memory_bytes_each", self.query_memory_bytes_each),
@@ -326,8 +382,12 @@ impl Layers {
 
     /// Lays a whole TOML text over what is there.
     pub(crate) fn lay_toml(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
-        Config::from_toml(origin, text)?;
-        let table: Table = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
+        let config = Config::from_toml(origin, text)?;
+        let mut table: Table = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
+        // Which may be written as a number: from here on it is text, as the default is.
+        if let Some(port) = table.get_mut("metrics_port") {
+            *port = Value::from(config.metrics_port.to_string());
+        }
         self.values.extend(table);
         Ok(())
     }
@@ -410,5 +470,7 @@ fn named(text: &str) -> Result<Table, String> {
     Ok(named)
 }
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use shoots_proto::Note;
 use shoots_proto::action::BucketDeleteMode;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
+use crate::activity::{Activity, PutMemory};
 use crate::builder::StoreBuilder;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -303,6 +304,43 @@ impl Store {
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.shared.objects.requests()
+    }
+
+    /// What this store has done since it was opened, and what it holds at the moment. Cheap enough to be asked for often.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = shoots_store::Store::open("memory://").await?;
+    /// store.buckets().await?;
+    /// let lists = store.activity().operations.iter().find(|one| one.name == "list").map(|one| one.count);
+    /// assert_eq!(lists, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let objects = &self.shared.objects;
+        let (operations, blocks) = (objects.operations(), objects.blocks());
+        let segments = objects.segment_traffic();
+        let memory = &self.shared.put_memory;
+        Activity {
+            operations: operations.told(),
+            read_bytes: operations.read_bytes(),
+            written_bytes: operations.written_bytes(),
+            segment_reads: segments.reads(),
+            segment_bytes: segments.bytes(),
+            caches: [
+                blocks.memory.told("memory"),
+                blocks.disk.told("disk"),
+                segments.footers.told("footers"),
+            ],
+            put_memory: PutMemory {
+                bytes: memory.bytes(),
+                used_bytes: memory.used_bytes(),
+                waiting: memory.waiting(),
+            },
+        }
     }
 
     /// How often files and folders were synced to disk since the store was opened; 0 in memory.

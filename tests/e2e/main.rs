@@ -19,6 +19,8 @@ mod frames;
 mod history;
 mod lifecycle;
 mod limits;
+mod load;
+mod operating;
 mod peer;
 mod processes;
 mod refusal;

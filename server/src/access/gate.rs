@@ -6,21 +6,22 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
+use shoots_proto::ErrorKind;
 use tonic::Status;
 use tonic::body::Body as TonicBody;
 use tonic::codegen::{Service, http};
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
-use tracing::info;
 
 use super::credentials::Credentials;
 use super::{Access, Keys};
-use crate::status::{Caller, Failure};
-use shoots_proto::ErrorKind;
+use crate::call::record::Record;
+use crate::status::Failure;
 
 /// What the path of a handshake ends with.
 const HANDSHAKE: &str = "/Handshake";
@@ -66,14 +67,20 @@ where
         } else {
             let headers = MetadataMap::from_headers(std::mem::take(request.headers_mut()));
             let access = admit(self.keys.as_ref(), &headers);
-            let caller = Caller::of(&headers);
+            let record = request.extensions().get::<Arc<Record>>().cloned();
+            let record = record.unwrap_or_else(|| Record::detached("unknown", &headers));
             *request.headers_mut() = headers.into_headers();
             match access {
-                Ok(access) => access,
+                Ok(access) => {
+                    if let Some(subject) = access.subject() {
+                        record.note_subject(subject);
+                    }
+                    access
+                }
                 Err(failure) => {
-                    info!(call = request.uri().path(), %failure, "not admitted");
-                    let refused = failure.to_status(caller).into_http();
-                    return Box::pin(std::future::ready(Ok(refused)));
+                    record.fail(&failure);
+                    let refused = failure.to_status(record.caller(), Some(record.id()));
+                    return Box::pin(std::future::ready(Ok(refused.into_http())));
                 }
             }
         };

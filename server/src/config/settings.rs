@@ -1,6 +1,7 @@
 //! The list of settings: what each is called in every source, and what its help says.
 //!
-//! A setting is described here once. Flags, environment variables and the comments of printed settings are made from it.
+//! A setting is described here once. Flags, environment variables, the comments of
+//! printed settings and the table in `docs/operating.md` are made from it.
 
 /// One setting: its name in the file, and what it means.
 ///
@@ -29,6 +30,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "port",
         flag: "port",
         help: "TCP port to listen on; 0 takes a free one",
+    },
+    Setting {
+        name: "metrics_port",
+        flag: "metrics-port",
+        help: "TCP port for metrics and health pages over HTTP, on the same host; 0 takes a free one, off serves none",
     },
     Setting {
         name: "bucket_dir",
@@ -114,6 +120,51 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "max_message_bytes",
         flag: "max-message-bytes",
         help: "Largest single message that a client may send, in bytes",
+    },
+    Setting {
+        name: "max_batch_rows",
+        flag: "max-batch-rows",
+        help: "Most rows that one batch of a put may have",
+    },
+    Setting {
+        name: "max_batch_bytes",
+        flag: "max-batch-bytes",
+        help: "Most memory that one batch of a put may take once it is decompressed, in bytes",
+    },
+    Setting {
+        name: "max_put_bytes",
+        flag: "max-put-bytes",
+        help: "Most bytes that one put may send",
+    },
+    Setting {
+        name: "max_calls",
+        flag: "max-calls",
+        help: "How many calls may run at the same time; further ones are refused",
+    },
+    Setting {
+        name: "max_connections",
+        flag: "max-connections",
+        help: "How many connections may be open at the same time; calls of further ones are refused",
+    },
+    Setting {
+        name: "header_seconds",
+        flag: "header-seconds",
+        help: "How long a new connection may take to speak HTTP/2, and a request to arrive, in seconds",
+    },
+    Setting {
+        name: "idle_seconds",
+        flag: "idle-seconds",
+        help: "How long a connection may carry no call before it is closed, in seconds",
+    },
+    Setting {
+        name: "put_idle_seconds",
+        flag: "put-idle-seconds",
+        help: "How long a put may bring nothing, in seconds",
+    },
+    Setting {
+        name: "receive_memory_bytes",
+        flag: "receive-memory-bytes",
+        help: "Memory for messages that are being received, for all calls together, in bytes",
     },
     Setting {
         name: "put_memory_bytes",

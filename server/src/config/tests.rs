@@ -95,6 +95,15 @@ fn unknown_keys_and_wrong_types_are_refused_by_name() {
 fn a_bound_of_nothing_is_refused_by_name_whatever_its_origin() {
     for name in [
         "max_message_bytes",
+        "max_batch_rows",
+        "max_batch_bytes",
+        "max_put_bytes",
+        "max_calls",
+        "max_connections",
+        "header_seconds",
+        "idle_seconds",
+        "put_idle_seconds",
+        "receive_memory_bytes",
         "put_memory_bytes",
         "query_memory_bytes",
         "query_memory_bytes_each",
@@ -146,6 +155,25 @@ fn later_layers_win_and_bad_text_names_its_origin() {
     let config = layers.config().unwrap();
     assert_eq!((config.port, config.host.as_str()), (2, "file"));
     assert!(!config.read_only);
+}
+
+#[test]
+fn the_metrics_port_is_a_number_or_off_in_every_source() {
+    let setting = SETTINGS.iter().find(|s| s.name == "metrics_port").unwrap();
+    let mut layers = Layers::new().unwrap();
+    layers.lay_toml("f", "metrics_port = 9464").unwrap();
+    layers.lay_text("x", setting, "off").unwrap();
+    for bad in ["on", "65536", "-1", ""] {
+        let error = layers.lay_text("--metrics-port", setting, bad).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("--metrics-port: "), "{error}");
+        assert!(error.contains("off"), "{error}");
+    }
+    layers.lay_text("x", setting, "0").unwrap();
+    assert_eq!(layers.config().unwrap().metrics_port, MetricsPort::Port(0));
+    let text = Config::from_toml("f", "metrics_port = 'off'").unwrap();
+    assert_eq!(text.metrics_port, MetricsPort::Off);
+    assert!(Config::from_toml("f", "metrics_port = 70000").is_err());
 }
 
 #[test]

@@ -75,12 +75,25 @@ use crate::config::Config;
 use crate::status::Failure;
 
 /// Plans and runs queries within the server's limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Queries {
     engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
     turns: Turns,
     limits: Limits,
+}
+
+/// What all queries take together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueryUsage {
+    /// Those that compute.
+    pub(crate) running: usize,
+    /// Those that wait for their turn to begin.
+    pub(crate) waiting: usize,
+    /// Memory that operators hold, that values of functions take, and what there is of either, in bytes.
+    pub(crate) operator_bytes: u64,
+    pub(crate) value_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 /// What is asked in SQL.
@@ -126,6 +139,18 @@ impl Queries {
             turns: Turns::new(config),
             limits: Limits::new(config),
         })
+    }
+
+    /// What queries take at the moment.
+    pub(crate) fn usage(&self) -> QueryUsage {
+        let [operator_bytes, value_bytes, memory_bytes] = self.engine.memory_usage();
+        QueryUsage {
+            running: self.turns.running(),
+            waiting: self.turns.waiting(),
+            operator_bytes,
+            value_bytes,
+            memory_bytes,
+        }
     }
 
     /// How long a query may take.

@@ -5,6 +5,7 @@ mod combined;
 mod information;
 mod limits;
 mod mistakes;
+pub(super) mod panics;
 mod parameters;
 mod plans;
 mod resampled;

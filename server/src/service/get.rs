@@ -21,8 +21,9 @@ use super::action::resample::wrong;
 use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
-use super::{Shared, check_length, info};
+use super::{Shared, check_length, info, sent};
 use crate::access::ReadableFrame;
+use crate::call::record::noted;
 use crate::query::{Asker, Part, Plan, Question, Scope};
 use crate::resample::{Range, Request, Resample, ResampleTable};
 use crate::status::Failure;
@@ -51,7 +52,7 @@ pub(super) async fn get(
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
     let batches = selection.batches(asker).await?;
-    Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
+    Ok(sent(schema, batches, options))
 }
 
 /// Whether the first message of a read says what is read: that it is not the newest, or what its commit says.
@@ -83,6 +84,7 @@ enum Source {
 
 impl Selection {
     pub(super) async fn of(shared: &Shared, ticket: &GetTicket) -> Result<Self, Failure> {
+        noted(|record| record.note_frame(&ticket.frame()));
         let frame = shared.store.read(&ticket.frame())?;
         let snapshot = state(&frame, ticket).await?;
         if let Some(resampling) = &ticket.resample {

@@ -22,13 +22,17 @@ mod tests;
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
 use serde::Serialize;
+use shoots_flight::{DecodeLimits, EncodeOptions};
 use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, Note, encode};
 use shoots_store::Frame;
 use tonic::metadata::AsciiMetadataValue;
@@ -39,6 +43,7 @@ use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
 pub(crate) use self::sync::Remotes;
 use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
+use crate::call::record::noted;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
@@ -55,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Arc<Followers>,
     pub(crate) read_only: bool,
+    /// How large a batch of a put may be.
+    pub(crate) batch_limits: DecodeLimits,
     pub(crate) stop: Stop,
 }
 
@@ -146,7 +153,8 @@ impl Service {
     }
 
     fn begin<T>(&self, name: &'static str, request: &Request<T>) -> (Call, Arc<Shared>) {
-        let call = Call::begin(name, request.metadata(), self.shared.stop.watch());
+        let (headers, extensions) = (request.metadata(), request.extensions());
+        let call = Call::begin(name, headers, extensions, self.shared.stop.watch());
         // Who did not come through the gate has no rights.
         let access = request.extensions().get::<Access>().cloned();
         (call, Arc::new(self.shared.of(access.unwrap_or_default())))
@@ -163,6 +171,18 @@ fn check_length(what: &str, json: &[u8]) -> Result<(), Failure> {
         return Err(Failure::invalid(what, None, problem));
     }
     Ok(())
+}
+
+/// Rows on their way to a caller, as messages.
+fn sent(
+    schema: SchemaRef,
+    batches: impl Stream<Item = Result<RecordBatch, Failure>> + Send + 'static,
+    options: EncodeOptions,
+) -> flight_sql::Answer {
+    let batches = batches.inspect_ok(|batch| {
+        noted(|record| record.note_sent_rows(batch.num_rows()));
+    });
+    Box::pin(shoots_flight::encode(schema, batches, options))
 }
 
 /// A result as the JSON of the wire contract.
@@ -290,6 +310,7 @@ impl FlightService for Service {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let (call, shared) = self.begin("DoAction", &request);
+        call.note_action(action::label(&request.get_ref().r#type));
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let asker = request.remote_addr();

@@ -3,10 +3,10 @@
 //! The certificate and its key come from two files, and so does the authority that certificates of clients must come
 //! from, if there is one ([`files`]). The files are looked at again and again: what changes in them holds for the next
 //! connection, and those that are there go on. New files that cannot be used change nothing; a warning says so.
-//! [`incoming`] makes connections of what arrives at the port, with or without encryption.
+//! [`secured`] makes a connection of what arrives at the port, with or without encryption.
 
 mod files;
-mod incoming;
+mod secured;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::files::Files;
 pub use self::files::TlsError;
-pub(crate) use self::incoming::{Connection, incoming};
+pub(crate) use self::secured::secured;
 use crate::refresh::keep_looking;
 
 /// What connections are encrypted with at the moment. Clones share it.

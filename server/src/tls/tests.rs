@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use futures::{StreamExt, pin_mut};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -86,14 +85,18 @@ async fn echo(tls: Tls) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let connections = incoming(listener, Some(tls));
-        pin_mut!(connections);
-        while let Some(Ok(mut connection)) = connections.next().await {
-            let mut heard = [0; 5];
-            if connection.read_exact(&mut heard).await.is_ok() {
-                connection.write_all(&heard).await.unwrap();
-                connection.shutdown().await.unwrap();
-            }
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let mut heard = [0; 5];
+                if let Ok(mut connection) = secured(tcp, Some(&tls)).await
+                    && connection.read_exact(&mut heard).await.is_ok()
+                {
+                    connection.write_all(&heard).await.unwrap();
+                    connection.shutdown().await.unwrap();
+                }
+            });
         }
     });
     address

@@ -139,6 +139,7 @@ mod tests {
             queries: Arc::new(Queries::new(&config).unwrap()),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
+            batch_limits: shoots_flight::DecodeLimits::default(),
             read_only: false,
             stop: Stop::default(),
         });

@@ -39,10 +39,21 @@ use super::flight_sql::{self, Session};
 use super::sync::{peer, remotes, verbs};
 use super::{Shared, check_length, json};
 use crate::access::action::{Need, need};
+use crate::call::record::{Record, noted};
 use crate::query::Asker;
 use crate::status::Failure;
 
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
+
+/// What metrics and the log call an action: its name, if it is one of the contract's.
+pub(super) fn label(name: &str) -> &'static str {
+    let known = ACTIONS.iter().find(|action| action.name == name);
+    match known {
+        Some(action) => action.name,
+        None if flight_sql::is_action(name) => "flight_sql",
+        None => "other",
+    }
+}
 
 /// Describes every action.
 pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send + 'static {
@@ -204,7 +215,10 @@ where
     T: Send + 'static,
     E: Into<Failure> + Send + 'static,
 {
-    match tokio::spawn(change).await {
+    let committing = noted(Record::commits);
+    let done = tokio::spawn(change).await;
+    drop(committing);
+    match done {
         Ok(done) => done.map_err(Into::into),
         Err(error) => Err(Failure::new(
             ErrorKind::OutcomeUnknownError,
