@@ -26,6 +26,7 @@
 //! | `health`, `reflection` | what gRPC's tools ask |
 //! | `metrics` | what the server counts about itself, and the pages that show it |
 //! | `tls` | encrypts connections, with certificates that may change while it does |
+//! | `access` | tokens, what each lets its holder do, and the store as far as it goes |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
 //! | `call` | stands around each call: id, bounds, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
@@ -38,6 +39,7 @@
 //! requests and results is `shoots-proto`'s; record batches become messages in `shoots-flight`. The library
 //! keeps no global state and sets up no logging: the binary does, and so may whoever embeds it.
 
+mod access;
 mod call;
 pub mod cli;
 mod combine;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use shoots_server::cli::{CommandLineError, Invocation, parse};
+use shoots_server::cli::{CommandLineError, Invocation, TokenOrder, parse};
 use shoots_server::{Config, LogFormat, Server};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let outcome = match parse(std::env::args_os(), variable) {
         Ok(Invocation::Serve(config)) => run(*config),
+        Ok(Invocation::Token(order)) => issue(*order),
         Ok(Invocation::Print(text)) => {
             print(text.trim_end());
             return ExitCode::SUCCESS;
@@ -57,6 +58,15 @@ fn run(config: Config) -> Outcome {
     let outcome = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LEAVING);
     outcome
+}
+
+/// Prints a token and nothing else.
+fn issue(order: TokenOrder) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    print(&runtime.block_on(order.fill())?);
+    Ok(())
 }
 
 async fn serve(config: Config) -> Outcome {

@@ -14,13 +14,14 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
 use shoots_flight::{DecodeLimits, TellsCancelled};
-use shoots_store::{LocalPeer, Store, Upkeep};
+use shoots_store::{Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tonic::service::Routes;
 use tracing::{info, warn};
 
+use crate::access::{CallerStore, Gate, Keys};
 use crate::call::COMMITTING;
 use crate::call::attended::{Attendant, Attended};
 use crate::call::record::CallIds;
@@ -101,10 +102,6 @@ impl Server {
         config.check("settings")?;
         config.check_together("settings")?;
         config.check_encrypted("settings")?;
-        if config.has_secret() {
-            let problem = "secret is set, and this version does not look at tokens";
-            return Err(ConfigError::new("settings", problem).into());
-        }
         let stop = Stop::default();
         // First of all, so that somebody who asks meanwhile is told that the server starts.
         let pages = pages(&config, &stop).await?;
@@ -112,6 +109,7 @@ impl Server {
             Some(files) => Some(Tls::open(files).await?),
             None => None,
         };
+        let keys = Keys::open(&config).await?;
         let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
@@ -131,12 +129,12 @@ impl Server {
             pages.ready(observed::registry(&metrics, &store, &queries));
         }
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, format!("{scheme}://{address}")),
-            remotes: Remotes::new(&config),
-            store,
-            queries,
+            store: CallerStore::new(store, format!("{scheme}://{address}")),
+            keys: keys.clone(),
+            remotes: Arc::new(Remotes::new(&config)),
+            queries: Arc::new(queries),
             statements: RunningStatements::default(),
-            followers: Followers::default(),
+            followers: Arc::new(Followers::default()),
             read_only: config.read_only,
             batch_limits: DecodeLimits {
                 rows: config.max_batch_rows,
@@ -150,8 +148,11 @@ impl Server {
         if let Some(tls) = tls.clone() {
             tokio::spawn(stop.clone().until_draining(tls.follow()));
         }
+        if let Some(keys) = keys.clone() {
+            tokio::spawn(stop.clone().until_draining(keys.follow()));
+        }
         let calls = RunningCalls::default();
-        let routes = routes(service, &config, &metrics, &calls, &stop)?;
+        let routes = routes(service, keys, &config, &metrics, &calls, &stop)?;
         let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
@@ -286,6 +287,7 @@ async fn pages(config: &Config, stop: &Stop) -> Result<Option<Pages>, StartError
 /// What is answered on the port: Flight, health, and what there is.
 fn routes(
     service: Service,
+    keys: Option<Keys>,
     config: &Config,
     metrics: &Arc<Metrics>,
     calls: &RunningCalls,
@@ -297,7 +299,10 @@ fn routes(
         .max_encoding_message_size(usize::MAX);
     let ids = CallIds::new(getrandom::u64().unwrap_or_default());
     let attended = Attended {
-        service: TellsCancelled(flight),
+        service: Gate {
+            service: TellsCancelled(flight),
+            keys,
+        },
         attendant: Attendant::new(config, ids, metrics),
     };
     let counted = Counted {

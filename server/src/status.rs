@@ -92,6 +92,10 @@ impl Failure {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::ConflictError)
     }
 
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Domain(body) if body.kind == ErrorKind::PermissionDeniedError)
+    }
+
     pub(crate) fn is_damaged(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::DamagedError)
     }
@@ -116,6 +120,9 @@ impl Failure {
                 | ErrorKind::DivergedError
                 | ErrorKind::MergeConflictError
                 | ErrorKind::ReadOnlyError
+                | ErrorKind::UnauthenticatedError
+                | ErrorKind::InvalidSignatureError
+                | ErrorKind::PermissionDeniedError
                 | ErrorKind::LimitError
                 | ErrorKind::UnavailableError
                 | ErrorKind::CancelledError => false,
@@ -192,6 +199,8 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
         }
+        ErrorKind::UnauthenticatedError | ErrorKind::InvalidSignatureError => Code::Unauthenticated,
+        ErrorKind::PermissionDeniedError => Code::PermissionDenied,
         ErrorKind::ConflictError => Code::Aborted,
         ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
@@ -208,7 +217,11 @@ fn cpp_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::UnavailableError => Code::Unavailable,
         ErrorKind::CancelledError => Code::Cancelled,
-        ErrorKind::FileExistsError
+        ErrorKind::UnauthenticatedError => Code::Unauthenticated,
+        ErrorKind::PermissionDeniedError => Code::PermissionDenied,
+        // The one that clients tell from others by its text.
+        ErrorKind::InvalidSignatureError
+        | ErrorKind::FileExistsError
         | ErrorKind::FileNotFoundError
         | ErrorKind::BucketNotEmptyError
         | ErrorKind::DataFusionError

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
+use shoots_proto::Note;
 use shoots_proto::action::BucketDeleteMode;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
@@ -129,6 +130,20 @@ impl Store {
     /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
     /// mode is `error`, [`ErrorKind::Damaged`] if the log of one of them cannot be read.
     pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
+        self.delete_bucket_noted(bucket, mode, &Note::default())
+            .await
+    }
+
+    /// The same, with something to be noted with the deletion of each frame.
+    ///
+    /// # Errors
+    /// As [`delete_bucket`](Self::delete_bucket).
+    pub async fn delete_bucket_noted(
+        &self,
+        bucket: &BucketName,
+        mode: BucketDeleteMode,
+        note: &Note,
+    ) -> Result<u64> {
         self.shared.check_writable()?;
         let found = self.look(Some(bucket), Freshness::AsOfNow).await?;
         if let Some(damaged) = found.damaged.into_iter().next() {
@@ -146,7 +161,12 @@ impl Store {
         }
         let deleted = stream::iter(frames)
             .map(|snapshot| async move {
-                match self.frame(snapshot.frame()).delete().await {
+                match self
+                    .frame(snapshot.frame())
+                    .noted(note.clone())
+                    .delete()
+                    .await
+                {
                     Ok(_) => Ok(1),
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
                     Err(error) => Err(error),

@@ -8,7 +8,9 @@
 // Everything here is a test to the lints, functions without `#[test]` too.
 #![cfg(test)]
 
+mod access;
 mod bucket;
+mod certificates;
 mod crash;
 mod escapes;
 mod flight;

@@ -134,7 +134,14 @@ impl Record {
         metrics: &Arc<Metrics>,
     ) -> Arc<Self> {
         // As severe as it gets, so that it is there for every line that is written at all.
-        let span = error_span!("call", %id, call, action = field::Empty, frame = field::Empty);
+        let span = error_span!(
+            "call",
+            %id,
+            call,
+            action = field::Empty,
+            frame = field::Empty,
+            by = field::Empty
+        );
         if let Some(peer) = peer {
             span.in_scope(|| tracing::trace!(%peer, "began"));
         }
@@ -200,6 +207,11 @@ impl Record {
         self.span.record("frame", field::display(frame));
     }
 
+    /// What its token calls its holder.
+    pub(crate) fn note_subject(&self, subject: &str) {
+        self.span.record("by", subject);
+    }
+
     pub(super) fn note_received_bytes(&self, bytes: usize) {
         self.received_bytes
             .fetch_add(bytes as u64, Ordering::Relaxed);
@@ -240,7 +252,7 @@ impl Record {
     }
 
     /// It ends with a failure.
-    pub(super) fn fail(&self, failure: &Failure) {
+    pub(crate) fn fail(&self, failure: &Failure) {
         self.end_with(match failure {
             Failure::Domain(body) => Outcome::Failed {
                 kind: body.kind,

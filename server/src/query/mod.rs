@@ -52,7 +52,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
-use shoots_store::{Snapshot, Store};
+use shoots_store::Snapshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
@@ -70,6 +70,7 @@ use self::session::Engine;
 pub(crate) use self::table::categories::widened_type;
 pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
+use crate::access::CallerStore;
 use crate::config::Config;
 use crate::status::Failure;
 
@@ -158,7 +159,11 @@ impl Queries {
     }
 
     /// Plans a query. No row is read so far.
-    pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
+    pub(crate) async fn plan(
+        &self,
+        store: &CallerStore,
+        question: Question,
+    ) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let interrupt = Interrupt::default();
         let planning = make_plan(
@@ -224,7 +229,7 @@ type Planned = (
 async fn make_plan(
     engine: Arc<Engine>,
     limits: Limits,
-    store: Store,
+    store: CallerStore,
     question: Question,
     interrupt: Interrupt,
 ) -> Result<Planned, Failure> {

@@ -15,13 +15,14 @@ use serde_json::Value;
 use shoots_flight::EncodeOptions;
 use shoots_proto::action::Resampling;
 use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
-use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
+use shoots_store::{ErrorKind, ReadOptions, Rows, Snapshot};
 
 use super::action::resample::wrong;
 use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
 use super::{Shared, check_length, info, sent};
+use crate::access::ReadableFrame;
 use crate::call::record::noted;
 use crate::query::{Asker, Part, Plan, Question, Scope};
 use crate::resample::{Range, Request, Resample, ResampleTable};
@@ -84,7 +85,7 @@ enum Source {
 impl Selection {
     pub(super) async fn of(shared: &Shared, ticket: &GetTicket) -> Result<Self, Failure> {
         noted(|record| record.note_frame(&ticket.frame()));
-        let frame = shared.store.frame(&ticket.frame());
+        let frame = shared.store.read(&ticket.frame())?;
         let snapshot = state(&frame, ticket).await?;
         if let Some(resampling) = &ticket.resample {
             let plan = resample(shared, &snapshot, ticket, resampling).await?;
@@ -154,7 +155,7 @@ impl Selection {
 }
 
 /// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
-async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
+async fn state(frame: &ReadableFrame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
     let (field, as_of) = match &ticket.diff {
         Some(diff) => ("to", diff.to.as_ref()),
         None => ("as_of", ticket.as_of.as_ref()),

@@ -100,7 +100,7 @@ where
     noted(|record| record.note_frame(id));
     check_bucket(shared, id).await?;
     let mode = options.mode;
-    let mut writer = shared.store.frame(id).put(schema, options).await?;
+    let mut writer = shared.store.put(id, schema, options).await?;
     while let Some(batch) = next_row_batch(&mut writer, &mut batches).await? {
         noted(|record| record.note_received_rows(batch.num_rows()));
         writer.write(batch).await?;

@@ -51,8 +51,7 @@ pub(super) async fn put_rows(
     noted(|record| record.note_frame(target));
     check_bucket(shared, target).await?;
     let mode = options.mode;
-    let frame = shared.store.frame(target);
-    let mut writer = frame.put(plan.schema(), options).await?;
+    let mut writer = shared.store.put(target, plan.schema(), options).await?;
     let mut batches = std::pin::pin!(plan.run().await?);
     while let Some(batch) = next_row_batch(&mut writer, batches.as_mut()).await? {
         writer.write(batch).await?;

@@ -46,6 +46,21 @@ const TABLE: &[(ErrorKind, Code, Code)] = &[
         Code::Unknown,
     ),
     (
+        ErrorKind::UnauthenticatedError,
+        Code::Unauthenticated,
+        Code::Unauthenticated,
+    ),
+    (
+        ErrorKind::InvalidSignatureError,
+        Code::Unauthenticated,
+        Code::Unknown,
+    ),
+    (
+        ErrorKind::PermissionDeniedError,
+        Code::PermissionDenied,
+        Code::PermissionDenied,
+    ),
+    (
         ErrorKind::LimitError,
         Code::ResourceExhausted,
         Code::Unknown,
