@@ -2,13 +2,14 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow_flight::{FlightData, PutResult};
 use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use shoots_client::{ErrorKind, PutMode};
+use shoots_client::{Error, ErrorKind, PutMode, ShootsClient};
 use tempfile::NamedTempFile;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -97,6 +98,77 @@ async fn a_put_that_outlasts_the_grace_period_is_ended_and_changes_nothing() {
     let server = Server::on(&folder, &[]).await;
     assert!(!server.client().await.exists("a").await.unwrap());
     server.stop().await;
+}
+
+/// Puts frames one after the other until one fails: how many were acknowledged, the name of the next one, and why not it.
+async fn put_until_it_ends(
+    client: ShootsClient,
+    worker: usize,
+    all: &AtomicUsize,
+) -> (usize, Error) {
+    for done in 0..100_000 {
+        let put = client.put(name_of(worker, done)).mode(PutMode::Error);
+        if let Err(error) = put.send_batch(rows(0..100)).await {
+            return (done, error);
+        }
+        all.fetch_add(1, Ordering::Relaxed);
+    }
+    panic!("the server has not ended");
+}
+
+fn name_of(worker: usize, number: usize) -> String {
+    format!("drained {worker}/{number}")
+}
+
+/// Whatever a put was when the server ended: acknowledged and there, or refused and not there. Only who was not told
+/// either has to look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_put_is_cut_off_between_its_commit_and_its_answer() {
+    const WORKERS: usize = 8;
+    let folder = fresh_folder();
+    for round in 0..3 {
+        let mut server = Server::on(&folder, &["--shutdown-grace-seconds", "0"]).await;
+        let all = Arc::new(AtomicUsize::new(0));
+        let mut putting = Vec::new();
+        for worker in 0..WORKERS {
+            let client = ShootsClient::builder(server.url()).retries(0);
+            let (client, all) = (client.connect().await.unwrap(), Arc::clone(&all));
+            let worker = round * WORKERS + worker;
+            putting.push(tokio::spawn(async move {
+                put_until_it_ends(client, worker, &all).await
+            }));
+        }
+        until("puts are under way", async || {
+            all.load(Ordering::Relaxed) >= 5 * WORKERS
+        })
+        .await;
+        server.process().signal("TERM");
+        let mut outcomes = Vec::new();
+        for putting in putting {
+            outcomes.push(putting.await.unwrap());
+        }
+        server.ended().await;
+        let server = Server::on(&folder, &[]).await;
+        let client = server.client().await;
+        for (worker, (done, error)) in outcomes.into_iter().enumerate() {
+            let worker = round * WORKERS + worker;
+            for number in 0..done {
+                let found = get(&client, &name_of(worker, number)).await;
+                assert_eq!(found, rows(0..100));
+            }
+            let next = name_of(worker, done);
+            let there = client.exists(next.as_str()).await.unwrap();
+            if error
+                .to_string()
+                .contains("the server is stopping and ended this call")
+            {
+                assert!(!there, "{next} was refused, and is there: {error}");
+            } else if there {
+                assert_eq!(get(&client, &next).await, rows(0..100));
+            }
+        }
+        server.stop().await;
+    }
 }
 
 /// Neither a connection that has said nothing nor one whose calls are answered holds up the end.

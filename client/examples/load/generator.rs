@@ -110,7 +110,7 @@ pub(crate) async fn run(load: &Load) -> Result<Figures, Problem> {
 
 async fn opened(url: &str) -> Result<ShootsClient, Problem> {
     let client = ShootsClient::builder(url).retries(0).connect().await?;
-    client.ping().await?;
+    patiently(async || client.ping().await).await?;
     Ok(client)
 }
 

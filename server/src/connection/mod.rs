@@ -46,7 +46,7 @@ const FRAME_BYTES: u32 = 1 << 20;
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a connection that carries no call may take to close when it was asked to.
-const CLOSING: Duration = Duration::from_secs(10);
+const CLOSING: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again, when the system has nothing left for another connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// Connections beyond the limit that are told so at the same time, and how long that may take.

@@ -109,3 +109,49 @@ async fn metrics(State(state): State<Arc<PageState>>) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn status(pages: &Pages, path: &str) -> String {
+        let mut tcp = TcpStream::connect(pages.address()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).await.unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap();
+        format!("{status} {}", text.trim_end())
+    }
+
+    #[tokio::test]
+    async fn a_server_is_ready_between_its_start_and_its_stop_and_lives_all_the_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stop = Stop::default();
+        let pages = Pages::serve(listener, stop.clone()).unwrap();
+        assert_eq!(status(&pages, "/readyz").await, "503 starting");
+        assert_eq!(status(&pages, "/metrics").await, "503 starting");
+        assert_eq!(status(&pages, "/livez").await, "200 alive");
+        pages.ready(Registry::default());
+        assert_eq!(status(&pages, "/readyz").await, "200 ready");
+        assert_eq!(status(&pages, "/metrics").await, "200 # EOF");
+        stop.request();
+        assert_eq!(status(&pages, "/readyz").await, "503 stopping");
+        assert_eq!(status(&pages, "/livez").await, "200 alive");
+        let address = pages.address();
+        drop(pages);
+        let mut refused = TcpStream::connect(address).await.is_err();
+        for _ in 0..1000 {
+            if refused {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            refused = TcpStream::connect(address).await.is_err();
+        }
+        assert!(refused, "the pages end with what serves them");
+    }
+}

@@ -2,10 +2,10 @@
 
 use shoots_client::{ErrorKind, PutMode};
 
-use super::pages::{address_of, page, value};
+use super::pages::{address_of, found, page, value};
 use crate::refusal::assert_refused;
 use crate::rows::{get, numbers, put, rows};
-use crate::server::Server;
+use crate::server::{Server, until};
 
 #[tokio::test]
 async fn what_calls_do_shows_in_the_metrics_and_no_name_does() {
@@ -21,8 +21,18 @@ async fn what_calls_do_shows_in_the_metrics_and_no_name_does() {
     client.ping().await.unwrap();
     client.frame("a/secret-frame").log().send().await.unwrap();
 
-    let (status, text) = page(&address, "/metrics").await;
-    assert_eq!(status, 200);
+    // A call is counted when its connection has let go of it.
+    let mut text = String::new();
+    until("the last call is counted", async || {
+        let (status, now) = page(&address, "/metrics").await;
+        assert_eq!(status, 200);
+        text = now;
+        found(
+            &text,
+            "shoots_calls_total{call=\"DoAction\",action=\"log\"}",
+        ) == Some(1.0)
+    })
+    .await;
     for (metric, expected) in [
         ("shoots_calls_total{call=\"DoPut\",action=\"\"}", 1.0),
         ("shoots_calls_total{call=\"DoAction\",action=\"log\"}", 1.0),
@@ -86,9 +96,12 @@ async fn an_action_that_nobody_knows_gets_no_label_of_its_own() {
             .await
             .unwrap_err();
     }
-    let (_, text) = page(&address, "/metrics").await;
-    assert!(!text.contains("made-up"), "{text}");
     let calls = "shoots_calls_total{call=\"DoAction\",action=\"other\"}";
-    assert_eq!(value(&text, calls), 20.0);
+    until("all calls are counted", async || {
+        let (_, text) = page(&address, "/metrics").await;
+        assert!(!text.contains("made-up"), "{text}");
+        found(&text, calls) == Some(20.0)
+    })
+    .await;
     server.stop().await;
 }

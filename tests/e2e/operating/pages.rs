@@ -30,12 +30,14 @@ pub(super) async fn page(address: &str, path: &str) -> (u16, String) {
     (status, text.to_owned())
 }
 
-/// The value of a metric with these labels, as it stands in a page.
+/// The value of a metric with these labels, if it stands in a page.
+pub(super) fn found(page: &str, metric: &str) -> Option<f64> {
+    let lines = page.lines().filter_map(|line| line.strip_prefix(metric));
+    let value = lines.filter_map(|rest| rest.strip_prefix(' ')).next()?;
+    Some(value.parse().unwrap())
+}
+
+/// The value of a metric with these labels, which stands in a page.
 pub(super) fn value(page: &str, metric: &str) -> f64 {
-    let line = page.lines().find_map(|line| {
-        let rest = line.strip_prefix(metric)?;
-        rest.strip_prefix(' ')
-    });
-    let line = line.unwrap_or_else(|| panic!("no {metric} in\n{page}"));
-    line.parse().unwrap()
+    found(page, metric).unwrap_or_else(|| panic!("no {metric} in\n{page}"))
 }
