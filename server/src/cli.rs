@@ -149,9 +149,6 @@ fn command() -> Command {
         if matches!(default, Some(toml::Value::Table(_) | toml::Value::Array(_))) {
             argument = argument.action(ArgAction::Append);
         }
-        if setting.name == REMOTES {
-            argument = argument.alias("remote");
-        }
         let default = default.map(ToString::to_string).unwrap_or_default();
         command = command.arg(argument.help(format!(
             "{} [env: {}] [default: {}]",

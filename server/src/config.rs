@@ -90,6 +90,8 @@ pub struct Config {
     pub query_wait_seconds: u64,
     /// Other places that keep frames, by the names by which callers may exchange frames with them.
     pub remotes: BTreeMap<RemoteName, Remote>,
+    /// How long a server at the other end of a transfer may be silent, in seconds; at least 3.
+    pub remote_silence_seconds: u64,
     /// Folders of this machine below which callers may define remotes of their own (`file://`), and refer to tokens.
     pub allow_file_remotes: Vec<String>,
     /// How long running calls may go on once the server was asked to stop, in seconds.
@@ -149,6 +151,7 @@ impl Default for Config {
             queries_waiting: 1000,
             query_wait_seconds: 600,
             remotes: BTreeMap::new(),
+            remote_silence_seconds: 60,
             allow_file_remotes: Vec::new(),
             shutdown_grace_seconds: 30,
         }
@@ -310,8 +313,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "remotes",
-        flag: "remotes",
-        help: "Other places that keep frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path, with spaces between them",
+        flag: "remote",
+        help: "Another place that keeps frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path;certificate=file:/path;key=file:/path; as often as needed, in the variable with spaces between them",
+    },
+    Setting {
+        name: "remote_silence_seconds",
+        flag: "remote-silence-seconds",
+        help: "How long a server at the other end of a transfer may be silent, in seconds; at least 3",
     },
     Setting {
         name: "allow_file_remotes",
@@ -341,6 +349,9 @@ impl ConfigError {
         }
     }
 }
+
+/// The shortest silence of a server that is no sign of its end, in seconds.
+const SHORTEST_SILENCE: u64 = 3;
 
 /// As good as for ever, and short enough to be added to any moment.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -379,6 +390,11 @@ impl Config {
         time(self.query_wait_seconds)
     }
 
+    /// How long a server at the other end of a transfer may be silent.
+    pub(crate) fn remote_silence(&self) -> Duration {
+        time(self.remote_silence_seconds)
+    }
+
     /// How old a state may be that a read is given without asking the storage.
     pub(crate) fn max_staleness(&self) -> Duration {
         time(self.max_staleness_seconds)
@@ -401,6 +417,13 @@ impl Config {
         ];
         if let Some((name, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             let problem = format!("{name} is 0; it must be at least 1");
+            return Err(ConfigError::new(origin, problem));
+        }
+        if self.remote_silence_seconds < SHORTEST_SILENCE {
+            let problem = format!(
+                "remote_silence_seconds is {}; it must be at least {SHORTEST_SILENCE}, since a server that works says so every second",
+                self.remote_silence_seconds
+            );
             return Err(ConfigError::new(origin, problem));
         }
         let mut folders = self.allow_file_remotes.iter();

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use crate::config::{Config, ConfigError, Packing};
 use crate::query::Queries;
 use crate::running::{Counted, RunningCalls};
-use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
+use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
@@ -105,6 +105,7 @@ impl Server {
         let service = Service::new(Shared {
             peer: LocalPeer::new(&store, format!("grpc://{address}")),
             remotes: Remotes::new(&config),
+            publications: Publications::default(),
             store,
             queries,
             statements: RunningStatements::default(),

@@ -38,7 +38,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
-pub(crate) use self::sync::Remotes;
+pub(crate) use self::sync::{Publications, Remotes};
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// The same, as one end of a transfer.
     pub(crate) peer: LocalPeer,
     pub(crate) remotes: Remotes,
+    pub(crate) publications: Publications,
     pub(crate) queries: Queries,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Followers,

@@ -120,7 +120,7 @@ mod tests {
     use crate::Config;
     use crate::query::{Asker, Queries};
     use crate::service::action::resample::resample;
-    use crate::service::{Followers, Remotes, RunningStatements};
+    use crate::service::{Followers, Publications, Remotes, RunningStatements};
     use crate::stop::Stop;
 
     #[tokio::test]
@@ -129,6 +129,7 @@ mod tests {
         let shared = Arc::new(Shared {
             peer: LocalPeer::new(&store, "memory://"),
             remotes: Remotes::new(&config),
+            publications: Publications::default(),
             store,
             queries: Queries::new(&config).unwrap(),
             statements: RunningStatements::default(),
