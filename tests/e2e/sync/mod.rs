@@ -8,6 +8,7 @@ mod places;
 mod refused;
 mod relay;
 mod resumed;
+mod secure;
 mod silent;
 mod spoken;
 mod verbs;

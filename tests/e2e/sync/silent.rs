@@ -234,7 +234,7 @@ async fn a_caller_that_goes_away_in_the_middle_of_bytes_lets_none_follow() {
 
 #[tokio::test]
 async fn a_sender_that_falls_silent_is_given_up_and_leaves_nothing() {
-    let server = Server::with(&[IMPATIENT]).await;
+    let server = Server::with(&["--put-idle-seconds=1"]).await;
     let mut peer = Peer::of(&server).await;
     put(&server.client().await, "a", PutMode::Append, rows(0..2)).await;
     let before = files(server.folder().path());
@@ -253,7 +253,7 @@ async fn a_sender_that_falls_silent_is_given_up_and_leaves_nothing() {
             ..Default::default()
         };
         let messages = stream::iter([message]).chain(stream::pending());
-        let words = ["3 seconds", "remote_silence_seconds"];
+        let words = ["put_idle_seconds", "nothing was changed"];
         assert_status(peer.put(messages).await, ErrorKind::LimitError, &words);
     }
     assert_eq!(files(server.folder().path()), before);

@@ -5,22 +5,21 @@
 //! anywhere, and nobody sees anything of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arrow_flight::{FlightData, PutResult};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shoots_proto::action::sync::peer::CHUNK_BYTES;
 use shoots_proto::action::{SyncPublishCommand, SyncWriteCommand, SyncWriteResult};
-use shoots_proto::{ErrorKind, decode};
+use shoots_proto::{ErrorKind, FrameId, decode};
 use shoots_store::{Peer, Publish, PublishOutcome, SentObject};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::alive;
 use super::peer::object_name;
 use crate::service::action::carry_through;
+use crate::service::follow::declared;
 use crate::service::{Shared, check_length, json};
 use crate::status::Failure;
 
@@ -35,7 +34,7 @@ const ALL_PUBLISH_BYTES: usize = 2 * PUBLISH_BYTES;
 const UNIT: usize = 1024;
 
 /// Room for the commits that are being published.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Publications(Arc<Semaphore>);
 
 impl Default for Publications {
@@ -84,37 +83,12 @@ where
         check_length(WHAT, &command)?;
         shared.check_writable("what other stores bring")?;
         let bodies = messages.map(|message| message.and_then(|message| body(message.data_body)));
-        let bodies = impatient(bodies, shared.remotes.silence());
         let app_metadata = if SyncWriteCommand::is_meant_by(&command) {
             json(&write(&shared, decode(WHAT, &command)?, bodies).await?)?
         } else {
             json(&publish(&shared, decode(WHAT, &command)?, bodies).await?)?
         };
         Ok(stream::iter([Ok(PutResult { app_metadata })]))
-    })
-}
-
-/// What a sender brings, as long as it brings something: what waits for its bytes holds memory that others wait for.
-fn impatient<S>(
-    bodies: S,
-    silence: Duration,
-) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static
-where
-    S: Stream<Item = Result<Bytes, Failure>> + Send + 'static,
-{
-    stream::unfold(Some(Box::pin(bodies)), move |bodies| async move {
-        let mut bodies = bodies?;
-        match timeout(silence, bodies.next()).await {
-            Ok(Some(body)) => Some((body, Some(bodies))),
-            Ok(None) => None,
-            Err(_silent) => {
-                let problem = format!(
-                    "nothing has arrived of what was to be brought for {} seconds (the setting remote_silence_seconds); nothing was changed, bring it again",
-                    silence.as_secs()
-                );
-                Some((Err(Failure::new(ErrorKind::LimitError, problem)), None))
-            }
-        }
     })
 }
 
@@ -139,6 +113,7 @@ where
     S: Stream<Item = Result<Bytes, Failure>> + Send + 'static,
 {
     let frame = sync_object.frame();
+    let peer = shared.store.peer_to_write(&frame)?;
     let object = SentObject {
         name: object_name(&sync_object.object),
         bytes: sync_object.bytes,
@@ -151,7 +126,7 @@ where
         *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         error
     });
-    let written = shared.peer.write(&frame, &object, bytes.boxed()).await;
+    let written = peer.write(&frame, &object, bytes.boxed()).await;
     if let Err(error) = written {
         // What the store was told of the stream is only that it broke off.
         let cause = cause.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -172,6 +147,8 @@ async fn publish<S>(
 where
     S: Stream<Item = Result<Bytes, Failure>> + Send,
 {
+    let frame = sync_publish.frame();
+    let peer = shared.store.peer_to_write(&frame)?.clone();
     let mut room = Held::default();
     let mut text = Vec::new();
     let mut bodies = std::pin::pin!(bodies);
@@ -186,8 +163,8 @@ where
         text.extend_from_slice(&body);
     }
     let request: Publish = decode("publication", &text)?;
-    let frame = sync_publish.frame();
-    let (peer, target) = (shared.peer.clone(), frame.clone());
+    check_sources(shared, &frame, &request)?;
+    let target = frame.clone();
     let outcome = carry_through(async move {
         let published = peer.publish(&target, request).await;
         drop(room);
@@ -196,6 +173,27 @@ where
     .await?;
     info!(%frame, ?outcome, "commits of another store have arrived");
     Ok(outcome)
+}
+
+/// Refuses commits that would make the server bring rows here that their sender may not read: a frame follows another
+/// one because its newest commit says so.
+fn check_sources(shared: &Shared, frame: &FrameId, request: &Publish) -> Result<(), Failure> {
+    if shared.store.access().is_admin() {
+        return Ok(());
+    }
+    for facts in request.facts() {
+        match declared(facts) {
+            None => {}
+            Some(Ok(source)) => drop(shared.store.read(&source)?),
+            Some(Err(problem)) => {
+                let problem = format!(
+                    "a commit for {frame} says in a way that cannot be read what it follows: {problem}"
+                );
+                return Err(Failure::invalid(WHAT, None, problem));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The failure of a stream of messages, for the store that reads it.
