@@ -17,12 +17,8 @@ import (
 // A server with an empty store, which ends with the test. Gives its host and port.
 func start(t *testing.T, scheme string, flags ...string) string {
 	t.Helper()
-	binary := os.Getenv("SHOOTS_SERVER")
-	if binary == "" {
-		t.Fatal("SHOOTS_SERVER must be the path of the server binary; `cargo xtask clients` sets it")
-	}
 	flags = append([]string{"--port", "0", "--bucket-dir", t.TempDir()}, flags...)
-	command := exec.Command(binary, flags...)
+	command := exec.Command(binary(t), flags...)
 	command.Env = environment()
 	var log bytes.Buffer
 	command.Stderr = &log
@@ -48,6 +44,15 @@ func start(t *testing.T, scheme string, flags ...string) string {
 		t.Fatalf("unexpected first line %q: %v", line, err)
 	}
 	return address
+}
+
+func binary(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("SHOOTS_SERVER")
+	if path == "" {
+		t.Fatal("SHOOTS_SERVER must be the path of the server binary; `cargo xtask clients` sets it")
+	}
+	return path
 }
 
 // The environment without any setting of the server.

@@ -28,12 +28,7 @@ final class Server implements AutoCloseable {
 
   /** Starts a server whose addresses begin with a scheme, and waits until it is ready. */
   static Server start(Path folder, String scheme, String... flags) throws IOException {
-    String binary = System.getenv("SHOOTS_SERVER");
-    if (binary == null) {
-      throw new IllegalStateException(
-          "SHOOTS_SERVER must be the path of the server binary; `cargo xtask clients` sets it");
-    }
-    List<String> command = new ArrayList<>(List.of(binary, "--port", "0", "--bucket-dir"));
+    List<String> command = new ArrayList<>(List.of(binary(), "--port", "0", "--bucket-dir"));
     command.add(folder.resolve("buckets").toString());
     command.addAll(Arrays.asList(flags));
     Path log = folder.resolve("server.log");
@@ -49,6 +44,16 @@ final class Server implements AutoCloseable {
       throw new IOException("unexpected first line " + line + ": " + Files.readString(log));
     }
     return new Server(process, log, line.substring(beginning.length()));
+  }
+
+  /** The path of the binary. */
+  static String binary() {
+    String path = System.getenv("SHOOTS_SERVER");
+    if (path == null) {
+      throw new IllegalStateException(
+          "SHOOTS_SERVER must be the path of the server binary; `cargo xtask clients` sets it");
+    }
+    return path;
   }
 
   @Override
