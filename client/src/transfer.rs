@@ -343,6 +343,15 @@ impl ActionCall<AddRemoteRequest> {
         })
     }
 
+    /// Where the server finds the certificate that it shows to the remote, and the key of that.
+    pub fn identity(self, certificate: &str, key: &str) -> Self {
+        self.try_with(|request| {
+            request.certificate = Some(secret_ref("certificate", certificate)?);
+            request.key = Some(secret_ref("key", key)?);
+            Ok(())
+        })
+    }
+
     /// Allows the token to travel unencrypted, where everybody on the way can read it.
     pub fn allow_insecure_token(self) -> Self {
         self.with(|request| request.allow_insecure_token = true)

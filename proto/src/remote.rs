@@ -336,6 +336,12 @@ request! {
         /// system trusts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub ca: Option<SecretRef>,
+        /// Where the certificate (PEM) is found that this end shows, for servers that ask for one; with its `key`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub certificate: Option<SecretRef>,
+        /// Where the key (PEM) of the certificate is found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub key: Option<SecretRef>,
         /// Whether the token may travel unencrypted, where everybody on the way can read it.
         #[serde(
             default,
@@ -354,6 +360,8 @@ impl Remote {
             url,
             token: None,
             ca: None,
+            certificate: None,
+            key: None,
             allow_insecure_token: false,
         }
     }
@@ -361,35 +369,37 @@ impl Remote {
 
 impl Coherent for Remote {
     fn check(&self) -> Result<(), Misfit> {
-        check_credentials(
-            self.url.scheme(),
-            self.token.is_some(),
-            self.ca.is_some(),
-            self.allow_insecure_token,
-        )
+        let scheme = self.url.scheme();
+        if self.token.is_some() && !scheme.is_server() {
+            let problem = "is for servers; what stores ask for comes from the server's environment";
+            return Err(Misfit::new("token", problem));
+        }
+        if self.token.is_some() && scheme == RemoteScheme::Grpc && !self.allow_insecure_token {
+            let problem = "would travel unencrypted over `grpc://`; use `grpc+tls://`, or set `allow_insecure_token`";
+            return Err(Misfit::new("token", problem));
+        }
+        let encrypted = [
+            ("ca", &self.ca),
+            ("certificate", &self.certificate),
+            ("key", &self.key),
+        ];
+        let given = encrypted.iter().find(|(_, given)| given.is_some());
+        if let Some((field, _)) = given.filter(|_| scheme != RemoteScheme::GrpcTls) {
+            let problem = "is for encrypted servers; leave it out, or use `grpc+tls://`";
+            return Err(Misfit::new(field, problem));
+        }
+        match (&self.certificate, &self.key) {
+            (Some(_), None) => Err(Misfit::new(
+                "key",
+                "is missing: a certificate is shown with it",
+            )),
+            (None, Some(_)) => Err(Misfit::new(
+                "certificate",
+                "is missing: a key is of use with it only",
+            )),
+            _ => Ok(()),
+        }
     }
-}
-
-/// Refuses credentials that a place has no use for, or that would be told to everybody on the way there.
-pub(crate) fn check_credentials(
-    scheme: RemoteScheme,
-    token: bool,
-    ca: bool,
-    allow_insecure_token: bool,
-) -> Result<(), Misfit> {
-    if token && !scheme.is_server() {
-        let problem = "is for servers; what stores ask for comes from the server's environment";
-        return Err(Misfit::new("token", problem));
-    }
-    if token && scheme == RemoteScheme::Grpc && !allow_insecure_token {
-        let problem = "would travel unencrypted over `grpc://`; use `grpc+tls://`, or set `allow_insecure_token`";
-        return Err(Misfit::new("token", problem));
-    }
-    if ca && scheme != RemoteScheme::GrpcTls {
-        let problem = "is for encrypted servers; leave it out, or use `grpc+tls://`";
-        return Err(Misfit::new("ca", problem));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

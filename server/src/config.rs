@@ -135,6 +135,8 @@ pub struct Config {
     pub query_wait_seconds: u64,
     /// Other places that keep frames, by the names by which callers may exchange frames with them.
     pub remotes: BTreeMap<RemoteName, Remote>,
+    /// How long a server at the other end of a transfer may be silent, in seconds; at least 3.
+    pub remote_silence_seconds: u64,
     /// Folders of this machine below which callers may define remotes of their own (`file://`), and refer to tokens.
     pub allow_file_remotes: Vec<String>,
     /// How long running calls may go on once the server was asked to stop, in seconds.
@@ -212,6 +214,7 @@ impl Default for Config {
             queries_waiting: 1000,
             query_wait_seconds: 600,
             remotes: BTreeMap::new(),
+            remote_silence_seconds: 60,
             allow_file_remotes: Vec::new(),
             shutdown_grace_seconds: 30,
         }
@@ -248,6 +251,9 @@ fn mistake(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     }
 }
 
+/// The shortest silence of a server that is no sign of its end, in seconds.
+const SHORTEST_SILENCE: u64 = 3;
+
 /// As good as for ever, and short enough to be added to any moment.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
@@ -283,6 +289,11 @@ impl Config {
     /// How long a query may wait for its turn.
     pub(crate) fn query_wait(&self) -> Duration {
         time(self.query_wait_seconds)
+    }
+
+    /// How long a server at the other end of a transfer may be silent.
+    pub(crate) fn remote_silence(&self) -> Duration {
+        time(self.remote_silence_seconds)
     }
 
     /// How old a state may be that a read is given without asking the storage.
@@ -331,6 +342,13 @@ impl Config {
         ];
         if let Some((name, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             let problem = format!("{name} is 0; it must be at least 1");
+            return Err(ConfigError::new(origin, problem));
+        }
+        if self.remote_silence_seconds < SHORTEST_SILENCE {
+            let problem = format!(
+                "remote_silence_seconds is {}; it must be at least {SHORTEST_SILENCE}, since a server that works says so every second",
+                self.remote_silence_seconds
+            );
             return Err(ConfigError::new(origin, problem));
         }
         let mut folders = self.allow_file_remotes.iter();

@@ -33,7 +33,7 @@ use crate::metrics::{Metrics, observed};
 use crate::query::Queries;
 use crate::reflection;
 use crate::running::{Counted, RunningCalls};
-use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
+use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 use crate::tls::{Files, Tls, TlsError};
 
@@ -132,6 +132,7 @@ impl Server {
             store: CallerStore::new(store, format!("{scheme}://{address}")),
             keys: keys.clone(),
             remotes: Arc::new(Remotes::new(&config)),
+            publications: Publications::default(),
             queries: Arc::new(queries),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),

@@ -96,7 +96,7 @@ pub use sync::peer::{
     Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
     PeerHead, Promise, Publish, PublishOutcome, SentObject,
 };
-pub use sync::progress::{Progress, ProgressSink};
+pub use sync::progress::{Progress, ProgressReceiver, ProgressSink};
 pub use time::Timestamp;
 pub use upkeep::background::{Upkeep, UpkeepSettings};
 pub use upkeep::retention::default_retention;

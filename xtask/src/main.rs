@@ -2,8 +2,9 @@
 //! `cargo xtask help` lists the parts it is made of, each of which can be run alone.
 //!
 //! Recipes are plain commands ([`recipe`]) except those that have something to prepare or decide: [`python`] keeps a
-//! virtual [`environment`], tests run with an [`s3`] of their own, and [`tidy`] checks what no compiler checks about this code base.
+//! virtual [`environment`], [`clients`] looks for the tools of other languages, tests run with an [`s3`] of their own, and [`tidy`] checks what no compiler checks about this code base.
 
+mod clients;
 mod environment;
 mod python;
 mod recipe;

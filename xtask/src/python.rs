@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
 
 /// The server binary, built as for the Rust tests: a build of the binary alone would select other features of the
 /// dependencies, and compile them all once more.
-fn server(workspace: &Workspace) -> Result<String, String> {
+pub(crate) fn server(workspace: &Workspace) -> Result<String, String> {
     println!("$ cargo test --workspace --tests --no-run");
     let messages = output(workspace.cargo().args([
         "test",

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::workspace::{Workspace, run_command};
-use crate::{python, s3, tidy};
+use crate::{clients, python, s3, tidy};
 
 /// The result of a step: nothing, or what to tell the person who ran it.
 pub(crate) type Outcome = Result<(), String>;
@@ -21,7 +21,7 @@ pub(crate) struct Recipe {
 }
 
 /// Everything, in the order in which CI runs it: what fails fastest comes first.
-const RECIPES: [Recipe; 7] = [
+const RECIPES: [Recipe; 8] = [
     Recipe {
         name: "fmt",
         about: "the code is formatted",
@@ -80,6 +80,11 @@ const RECIPES: [Recipe; 7] = [
         name: "python",
         about: "Python clients against the real server, in .venv",
         run: python::run,
+    },
+    Recipe {
+        name: "clients",
+        about: "Go and Java clients against the real server, where their tools are",
+        run: clients::run,
     },
 ];
 

@@ -5,13 +5,27 @@ use shoots_store::{Error, ErrorKind};
 
 /// The error of a call to the server at `location`.
 pub(super) fn told(location: &str, error: &crate::Error) -> Error {
-    Error::elsewhere(kind(error.kind()), format!("{location}: {error}"))
+    let advice = match error.kind() {
+        Told::UnavailableError => {
+            "; see whether it runs and can be reached, then ask again: what has arrived is not sent again"
+        }
+        _ => "",
+    };
+    Error::elsewhere(kind(error.kind()), format!("{location}: {error}{advice}"))
+}
+
+/// An answer that is longer than what it can mean.
+pub(super) fn too_long(location: &str, name: &str, bytes: usize) -> Error {
+    let problem = format!(
+        "{location}: its answer to {name} has more than {bytes} bytes, which is more than is taken"
+    );
+    Error::elsewhere(ErrorKind::Damaged, problem)
 }
 
 /// An answer that makes no sense.
 pub(super) fn nonsense(location: &str, problem: impl std::fmt::Display) -> Error {
     let problem = format!("{location}: its answer cannot be read: {problem}");
-    Error::elsewhere(ErrorKind::Io, problem)
+    Error::elsewhere(ErrorKind::Damaged, problem)
 }
 
 fn kind(told: Told) -> ErrorKind {

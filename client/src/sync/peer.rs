@@ -17,6 +17,11 @@ use shoots_store::{
 
 use super::{FlightPeer, failure, object};
 
+/// The longest history that is taken, as text, in bytes. A frame with a longer one can be cloned without it.
+const HISTORY_BYTES: usize = 512 << 20;
+/// The longest list of segments, as text, in bytes: as much as can be published at once.
+const LIST_BYTES: usize = 256 << 20;
+
 #[async_trait]
 impl Peer for FlightPeer {
     fn location(&self) -> &str {
@@ -50,7 +55,7 @@ impl Peer for FlightPeer {
         let from = from.to_owned();
         let request = SyncHistoryRequest { name, bucket, from };
         let pieces = self.pieces(action::SYNC_HISTORY, &request).await?;
-        Ok(self.lines(pieces))
+        Ok(self.lines(self.at_most(action::SYNC_HISTORY, HISTORY_BYTES, pieces)))
     }
 
     async fn list(&self, frame: &FrameId, commit: &str) -> Result<Option<Vec<ListedSegment>>> {
@@ -61,8 +66,9 @@ impl Peer for FlightPeer {
             bucket,
             commit,
         };
-        let mut pieces = self.pieces(action::SYNC_LIST, &request).await?;
-        // An empty list has one piece without lines; a state that is gone has none.
+        let pieces = self.pieces(action::SYNC_LIST, &request).await?;
+        let mut pieces = self.at_most(action::SYNC_LIST, LIST_BYTES, pieces);
+        // An empty list has one line without a value; a state that is gone has none.
         let Some(first) = pieces.try_next().await? else {
             return Ok(None);
         };

@@ -157,7 +157,7 @@ pub struct ActionDescription {
 pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: ADD_REMOTE,
-        description: r#"Name another place that keeps frames: {"remote","url","token":"env:NAME"|"file:/path","ca","allow_insecure_token"} gives {"remote","url"}; credentials are only referred to."#,
+        description: r#"Name another place that keeps frames: {"remote","url","token":"env:NAME"|"file:/path","ca","certificate","key","allow_insecure_token"} gives {"remote","url"}; credentials are only referred to."#,
     },
     ActionDescription {
         name: ALTER,

@@ -93,6 +93,7 @@ fn credentials_go_where_they_are_of_use_and_safe() {
         r#"{"url":"grpc+tls://h","token":"env:T","ca":"file:/ca.pem"}"#,
         r#"{"url":"grpc://h","token":"env:T","allow_insecure_token":true}"#,
         r#"{"url":"s3://b"}"#,
+        r#"{"url":"grpc+tls://h","certificate":"file:/own.pem","key":"env:KEY"}"#,
     ] {
         assert!(read(json).is_ok(), "{json}");
     }
@@ -101,6 +102,12 @@ fn credentials_go_where_they_are_of_use_and_safe() {
         (r#"{"url":"s3://b","token":"env:T"}"#, "token"),
         (r#"{"url":"grpc://h","ca":"env:T"}"#, "ca"),
         (r#"{"url":"file:///x","ca":"env:T"}"#, "ca"),
+        (
+            r#"{"url":"grpc://h","certificate":"env:T","key":"env:T"}"#,
+            "certificate",
+        ),
+        (r#"{"url":"grpc+tls://h","certificate":"env:T"}"#, "key"),
+        (r#"{"url":"grpc+tls://h","key":"env:T"}"#, "certificate"),
         (r#"{"url":"file:///x","secret":"env:T"}"#, "secret"),
         (r#"{"url":"grpc+tls://h","token":"hunter2"}"#, "token"),
     ] {

@@ -52,6 +52,8 @@ fn remotes() {
         url,
         token: Some(SecretRef::Variable("BACKUP_TOKEN".to_owned())),
         ca: Some(SecretRef::File("/etc/ca.pem".to_owned())),
+        certificate: Some(SecretRef::File("/etc/own.pem".to_owned())),
+        key: Some(SecretRef::Variable("OWN_KEY".to_owned())),
         allow_insecure_token: true,
     };
     let bare = Remote::new(RemoteUrl::parse("s3://bucket/folder").unwrap());
@@ -59,7 +61,7 @@ fn remotes() {
         ADD_REMOTE,
         &AddRemoteRequest::new(origin(), place),
         &AddRemoteRequest::new(origin(), bare),
-        "expected one of `remote`, `url`, `token`, `ca`, `allow_insecure_token`",
+        "expected one of `remote`, `url`, `token`, `ca`, `certificate`, `key`, `allow_insecure_token`",
     );
     let added = RemoteResult {
         remote: origin(),

@@ -181,9 +181,6 @@ fn setting_argument(setting: &Setting, default: Option<&toml::Value>) -> Arg {
     if matches!(default, Some(toml::Value::Table(_) | toml::Value::Array(_))) {
         argument = argument.action(ArgAction::Append);
     }
-    if setting.name == REMOTES {
-        argument = argument.alias("remote");
-    }
     let default = default.map(ToString::to_string).unwrap_or_default();
     argument.help(format!(
         "{} [env: {}] [default: {}]",

@@ -248,8 +248,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "remotes",
-        flag: "remotes",
-        help: "Other places that keep frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path, with spaces between them",
+        flag: "remote",
+        help: "Another place that keeps frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path;certificate=file:/path;key=file:/path; as often as needed, in the variable with spaces between them",
+    },
+    Setting {
+        name: "remote_silence_seconds",
+        flag: "remote-silence-seconds",
+        help: "How long a server at the other end of a transfer may be silent, in seconds; at least 3",
     },
     Setting {
         name: "allow_file_remotes",

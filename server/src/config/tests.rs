@@ -9,7 +9,7 @@ fn remotes_are_named_in_any_source_and_secrets_are_not_repeated() {
     let file = "[remotes.origin]\nurl = 's3://a'\n[remotes.old]\nurl = 's3://b'";
     layers.lay_toml("f", file).unwrap();
     let text = "origin=grpc+tls://h;token=env:T;ca=file:/ca.pem  next=grpc://n;token=env:T;allow_insecure_token";
-    layers.lay_text("--remotes", remotes, text).unwrap();
+    layers.lay_text("--remote", remotes, text).unwrap();
     for bad in [
         "hunter2",
         "a=https://hunter2",
@@ -20,9 +20,9 @@ fn remotes_are_named_in_any_source_and_secrets_are_not_repeated() {
         "../a=s3://b",
         "a=s3://b a=s3://c",
     ] {
-        let error = layers.lay_text("--remotes", remotes, bad).unwrap_err();
+        let error = layers.lay_text("--remote", remotes, bad).unwrap_err();
         let error = error.to_string();
-        assert!(error.starts_with("--remotes: "), "{error}");
+        assert!(error.starts_with("--remote: "), "{error}");
         assert!(
             !error.contains("hunter2") || bad.contains("hunter2x"),
             "{error}"

@@ -41,7 +41,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
-pub(crate) use self::sync::Remotes;
+pub(crate) use self::sync::{Publications, Remotes};
 use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
 use crate::call::record::noted;
 use crate::call::{Answers, Call};
@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     /// What tokens are checked with; without it calls need none.
     pub(crate) keys: Option<Keys>,
     pub(crate) remotes: Arc<Remotes>,
+    pub(crate) publications: Publications,
     pub(crate) queries: Arc<Queries>,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Arc<Followers>,

@@ -39,7 +39,7 @@ pub(super) fn put(
     session: Result<Session, Failure>,
     messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
 ) -> impl Stream<Item = Result<PutResult, Failure>> + Send + 'static {
-    stream::once(async move {
+    let put = async move {
         let mut messages = Box::pin(messages.map_err(Failure::from).peekable());
         let descriptor = match messages.as_mut().peek().await {
             Some(Ok(first)) => first.flight_descriptor.clone(),
@@ -48,24 +48,34 @@ pub(super) fn put(
         };
         let command = descriptor.as_ref().map_or(&b""[..], |first| &first.cmd);
         if arrival::is_meant_by(command) {
-            return arrival::put(&shared, command, messages).await;
+            let command = command.to_vec();
+            return Ok(arrival::put(shared, command, messages).left_stream());
         }
         let command = flight_sql::read(WHAT, command)?;
         let batches = shoots_flight::decode(messages).with_limits(shared.batch_limits);
-        if let Some(command) = command {
-            return Box::pin(flight_sql::put(&shared, session?, command, batches)).await;
-        }
-        shared.check_writable("a put")?;
-        let published = store(&shared, batches).await?;
-        Ok(PutResult {
-            app_metadata: json(&PutSummary {
-                version: published.version,
-                commit: published.commit.to_string(),
-                rows: published.rows,
-                bytes: published.bytes,
-            })?,
-        })
-    })
+        let result = match command {
+            Some(command) => Box::pin(flight_sql::put(&shared, session?, command, batches)).await?,
+            None => rows(&shared, batches).await?,
+        };
+        Ok(stream::iter([Ok(result)]).right_stream())
+    };
+    stream::once(put).try_flatten()
+}
+
+/// Puts rows, and says what became of them.
+async fn rows<S>(shared: &Shared, batches: Decoder<S>) -> Result<PutResult, Failure>
+where
+    S: Stream<Item = Result<FlightData, Failure>> + Send,
+{
+    shared.check_writable("a put")?;
+    let published = store(shared, batches).await?;
+    let app_metadata = json(&PutSummary {
+        version: published.version,
+        commit: published.commit.to_string(),
+        rows: published.rows,
+        bytes: published.bytes,
+    })?;
+    Ok(PutResult { app_metadata })
 }
 
 /// What some drivers send of a table without rows: neither a command nor columns.

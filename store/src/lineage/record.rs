@@ -79,7 +79,7 @@ impl Record {
             let problem = format!("more than {MAX_LINKS} commits of upkeep lie before it");
             return Err(Error::damaged(object(), problem));
         }
-        check_list(&object(), list.as_deref().unwrap_or_default())?;
+        check_list(&object(), list.as_deref())?;
         Ok(Self {
             id,
             line,
@@ -151,9 +151,10 @@ fn check_commit(object: &Path, text: &str, commit: &Commit) -> Result<()> {
     Ok(())
 }
 
-fn check_list(object: &Path, list: &[Listed]) -> Result<()> {
+/// Refuses a list of segments that cannot be true.
+pub(crate) fn check_list(object: &Path, list: Option<&[Listed]>) -> Result<()> {
     let mut seen = HashSet::new();
-    for listed in list {
+    for listed in list.unwrap_or_default() {
         layout::check_hex(object, &listed.schema)?;
         let segment = std::slice::from_ref(&listed.segment);
         let hidden = listed.hidden.as_slice();

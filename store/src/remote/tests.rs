@@ -122,3 +122,26 @@ async fn a_place_that_ignores_the_condition_is_refused() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_place_that_takes_connections_and_never_answers_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let holding = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            held.push(connection);
+        }
+    });
+    let silent = opened(&endpoint, true).await.unwrap_err();
+    assert_eq!(silent.kind(), ErrorKind::Io);
+    let told = silent.to_string();
+    for words in [
+        "s3://bucket/folder",
+        "cannot be reached",
+        "no answer within 10s",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    holding.abort();
+}

@@ -6,7 +6,6 @@
 //! merge ([`super::settle`]) takes it from there.
 
 use arrow_schema::Schema;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::Value;
 use shoots_proto::action::{SyncOutcome, SyncedFrame};
@@ -20,6 +19,7 @@ use super::progress::{Meter, ProgressSink};
 use super::promise::{self, Promised};
 use super::receive;
 use super::settle::{self, Settled};
+use super::stored;
 use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
 use crate::edit::properties::SetProperty;
@@ -128,7 +128,10 @@ impl<'a> Exchange<'a> {
         };
         let mut walk = Walk::new(ours, theirs);
         walk.diverge().await?;
-        Ok(walk.finish().0)
+        match ends.theirs().and_then(|tip| walk.untold(tip)) {
+            Some(tip) => Err(self.incomplete(tip)),
+            None => Ok(walk.finish().0),
+        }
     }
 
     /// What there must be at the remote for anything to come here.
@@ -168,6 +171,9 @@ impl<'a> Exchange<'a> {
                     .await?
             } else {
                 let records: Vec<HistoryRecord> = history.try_collect().await?;
+                if records.is_empty() {
+                    return Err(self.incomplete(&tip));
+                }
                 self.check_newest(&tip, records.first())?;
                 route.begin(ends.ours(), records).await?
             };
@@ -192,8 +198,7 @@ impl<'a> Exchange<'a> {
             id: hash.to_owned(),
         };
         let bytes = self.remote.peer.read(self.there, &name).await?;
-        let pieces: Vec<Bytes> = bytes.try_collect().await?;
-        arrive::schema(hash, &pieces.concat())
+        arrive::schema(hash, &stored::schema_bytes(hash, bytes).await?)
     }
 
     /// Names of versions, and how long they are kept, come along with a clone.

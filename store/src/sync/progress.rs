@@ -1,10 +1,13 @@
 //! How far a transfer has come, told while it goes on.
+//!
+//! Who listens may be slow, and need not hear all of it: of each frame only the newest progress waits. So the last one,
+//! which tells that all is done, is always heard, and what is heard only grows.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shoots_proto::name::FrameId;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// How far the transfer of one frame has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,78 +24,153 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Where progress is told. What nobody takes in time is left out: the next one says more.
+/// What nobody has heard yet: the newest progress of each frame.
+type Unheard = Arc<Mutex<VecDeque<Progress>>>;
+
+/// Where progress is told.
 #[derive(Debug, Clone, Default)]
-pub struct ProgressSink(Option<mpsc::Sender<Progress>>);
+pub struct ProgressSink(Option<(Unheard, watch::Sender<()>)>);
+
+/// Where progress is heard.
+#[derive(Debug)]
+pub struct ProgressReceiver {
+    unheard: Unheard,
+    told: watch::Receiver<()>,
+}
 
 impl ProgressSink {
     /// A sink, and where its progress comes out.
+    ///
+    /// ```
+    /// use shoots_store::ProgressSink;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (sink, mut progress) = ProgressSink::new();
+    /// drop(sink); // once what it was given to has ended
+    /// assert_eq!(progress.recv().await, None);
+    /// # }
+    /// ```
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Progress>) {
-        let (sender, receiver) = mpsc::channel(16);
-        (Self(Some(sender)), receiver)
+    pub fn new() -> (Self, ProgressReceiver) {
+        let (unheard, (sender, told)) = (Unheard::default(), watch::channel(()));
+        let receiver = ProgressReceiver {
+            unheard: Arc::clone(&unheard),
+            told,
+        };
+        (Self(Some((unheard, sender))), receiver)
     }
 
     fn tell(&self, progress: Progress) {
-        if let Some(sender) = &self.0 {
-            // Nobody may be listening, or not fast enough.
-            sender.try_send(progress).ok();
+        let Some((unheard, sender)) = &self.0 else {
+            return;
+        };
+        let mut waiting = locked(unheard);
+        let same = waiting.iter_mut().find(|told| told.frame == progress.frame);
+        match same {
+            Some(told) => *told = progress,
+            None => waiting.push_back(progress),
+        }
+        drop(waiting);
+        sender.send_replace(());
+    }
+}
+
+impl ProgressReceiver {
+    /// The next progress; none once all sinks are gone and all was heard. Giving up waiting loses nothing.
+    pub async fn recv(&mut self) -> Option<Progress> {
+        loop {
+            if let Some(progress) = self.try_recv() {
+                return Some(progress);
+            }
+            if self.told.changed().await.is_err() {
+                return self.try_recv();
+            }
         }
     }
+
+    /// What waits to be heard, without waiting for it.
+    pub fn try_recv(&mut self) -> Option<Progress> {
+        locked(&self.unheard).pop_front()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Counts what is sent of one frame.
 #[derive(Debug, Clone)]
 pub(super) struct Meter {
-    frame: FrameId,
     sink: ProgressSink,
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    objects_done: AtomicU64,
-    objects: AtomicU64,
-    bytes_done: AtomicU64,
-    bytes: AtomicU64,
+    /// What is counted here, and told in the order in which it is counted.
+    counted: Arc<Mutex<Progress>>,
 }
 
 impl Meter {
     pub(super) fn new(frame: &FrameId, sink: &ProgressSink) -> Self {
-        Self {
+        let nothing = Progress {
             frame: frame.clone(),
+            objects_done: 0,
+            objects: 0,
+            bytes_done: 0,
+            bytes: 0,
+        };
+        Self {
             sink: sink.clone(),
-            counts: Arc::default(),
+            counted: Arc::new(Mutex::new(nothing)),
         }
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Progress)) {
+        let mut counted = locked(&self.counted);
+        count(&mut counted);
+        self.sink.tell(counted.clone());
     }
 
     /// More is missing.
     pub(super) fn expect(&self, objects: u64, bytes: u64) {
-        self.counts.objects.fetch_add(objects, Ordering::Relaxed);
-        self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.sink.tell(self.progress());
+        self.count(|counted| {
+            counted.objects += objects;
+            counted.bytes += bytes;
+        });
     }
 
     /// Bytes are on their way.
     pub(super) fn moved(&self, bytes: u64) {
-        self.counts.bytes_done.fetch_add(bytes, Ordering::Relaxed);
-        self.sink.tell(self.progress());
+        self.count(|counted| counted.bytes_done += bytes);
     }
 
     /// An object has arrived.
     pub(super) fn arrived(&self) {
-        self.counts.objects_done.fetch_add(1, Ordering::Relaxed);
-        self.sink.tell(self.progress());
+        self.count(|counted| counted.objects_done += 1);
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Progress {
-            frame: self.frame.clone(),
-            objects_done: read(&self.counts.objects_done),
-            objects: read(&self.counts.objects),
-            bytes_done: read(&self.counts.bytes_done),
-            bytes: read(&self.counts.bytes),
+        locked(&self.counted).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_listens_late_hears_the_newest_of_each_frame_and_then_the_end() {
+        let (sink, mut progress) = ProgressSink::new();
+        let frame = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();
+        let (one, other) = (frame("one"), frame("other"));
+        let (first, second) = (Meter::new(&one, &sink), Meter::new(&other, &sink));
+        first.expect(100, 1000);
+        second.expect(1, 10);
+        for _ in 0..100 {
+            first.moved(10);
+            first.arrived();
         }
+        let heard = progress.recv().await.unwrap();
+        assert_eq!((&heard.frame, heard.objects_done), (&one, 100));
+        assert_eq!((heard.bytes_done, heard.bytes), (1000, 1000));
+        assert_eq!(progress.recv().await.unwrap().frame, other);
+        drop((first, second, sink));
+        assert_eq!(progress.recv().await, None);
     }
 }

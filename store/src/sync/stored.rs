@@ -18,6 +18,11 @@ use crate::objects::Created;
 const PARALLEL_LOOKS: usize = 16;
 /// Rather than looking for more objects of one kind, they are listed.
 const LOOKS_BEFORE_LISTING: usize = 64;
+/// Objects that are remembered between their arrival and their publication.
+const MAX_SEEN: usize = 65_536;
+
+/// The longest schema that is taken from another store, in bytes.
+const MAX_SCHEMA_BYTES: usize = 64 << 20;
 
 /// Objects whose bytes have been compared with their hash when they came, by path.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +31,10 @@ pub(super) struct Seen(Arc<Mutex<HashSet<(Path, String)>>>);
 impl Seen {
     fn insert(&self, path: Path, hash: &str) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_SEEN {
+            // What is forgotten is read once more when it is published; most of it never will be.
+            seen.clear();
+        }
         seen.insert((path, hash.to_owned()));
     }
 
@@ -102,6 +111,19 @@ pub(super) async fn read(log: &FrameLog, object: &ObjectName) -> Result<ByteStre
     })?;
     let failed = move |problem| Error::io(format!("reading {path}"), problem);
     Ok(found.into_stream().map_err(failed).boxed())
+}
+
+/// All bytes of a schema from another store, whose length nobody knows before.
+pub(super) async fn schema_bytes(hash: &str, mut bytes: ByteStream) -> Result<Bytes> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = bytes.try_next().await? {
+        if all.len() + piece.len() > MAX_SCHEMA_BYTES {
+            let problem = format!("it has more than {MAX_SCHEMA_BYTES} bytes, which no schema has");
+            return Err(Error::damaged(format!("schema {hash}"), problem));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
 }
 
 /// Stores an object whose bytes are what they are said to be.

@@ -9,14 +9,16 @@ use std::collections::{BTreeMap, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::name::FrameId;
 
+use super::arrive;
 use super::course::{Stage, course};
 use super::peer::{
     Arrival, Brought, HistoryRecord, ObjectKind, ObjectName, Peer, Promise, Publish,
     PublishOutcome, SentObject,
 };
 use super::progress::Meter;
+use super::stored;
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::lineage::record::{Listed, Record};
+use crate::lineage::record::{Listed, Record, check_list};
 use crate::log::commit::{Operation, SegmentRecord};
 use crate::log::hidden::HiddenRecord;
 
@@ -136,7 +138,7 @@ impl Route<'_> {
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Sent> {
         let id = record.record.id.clone();
-        let list = self.from.list(self.source, &id).await?;
+        let list = self.list(&id).await?;
         let list = list.ok_or_else(|| self.expired(&id))?;
         let left: Vec<String> = list
             .iter()
@@ -210,7 +212,7 @@ impl Route<'_> {
         let begins = operation.clears() || record.follows()?.is_empty();
         if kept && (own_list || !(complete || begins)) {
             record.list = match version {
-                Some(_) => self.from.list(self.source, &record.id).await?,
+                Some(_) => self.list(&record.id).await?,
                 None => None,
             };
             kept = record.list.is_some();
@@ -236,7 +238,7 @@ impl Route<'_> {
         } = brought;
         let listed = has_own_list(record.commit.operation);
         if listed && record.list.is_none() && version.is_some() {
-            record.list = self.from.list(self.source, &record.id).await?;
+            record.list = self.list(&record.id).await?;
         }
         let whole = (!listed || record.list.is_some())
             && (kept
@@ -247,6 +249,13 @@ impl Route<'_> {
             record,
             kept: whole,
         })
+    }
+
+    /// All segments after a commit, as the source tells them.
+    async fn list(&self, commit: &str) -> Result<Option<Vec<Listed>>> {
+        let list = self.from.list(self.source, commit).await?;
+        check_list(&arrive::commit_name(commit), list.as_deref())?;
+        Ok(list)
     }
 
     /// Whether each of these objects is at one end or the other.
@@ -308,14 +317,14 @@ impl Route<'_> {
             Some(object) => (object, bytes),
             None => {
                 // How long a schema is, only its object tells.
-                let pieces: Vec<_> = bytes.try_collect().await?;
+                let bytes = stored::schema_bytes(&name.id, bytes).await?;
                 let object = SentObject {
-                    bytes: pieces.iter().map(|piece| piece.len() as u64).sum(),
+                    bytes: bytes.len() as u64,
                     hash: name.id.clone(),
                     name,
                 };
                 self.meter.expect(0, object.bytes);
-                (object, stream::iter(pieces.into_iter().map(Ok)).boxed())
+                (object, stream::iter([Ok(bytes)]).boxed())
             }
         };
         let meter = self.meter.clone();
@@ -340,7 +349,7 @@ impl Route<'_> {
                 if known || !asked.contains(arrival.record.id.as_str()) {
                     continue;
                 }
-                let list = self.from.list(self.source, &arrival.record.id).await?;
+                let list = self.list(&arrival.record.id).await?;
                 arrival.kept = list.is_some();
                 arrival.record.list = list;
                 wanted.extend(objects_of(arrival));

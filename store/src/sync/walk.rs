@@ -149,6 +149,11 @@ impl Walk {
         Ok(())
     }
 
+    /// A commit that a side was said to end with and that its history does not have.
+    pub(crate) fn untold<'a>(&self, tip: &'a str) -> Option<&'a str> {
+        self.open.contains(tip).then_some(tip)
+    }
+
     /// Whether each side has something of its own.
     pub(crate) fn is_apart(&self) -> bool {
         !self.ours.own.is_empty() && !self.theirs.own.is_empty()
@@ -331,6 +336,16 @@ mod tests {
         assert_eq!(times(&found.ours), [2]);
         assert!(found.theirs.is_empty());
         assert_eq!(found.common.as_ref(), Some(&one.record.id));
+    }
+
+    #[tokio::test]
+    async fn an_end_that_does_not_come_up_is_noticed() {
+        let (one, tip) = (commit(1, &[]), commit(2, &[]).record.id);
+        let told = stream::iter(Vec::new()).boxed();
+        let mut walk = Walk::new(history(&[&one]), Some((tip.clone(), told)));
+        walk.diverge().await.unwrap();
+        assert_eq!(walk.untold(&tip), Some(tip.as_str()));
+        assert_eq!(walk.untold(&one.record.id), None);
     }
 
     #[tokio::test]

@@ -85,7 +85,7 @@ async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
         .await
         .unwrap();
     assert_eq!(pulled.len(), 4);
-    assert!(progress.try_recv().is_ok());
+    assert!(progress.try_recv().is_some());
     assert_eq!(numbers(&frame(&target, "top")).await, [0, 1, 2]);
     let absent = try_clone(&target, &source, "absent").await.unwrap_err();
     assert_eq!(absent.kind(), ErrorKind::NotFound);

@@ -1,8 +1,16 @@
 //! Frames that travel between servers, stores in folders and a bucket of S3, as callers see it.
 
+mod cable;
+mod cut;
+mod intruder;
+mod lies;
 mod places;
 mod refused;
+mod relay;
 mod resumed;
+mod secure;
+mod silent;
+mod spoken;
 mod verbs;
 
 use shoots_client::{ShootsClient, SyncOutcome, SyncResult};

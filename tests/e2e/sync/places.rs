@@ -1,11 +1,17 @@
 //! Every direction between servers, folders and a bucket of S3.
 
-use shoots_client::{PutMode, SyncOutcome};
+use std::time::Duration;
+
+use shoots_client::proto::{Remote, RemoteUrl};
+use shoots_client::{FlightPeer, PutMode, SyncOutcome, ToFrameId};
+use shoots_store::{
+    CloneOptions, ProgressSink, PullOptions, RemoteEnd, Store, Travelled, Travellers,
+};
 use tempfile::tempdir;
 
 use super::{QUIET, objects, outcome, tip};
 use crate::rows::{get, put, rows};
-use crate::server::Server;
+use crate::server::{Server, fresh_folder};
 
 /// A place that is no server: a server pushes to it, and another pulls from it.
 async fn travels_through(url: &str) {
@@ -71,7 +77,68 @@ async fn callers_may_use_folders_that_the_settings_allow() {
     client.add_remote("copy", &url).send().await.unwrap();
     let pushed = client.push("copy").frame("a").send().await.unwrap();
     assert_eq!(outcome(&pushed), SyncOutcome::Created);
-    let store = shoots_store::Store::open(&url).await.unwrap();
+    let store = Store::open(&url).await.unwrap();
     assert_eq!(store.frames(None).await.unwrap()[0].rows(), 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_travel_between_two_buckets_of_s3() {
+    let (Some(here), Some(there)) = (crate::bucket::location(), crate::bucket::location()) else {
+        return;
+    };
+    let between = format!("--remote=between={there}");
+    let folders = [fresh_folder(), fresh_folder()];
+    let arguments = [QUIET, &[&between]].concat();
+    let one = Server::at(&here, &folders[0], &arguments).await;
+    let other = Server::at(&there, &folders[1], QUIET).await;
+    let (client, beyond) = (one.client().await, other.client().await);
+    put(&client, "nyc/a", PutMode::Append, rows(0..4)).await;
+    let pushed = client.push("between").frame("nyc/a").send().await.unwrap();
+    assert_eq!(outcome(&pushed), SyncOutcome::Created);
+    assert_eq!(get(&beyond, "nyc/a").await, rows(0..4));
+    put(&beyond, "nyc/a", PutMode::Append, rows(4..5)).await;
+    let pulled = client.pull("between").frame("nyc/a").send().await.unwrap();
+    assert_eq!(
+        (outcome(&pulled), objects(&pulled)),
+        (SyncOutcome::Moved, 1)
+    );
+    assert_eq!(get(&client, "nyc/a").await, rows(0..5));
+    assert_eq!(tip(&client, "nyc/a").await, tip(&beyond, "nyc/a").await);
+    other.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_exchanges_frames_of_its_own_folder_with_a_server() {
+    let server = Server::with(QUIET).await;
+    let client = server.client().await;
+    put(&client, "a", PutMode::Append, rows(0..4)).await;
+    let folder = tempdir().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap()).await.unwrap();
+    let remote = Remote::new(RemoteUrl::parse(&server.url()).unwrap());
+    let peer = FlightPeer::connect(&remote, Duration::from_secs(60)).await;
+    let peer = peer.unwrap();
+    let origin = RemoteEnd {
+        name: "origin",
+        peer: &peer,
+    };
+    let frame = Travellers::one(&"a".to_frame_id().unwrap());
+    let only = |travelled: shoots_store::Result<Vec<Travelled>>| {
+        let mut travelled = travelled.unwrap();
+        travelled.remove(0).result.unwrap()
+    };
+    let options = CloneOptions::default();
+    let cloned = only(store.clone_frames(origin, &frame, &options).await);
+    assert_eq!(cloned.outcome, SyncOutcome::Created);
+    put(&client, "a", PutMode::Append, rows(4..6)).await;
+    let pulled = only(store.pull(origin, &frame, &PullOptions::default()).await);
+    assert_eq!((pulled.outcome, pulled.objects), (SyncOutcome::Moved, 1));
+    assert_eq!(store.frames(None).await.unwrap()[0].rows(), 6);
+    let aside = Travellers::one(&"a".to_frame_id().unwrap());
+    let aside = aside.named(|_| "nyc/b".to_frame_id().unwrap());
+    let pushed = only(store.push(origin, &aside, &ProgressSink::default()).await);
+    assert_eq!(pushed.outcome, SyncOutcome::Created);
+    assert_eq!(get(&client, "nyc/b").await, rows(0..6));
     server.stop().await;
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::field;
 use crate::name::{BucketName, FrameName};
-use crate::remote::{Remote, RemoteName, RemoteUrl, SecretRef, check_credentials};
+use crate::remote::{Remote, RemoteName, RemoteUrl, SecretRef};
 use crate::request::{Coherent, Misfit, request};
 use crate::time::Time;
 
@@ -32,6 +32,12 @@ request! {
         /// Where the certificate is found of the authority that signed the server's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub ca: Option<SecretRef>,
+        /// Where the certificate (PEM) is found that this end shows, for servers that ask for one; with its `key`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub certificate: Option<SecretRef>,
+        /// Where the key (PEM) of the certificate is found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub key: Option<SecretRef>,
         /// Whether the token may travel unencrypted, where everybody on the way can read it.
         #[serde(
             default,
@@ -51,6 +57,8 @@ impl AddRemoteRequest {
             url: place.url,
             token: place.token,
             ca: place.ca,
+            certificate: place.certificate,
+            key: place.key,
             allow_insecure_token: place.allow_insecure_token,
         }
     }
@@ -62,6 +70,8 @@ impl AddRemoteRequest {
             url: self.url.clone(),
             token: self.token.clone(),
             ca: self.ca.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
             allow_insecure_token: self.allow_insecure_token,
         }
     }
@@ -69,12 +79,7 @@ impl AddRemoteRequest {
 
 impl Coherent for AddRemoteRequest {
     fn check(&self) -> Result<(), Misfit> {
-        check_credentials(
-            self.url.scheme(),
-            self.token.is_some(),
-            self.ca.is_some(),
-            self.allow_insecure_token,
-        )
+        self.place().check()
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
     use crate::access::CallerStore;
     use crate::query::{Asker, Queries};
     use crate::service::action::resample::resample;
-    use crate::service::{Followers, Remotes, RunningStatements};
+    use crate::service::{Followers, Publications, Remotes, RunningStatements};
     use crate::stop::Stop;
 
     #[tokio::test]
@@ -136,6 +136,7 @@ mod tests {
             store: CallerStore::from(&store),
             keys: None,
             remotes: Arc::new(Remotes::new(&config)),
+            publications: Publications::default(),
             queries: Arc::new(Queries::new(&config).unwrap()),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),

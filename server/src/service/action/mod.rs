@@ -36,7 +36,7 @@ use shoots_proto::{ErrorKind, decode, decode_or_default};
 use tracing::info;
 
 use super::flight_sql::{self, Session};
-use super::sync::{peer, remotes, verbs};
+use super::sync::{alive, peer, remotes, verbs};
 use super::{Shared, check_length, json};
 use crate::access::action::{Need, need};
 use crate::call::record::{Record, noted};
@@ -85,13 +85,30 @@ pub(super) async fn act(
         action::PULL => return verbs::run::<PullRequest>(shared, action::PULL, &body).await,
         action::PUSH => return verbs::run::<PushRequest>(shared, action::PUSH, &body).await,
         action::SYNC_HISTORY => {
-            return peer::history(shared, decode(action::SYNC_HISTORY, &body)?).await;
+            let request = decode(action::SYNC_HISTORY, &body)?;
+            return Ok(Box::pin(alive(peer::history(shared, request))));
         }
-        action::SYNC_LIST => return peer::list(shared, decode(action::SYNC_LIST, &body)?).await,
-        action::SYNC_READ => return peer::read(shared, decode(action::SYNC_READ, &body)?).await,
+        action::SYNC_LIST => {
+            let request = decode(action::SYNC_LIST, &body)?;
+            return Ok(Box::pin(alive(peer::list(shared, request))));
+        }
+        action::SYNC_READ => {
+            let request = decode(action::SYNC_READ, &body)?;
+            return Ok(Box::pin(alive(peer::read(shared, request))));
+        }
         _ => {}
     }
     let call = Call { shared, body };
+    match name.as_str() {
+        action::SYNC_FRAMES => {
+            return Ok(one(
+                call.answer_or_default(action::SYNC_FRAMES, peer::frames)
+            ));
+        }
+        action::SYNC_HAVE => return Ok(one(call.answer(action::SYNC_HAVE, peer::have))),
+        action::SYNC_HEAD => return Ok(one(call.answer(action::SYNC_HEAD, peer::head))),
+        _ => {}
+    }
     let answer = match name.as_str() {
         action::ADD_REMOTE => call.answer(action::ADD_REMOTE, remotes::add).await,
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
@@ -134,12 +151,6 @@ pub(super) async fn act(
                 .await
         }
         action::SWEEP => call.answer(action::SWEEP, retention::sweep).await,
-        action::SYNC_FRAMES => {
-            call.answer_or_default(action::SYNC_FRAMES, peer::frames)
-                .await
-        }
-        action::SYNC_HAVE => call.answer(action::SYNC_HAVE, peer::have).await,
-        action::SYNC_HEAD => call.answer(action::SYNC_HEAD, peer::head).await,
         action::TAG => call.answer(action::TAG, tags::tag).await,
         action::TAGS => call.answer(action::TAGS, tags::list).await,
         action::UNDELETE => call.answer(action::UNDELETE, frame::undelete).await,
@@ -150,6 +161,16 @@ pub(super) async fn act(
     };
     let answer = ActionAnswer { body: answer? };
     Ok(Box::pin(stream::iter([Ok(answer)])))
+}
+
+/// The only answer of some work that another server waits for.
+fn one(answer: impl Future<Output = Result<Bytes, Failure>> + Send + 'static) -> ActionAnswers {
+    let answer = async {
+        answer
+            .await
+            .map(|body| stream::iter([Ok(ActionAnswer { body })]))
+    };
+    Box::pin(alive(answer))
 }
 
 /// Refuses what is an admin's alone, and logs it where it is not refused. What else an action needs, the store asks for.

@@ -5,10 +5,13 @@
 //! store asks of this one and brings to it, answered from the store's own end of a transfer. Nothing here knows how a
 //! history is compared or checked; that is the store's.
 
+mod alive;
 pub(super) mod arrival;
 pub(super) mod peer;
 pub(super) mod remotes;
 mod transfer;
 pub(super) mod verbs;
 
+pub(super) use alive::alive;
+pub(crate) use arrival::Publications;
 pub(crate) use remotes::Remotes;

@@ -83,8 +83,8 @@ pub(in crate::service) async fn list(
     let Some(list) = peer.list(&frame, &request.commit).await? else {
         return Ok(Box::pin(stream::empty()));
     };
-    // A piece without lines tells a list without segments from a state that is gone.
-    let begun = stream::iter([Ok(answer(Bytes::new()))]);
+    // A line without a value tells a list without segments from a state that is gone.
+    let begun = stream::iter([Ok(answer(Bytes::from_static(b"\n")))]);
     Ok(Box::pin(
         begun.chain(lines(stream::iter(list.into_iter().map(Ok)))),
     ))

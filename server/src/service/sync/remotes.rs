@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shoots_proto::action::{
     AddRemoteRequest, RemoteRecord, RemoteResult, RemotesRequest, RemotesResult,
@@ -31,6 +32,7 @@ const VARIABLES: &str = "SHOOTS_REMOTE_";
 pub(crate) struct Remotes {
     configured: BTreeMap<RemoteName, Remote>,
     folders: Vec<PathBuf>,
+    silence: Duration,
 }
 
 impl Remotes {
@@ -42,7 +44,13 @@ impl Remotes {
                 .iter()
                 .map(PathBuf::from)
                 .collect(),
+            silence: config.remote_silence(),
         }
+    }
+
+    /// How long a server at the other end of a transfer may be silent.
+    pub(super) fn silence(&self) -> Duration {
+        self.silence
     }
 
     /// The place that a name stands for.
@@ -69,7 +77,13 @@ impl Remotes {
                 return Err(refused("url", problem));
             }
         }
-        for (field, reference) in [("token", &remote.token), ("ca", &remote.ca)] {
+        let references = [
+            ("token", &remote.token),
+            ("ca", &remote.ca),
+            ("certificate", &remote.certificate),
+            ("key", &remote.key),
+        ];
+        for (field, reference) in references {
             match reference {
                 Some(SecretRef::Variable(name)) if !name.starts_with(VARIABLES) => {
                     let problem = format!(

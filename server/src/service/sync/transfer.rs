@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use shoots_client::FlightPeer;
 use shoots_proto::action::{CloneRequest, Favour, FrameSelection};
-use shoots_proto::{FrameId, RemoteName};
+use shoots_proto::{FrameId, RemoteName, RemoteUrl};
 use shoots_store::{
-    CloneOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd, Store,
-    Travelled, Travellers,
+    CloneOptions, Error, ErrorKind, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions,
+    RemoteEnd, Store, Travelled, Travellers,
 };
 
 use crate::service::Shared;
@@ -56,12 +56,30 @@ impl Verb {
     }
 }
 
+/// An error of an exchange with a remote, which says so where its own words are about an object or a connection.
+fn of_remote(remote: &RemoteName, url: &RemoteUrl, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Damaged | ErrorKind::OutcomeUnknown | ErrorKind::Newer => {
+            let told = error.to_string();
+            let place = if told.contains(url.as_str()) {
+                String::new()
+            } else {
+                format!(" ({url})")
+            };
+            let told = format!("exchanging frames with remote {remote}{place}: {told}");
+            Error::elsewhere(error.kind(), told)
+        }
+        _ => error,
+    }
+}
+
 /// A transfer between this store and a remote.
 #[derive(Debug)]
 pub(super) struct Transfer {
     shared: Arc<Shared>,
     verb: Verb,
     remote: RemoteName,
+    url: RemoteUrl,
     there: Arc<dyn Peer>,
 }
 
@@ -78,20 +96,24 @@ impl Transfer {
             // What is merged was fetched before.
             Arc::new(shared.store.peer(EXCHANGE)?.clone())
         } else if place.url.scheme().is_server() {
-            Arc::new(FlightPeer::connect(&place).await?)
+            let silence = shared.remotes.silence();
+            let reached = FlightPeer::connect(&place, silence).await;
+            Arc::new(reached.map_err(|error| of_remote(&remote, &place.url, error))?)
         } else {
             let url = place.url.as_str();
             let store = Store::builder(url)
                 .read_only(verb.only_reads_there())
                 .conditions(shared.queries.conditions())
                 .open()
-                .await?;
+                .await;
+            let store = store.map_err(|error| of_remote(&remote, &place.url, error))?;
             Arc::new(LocalPeer::new(&store, url))
         };
         Ok(Self {
             shared,
             verb,
             remote,
+            url: place.url,
             there,
         })
     }
@@ -128,7 +150,14 @@ impl Transfer {
             Verb::Push => store.push(remote, frames, &progress).await,
             Verb::Merge { frames, favour } => self.merge(store, &frames, favour).await,
         };
-        Ok(travelled?)
+        let told = |error| of_remote(&self.remote, &self.url, error);
+        let mut travelled = travelled.map_err(told)?;
+        for frame in &mut travelled {
+            if let Err(error) = &frame.result {
+                frame.result = Err(told(error.clone()));
+            }
+        }
+        Ok(travelled)
     }
 
     /// Merges what was fetched, into one frame or into each of a bucket that something was fetched of.

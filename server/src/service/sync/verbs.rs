@@ -17,8 +17,7 @@ use shoots_proto::action::{
     SyncOutcome, SyncProgress, SyncResult, SyncedFrame,
 };
 use shoots_proto::{ErrorBody, ErrorKind, FrameId, RemoteName, decode};
-use shoots_store::{Progress, ProgressSink, Travellers};
-use tokio::sync::mpsc::Receiver;
+use shoots_store::{ProgressReceiver, ProgressSink, Travellers};
 use tracing::info;
 
 use super::transfer::{Transfer, Verb};
@@ -152,26 +151,52 @@ fn failed(frame: &FrameId, target: &FrameId, failure: Failure) -> SyncedFrame {
     }
 }
 
+/// How far a transfer is.
+enum Stage {
+    Under(BoxFuture<'static, Result<SyncResult, Failure>>),
+    Ended(Result<SyncResult, Failure>),
+}
+
 /// Progress as it is told, and last what the work gives. The work stops when this is dropped.
 fn answers(
     work: BoxFuture<'static, Result<SyncResult, Failure>>,
-    progress: Receiver<Progress>,
+    progress: ProgressReceiver,
 ) -> Answers {
-    let answers = stream::unfold(Some((work, progress)), |state| async {
-        let (mut work, mut progress) = state?;
-        tokio::select! {
-            biased;
-            Some(told) = progress.recv() => {
-                let told = SyncAnswer::Progress(SyncProgress {
-                    frame: told.frame.to_string(),
-                    objects_done: told.objects_done,
-                    objects: told.objects,
-                    bytes_done: told.bytes_done,
-                    bytes: told.bytes,
-                });
-                Some((answer(&told), Some((work, progress))))
-            }
-            done = &mut work => Some((done.and_then(|done| answer(&SyncAnswer::Done(done))), None)),
+    let answers = stream::unfold(Some((Stage::Under(work), progress)), |state| async {
+        let (mut stage, mut progress) = state?;
+        loop {
+            let told = match stage {
+                Stage::Under(mut work) => tokio::select! {
+                    biased;
+                    Some(told) = progress.recv() => {
+                        stage = Stage::Under(work);
+                        told
+                    }
+                    done = &mut work => {
+                        stage = Stage::Ended(done);
+                        continue;
+                    }
+                },
+                // What was told last is heard before the end.
+                Stage::Ended(done) => match progress.try_recv() {
+                    Some(told) => {
+                        stage = Stage::Ended(done);
+                        told
+                    }
+                    None => {
+                        let done = done.and_then(|done| answer(&SyncAnswer::Done(done)));
+                        return Some((done, None));
+                    }
+                },
+            };
+            let told = SyncAnswer::Progress(SyncProgress {
+                frame: told.frame.to_string(),
+                objects_done: told.objects_done,
+                objects: told.objects,
+                bytes_done: told.bytes_done,
+                bytes: told.bytes,
+            });
+            return Some((answer(&told), Some((stage, progress))));
         }
     });
     answers.boxed()

@@ -96,6 +96,14 @@ async fn callers_cannot_send_what_is_none_of_their_tokens() {
     };
     let found = refusal(&remotes, &ca).await.unwrap();
     assert!(found.contains("remote: ca: refers to a file"), "{found}");
+    let certificate = SecretRef::parse("env:SHOOTS_REMOTE_CERTIFICATE").unwrap();
+    let key = Remote {
+        certificate: Some(certificate),
+        key: Some(SecretRef::parse("file:/etc/ssl/private/key.pem").unwrap()),
+        ..at("grpc+tls://host")
+    };
+    let found = refusal(&remotes, &key).await.unwrap();
+    assert!(found.contains("remote: key: refers to a file"), "{found}");
 }
 
 #[tokio::test]
@@ -105,6 +113,7 @@ async fn what_the_settings_name_needs_no_leave() {
     let remotes = Remotes {
         configured: [(origin.clone(), at("file:///srv"))].into(),
         folders: Vec::new(),
+        silence: std::time::Duration::from_secs(60),
     };
     assert_eq!(remotes.find(&store, &origin).await, Ok(at("file:///srv")));
     let other = RemoteName::parse("other").unwrap();
