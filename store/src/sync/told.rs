@@ -28,6 +28,8 @@ struct Version {
     line: Bytes,
     operation: Operation,
     parents: Vec<CommitId>,
+    /// Whether its list of segments follows from what it says itself: otherwise what it names may never have come here.
+    applied: bool,
     /// Bundles with commits that it brought.
     history: Vec<String>,
 }
@@ -45,11 +47,11 @@ struct Telling {
     next: Option<HistoryRecord>,
     /// Commits of bundles that are still to be told.
     beside: BTreeMap<Place, Kept>,
-    /// Whether a later version with the same rows can be read.
-    kept_later: bool,
+    /// Whether this or a later version with the same rows can be read.
+    readable: bool,
     /// The commit to begin with, until it was found.
     from: Option<CommitId>,
-    /// What the last commit of the log follows that was told.
+    /// What the last commit of the log that was told follows, and what those follow that it brought.
     follows: Option<Vec<CommitId>>,
 }
 
@@ -69,7 +71,7 @@ pub(super) fn history(log: &FrameLog, head: &Entry, from: &str) -> HistoryStream
         read: VecDeque::new(),
         next: None,
         beside: BTreeMap::new(),
-        kept_later: false,
+        readable: false,
         from: Some(from.to_owned()),
         follows: None,
     };
@@ -98,6 +100,7 @@ async fn versions(log: FrameLog, sequence: u64) -> Result<Vec<Version>> {
             line,
             operation: commit.operation,
             parents: commit.parents.clone(),
+            applied: entry.own_at(number).is_none_or(|own| !own.unapplied),
             history: entry
                 .own_at(number)
                 .map_or_else(Vec::new, |own| own.history.clone()),
@@ -123,6 +126,7 @@ impl Telling {
                 record: kept.record,
                 version: None,
                 kept: !kept.gone,
+                readable: false,
             }));
         }
         let brought = own.and_then(|own| self.beside.remove(&own));
@@ -142,11 +146,13 @@ impl Telling {
             if version.operation == Operation::Purge {
                 return Ok(self.end());
             }
-            self.kept_later |= self.state.keeps(version.number);
+            let is_kept = self.state.keeps(version.number);
+            self.readable |= is_kept;
             if version.operation.is_upkeep() {
+                self.bring(&version).await?;
                 continue;
             }
-            let kept = std::mem::take(&mut self.kept_later);
+            let readable = std::mem::take(&mut self.readable);
             if self.from.as_ref().is_some_and(|from| *from != version.id) {
                 continue;
             }
@@ -156,19 +162,31 @@ impl Telling {
                 // What is older belongs to another history, of a frame that was deleted.
                 return Ok(self.end());
             }
-            for kept in self.log.bundles(&version.history).await? {
-                self.beside.insert(kept.record.place(), kept);
-            }
+            let brought = self.log.bundles(&version.history).await?;
             let links = self.links(version.parents).await?;
             let record = Record::new(version.line, links, None)?;
-            self.follows = Some(record.follows()?);
+            let mut follows = record.follows()?;
+            for kept in brought {
+                follows.extend(kept.record.follows()?);
+                self.beside.insert(kept.record.place(), kept);
+            }
+            self.follows = Some(follows);
             return Ok(Some(HistoryRecord {
                 record,
                 version: Some(version.number),
-                kept,
+                kept: is_kept && version.applied,
+                readable,
             }));
         }
         Ok(None)
+    }
+
+    /// What upkeep brought lies before the beginning of the history: it was cloned in part, and the rest came later.
+    async fn bring(&mut self, upkeep: &Version) -> Result<()> {
+        for kept in self.log.bundles(&upkeep.history).await? {
+            self.beside.insert(kept.record.place(), kept);
+        }
+        Ok(())
     }
 
     fn end(&mut self) -> Option<HistoryRecord> {
@@ -187,8 +205,11 @@ impl Telling {
             parents.clone_from(&older.parents);
             links.push(older.line.clone());
             let number = older.number;
-            self.read.pop_front();
-            self.kept_later |= self.state.keeps(number);
+            let older = self.read.pop_front();
+            self.readable |= self.state.keeps(number);
+            if let Some(older) = older {
+                self.bring(&older).await?;
+            }
         }
         Ok(links)
     }
