@@ -16,6 +16,7 @@ use super::stored::{self, Seen};
 use super::told;
 use super::transfer::{gone_beside, groups, has_own_list};
 use super::walk::{Divergence, Walk, Walked};
+use super::wanted;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
@@ -58,7 +59,12 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
     if walk.is_apart() {
         walk.find_cut().await?;
     }
-    let Walked { found, shared, cut } = walk.finish();
+    let Walked {
+        found,
+        shared,
+        cut,
+        is_whole,
+    } = walk.finish();
     let told_fork = found.fork.as_ref().and_then(|fork| {
         let mut fetched = fetched.into_iter().map(|kept| kept.record);
         fetched.find(|record| record.id == fork.record.id && record.list.is_some())
@@ -72,6 +78,7 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
         found,
         cut,
         shared,
+        is_whole,
         told_fork,
     };
     settling.run(favour).await
@@ -100,7 +107,8 @@ fn told_again(mut fetched: Vec<Kept>) -> super::peer::HistoryStream {
             record: kept.record,
             version: None,
             kept: !kept.gone,
-            readable: false,
+            // What is known of the remote holds all of it.
+            readable: true,
         })
     });
     stream::iter(records).boxed()
@@ -125,6 +133,8 @@ struct Settling<'a> {
     cut: Option<HistoryRecord>,
     /// What both have and is later, newest first.
     shared: Vec<HistoryRecord>,
+    /// All of both histories is known.
+    is_whole: bool,
     /// The newest commit that all later ones follow, with the list that the remote has told of it.
     told_fork: Option<Record>,
 }
@@ -250,10 +260,6 @@ impl Settling<'_> {
 
     /// The state that a replay begins with, and the common commits that are later; none if nobody keeps one.
     async fn begin(&self) -> Result<Option<(Start, Vec<&HistoryRecord>)>> {
-        if self.found.common.is_none() {
-            // Two histories that are known from their beginnings.
-            return Ok(Some((Start::default(), Vec::new())));
-        }
         let told = self.told_fork.as_ref().filter(|told| {
             let cut = self.cut.as_ref().map(|cut| cut.record.place());
             cut.is_none_or(|cut| cut < told.place())
@@ -274,7 +280,10 @@ impl Settling<'_> {
             return Ok(Some((start, later.collect())));
         }
         let Some(cut) = &self.cut else {
-            return Ok(None);
+            // Histories that are known from their beginnings need no state to begin with.
+            let from_nothing = || (Start::default(), self.shared.iter().collect());
+            let is_known = self.is_whole || self.found.common.is_none();
+            return Ok(is_known.then(from_nothing));
         };
         let start = self.start(cut).await?;
         Ok(start.map(|start| (start, self.shared.iter().collect())))
@@ -306,8 +315,12 @@ impl Settling<'_> {
 
     /// A commit with all that doing it again takes, and whether its own rows are gone.
     async fn whole(&self, record: &HistoryRecord) -> Result<(Record, bool)> {
-        let whole = record.record.clone();
+        let mut whole = record.record.clone();
         let operation = whole.commit.operation;
+        let unsure = record.version.is_none() && !record.readable && whole.list.is_some();
+        if unsure && !self.has_listed(&whole).await? {
+            whole.list = None;
+        }
         if has_own_list(operation) {
             let listed = self.listed(whole).await?;
             let gone = operation != Operation::Merge && listed.list.is_none();
@@ -327,6 +340,14 @@ impl Settling<'_> {
             .collect();
         let found = stored::have(self.log, &names).await?;
         Ok((whole, !found.iter().all(Option::is_some)))
+    }
+
+    /// Whether everything is here that is on the list which comes with a commit.
+    async fn has_listed(&self, record: &Record) -> Result<bool> {
+        let objects = wanted::of_list(record).into_iter();
+        let names: Vec<ObjectName> = objects.map(|(name, _)| name).collect();
+        let found = stored::have(self.log, &names).await?;
+        Ok(found.iter().all(Option::is_some))
     }
 
     /// A commit with the list of all segments after it, if that can be read here.

@@ -45,8 +45,8 @@ struct Telling {
     read: VecDeque<Version>,
     /// The next commit of the log.
     next: Option<HistoryRecord>,
-    /// Commits of bundles that are still to be told.
-    beside: BTreeMap<Place, Kept>,
+    /// Commits of bundles that are still to be told, and whether a version that is kept holds what they name.
+    beside: BTreeMap<Place, (Kept, bool)>,
     /// Whether this or a later version with the same rows can be read.
     readable: bool,
     /// The commit to begin with, until it was found.
@@ -122,17 +122,17 @@ impl Telling {
         }
         if beside > own.as_ref() {
             let kept = self.beside.pop_last().map(|(_, kept)| kept);
-            return Ok(kept.map(|kept| HistoryRecord {
+            return Ok(kept.map(|(kept, held)| HistoryRecord {
                 record: kept.record,
                 version: None,
-                kept: !kept.gone,
-                readable: false,
+                kept: !kept.gone && held,
+                readable: held,
             }));
         }
         let brought = own.and_then(|own| self.beside.remove(&own));
         let next = self.next.take();
         Ok(next.map(|mut next| {
-            if let Some(brought) = brought {
+            if let Some((brought, _)) = brought {
                 // A bundle knows what lies between a commit of another store and what it follows.
                 next.record.links = brought.record.links;
             }
@@ -168,7 +168,7 @@ impl Telling {
             let mut follows = record.follows()?;
             for kept in brought {
                 follows.extend(kept.record.follows()?);
-                self.beside.insert(kept.record.place(), kept);
+                self.beside.insert(kept.record.place(), (kept, is_kept));
             }
             self.follows = Some(follows);
             return Ok(Some(HistoryRecord {
@@ -183,8 +183,9 @@ impl Telling {
 
     /// What upkeep brought lies before the beginning of the history: it was cloned in part, and the rest came later.
     async fn bring(&mut self, upkeep: &Version) -> Result<()> {
+        let held = self.state.keeps(upkeep.number);
         for kept in self.log.bundles(&upkeep.history).await? {
-            self.beside.insert(kept.record.place(), kept);
+            self.beside.insert(kept.record.place(), (kept, held));
         }
         Ok(())
     }

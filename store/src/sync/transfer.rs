@@ -239,7 +239,11 @@ impl Route<'_> {
             .iter()
             .filter(|record| !record.kept && !has_own_list(record.record.commit.operation));
         let unsure = unsure.flat_map(|record| wanted::of_commit(&record.record));
-        let absent = self.absent(&unsure.collect()).await?;
+        let listed = records
+            .iter()
+            .filter(|record| record.record.list.is_some() && !record.readable);
+        let listed = listed.flat_map(|record| wanted::of_list(&record.record));
+        let absent = self.absent(&unsure.chain(listed).collect()).await?;
         let mut rows_known = true;
         let mut brought = Vec::with_capacity(records.len());
         for record in records {
@@ -252,6 +256,9 @@ impl Route<'_> {
             let own_list = has_own_list(record.commit.operation);
             let gone = |(name, _): &(ObjectName, _)| absent.contains(name);
             let whole = !own_list && (kept || !wanted::of_commit(&record).iter().any(gone));
+            if !readable && wanted::of_list(&record).iter().any(gone) {
+                record.list = None;
+            }
             let telling = version.is_some() && (kept || readable);
             if record.list.is_none() && telling && (!whole || !rows_known) {
                 record.list = self.from.list(self.source, &record.id).await?;

@@ -30,6 +30,8 @@ pub(crate) struct Walk {
     cut: Option<HistoryRecord>,
     /// The newest commit that all later ones follow, whether it can be read here or not.
     fork: Option<HistoryRecord>,
+    /// A commit that follows nothing has come up, and others were open: what is older is followed by only some.
+    rooted: bool,
 }
 
 /// One of two histories.
@@ -80,6 +82,8 @@ pub(crate) struct Walked {
     /// The newest version here that can be read and that all later commits follow; none: that was not looked for, or there
     /// is none.
     pub(crate) cut: Option<HistoryRecord>,
+    /// All commits of both have come up, to the first ones.
+    pub(crate) is_whole: bool,
 }
 
 impl Side {
@@ -142,6 +146,7 @@ impl Walk {
             shared: Vec::new(),
             cut: None,
             fork: None,
+            rooted: false,
         };
         for (side, history) in [(&mut walk.ours, ours), (&mut walk.theirs, theirs)] {
             if let Some((tip, records)) = history {
@@ -190,6 +195,7 @@ impl Walk {
             },
             shared: self.shared,
             cut: self.cut,
+            is_whole: self.open.is_empty(),
         }
     }
 
@@ -218,15 +224,25 @@ impl Walk {
                     ..record
                 })?;
             }
-            (Some(record), None) => Self::own(&mut self.ours, &mut self.open, record)?,
-            (None, Some(record)) => Self::own(&mut self.theirs, &mut self.open, record)?,
+            (Some(record), None) => {
+                Self::own(&mut self.ours, &mut self.open, &mut self.rooted, record)?;
+            }
+            (None, Some(record)) => {
+                Self::own(&mut self.theirs, &mut self.open, &mut self.rooted, record)?;
+            }
             (None, None) => return Ok(false),
         }
         Ok(true)
     }
 
-    fn own(side: &mut Side, open: &mut BTreeSet<CommitId>, record: HistoryRecord) -> Result<()> {
+    fn own(
+        side: &mut Side,
+        open: &mut BTreeSet<CommitId>,
+        rooted: &mut bool,
+        record: HistoryRecord,
+    ) -> Result<()> {
         let parents = record.record.follows()?;
+        *rooted |= parents.is_empty();
         for open in [&mut side.open, open] {
             open.remove(&record.record.id);
             open.extend(parents.iter().cloned());
@@ -237,11 +253,13 @@ impl Walk {
 
     fn both(&mut self, record: HistoryRecord) -> Result<()> {
         let id = &record.record.id;
-        let alone = self.open.len() == 1 && self.open.contains(id);
+        let alone = self.open.len() == 1 && self.open.contains(id) && !self.rooted;
         for open in [&mut self.open, &mut self.ours.open, &mut self.theirs.open] {
             open.remove(id);
         }
-        self.open.extend(record.record.follows()?);
+        let follows = record.record.follows()?;
+        self.rooted |= follows.is_empty();
+        self.open.extend(follows);
         if self.common.is_none() {
             self.common = Some(id.clone());
         }

@@ -42,7 +42,7 @@ pub(super) fn of_commit(record: &Record) -> Vec<(ObjectName, Option<SentObject>)
 }
 
 /// The objects of the list that comes with a commit, if one does, and its columns.
-fn of_list(record: &Record) -> Vec<(ObjectName, Option<SentObject>)> {
+pub(super) fn of_list(record: &Record) -> Vec<(ObjectName, Option<SentObject>)> {
     let mut objects = vec![schema_object(&record.commit.schema)];
     for listed in record.list.iter().flatten() {
         objects.push(segment_object(&listed.segment));

@@ -367,7 +367,10 @@ impl Journey {
                         return Err(End::Expired);
                     }
                     ErrorKind::Io | ErrorKind::Damaged if line.is_some() => {
-                        assert_sound(&self.sites[here].store, "f").await;
+                        let here = &self.sites[here];
+                        if here.frame().exists().await.unwrap() {
+                            assert_sound(&here.store, "f").await;
+                        }
                         line = (attempt < ATTEMPTS / 2).then(|| bad + attempt + 1);
                     }
                     kind => panic!("{kind:?}: {error}"),
