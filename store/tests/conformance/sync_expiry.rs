@@ -1,6 +1,7 @@
 //! Histories of which one side has given up a part: compacted, expired and swept, so that single commits are gone there.
 
-use shoots_proto::action::{Favour, Retention, SyncOutcome};
+use shoots_proto::action::{Favour, SyncOutcome};
+use shoots_proto::as_of::AsOf;
 use shoots_proto::put::PutMode::{Append, Error, Upsert};
 use shoots_store::{ErrorKind, FetchOptions, PullOptions, RowsToDelete, Store, Travellers};
 
@@ -28,17 +29,19 @@ async fn sweeping(place: &Place) -> Store {
     place.builder().sweep_grace_seconds(0).open().await.unwrap()
 }
 
-/// Leaves only the newest state of a frame, in one segment.
-async fn give_up(store: &Store) {
+/// Leaves only the newest state of a frame, in as few segments as can be, and what a remote that it follows takes.
+pub(crate) async fn give_up(store: &Store) {
     let frame = frame(store, "f");
-    let newest = Retention {
-        keep_versions: Some(1),
-        keep_seconds: None,
-        keep_tagged: true,
-    };
     frame.compact(false).await.unwrap();
-    frame.set_retention(Some(newest)).await.unwrap();
-    frame.expire(false).await.unwrap();
+    let log = frame.history(1_000, None).await.unwrap();
+    for older in log.commits.iter().skip(1).filter(|older| !older.expired) {
+        let version = AsOf::Version(i64::try_from(older.version).unwrap());
+        match frame.forget(&[version], false).await {
+            Ok(_) => {}
+            // It is where a remote's history went apart.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}"),
+        }
+    }
     frame.sweep(false).await.unwrap();
     assert_sound(store, "f").await;
 }
