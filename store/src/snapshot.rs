@@ -219,7 +219,9 @@ impl Snapshot {
     /// What names just this state, as long as it can be read: its version, or its commit. A plain file has no name.
     #[must_use]
     pub fn as_of(&self) -> Option<AsOf> {
-        let version = self.version().and_then(|version| i64::try_from(version).ok());
+        let version = self
+            .version()
+            .and_then(|version| i64::try_from(version).ok());
         let commit = || self.commit().map(AsOf::Commit);
         version.map(AsOf::Version).or_else(commit)
     }
@@ -330,7 +332,9 @@ impl Snapshot {
         let frame = self.frame();
         let (what, name) = (
             "state",
-            format!("after commit {commit} of frame {frame} here: its rows have expired; read it where it was made"),
+            format!(
+                "after commit {commit} of frame {frame} here: its rows have expired; read it where it was made"
+            ),
         );
         Cause::NotFound { what, name }.into()
     }

@@ -44,8 +44,8 @@ pub use health::{
     VerifyResult,
 };
 pub use history::{
-    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest, FrameDiff,
-    LogRequest, LogResult, RestoreRequest, VersionSummary,
+    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest,
+    FrameDiff, LogRequest, LogResult, RestoreRequest, VersionSummary,
 };
 pub use resample::{Aggregations, BinEnd, ResampleRequest, ResampleResult, Resampling};
 pub use retention::{

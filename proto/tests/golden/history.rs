@@ -1,11 +1,12 @@
 //! The actions on what was: history, tags and snapshots.
 
 use shoots_proto::action::{
-    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DIFF, DROP_SNAPSHOT,
-    DiffRequest, DropSnapshotRequest, DropSnapshotResult, FrameDiff, FrameVersion, LOG, LogRequest,
-    LogResult, RESTORE, RestoreRequest, SNAPSHOT, SNAPSHOTS, SnapshotRecord, SnapshotRequest,
-    SnapshotResult, SnapshotsRequest, SnapshotsResult, TAG, TAGS, TagRecord, TagRequest, TagResult,
-    TagsRequest, TagsResult, UNTAG, UntagRequest, UntagResult, VersionSummary,
+    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DIFF,
+    DROP_SNAPSHOT, DiffRequest, DropSnapshotRequest, DropSnapshotResult, FrameDiff, FrameVersion,
+    LOG, LogRequest, LogResult, RESTORE, RestoreRequest, SNAPSHOT, SNAPSHOTS, SnapshotRecord,
+    SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, TAG, TAGS, TagRecord,
+    TagRequest, TagResult, TagsRequest, TagsResult, UNTAG, UntagRequest, UntagResult,
+    VersionSummary,
 };
 use shoots_proto::{AsOf, SnapshotName, TagName};
 

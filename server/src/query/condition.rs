@@ -147,10 +147,7 @@ impl SqlCondition {
         })
     }
 
-    fn logical(
-        &self,
-        schema: &SchemaRef,
-    ) -> impl FnOnce() -> Result<Logical> + use<> {
+    fn logical(&self, schema: &SchemaRef) -> impl FnOnce() -> Result<Logical> + use<> {
         let (engine, frame) = (Arc::clone(&self.engine), self.frame.clone());
         let interrupt = Interrupt::default();
         interrupt.request_at(self.deadline);

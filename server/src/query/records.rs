@@ -13,8 +13,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::Value;
-use shoots_proto::action::{BroughtCommit, CommitRecord, FileRecord};
 use shoots_proto::Time;
+use shoots_proto::action::{BroughtCommit, CommitRecord, FileRecord};
 use shoots_store::{Frame, Snapshot};
 
 use crate::status::Failure;
@@ -123,7 +123,11 @@ fn all_commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
         ("parents", false, lists(&told, |(c, _)| &c.parents)),
         ("published", false, times(&told, |(c, _)| c.published)),
         ("time", false, times(&told, |(c, _)| c.time)),
-        ("operation", false, texts(&told, |(c, _)| Some(&c.operation))),
+        (
+            "operation",
+            false,
+            texts(&told, |(c, _)| Some(&c.operation)),
+        ),
         ("rows", true, of_version(|commit| commit.rows)),
         ("rows_added", false, numbers(&told, |(c, _)| c.rows_added)),
         (

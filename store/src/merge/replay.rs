@@ -126,7 +126,9 @@ impl<'a> Replay<'a> {
                 self.epochs.push(self.line_epoch(place, &record.commit));
             }
         }
-        self.unknown.take().map_or(Ok(()), |unknown| Err(unknown.stop()))
+        self.unknown
+            .take()
+            .map_or(Ok(()), |unknown| Err(unknown.stop()))
     }
 
     async fn step(&mut self, place: u32, record: &Record) -> Result<(), Stop> {

@@ -201,7 +201,11 @@ impl Back<'_> {
         if deleted {
             let (what, name) = (
                 "frame",
-                format!("{}: it was deleted in commit {}", self.log.frame(), record.id),
+                format!(
+                    "{}: it was deleted in commit {}",
+                    self.log.frame(),
+                    record.id
+                ),
             );
             return Err(Cause::NotFound { what, name }.into());
         }

@@ -15,12 +15,11 @@ use super::peer::HistoryRecord;
 use super::told;
 use crate::error::Result;
 use crate::frame_log::FrameLog;
+use crate::lineage::tracking::spare_brought;
 use crate::log::commit::{CommitId, Operation};
-use crate::log::derive::{Derive, StateEdit, Step};
+use crate::log::derive::{Derive, Step};
 use crate::log::details::Details;
 use crate::log::entry::Entry;
-use crate::upkeep::condemned;
-use crate::upkeep::garbage::named_by;
 
 /// Older commits become part of the history.
 #[derive(Debug)]
@@ -33,16 +32,7 @@ struct BringOlder {
 impl Derive for BringOlder {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
-        let mut edits = Vec::new();
-        let condemned_now = &entry.state.retained.condemned;
-        if !condemned_now.is_empty() {
-            let named = named_by(log, &self.history).await?;
-            if let Some(spared) = condemned::spare(log, condemned_now, &named).await? {
-                let mut retained = entry.state.retained.clone();
-                retained.condemned = spared;
-                edits.push(StateEdit::Retain(Box::new(retained)));
-            }
-        }
+        let spared = spare_brought(log, entry, &self.history).await?;
         let changed = [("history".to_owned(), json!(self.remote))];
         Ok(Some(Step {
             history: self.history.clone(),
@@ -50,7 +40,7 @@ impl Derive for BringOlder {
                 properties: changed.into(),
                 ..Details::default()
             },
-            edits,
+            edits: spared.into_iter().collect(),
             ..Step::bare(log, entry, Operation::Configure).await?
         }))
     }
@@ -82,11 +72,7 @@ impl Exchange<'_> {
     }
 
     /// The commits there that lead to some, and those themselves, newest first.
-    async fn older(
-        &self,
-        tip: &str,
-        mut wanted: HashSet<CommitId>,
-    ) -> Result<Vec<HistoryRecord>> {
+    async fn older(&self, tip: &str, mut wanted: HashSet<CommitId>) -> Result<Vec<HistoryRecord>> {
         let mut history = self.remote.peer.history(self.there, tip).await?;
         let mut older = Vec::new();
         while let Some(record) = history.try_next().await? {

@@ -266,7 +266,10 @@ impl Walk {
         if alone && self.fork.is_none() {
             self.fork = Some(record.clone());
         }
-        match (&self.cut, alone && record.version.is_some() && record.readable) {
+        match (
+            &self.cut,
+            alone && record.version.is_some() && record.readable,
+        ) {
             (Some(_), _) => {}
             (None, true) => self.cut = Some(record),
             (None, false) => self.shared.push(record),
@@ -316,10 +319,7 @@ mod tests {
         times.map(Option::unwrap_or_default).collect()
     }
 
-    async fn walked(
-        ours: &[&HistoryRecord],
-        theirs: &[&HistoryRecord],
-    ) -> Walked {
+    async fn walked(ours: &[&HistoryRecord], theirs: &[&HistoryRecord]) -> Walked {
         let mut walk = Walk::new(history(ours), history(theirs));
         walk.diverge().await.unwrap();
         walk.find_cut().await.unwrap();
@@ -360,7 +360,10 @@ mod tests {
         assert_eq!(times(&found.ours), [5, 4, 2]);
         assert_eq!(times(&found.theirs), [6]);
         assert_eq!(found.common.as_ref(), Some(&right.record.id));
-        assert_eq!(found.fork.as_ref().map(|fork| &fork.record.id), Some(&root.record.id));
+        assert_eq!(
+            found.fork.as_ref().map(|fork| &fork.record.id),
+            Some(&root.record.id)
+        );
         assert_eq!(times(&[cut.unwrap()]), [1]);
         assert_eq!(times(&shared), [3]);
     }

@@ -140,10 +140,12 @@ impl Peer for BadLine {
     async fn history(&self, frame: &FrameId, from: &str) -> Result<HistoryStream, Error> {
         let history = self.there.history(frame, from).await?;
         let until = self.dice() % 64;
-        let records = history.enumerate().map(move |(place, record)| match record {
-            Ok(_) if place as u64 == until => Err(Self::cut()),
-            record => record,
-        });
+        let records = history
+            .enumerate()
+            .map(move |(place, record)| match record {
+                Ok(_) if place as u64 == until => Err(Self::cut()),
+                record => record,
+            });
         Ok(records.boxed())
     }
 
@@ -339,7 +341,13 @@ impl Journey {
         scramble(self.seed, self.rolled)
     }
 
-    async fn travel(&self, here: usize, there: usize, push: bool, line: Option<u64>) -> Result<SyncedFrame, Error> {
+    async fn travel(
+        &self,
+        here: usize,
+        there: usize,
+        push: bool,
+        line: Option<u64>,
+    ) -> Result<SyncedFrame, Error> {
         let direct = LocalPeer::new(&self.sites[there].store, "there");
         let bad = line.map(|seed| BadLine {
             there: direct.clone(),
@@ -353,7 +361,11 @@ impl Journey {
         };
         let (frames, store) = (Travellers::one(&id("f")), &self.sites[here].store);
         if push {
-            only(store.push(remote, &frames, &ProgressSink::default()).await?)
+            only(
+                store
+                    .push(remote, &frames, &ProgressSink::default())
+                    .await?,
+            )
         } else {
             only(store.pull(remote, &frames, &PullOptions::default()).await?)
         }
@@ -408,7 +420,10 @@ impl Journey {
             let there = usize::try_from((dice % count + 1 + (dice >> 8) % (count - 1)) % count);
             let step = self.dice();
             let tick = (step >> 32) as i64 % 3;
-            self.sites[here].clock.0.fetch_add(tick * SECOND, Ordering::SeqCst);
+            self.sites[here]
+                .clock
+                .0
+                .fetch_add(tick * SECOND, Ordering::SeqCst);
             match step % 10 {
                 0..=5 => {
                     let change = self.dice();

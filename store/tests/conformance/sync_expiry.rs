@@ -80,7 +80,10 @@ async fn what_one_side_has_given_up_merges_if_the_other_side_came_later(place: &
     let expected: Vec<i64> = (0..5).chain([6]).chain(8..18).chain(24..30).collect();
     let expected: Vec<i64> = expected.into_iter().chain([40, 50]).collect();
     assert_eq!(numbers(&frame(&follower, "f")).await, expected);
-    assert_eq!(pull(&origin, &follower, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&origin, &follower, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&origin, &follower, "f").await;
     let third = Place::in_memory().open().await;
     clone(&third, &follower, "f").await;
@@ -108,8 +111,16 @@ async fn what_one_side_has_given_up_between_changes_of_the_other_is_a_conflict_u
         let refused = refused.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::MergeConflict, "{refused}");
         let ours = frame(&follower, "f").history(1, None).await.unwrap();
-        for named in ["expired", "favour", &*last(&origin).await, &*last(&follower).await] {
-            assert!(refused.to_string().contains(named), "{refused}: {named}, {ours:?}");
+        for named in [
+            "expired",
+            "favour",
+            &*last(&origin).await,
+            &*last(&follower).await,
+        ] {
+            assert!(
+                refused.to_string().contains(named),
+                "{refused}: {named}, {ours:?}"
+            );
         }
         assert_eq!(numbers(&frame(&follower, "f")).await, before);
 
@@ -148,7 +159,10 @@ async fn what_both_had_in_common_may_be_kept_on_either_side(place: &Place) {
     // The one that has given up the common state asks the other for it.
     let merged = pull(&origin, &follower, "f").await;
     assert_eq!(merged.outcome, SyncOutcome::Merged);
-    assert_eq!(pull(&follower, &origin, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&follower, &origin, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&origin, &follower, "f").await;
     let expected: Vec<i64> = (3..20).chain([40, 50]).collect();
     assert_eq!(numbers(&frame(&origin, "f")).await, expected);
@@ -158,13 +172,19 @@ async fn the_last_commit_travels_although_only_compaction_keeps_its_rows(place: 
     let (origin, follower) = together(place).await;
     indexed(&frame(&origin, "f"), Append, 20..30).await;
     give_up(&origin).await;
-    assert_eq!(pull(&follower, &origin, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&follower, &origin, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&origin, &follower, "f").await;
     indexed(&frame(&origin, "f"), Append, 30..40).await;
     indexed(&frame(&origin, "f"), Append, 40..50).await;
     give_up(&origin).await;
     indexed(&frame(&origin, "f"), Append, 50..60).await;
-    assert_eq!(pull(&follower, &origin, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&follower, &origin, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&origin, &follower, "f").await;
 }
 
@@ -176,11 +196,17 @@ async fn what_was_received_without_its_own_rows_travels_on(place: &Place) {
     give_up(&origin).await;
     pull(&follower, &origin, "f").await;
     // What the commit itself names never came here.
-    assert_eq!(pull(&third, &follower, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&third, &follower, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&third, &origin, "f").await;
     indexed(&frame(&third, "f"), Append, [70]).await;
     indexed(&frame(&follower, "f"), Append, [80]).await;
-    assert_eq!(pull(&third, &follower, "f").await.outcome, SyncOutcome::Merged);
+    assert_eq!(
+        pull(&third, &follower, "f").await.outcome,
+        SyncOutcome::Merged
+    );
     push(&third, &follower, "f").await;
     assert_same(&third, &follower, "f").await;
 }
@@ -196,10 +222,16 @@ async fn more_commits_than_an_entry_holds_may_have_expired(place: &Place) {
     }
     give_up(&origin).await;
     put(&frame(&origin, "f"), Append, rows([150])).await;
-    assert_eq!(pull(&follower, &origin, "f").await.outcome, SyncOutcome::Moved);
+    assert_eq!(
+        pull(&follower, &origin, "f").await.outcome,
+        SyncOutcome::Moved
+    );
     assert_same(&origin, &follower, "f").await;
     put(&frame(&apart, "f"), Append, rows([1_000])).await;
-    assert_eq!(pull(&apart, &follower, "f").await.outcome, SyncOutcome::Merged);
+    assert_eq!(
+        pull(&apart, &follower, "f").await.outcome,
+        SyncOutcome::Merged
+    );
     push(&apart, &follower, "f").await;
     assert_same(&apart, &follower, "f").await;
     let expected: Vec<i64> = (0..=150).chain([1_000]).collect();
@@ -242,7 +274,11 @@ async fn opposite_settlements_are_a_conflict_until_that_is_settled(place: &Place
         let refused = try_pull_with(here, there, "f", &PullOptions::default()).await;
         let refused = refused.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::MergeConflict, "{refused}");
-        for named in [last(&ours).await, last(&theirs).await, "opposite".to_owned()] {
+        for named in [
+            last(&ours).await,
+            last(&theirs).await,
+            "opposite".to_owned(),
+        ] {
             assert!(refused.to_string().contains(&named), "{refused}: {named}");
         }
     }

@@ -78,13 +78,27 @@ async fn a_merge_counts_its_rows_and_tells_what_it_brought(place: &Place) {
     let brought: Vec<(&str, &str, u64, u64)> = merge
         .brings
         .iter()
-        .map(|own| (&*own.commit, &*own.operation, own.rows_added, own.rows_removed))
+        .map(|own| {
+            (
+                &*own.commit,
+                &*own.operation,
+                own.rows_added,
+                own.rows_removed,
+            )
+        })
         .collect();
     let expected: Vec<(&str, &str, u64, u64)> = alone
         .commits
         .iter()
         .filter(|own| ["append", "delete_rows"].contains(&&*own.operation))
-        .map(|own| (&*own.commit, &*own.operation, own.rows_added, own.rows_removed))
+        .map(|own| {
+            (
+                &*own.commit,
+                &*own.operation,
+                own.rows_added,
+                own.rows_removed,
+            )
+        })
         .collect();
     assert_eq!(brought, expected);
     assert_eq!(merge.brings[1].message.as_deref(), Some("from afar"));
@@ -99,7 +113,10 @@ async fn a_merge_counts_its_rows_and_tells_what_it_brought(place: &Place) {
     let theirs = newest(&theirs).await;
     assert_eq!(theirs.commit, merge.commit);
     // 50 rows before, twelve come.
-    assert_eq!((theirs.rows, theirs.rows_added, theirs.rows_removed), (62, 12, 0));
+    assert_eq!(
+        (theirs.rows, theirs.rows_added, theirs.rows_removed),
+        (62, 12, 0)
+    );
 }
 
 async fn what_a_remote_has_can_be_read_before_it_is_merged(place: &Place) {
@@ -151,7 +168,10 @@ async fn commits_that_a_merge_brought_can_be_read_by_their_ids(place: &Place) {
         let short = AsOf::Short(brought.commit[..12].to_owned());
         assert_eq!(numbers_as_of(&here, &short).await, there);
     }
-    let absent = here.snapshot(Some(&commit(&"0f".repeat(32)))).await.unwrap_err();
+    let absent = here
+        .snapshot(Some(&commit(&"0f".repeat(32))))
+        .await
+        .unwrap_err();
     assert_eq!(absent.kind(), ErrorKind::NotFound, "{absent}");
 }
 
@@ -195,7 +215,10 @@ async fn what_lies_before_a_shallow_clone_comes_when_it_is_asked_for(place: &Pla
             continue;
         };
         read += 1;
-        assert_eq!(here.snapshot(Some(&as_of)).await.unwrap().rows(), there.rows());
+        assert_eq!(
+            here.snapshot(Some(&as_of)).await.unwrap().rows(),
+            there.rows()
+        );
         assert_eq!(
             numbers_as_of(&here, &as_of).await,
             numbers_as_of(&original, &as_of).await

@@ -7,8 +7,8 @@ use shoots_proto::name::FrameId;
 use shoots_proto::put::PutMode::{Append, Upsert};
 use shoots_proto::{Closed, TagName};
 use shoots_store::{
-    CloneOptions, Error, ErrorKind, FetchOptions, Frame, IndexRange, ProgressSink, PullOptions, ReadOptions,
-    RowsToDelete, Travellers,
+    CloneOptions, Error, ErrorKind, FetchOptions, Frame, IndexRange, ProgressSink, PullOptions,
+    ReadOptions, RowsToDelete, Travellers,
 };
 
 use crate::on_every_place;

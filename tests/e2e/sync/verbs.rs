@@ -2,9 +2,7 @@
 
 use shoots_client::arrow_array::RecordBatch;
 use shoots_client::proto::RemoteName;
-use shoots_client::{
-    AsOf, ErrorKind, Favour, PutMode, ShootsClient, SyncAnswer, SyncOutcome,
-};
+use shoots_client::{AsOf, ErrorKind, Favour, PutMode, ShootsClient, SyncAnswer, SyncOutcome};
 
 use super::{QUIET, objects, outcome, tip};
 use crate::refusal::assert_refused;

@@ -31,7 +31,9 @@ pub(super) async fn commits(
     arguments.end()?;
     let named = frames.named(&name).await?;
     let frame = frames.store().frame(named.frame());
-    Ok(Table::Made(Arc::new(records::HistoryTable::new(frame, all))))
+    Ok(Table::Made(Arc::new(records::HistoryTable::new(
+        frame, all,
+    ))))
 }
 
 /// The segments of a state of a frame; without one, of the state that the query reads.

@@ -7,8 +7,8 @@ use shoots_client::FlightPeer;
 use shoots_proto::action::{CloneRequest, Favour, FrameSelection};
 use shoots_proto::{FrameId, RemoteName};
 use shoots_store::{
-    CloneOptions, FetchOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd, Store,
-    Travelled, Travellers,
+    CloneOptions, FetchOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd,
+    Store, Travelled, Travellers,
 };
 
 use crate::service::Shared;

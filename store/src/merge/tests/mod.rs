@@ -48,17 +48,26 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let skew = || prop_oneof![Just(0_i64), -3..4_i64, Just(50)];
     let skews = [skew(), skew(), skew()];
     let settle = proptest::option::weighted(0.2, any::<bool>());
-    (any::<bool>(), any_ops(0..4), apart, after, settle, skews, 0..4_usize).prop_map(
-        |(indexed, before, apart, after, settle, skews, lost)| Plan {
-            indexed,
-            before,
-            apart,
-            after,
-            settle,
-            skews,
-            lost,
-        },
+    (
+        any::<bool>(),
+        any_ops(0..4),
+        apart,
+        after,
+        settle,
+        skews,
+        0..4_usize,
     )
+        .prop_map(
+            |(indexed, before, apart, after, settle, skews, lost)| Plan {
+                indexed,
+                before,
+                apart,
+                after,
+                settle,
+                skews,
+                lost,
+            },
+        )
 }
 
 /// Merges both ways: the frames and the commits must be the same, those that the model has, or both have a conflict of
@@ -102,7 +111,10 @@ async fn merge_without(one: &Site, other: &Site, lost: usize) {
             one.log().discard(&merged.written).await.unwrap();
         }
         (Err(conflict), Err(kind)) => {
-            assert!([kind, Kind::Expired].contains(&conflict.kind), "{conflict:?}");
+            assert!(
+                [kind, Kind::Expired].contains(&conflict.kind),
+                "{conflict:?}"
+            );
         }
         (Err(conflict), Ok(_)) => {
             assert_eq!(conflict.kind, Kind::Expired, "{conflict:?}");
