@@ -214,7 +214,7 @@ fn a_ticket_names_the_field_that_is_wrong() {
         ),
         (
             r#""as_of":{"version":1,"tag":"x"}"#,
-            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`",
+            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`, `remote`",
         ),
         (
             r#""as_of":{"branch":"x"}"#,

@@ -107,7 +107,8 @@ fn commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
 fn all_commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
     let told = commits.iter().flat_map(|version| {
         let brought = version.brings.iter();
-        let brought = brought.map(|brought| (record_of(version, brought), Some(version.version)));
+        let brought =
+            brought.map(move |brought| (record_of(version, brought), Some(version.version)));
         [(version.clone(), None)].into_iter().chain(brought)
     });
     let told: Vec<(CommitRecord, Option<u64>)> = told.collect();

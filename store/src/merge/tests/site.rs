@@ -15,7 +15,7 @@ use shoots_proto::put::{PutMode, UpdateScope};
 
 use super::model::{Meaning, Row, Told, View, sorted};
 use super::op::{NAMES, Op, Seed};
-use super::parts::{Clock, Rests, numbers, rest};
+use super::parts::{Clock, Rests, copy, numbers, rest};
 use crate::edit::delete::RowsToDelete;
 use crate::frame_log::FrameLog;
 use crate::index::Index;
@@ -573,17 +573,6 @@ impl Site {
 /// All that two sites know, in order.
 pub(super) fn union(one: &Site, other: &Site) -> Vec<Told> {
     sorted(one.told().chain(other.told()).cloned().collect())
-}
-
-async fn copy(from: &InMemory, to: &InMemory, wanted: impl Fn(&str) -> bool) {
-    let objects: Vec<_> = from.list(None).try_collect().await.unwrap();
-    for object in objects {
-        let path = object.location;
-        if wanted(path.as_ref()) && to.head(&path).await.is_err() {
-            let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
-            to.put(&path, bytes.into()).await.unwrap();
-        }
-    }
 }
 
 /// Rows with their values by the names of columns.
