@@ -119,6 +119,7 @@ impl Failure {
                 | ErrorKind::ConflictError
                 | ErrorKind::DivergedError
                 | ErrorKind::MergeConflictError
+                | ErrorKind::PromisedError
                 | ErrorKind::ReadOnlyError
                 | ErrorKind::UnauthenticatedError
                 | ErrorKind::InvalidSignatureError
@@ -195,6 +196,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::BucketNotEmptyError
         | ErrorKind::DivergedError
         | ErrorKind::MergeConflictError
+        | ErrorKind::PromisedError
         | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
@@ -231,6 +233,7 @@ fn cpp_code(kind: ErrorKind) -> Code {
         | ErrorKind::ConflictError
         | ErrorKind::DivergedError
         | ErrorKind::MergeConflictError
+        | ErrorKind::PromisedError
         | ErrorKind::OutcomeUnknownError
         | ErrorKind::ReadOnlyError
         | ErrorKind::LimitError
@@ -283,6 +286,7 @@ impl From<&shoots_store::Error> for Failure {
             Store::Conflict => ErrorKind::ConflictError,
             Store::Diverged => ErrorKind::DivergedError,
             Store::MergeConflict => ErrorKind::MergeConflictError,
+            Store::Promised => ErrorKind::PromisedError,
             Store::OutcomeUnknown => ErrorKind::OutcomeUnknownError,
             Store::Damaged => ErrorKind::DamagedError,
             // A program that is too old can do as little about a newer frame as about a broken disk.

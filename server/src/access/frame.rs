@@ -39,6 +39,15 @@ impl ReadableFrame {
         self.0.history(limit, since).await
     }
 
+    /// The same with the commits that versions brought and that are no versions here.
+    pub(crate) async fn whole_history(
+        &self,
+        limit: usize,
+        since: Option<&AsOf>,
+    ) -> Result<WholeLogResult> {
+        self.0.whole_history(limit, since).await
+    }
+
     pub(crate) async fn describe(&self, as_of: Option<&AsOf>) -> Result<FrameDescription> {
         self.0.describe(as_of).await
     }

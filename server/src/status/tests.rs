@@ -70,6 +70,11 @@ const TABLE: &[(ErrorKind, Code, Code)] = &[
         Code::ResourceExhausted,
         Code::Unknown,
     ),
+    (
+        ErrorKind::PromisedError,
+        Code::FailedPrecondition,
+        Code::Unknown,
+    ),
     (ErrorKind::DamagedError, Code::DataLoss, Code::Unknown),
     (
         ErrorKind::UnavailableError,
