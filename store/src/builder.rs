@@ -212,6 +212,18 @@ impl StoreBuilder {
                 }
             },
         };
+        Ok(self.over(objects, disk))
+    }
+
+    /// A store on this disk, whatever the location says.
+    #[cfg(test)]
+    pub(crate) fn over_disk(self, disk: Disk) -> Store {
+        let disk = Arc::new(disk);
+        let objects = Objects::new(Arc::clone(&disk) as Arc<dyn ObjectStore>);
+        self.over(objects, Some(disk))
+    }
+
+    fn over(self, objects: Objects, disk: Option<Arc<Disk>>) -> Store {
         let shared = Shared::new(
             objects,
             disk,
@@ -220,7 +232,7 @@ impl StoreBuilder {
             self.read_only,
             self.conditions,
         );
-        Ok(Store::new(shared))
+        Store::new(shared)
     }
 
     async fn through_cache(&self, store: Arc<dyn ObjectStore>, identity: &str) -> Result<Objects> {
