@@ -4,7 +4,8 @@
 //! descriptor are at hand before the first batch, a message without data is skipped as C++
 //! does, dictionary ids of the stream do not leak into the schema, a body that is not aligned
 //! is copied buffer by buffer and only where a type requires alignment, and a message that
-//! lies about its contents is an error and never a panic.
+//! lies about its contents is an error and never a panic, nor more memory than a bound
+//! ([`Decoder::with_limit`]).
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,8 +21,13 @@ use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
-use crate::Error;
+use crate::aligned::aligned;
 use crate::schema::{children, without_dictionary_ids};
+use crate::{Error, inflated, size};
+
+/// What a message may become when it is decompressed, and what all dictionaries of a stream may
+/// take, unless a decoder is told otherwise, in bytes.
+const DEFAULT_LIMIT_BYTES: u64 = 1 << 30;
 
 /// The strictest alignment of any arrow type.
 const ALIGNMENT: usize = 16;
@@ -41,6 +47,7 @@ where
         app_metadata: Bytes::new(),
         schema: None,
         state: State::Begin,
+        limit: DEFAULT_LIMIT_BYTES,
     }
 }
 
@@ -53,6 +60,7 @@ pub struct Decoder<S> {
     app_metadata: Bytes,
     schema: Option<SchemaRef>,
     state: State,
+    limit: u64,
 }
 
 #[derive(Debug)]
@@ -63,6 +71,14 @@ enum State {
 }
 
 impl<S> Decoder<S> {
+    /// Refuses a compressed message that becomes more than so many bytes, one that has more rows than
+    /// that, and dictionaries that take more bytes than that together. Default: 1 GiB. It is to be set
+    /// before the schema is read.
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
     /// The schema, once its message was read.
     pub fn schema(&self) -> Option<SchemaRef> {
         self.schema.clone()
@@ -118,7 +134,7 @@ where
         }
         match &mut self.state {
             State::Begin => {
-                let reader = Reader::new(&message)?;
+                let reader = Reader::new(&message, self.limit)?;
                 self.app_metadata = std::mem::take(&mut message.app_metadata);
                 self.schema = Some(reader.schema.clone());
                 self.state = State::Batches(Box::new(reader));
@@ -172,10 +188,12 @@ struct Reader {
     dictionaries: HashMap<i64, ArrayRef>,
     /// Unions are read in place and need an aligned body; all else aligns itself.
     needs_alignment: bool,
+    /// Bytes of one message once it is decompressed, rows of one message, bytes of all dictionaries.
+    limit: u64,
 }
 
 impl Reader {
-    fn new(message: &FlightData) -> Result<Self, Error> {
+    fn new(message: &FlightData, limit: u64) -> Result<Self, Error> {
         let wire_schema: Schema = unpanicked("a schema", || {
             let header = root(&message.data_header)?;
             match header.header_type() {
@@ -196,6 +214,7 @@ impl Reader {
                 .any(|f| has_union(f.data_type())),
             wire_schema: Arc::new(wire_schema),
             dictionaries: HashMap::new(),
+            limit,
         })
     }
 
@@ -208,15 +227,16 @@ impl Reader {
                     let batch = header
                         .header_as_dictionary_batch()
                         .ok_or_else(|| missing("dictionary"))?;
-                    check_buffers(batch.data(), &body)?;
+                    check_buffers(batch.data(), &body, self.limit)?;
                     let version = header.version();
                     let dictionaries = &mut self.dictionaries;
                     read_dictionary(&body, batch, &self.wire_schema, dictionaries, &version)?;
+                    check_dictionaries(dictionaries, self.limit)?;
                     Ok(None)
                 }
                 MessageHeader::RecordBatch => {
                     let batch = header.header_as_record_batch();
-                    check_buffers(batch, &body)?;
+                    check_buffers(batch, &body, self.limit)?;
                     let rows = RecordBatchDecoder::try_new(
                         &body,
                         batch.ok_or_else(|| missing("record batch"))?,
@@ -248,6 +268,8 @@ impl Reader {
 
     fn with_clean_schema(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
         let (_, columns, rows) = batch.into_parts();
+        let columns = columns.into_iter().map(aligned);
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
     }
@@ -262,8 +284,12 @@ fn missing(what: &str) -> ArrowError {
     ArrowError::ParseError(format!("a {what} message without its contents"))
 }
 
-/// Refuses a batch that refers to bytes beyond its body.
-fn check_buffers(batch: Option<arrow_ipc::RecordBatch<'_>>, body: &[u8]) -> Result<(), ArrowError> {
+/// Refuses a batch that refers to bytes beyond its body, or becomes too large when it is decompressed.
+fn check_buffers(
+    batch: Option<arrow_ipc::RecordBatch<'_>>,
+    body: &[u8],
+    limit: u64,
+) -> Result<(), ArrowError> {
     let batch = batch.ok_or_else(|| missing("batch"))?;
     let within = |buffer: &arrow_ipc::Buffer| {
         let start = usize::try_from(buffer.offset()).ok();
@@ -277,6 +303,24 @@ fn check_buffers(batch: Option<arrow_ipc::RecordBatch<'_>>, body: &[u8]) -> Resu
         return Err(ArrowError::ParseError(format!(
             "the message announces more than the {} bytes it holds",
             body.len()
+        )));
+    }
+    // Columns of nulls and runs have as many rows as the header says, and need no bytes for them.
+    if u64::try_from(batch.length()).is_ok_and(|rows| rows > limit) {
+        return Err(ArrowError::ParseError(format!(
+            "the message has {} rows: send at most {limit} in one",
+            batch.length()
+        )));
+    }
+    inflated::check(batch, body, limit)
+}
+
+/// Refuses dictionaries that have grown too large: a stream may add to them with each message.
+fn check_dictionaries(dictionaries: &HashMap<i64, ArrayRef>, limit: u64) -> Result<(), ArrowError> {
+    let bytes: usize = dictionaries.values().map(size::array_size).sum();
+    if bytes as u64 > limit {
+        return Err(ArrowError::ParseError(format!(
+            "the dictionaries of the stream take more than {limit} bytes: send the values themselves"
         )));
     }
     Ok(())

@@ -110,6 +110,7 @@ impl Server {
             statements: RunningStatements::default(),
             followers: Followers::default(),
             read_only: config.read_only,
+            max_message_bytes: config.max_message_bytes,
             stop: stop.clone(),
         });
         if !config.read_only {

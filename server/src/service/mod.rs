@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Followers,
     pub(crate) read_only: bool,
+    /// What a message may become when it is decompressed.
+    pub(crate) max_message_bytes: u64,
     pub(crate) stop: Stop,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn put(
             return arrival::put(&shared, command, messages).await;
         }
         let command = flight_sql::read(WHAT, command)?;
-        let batches = shoots_flight::decode(messages);
+        let batches = shoots_flight::decode(messages).with_limit(shared.max_message_bytes);
         if let Some(command) = command {
             return Box::pin(flight_sql::put(&shared, session?, command, batches)).await;
         }

@@ -134,6 +134,7 @@ mod tests {
             statements: RunningStatements::default(),
             followers: Followers::default(),
             read_only: false,
+            max_message_bytes: 1 << 20,
             stop: Stop::default(),
         });
         let id = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();

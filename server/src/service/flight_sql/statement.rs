@@ -276,7 +276,8 @@ fn read_rows(messages: Vec<FlightData>) -> Result<Option<RecordBatch>, Failure> 
         return Ok(None);
     }
     let messages = stream::iter(messages.into_iter().map(Ok::<_, Failure>));
-    futures::executor::block_on(collect(shoots_flight::decode(messages))).map(Some)
+    let batches = shoots_flight::decode(messages).with_limit(REQUEST_BYTES as u64);
+    futures::executor::block_on(collect(batches)).map(Some)
 }
 
 /// The rows of parameters in a stream, of which there must be some.
