@@ -9,7 +9,7 @@
 #![cfg(test)]
 
 mod bucket;
-mod crash;
+mod disks;
 mod escapes;
 mod flight;
 mod flight_sql;
@@ -26,3 +26,4 @@ mod settings;
 mod sql;
 mod stamp;
 mod sync;
+mod torture;

@@ -129,8 +129,17 @@ impl Server {
     /// A server on another place than its folder, with these further arguments.
     pub(crate) async fn at(location: &str, folder: &Arc<TempDir>, arguments: &[&str]) -> Self {
         let mut command = binary();
-        command.args(["--port", "0"]).args(arguments);
-        command.args(["--bucket-dir", location]);
+        command.args(arguments);
+        Self::started(command, location, folder).await
+    }
+
+    /// A server that this command starts, on a place.
+    pub(crate) async fn started(
+        mut command: Command,
+        location: &str,
+        folder: &Arc<TempDir>,
+    ) -> Self {
+        command.args(["--port", "0", "--bucket-dir", location]);
         let mut process = Process::spawn(&mut command);
         until("the server is ready", async || {
             assert!(process.is_running(), "it ended: {}", process.log());
