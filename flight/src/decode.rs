@@ -4,7 +4,8 @@
 //! descriptor are at hand before the first batch, a message without data is skipped as C++
 //! does, dictionary ids of the stream do not leak into the schema, a body that is not aligned
 //! is copied buffer by buffer and only where a type requires alignment, and a message that
-//! lies about its contents is an error and never a panic.
+//! lies about its contents is an error and never a panic, nor more memory than a bound
+//! ([`Decoder::with_limits`]).
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,9 +21,10 @@ use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
-use crate::Error;
+use crate::aligned::aligned;
 use crate::limits::DecodeLimits;
 use crate::schema::{children, without_dictionary_ids};
+use crate::{Error, inflated, size};
 
 /// The strictest alignment of any arrow type.
 const ALIGNMENT: usize = 16;
@@ -66,7 +68,8 @@ enum State {
 }
 
 impl<S> Decoder<S> {
-    /// Refuses batches that are larger than this: [`Error::TooManyRows`], [`Error::TooManyBytes`].
+    /// Refuses batches that are larger than this: [`Error::TooManyRows`], [`Error::TooManyBytes`]; and dictionaries that
+    /// take more bytes together. It is to be set before the schema is read.
     pub fn with_limits(self, limits: DecodeLimits) -> Self {
         Self { limits, ..self }
     }
@@ -223,9 +226,11 @@ impl Reader {
                     if let Err(too_large) = limits.check(values, &body) {
                         return Ok(Err(too_large));
                     }
+                    inflated::check(values, &body)?;
                     let version = header.version();
                     let dictionaries = &mut self.dictionaries;
                     read_dictionary(&body, batch, &self.wire_schema, dictionaries, &version)?;
+                    check_dictionaries(dictionaries, limits.bytes)?;
                     Ok(Ok(None))
                 }
                 MessageHeader::RecordBatch => {
@@ -233,6 +238,7 @@ impl Reader {
                     if let Err(too_large) = limits.check(batch, &body) {
                         return Ok(Err(too_large));
                     }
+                    inflated::check(batch, &body)?;
                     let rows = RecordBatchDecoder::try_new(
                         &body,
                         batch,
@@ -264,6 +270,8 @@ impl Reader {
 
     fn with_clean_schema(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
         let (_, columns, rows) = batch.into_parts();
+        let columns = columns.into_iter().map(aligned);
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
     }
@@ -299,6 +307,17 @@ fn check_buffers<'a>(
         )));
     }
     Ok(batch)
+}
+
+/// Refuses dictionaries that have grown too large: a stream may add to them with each message.
+fn check_dictionaries(dictionaries: &HashMap<i64, ArrayRef>, limit: u64) -> Result<(), ArrowError> {
+    let bytes: usize = dictionaries.values().map(size::array_size).sum();
+    if bytes as u64 > limit {
+        return Err(ArrowError::ParseError(format!(
+            "the dictionaries of the stream take more than {limit} bytes: send the values themselves"
+        )));
+    }
+    Ok(())
 }
 
 fn has_union(data_type: &DataType) -> bool {

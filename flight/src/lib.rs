@@ -42,12 +42,14 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+mod aligned;
 mod cancelled;
 mod compact;
 mod decode;
 mod encode;
 mod error;
 mod extent;
+mod inflated;
 mod limits;
 mod schema;
 mod size;

@@ -6,8 +6,9 @@
 use arrow_ipc::RecordBatch;
 
 use crate::Error;
+use crate::inflated::AS_IT_IS;
 
-/// Bounds of one batch, of rows or of a dictionary's values. The default is none.
+/// Bounds of one batch, of rows or of a dictionary's values. By default 1 GiB of bytes, and as many rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Most rows.
@@ -19,8 +20,8 @@ pub struct DecodeLimits {
 impl Default for DecodeLimits {
     fn default() -> Self {
         Self {
-            rows: u64::MAX,
-            bytes: u64::MAX,
+            rows: 1 << 30,
+            bytes: 1 << 30,
         }
     }
 }
@@ -59,9 +60,9 @@ fn decompressed_bytes(buffer: &arrow_ipc::Buffer, body: &[u8]) -> Option<u64> {
     let length = usize::try_from(buffer.length()).ok()?;
     let stored = body.get(start..start.checked_add(length)?)?;
     let (prefix, rest) = stored.split_first_chunk()?;
-    match i64::from_le_bytes(*prefix) {
-        // Stored as it is.
-        -1 => Some(rest.len() as u64),
-        length => u64::try_from(length).ok(),
-    }
+    Some(match i64::from_le_bytes(*prefix) {
+        AS_IT_IS => rest.len() as u64,
+        // No length at all is one that nothing has room for.
+        length => u64::try_from(length).unwrap_or(u64::MAX),
+    })
 }

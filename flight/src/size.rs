@@ -32,7 +32,7 @@ pub fn encoded_size(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(array_size).sum()
 }
 
-fn array_size(array: &ArrayRef) -> usize {
+pub(crate) fn array_size(array: &ArrayRef) -> usize {
     let validity = match array.nulls() {
         Some(nulls) if nulls.null_count() > 0 => array.len().div_ceil(8),
         _ => 0,

@@ -2,10 +2,12 @@
 //!
 //! `sample` makes an array of every type, `fidelity` sends them through every nesting and
 //! slicing, `dictionary` watches which dictionaries travel, `size` checks cutting and
-//! compaction, `malformed` sends what no honest peer would.
+//! compaction, `aligned` lets bodies arrive at any address, `malformed` and `inflated` send what no honest peer would.
 
+mod aligned;
 mod dictionary;
 mod fidelity;
+mod inflated;
 mod malformed;
 mod sample;
 mod size;

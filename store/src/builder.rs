@@ -222,7 +222,19 @@ impl StoreBuilder {
                 }
             },
         };
-        let objects = objects.counted_by(operations, Arc::clone(&self.cache.uses));
+        let uses = Arc::clone(&self.cache.uses);
+        Ok(self.over(objects.counted_by(operations, uses), disk))
+    }
+
+    /// A store on this disk, whatever the location says.
+    #[cfg(test)]
+    pub(crate) fn over_disk(self, disk: Disk) -> Store {
+        let disk = Arc::new(disk);
+        let objects = Objects::new(Arc::clone(&disk) as Arc<dyn ObjectStore>);
+        self.over(objects, Some(disk))
+    }
+
+    fn over(self, objects: Objects, disk: Option<Arc<Disk>>) -> Store {
         let shared = Shared::new(
             objects,
             disk,
@@ -231,7 +243,7 @@ impl StoreBuilder {
             self.read_only,
             self.conditions,
         );
-        Ok(Store::new(shared))
+        Store::new(shared)
     }
 
     async fn through_cache(&self, store: Arc<dyn ObjectStore>, identity: &str) -> Result<Objects> {

@@ -1,14 +1,14 @@
 //! An object store on a local directory in which "yes" means "still there after a power cut".
 //!
 //! `object_store`'s own local backend never calls fsync, so what it acknowledged can be gone, or be a file of
-//! zeroes, when the machine comes back. [`Disk`] keeps that backend for reading and deleting and does the
-//! writing itself. It offers these, and nothing in between:
+//! zeroes, when the machine comes back. [`Disk`] keeps that backend for reading and does the changing itself, in steps
+//! that a test can stand in for ([`deeds`]). It offers these, and nothing in between:
 //!
 //! - [`PutMode::Create`] is **durable create-if-absent**, the one operation that the log is built on. The bytes
 //!   go into a file of their own under `_tmp`, that file is fsynced, every directory on the way that may not be
 //!   on the disk yet is fsynced, and only then does a hard link give the object its name. The fsync of the
 //!   directory that holds the name ends the put. Of several writers of one name, in any number of processes,
-//!   exactly one is told yes; the others get [`Error::AlreadyExists`], and not before the object they lost to is
+//!   exactly one is told yes; the others get [`AlreadyExists`](object_store::Error::AlreadyExists), and not before the object they lost to is
 //!   durable too, so that they may build on it.
 //! - [`PutMode::Overwrite`] replaces atomically and promises nothing about power cuts. It is for hints that
 //!   nobody trusts.
@@ -26,6 +26,7 @@
 //!
 //! Deletes are not fsynced: what comes back after a power cut is garbage that the next sweep deletes again.
 
+mod deeds;
 mod directory;
 mod failure;
 mod listing;
@@ -41,20 +42,24 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
     Result,
 };
 
+#[cfg(test)]
+pub(crate) use deeds::Deeds;
+use deeds::Machine;
 use directory::Directory;
 pub(crate) use directory::IdSource;
-#[cfg(test)]
-pub(crate) use directory::SyncFn;
-pub(crate) use failure::outcome_unknown;
+pub(crate) use failure::{nothing_done, outcome_unknown};
+
+/// Objects that are deleted at the same time.
+const DELETES_AT_ONCE: usize = 10;
 
 /// An object store on a local directory, with durable creates. Clones share one state.
 #[derive(Clone)]
@@ -67,15 +72,19 @@ impl Disk {
     /// never give the same name twice, in this process or another one on the same directory.
     pub(crate) fn new(root: impl Into<PathBuf>, ids: IdSource) -> Self {
         Self {
-            directory: Arc::new(Directory::new(root.into(), ids, directory::real_sync())),
+            directory: Arc::new(Directory::new(root.into(), ids, Arc::new(Machine))),
         }
     }
 
-    /// As [`Disk::new`], with a stand-in for fsync that can watch and fail.
+    /// As [`Disk::new`], with a stand-in for the machine.
     #[cfg(test)]
-    pub(crate) fn with_sync(root: impl Into<PathBuf>, ids: IdSource, sync: SyncFn) -> Self {
+    pub(crate) fn with_deeds(
+        root: impl Into<PathBuf>,
+        ids: IdSource,
+        deeds: Arc<dyn Deeds>,
+    ) -> Self {
         Self {
-            directory: Arc::new(Directory::new(root.into(), ids, sync)),
+            directory: Arc::new(Directory::new(root.into(), ids, deeds)),
         }
     }
 
@@ -116,7 +125,7 @@ impl Disk {
         tokio::task::spawn_blocking(move || work(&directory)).await?
     }
 
-    /// The backend that reads; an [`Error::NotFound`] while there is no root directory.
+    /// The backend that reads; an [`object_store::Error::NotFound`] while there is no root directory.
     async fn reader(&self) -> Result<LocalFileSystem> {
         if let Some(root) = self.directory.opened() {
             return Ok(root.files.clone());
@@ -185,18 +194,17 @@ impl ObjectStore for Disk {
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
         let disk = self.clone();
-        stream::once(async move {
-            match disk.reader().await {
-                Ok(reader) => reader.delete_stream(locations),
-                // One answer for each location, so that a caller can tell which of them it concerns.
-                Err(Error::NotFound { .. }) => locations
-                    .map(|location| Err(failure::not_found(&location?)))
-                    .boxed(),
-                Err(error) => stream::once(async { Err(error) }).boxed(),
+        let remove = move |location: Result<Path>| {
+            let disk = disk.clone();
+            async move {
+                let location = location?;
+                let removed = location.clone();
+                disk.blocking(move |directory| directory.remove(&removed))
+                    .await?;
+                Ok(location)
             }
-        })
-        .flatten()
-        .boxed()
+        };
+        locations.map(remove).buffered(DELETES_AT_ONCE).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

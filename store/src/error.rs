@@ -120,6 +120,11 @@ pub(crate) enum Cause {
         "nothing can be put: the disk of {folder} has {free} bytes free, and below {low} (the setting low_space_bytes) puts are refused; free some space"
     )]
     NoSpace { folder: String, free: u64, low: u64 },
+    #[error("{doing}: the disk is full: {source}; free some space, then try again")]
+    Full {
+        doing: String,
+        source: Box<dyn StdError + Send + Sync>,
+    },
     #[error("{doing}: the storage cannot be reached: {source}")]
     Unreachable {
         doing: String,
@@ -161,7 +166,7 @@ impl Error {
             Cause::MergeConflict { .. } => ErrorKind::MergeConflict,
             Cause::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Cause::Damaged { .. } | Cause::Missing { .. } => ErrorKind::Damaged,
-            Cause::NoSpace { .. } => ErrorKind::NoSpace,
+            Cause::NoSpace { .. } | Cause::Full { .. } => ErrorKind::NoSpace,
             Cause::Io { .. } | Cause::Unreachable { .. } | Cause::Refused { .. } => ErrorKind::Io,
             Cause::ReadOnly => ErrorKind::ReadOnly,
             Cause::Newer { .. } => ErrorKind::Newer,
@@ -216,6 +221,7 @@ impl Error {
                 Cause::Refused { doing, reason }
             }
             Trouble::Refused(reason) => Cause::Refused { doing, reason },
+            Trouble::Full => Cause::Full { doing, source },
             Trouble::Absent | Trouble::Other => Cause::Io { doing, source },
         };
         cause.into()

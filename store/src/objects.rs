@@ -103,6 +103,8 @@ pub(crate) enum Created {
 /// Why it is not known that an object was created.
 #[derive(Debug)]
 pub(crate) enum CreateError {
+    /// The storage refused it: nothing was created by this attempt.
+    Refused(Error),
     /// Something failed on the way there or back: the object may exist. Read back.
     Ambiguous(Error),
     /// The object exists, but may not survive a loss of power. Reading back tells nothing.
@@ -112,7 +114,9 @@ pub(crate) enum CreateError {
 impl From<CreateError> for Error {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::Ambiguous(error) | CreateError::NotKnownDurable(error) => error,
+            CreateError::Refused(error)
+            | CreateError::Ambiguous(error)
+            | CreateError::NotKnownDurable(error) => error,
         }
     }
 }
@@ -196,9 +200,12 @@ impl Objects {
             Err(ObjectError::AlreadyExists { .. }) => Ok(Created::Exists),
             Err(error) => {
                 let durable_unknown = disk::outcome_unknown(&error);
+                let nothing_done = disk::nothing_done(&error);
                 let error = Error::io(format!("creating {path}"), error);
                 Err(if durable_unknown {
                     CreateError::NotKnownDurable(error)
+                } else if nothing_done {
+                    CreateError::Refused(error)
                 } else {
                     CreateError::Ambiguous(error)
                 })
@@ -217,7 +224,9 @@ impl Objects {
             match self.create(path, bytes.clone()).await {
                 Ok(Created::Yes) => return Ok(()),
                 Ok(Created::Exists) => {}
-                Err(CreateError::Ambiguous(error)) => problem = Some(error),
+                Err(CreateError::Refused(error) | CreateError::Ambiguous(error)) => {
+                    problem = Some(error);
+                }
                 Err(CreateError::NotKnownDurable(error)) => return Err(error),
             }
             match (self.size(path).await, problem.take()) {

@@ -11,7 +11,7 @@
 mod access;
 mod bucket;
 mod certificates;
-mod crash;
+mod disks;
 mod escapes;
 mod flight;
 mod flight_sql;
@@ -30,3 +30,4 @@ mod settings;
 mod sql;
 mod stamp;
 mod sync;
+mod torture;

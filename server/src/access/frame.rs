@@ -44,7 +44,7 @@ impl ReadableFrame {
         &self,
         limit: usize,
         since: Option<&AsOf>,
-    ) -> Result<WholeLogResult> {
+    ) -> Result<LogResult> {
         self.0.whole_history(limit, since).await
     }
 

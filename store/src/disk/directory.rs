@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,6 +19,7 @@ use object_store::path::Path;
 use object_store::{PutPayload, Result};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
 
+use super::deeds::Deeds;
 use super::failure::{self, Refused};
 
 /// Where files live until they get their name. A name of a bucket or frame never starts with `_`.
@@ -30,21 +31,13 @@ const KNOWN_DIRECTORIES: usize = 16 * 1024;
 /// Gives a new name each time, different from all others ever given.
 pub(crate) type IdSource = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Makes an open file or directory durable; the path is for those who watch.
-pub(crate) type SyncFn = Arc<dyn Fn(&File, &FsPath) -> io::Result<()> + Send + Sync>;
-
-/// The fsync that the operating system offers.
-pub(super) fn real_sync() -> SyncFn {
-    Arc::new(|file, _path| file.sync_all())
-}
-
 /// The state that clones of a disk store share.
 pub(super) struct Directory {
     /// As it was given; may not exist.
     wanted: PathBuf,
     opened: OnceLock<Root>,
     ids: IdSource,
-    sync: SyncFn,
+    deeds: Arc<dyn Deeds>,
     fsyncs: AtomicU64,
     known: Known,
 }
@@ -56,7 +49,7 @@ pub(super) struct Root {
 }
 
 impl Directory {
-    pub(super) fn new(wanted: PathBuf, ids: IdSource, sync: SyncFn) -> Self {
+    pub(super) fn new(wanted: PathBuf, ids: IdSource, deeds: Arc<dyn Deeds>) -> Self {
         // A relative path must not change its meaning with the working directory. It stays as it is where there
         // is none, and fails at the first use.
         let wanted = std::path::absolute(&wanted).unwrap_or(wanted);
@@ -64,7 +57,7 @@ impl Directory {
             wanted,
             opened: OnceLock::new(),
             ids,
-            sync,
+            deeds,
             fsyncs: AtomicU64::new(0),
             known: Known::new(KNOWN_DIRECTORIES),
         }
@@ -148,12 +141,12 @@ impl Directory {
         destination: &FsPath,
     ) -> Result<()> {
         self.establish(root, directory)?;
-        let mut linked = fs::hard_link(existing, destination);
+        let mut linked = self.deeds.hard_link(existing, destination);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             // Somebody removed a directory that was known: make it again.
             self.known.forget(directory);
             self.establish(root, directory)?;
-            linked = fs::hard_link(existing, destination);
+            linked = self.deeds.hard_link(existing, destination);
         }
         match linked {
             Ok(()) => {}
@@ -171,13 +164,28 @@ impl Directory {
         let root = self.open_for_writing()?;
         let (directory, destination) = resolve(root, location)?;
         let temporary = self.write_temporary(root, payload)?;
-        let mut renamed = fs::rename(&temporary.path, &destination);
+        let mut renamed = self.deeds.rename(&temporary.path, &destination);
         if matches!(&renamed, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             self.make_directory(&directory)?;
-            renamed = fs::rename(&temporary.path, &destination);
+            renamed = self.deeds.rename(&temporary.path, &destination);
         }
         renamed.map_err(|error| failure::refused("replace", &destination, error))?;
         Ok(())
+    }
+
+    /// Removes an object.
+    pub(super) fn remove(&self, location: &Path) -> Result<()> {
+        let root = match self.open() {
+            Err(object_store::Error::NotFound { .. }) => return Err(failure::not_found(location)),
+            opened => opened?,
+        };
+        let (_, path) = resolve(root, location)?;
+        self.deeds
+            .remove_file(&path)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => failure::not_found(location),
+                _ => failure::refused("delete", &path, error).into(),
+            })
     }
 
     /// Removes temporary files that were last written before `older_than`.
@@ -204,7 +212,7 @@ impl Directory {
                 .modified()
                 .is_ok_and(|modified| modified < older_than);
             if metadata.is_file() && old {
-                match fs::remove_file(entry.path()) {
+                match self.deeds.remove_file(&entry.path()) {
                     Ok(()) => removed += 1,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
@@ -233,20 +241,20 @@ impl Directory {
         }
     }
 
-    fn write_temporary(&self, root: &Root, payload: &PutPayload) -> Result<Temporary> {
+    fn write_temporary(&self, root: &Root, payload: &PutPayload) -> Result<Temporary<'_>> {
         let directory = root.path.join(TEMPORARIES);
         let path = directory.join((self.ids)());
-        let mut opened = File::create_new(&path);
+        let mut opened = self.deeds.create_file(&path);
         if matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             self.make_directory(&directory)?;
-            opened = File::create_new(&path);
+            opened = self.deeds.create_file(&path);
         }
         let file = opened.map_err(|error| failure::refused("create", &path, error))?;
-        let mut temporary = Temporary { path, file };
+        let deeds = &*self.deeds;
+        let mut temporary = Temporary { path, file, deeds };
         for chunk in payload.iter() {
-            temporary
-                .file
-                .write_all(chunk)
+            deeds
+                .write(&mut temporary.file, &temporary.path, chunk)
                 .map_err(|error| failure::refused("write", &temporary.path, error))?;
         }
         Ok(temporary)
@@ -283,12 +291,12 @@ impl Directory {
     /// is durable when it returns, or is gone again.
     fn make_directory(&self, directory: &FsPath) -> Result<(), Refused> {
         self.known.forget(directory);
-        let mut made = fs::create_dir(directory);
+        let mut made = self.deeds.create_dir(directory);
         if matches!(&made, Err(error) if error.kind() == io::ErrorKind::NotFound)
             && let Some(parent) = directory.parent()
         {
             self.make_directory(parent)?;
-            made = fs::create_dir(directory);
+            made = self.deeds.create_dir(directory);
         }
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
@@ -298,7 +306,7 @@ impl Directory {
                     && let Err(refused) = self.sync_directory(parent)
                 {
                     // Left in place it would look as if it had been there before the store.
-                    let _ = fs::remove_dir(directory);
+                    let _ = self.deeds.remove_dir(directory);
                     return Err(refused);
                 }
             }
@@ -315,7 +323,9 @@ impl Directory {
 
     fn sync(&self, file: &File, path: &FsPath) -> Result<(), Refused> {
         self.fsyncs.fetch_add(1, Ordering::Relaxed);
-        (self.sync)(file, path).map_err(|error| failure::refused("sync", path, error))
+        self.deeds
+            .sync(file, path)
+            .map_err(|error| failure::refused("sync", path, error))
     }
 }
 
@@ -362,14 +372,15 @@ fn not_linked(destination: &FsPath, error: io::Error) -> object_store::Error {
 
 /// A file under its temporary name. Dropping it removes that name, unless a rename took it; what fails there is
 /// swept later.
-struct Temporary {
+struct Temporary<'a> {
     path: PathBuf,
     file: File,
+    deeds: &'a dyn Deeds,
 }
 
-impl Drop for Temporary {
+impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = self.deeds.remove_file(&self.path);
     }
 }
 

@@ -60,6 +60,17 @@ pub(crate) fn outcome_unknown(error: &Error) -> bool {
     }
 }
 
+/// Whether the write that ended with this error has done nothing that can be seen: the file system refused a step
+/// before the one that gives the object its name.
+pub(crate) fn nothing_done(error: &Error) -> bool {
+    match error {
+        Error::Generic { source, .. } | Error::PermissionDenied { source, .. } => {
+            source.is::<Refused>()
+        }
+        _ => false,
+    }
+}
+
 pub(super) fn refused(doing: &'static str, path: &FsPath, source: io::Error) -> Refused {
     Refused {
         doing,

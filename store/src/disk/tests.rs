@@ -1,8 +1,10 @@
 //! What the disk store promises, watched through its fsyncs: what was on the disk when a name appeared, and what a
 //! failure at each step leaves behind.
 
+mod full;
 mod link;
 mod listing;
+mod power;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -19,7 +21,7 @@ use object_store::{
 };
 use tempfile::TempDir;
 
-use super::{Disk, IdSource, SyncFn, outcome_unknown};
+use super::{Deeds, Disk, IdSource, outcome_unknown};
 
 const LOG: &str = "bucket/frame/log/1";
 
@@ -27,6 +29,23 @@ const LOG: &str = "bucket/frame/log/1";
 fn ids() -> IdSource {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     Arc::new(|| NEXT.fetch_add(1, Ordering::Relaxed).to_string())
+}
+
+/// Makes an open file or directory durable; the path is for those who watch.
+type SyncFn = Arc<dyn Fn(&File, &FsPath) -> io::Result<()> + Send + Sync>;
+
+/// The machine, but for its fsync.
+struct Synced(SyncFn);
+
+impl Deeds for Synced {
+    fn sync(&self, file: &File, path: &FsPath) -> io::Result<()> {
+        (self.0)(file, path)
+    }
+}
+
+/// A store on a machine with this fsync.
+fn with_sync(root: impl Into<PathBuf>, ids: IdSource, sync: SyncFn) -> Disk {
+    Disk::with_deeds(root, ids, Arc::new(Synced(sync)))
 }
 
 /// A store in an empty directory whose fsyncs are written down, and can be told to fail.
@@ -58,7 +77,7 @@ impl Watched {
             })
         };
         Self {
-            disk: Disk::with_sync(&root, ids(), sync),
+            disk: with_sync(&root, ids(), sync),
             root,
             synced,
             failing,
@@ -176,7 +195,7 @@ async fn the_bytes_are_synced_before_the_name_appears() {
             file.sync_all()
         })
     };
-    let disk = Disk::with_sync(directory.path(), ids(), sync);
+    let disk = with_sync(directory.path(), ids(), sync);
     create(&disk, "frame/object", "whole").await.unwrap();
     assert!(!seen_early.load(Ordering::Relaxed));
     assert!(object.exists());
@@ -271,7 +290,7 @@ async fn a_root_that_cannot_be_made_durable_is_not_left_behind() {
             file.sync_all()
         })
     };
-    let disk = Disk::with_sync(&root, ids(), sync);
+    let disk = with_sync(&root, ids(), sync);
     let error = create(&disk, LOG, "one").await.unwrap_err();
     assert!(!outcome_unknown(&error));
     assert!(!root.exists());
@@ -372,7 +391,7 @@ async fn a_dropped_put_leaves_a_whole_object_and_no_temporary_file() {
         }
         file.sync_all()
     });
-    let disk = Disk::with_sync(directory.path(), ids(), sync);
+    let disk = with_sync(directory.path(), ids(), sync);
 
     let mut put = Box::pin(create(&disk, LOG, "one"));
     assert!(put.as_mut().now_or_never().is_none());

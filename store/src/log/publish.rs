@@ -338,13 +338,20 @@ async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
     let sequence = entry.header.sequence;
     let path = log.paths().entry(sequence);
     let bytes = bytes::Bytes::from(bytes);
+    // Whether an attempt before may have created it.
+    let mut doubtful = false;
     let mut problem = String::new();
     for _ in 0..MAX_ATTEMPTS {
         match log.objects().create(&path, bytes.clone()).await {
             Ok(Created::Yes) => return Ok(Outcome::Committed(Arc::new(entry))),
             Ok(Created::Exists) => {}
             Err(CreateError::NotKnownDurable(error)) => return Err(unknown(error.to_string())),
-            Err(CreateError::Ambiguous(error)) => problem = error.to_string(),
+            Err(CreateError::Refused(error)) if !doubtful => return Err(error),
+            Err(CreateError::Refused(error)) => problem = error.to_string(),
+            Err(CreateError::Ambiguous(error)) => {
+                doubtful = true;
+                problem = error.to_string();
+            }
         }
         match log.reader().entry(sequence).await {
             // Another store's commits are the same whoever publishes them, but what is said beside them is not.

@@ -4,6 +4,7 @@
 //! its code is passed on.
 
 use std::error::Error as StdError;
+use std::io;
 
 use object_store::Error as ObjectError;
 use object_store::client::{HttpError, HttpErrorKind};
@@ -27,6 +28,8 @@ pub(crate) enum Trouble {
     Refused(String),
     /// What was asked for, or the bucket, does not exist.
     Absent,
+    /// There is no room left on the disk, or none left for this user.
+    Full,
     Other,
 }
 
@@ -35,16 +38,23 @@ pub(crate) enum Trouble {
 /// Reads and writes have errors of their own for a refusal, listings do not: theirs is told by the status in the
 /// text, of which `object_store` has no other form.
 pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
-    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
         StdError::source(*error)
     });
+    // This machine's file system refuses a path, and says so itself: credentials have no part in it.
+    let by_the_system = causes.clone().any(|cause| cause.is::<io::Error>());
+    let mut causes = causes;
     causes
         .find_map(|cause| {
             if let Some(http) = cause.downcast_ref::<HttpError>() {
                 return is_away(http.kind()).then(|| unreachable(error));
             }
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                return is_full(error.kind()).then_some(Trouble::Full);
+            }
             let found = cause.downcast_ref::<ObjectError>()?;
             match (found, status(&found.to_string())) {
+                (ObjectError::PermissionDenied { .. }, _) if by_the_system => None,
                 (ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. }, _)
                 | (ObjectError::Generic { .. }, Some(401 | 403)) => {
                     Some(Trouble::Refused(code(&found.to_string())))
@@ -66,6 +76,13 @@ fn unreachable(error: &dyn StdError) -> Trouble {
     } else {
         Trouble::Unreachable
     }
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// The HTTP status that an error's text tells.
@@ -122,6 +139,23 @@ mod tests {
             );
         }
         assert_eq!(code("nothing"), "it gives no reason");
+    }
+
+    #[test]
+    fn what_the_file_system_says_is_not_about_credentials() {
+        let of_kind = |kind: io::ErrorKind| ObjectError::PermissionDenied {
+            path: "p".into(),
+            source: Box::new(io::Error::from(kind)),
+        };
+        assert_eq!(
+            of(&of_kind(io::ErrorKind::PermissionDenied)),
+            Trouble::Other
+        );
+        let full = ObjectError::Generic {
+            store: "Disk",
+            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+        };
+        assert_eq!(of(&full), Trouble::Full);
     }
 
     #[test]

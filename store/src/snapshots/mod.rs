@@ -197,7 +197,9 @@ impl Store {
             match self.objects().create(&path, bytes.clone()).await {
                 Ok(Created::Yes) => return self.confirm(record).await,
                 Ok(Created::Exists) => {}
-                Err(CreateError::Ambiguous(error)) => problem = Some(error),
+                Err(CreateError::Refused(error) | CreateError::Ambiguous(error)) => {
+                    problem = Some(error);
+                }
                 Err(CreateError::NotKnownDurable(error)) => return Err(unknown(error)),
             }
             match readable(record::visible(self.objects(), &record.snapshot).await) {

@@ -142,6 +142,7 @@ mod tests {
             followers: Arc::new(Followers::default()),
             batch_limits: shoots_flight::DecodeLimits::default(),
             read_only: false,
+            max_message_bytes: 1 << 20,
             stop: Stop::default(),
         });
         let id = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();

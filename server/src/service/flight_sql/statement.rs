@@ -16,12 +16,18 @@ use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
-use shoots_flight::EncodeOptions;
+use shoots_flight::{DecodeLimits, EncodeOptions};
 use shoots_proto::{BucketName, ErrorKind};
 
 use super::{Batches, REQUEST_BYTES, Shared, malformed};
 use crate::query::{Asker, Parameters, Plan, Question, Scope};
 use crate::status::Failure;
+
+/// What the parameters in a handle may take.
+const PARAMETER_LIMITS: DecodeLimits = DecodeLimits {
+    rows: REQUEST_BYTES as u64,
+    bytes: REQUEST_BYTES as u64,
+};
 
 /// A statement as a handle carries it.
 #[derive(Clone, PartialEq, Message)]
@@ -276,7 +282,8 @@ fn read_rows(messages: Vec<FlightData>) -> Result<Option<RecordBatch>, Failure> 
         return Ok(None);
     }
     let messages = stream::iter(messages.into_iter().map(Ok::<_, Failure>));
-    futures::executor::block_on(collect(shoots_flight::decode(messages))).map(Some)
+    let batches = shoots_flight::decode(messages).with_limits(PARAMETER_LIMITS);
+    futures::executor::block_on(collect(batches)).map(Some)
 }
 
 /// The rows of parameters in a stream, of which there must be some.
