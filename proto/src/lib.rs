@@ -41,6 +41,7 @@ pub mod range;
 pub mod remote;
 mod request;
 mod resampling;
+mod statement;
 mod time;
 
 pub use action::AsofDirection;
@@ -58,4 +59,5 @@ pub use parameters::{ParameterValue, QueryParameters};
 pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
 pub use range::{Closed, IndexValue};
 pub use remote::{Remote, RemoteName, RemoteUrl, SecretRef};
+pub use statement::SqlTicket;
 pub use time::Time;

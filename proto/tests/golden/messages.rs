@@ -4,7 +4,7 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{
     AsOf, BucketName, Closed, DiffRange, ErrorBody, ErrorKind, FrameSummary, GetTicket,
     ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, QueryParameters, SnapshotName,
-    UpdateScope, encode,
+    SqlTicket, UpdateScope, encode,
 };
 
 use crate::{golden, metadata, name, nyc, reads_as, refuses, round_trips};
@@ -151,6 +151,30 @@ fn get_ticket() {
         "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, \
          `parameters`, `columns`, `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, \
          `allow_stale`, `diff`, `resample`",
+    );
+}
+
+#[test]
+fn sql_ticket() {
+    let minimal = SqlTicket::new("select 1");
+    round_trips(
+        "sql_ticket.json",
+        &SqlTicket {
+            sql: "select * from prices where day > $1".to_owned(),
+            bucket: Some(nyc()),
+            parameters: Some(QueryParameters::from_iter(["2024-01-31".into()])),
+            columns: Some(vec!["price".to_owned()]),
+            limit: Some(10),
+            offset: Some(5),
+            as_of: Some(AsOf::Time(parse_time("2024-01-31T09:30:00Z").unwrap())),
+        },
+    );
+    round_trips("sql_ticket.minimal.json", &minimal);
+    refuses::<SqlTicket>(
+        "ticket",
+        "sql_ticket.newer.json",
+        "ticket: colour: unknown field, expected one of `sql`, `bucket`, `parameters`, `columns`, `limit`, \
+         `offset`, `as_of`",
     );
 }
 
