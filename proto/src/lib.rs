@@ -56,7 +56,7 @@ pub use list::{FrameSummary, ListCriteria};
 pub use name::{BucketName, FrameId, FrameName, NameError};
 pub use note::Note;
 pub use parameters::{ParameterValue, QueryParameters};
-pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
+pub use put::{PutCommand, PutMode, PutResult, PutSeal, UpdateScope};
 pub use range::{Closed, IndexValue};
 pub use remote::{Remote, RemoteName, RemoteUrl, SecretRef};
 pub use statement::SqlTicket;

@@ -1,4 +1,4 @@
-"""Fixtures: one real server for a run, emptied before each test, and servers of their own for tests that need one."""
+"""Fixtures: real servers of a test's own, and one for all tests that replace what they put."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from server_process import ServerProcess
-from shoots_client import BucketDeleteMode, ShootsClient
+from shoots_client import ShootsClient
 
 StartServer = Callable[..., ServerProcess]
+
+SECONDS = 60.0
+"""What takes this long has failed."""
 
 
 @pytest.fixture(scope="session")
@@ -23,27 +26,8 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
 
 @pytest.fixture(scope="session")
 def shared_client(shared_server: ServerProcess) -> Iterator[ShootsClient]:
-    with ShootsClient(shared_server.host, shared_server.port, timeout=60) as client:
+    with ShootsClient(shared_server.host, shared_server.port, timeout=SECONDS) as client:
         yield client
-
-
-@pytest.fixture
-def client(shared_client: ShootsClient) -> ShootsClient:
-    """A client of an empty server."""
-    empty(shared_client)
-    return shared_client
-
-
-def empty(client: ShootsClient) -> None:
-    """Takes away what other tests left behind."""
-    for frame in client.list():
-        client.purge(frame["name"])
-    for bucket in client.buckets():
-        for frame in client.list(bucket):
-            client.purge(frame["name"], bucket)
-        client.delete_bucket(bucket, BucketDeleteMode.DELETE_CONTENTS)
-    for remote in client.remotes():
-        client.remove_remote(remote["remote"])
 
 
 @pytest.fixture
@@ -64,3 +48,16 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             assert process.stop() == 0, process.log()
         process.close()
         assert "panicked" not in process.log()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> ServerProcess:
+    """A server with an empty store."""
+    return start_server()
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[ShootsClient]:
+    """A client of `server`."""
+    with ShootsClient(server.host, server.port, timeout=SECONDS) as client:
+        yield client

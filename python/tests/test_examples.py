@@ -33,7 +33,7 @@ def prices() -> pd.DataFrame:
 
 @pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
 def test_an_example_comes_out_as_it_is_written(
-    test: doctest.DocTest, client: ShootsClient, shared_server: ServerProcess
+    test: doctest.DocTest, client: ShootsClient, server: ServerProcess
 ) -> None:
     client.put("prices", prices())
     test.globs |= {
@@ -44,7 +44,7 @@ def test_an_example_comes_out_as_it_is_written(
         "pa": pa,
         "pd": pd,
         "pl": pl,
-        "port": shared_server.port,
+        "port": server.port,
         "prices": prices(),
     }
     reported: list[str] = []

@@ -1,7 +1,6 @@
 """What is put comes back as it was, whatever it is: drawn dataframes, compared by pandas' and Polars' own means."""
 
 import os
-from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -15,7 +14,7 @@ from shoots_client import PutMode, ShootsClient
 from shoots_client.conversion.pandas import from_arrow, to_arrow
 
 CASES = int(os.environ.get("SHOOTS_PYTHON_CASES", "100"))
-drawn: Any = settings(
+drawn = settings(
     max_examples=CASES, deadline=None, derandomize="SHOOTS_PYTHON_CASES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
@@ -36,18 +35,18 @@ def test_a_pandas_frame_survives_arrow(frame: pd.DataFrame) -> None:
     same(from_arrow(to_arrow(frame)), frame)
 
 
-@drawn
+@settings(drawn)
 @given(frames())
-def test_a_pandas_frame_comes_back_from_the_server(client: ShootsClient, frame: pd.DataFrame) -> None:
-    client.put("frame", frame, mode=PutMode.REPLACE)
-    same(client.get("frame"), frame)
+def test_a_pandas_frame_comes_back_from_the_server(shared_client: ShootsClient, frame: pd.DataFrame) -> None:
+    shared_client.put("frame", frame, mode=PutMode.REPLACE)
+    same(shared_client.get("frame"), frame)
 
 
-@drawn
+@settings(drawn)
 @given(polars_frames())
-def test_a_polars_frame_comes_back_from_the_server(client: ShootsClient, frame: pl.DataFrame) -> None:
-    client.put("frame", frame, mode=PutMode.REPLACE)
-    got = client.get("frame", as_="polars")
+def test_a_polars_frame_comes_back_from_the_server(shared_client: ShootsClient, frame: pl.DataFrame) -> None:
+    shared_client.put("frame", frame, mode=PutMode.REPLACE)
+    got = shared_client.get("frame", as_="polars")
     assert got.schema == frame.schema
     assert_polars_equal(got, frame, check_exact=True)
 

@@ -5,6 +5,7 @@
 //! virtual [`environment`], tests run with an [`s3`] of their own, and [`tidy`] checks what no compiler checks about this code base.
 
 mod environment;
+mod package;
 mod python;
 mod recipe;
 mod s3;

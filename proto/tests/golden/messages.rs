@@ -3,8 +3,8 @@
 use shoots_proto::as_of::parse_time;
 use shoots_proto::{
     AsOf, BucketName, Closed, DiffRange, ErrorBody, ErrorKind, FrameSummary, GetTicket,
-    ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, QueryParameters, SnapshotName,
-    SqlTicket, UpdateScope, encode,
+    ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, PutSeal, QueryParameters,
+    SnapshotName, SqlTicket, UpdateScope, encode,
 };
 
 use crate::{golden, metadata, name, nyc, reads_as, refuses, round_trips};
@@ -30,6 +30,7 @@ fn put_command() {
             stop: Some("2024-02-01".into()),
             closed: Some(Closed::Both),
             scope: Some(UpdateScope::Keys),
+            sealed: true,
             author: Some("ada".to_owned()),
             ..command
         },
@@ -54,8 +55,9 @@ fn put_command() {
         "put_command.newer.json",
         "put command: partition: unknown field, expected one of `name`, `bucket`, `mode`, `index`, \
          `start`, `stop`, `closed`, `scope`, `batch_size`, `message`, `author`, `metadata`, \
-         `request_id`",
+         `request_id`, `sealed`",
     );
+    round_trips("put_seal.json", &PutSeal { rows: 100 });
 }
 
 #[test]

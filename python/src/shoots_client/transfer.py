@@ -1,7 +1,8 @@
 """Moving rows: batches to the server, and from it.
 
-A put is one commit, and a stream that breaks changes nothing. Closing a writer of pyarrow ends its stream *well*, so
-what goes wrong on this side while rows are sent must never close it: the call is dropped instead, which cancels it.
+A put is one commit, and a stream that breaks changes nothing. But a writer of pyarrow always ends its stream *well*,
+also when the program has failed, or is being interrupted, in the middle of it. So every put is sealed: its last message
+says how many rows there were, and the server takes nothing that ends without.
 """
 
 from __future__ import annotations
@@ -60,25 +61,39 @@ def send_once(
     tracker: Tracker,
 ) -> PutResult:
     """Puts rows in one call."""
-    descriptor = fl.FlightDescriptor.for_command(json.dumps(command).encode())
+    descriptor = fl.FlightDescriptor.for_command(json.dumps({**command, "sealed": True}).encode())
     with translated(connection.address.url):
         writer, reader = connection.flight.do_put(descriptor, rows.schema, connection.options(timeout))
-        for batch in rows.batches(batch_size):
+        sent = 0
+        try:
+            for batch in rows.batches(batch_size):
+                stop_if_given_up()
+                write(writer, batch)
+                sent += batch.num_rows
+                tracker.moved(batch.num_rows, batch.nbytes)
             stop_if_given_up()
-            try:
-                writer.write_batch(batch)
-            except (fl.FlightError, pa.ArrowException, OSError):
-                # The server ended the call; closing tells why, since it takes nothing from a call that has ended.
+            writer.write_metadata(json.dumps({"rows": sent}).encode())
+            writer.done_writing()
+            answer = reader.read()
+        except BaseException:
+            # The server's complaint about the missing seal is of no interest.
+            with suppress(Exception):
                 writer.close()
-                raise
-            tracker.moved(batch.num_rows, batch.nbytes)
-        stop_if_given_up()
-        writer.done_writing()
-        answer = reader.read()
+            raise
         writer.close()
     if answer is None:
         raise OutcomeUnknownError("the server ended the put without saying what it did; look at the frame's log")
     return cast(PutResult, json.loads(answer.to_pybytes()))
+
+
+def write(writer: fl.FlightStreamWriter, batch: pa.RecordBatch) -> None:
+    """Sends a batch."""
+    try:
+        writer.write_batch(batch)
+    except (fl.FlightError, pa.ArrowException, OSError):
+        # The server has ended the call; closing tells why.
+        writer.close()
+        raise
 
 
 def receive(

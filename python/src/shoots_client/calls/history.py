@@ -98,11 +98,8 @@ class History(Reading, Calls):
         """The rows by which two states differ, with a column `_change` that is `added` or `removed`.
 
         >>> _ = client.update("prices", prices.iloc[[2]].assign(close=9.0))
-        >>> client.diff_rows("prices", 1)
-                    close  volume  _change
-        time
-        2024-01-03   11.0     300  removed
-        2024-01-03    9.0     300    added
+        >>> client.diff_rows("prices", 1, as_="polars").select("close", "_change").rows()
+        [(11.0, 'removed'), (9.0, 'added')]
         """
         states = {"from": state(from_)} if to is None else {"from": state(from_), "to": state(to)}
         ticket: dict[str, Any] = {"name": name, "diff": states}

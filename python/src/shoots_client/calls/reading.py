@@ -47,6 +47,7 @@ class QueryOptions(TypedDict, total=False):
     parameters: Parameters | None
     limit: int | None
     offset: int | None
+    as_of: IndexValue
     timeout: float | None
     progress: Watch
 
@@ -222,7 +223,7 @@ class Reading(Calls):
         parameters: Parameters | None = None,
         limit: int | None = None,
         offset: int | None = None,
-        as_of: Any = None,
+        as_of: IndexValue = None,
         timeout: float | None = None,
         progress: Watch = None,
     ) -> Any:

@@ -54,7 +54,7 @@ def outgoing(dataframe: Dataframe) -> Outgoing:
         levels = index_levels(dataframe, table.schema)
         index = levels if levels and keeps_order(dataframe, table, levels) else None
         return Outgoing(table.schema, lambda: iter([table]), True, table.num_rows, levels, index)
-    if isinstance(dataframe, Iterable) and not isinstance(dataframe, str | bytes | dict):
+    if isinstance(dataframe, Iterable) and not isinstance(dataframe, str | bytes | dict) and not is_column(dataframe):
         return of_stream(iter(dataframe))
     raise TypeError(
         f"cannot put a {type(dataframe).__name__}; give a dataframe of pandas, Polars or Arrow, or an iterable of them"
