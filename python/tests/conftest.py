@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from server_process import ServerProcess
+from server_process import SECONDS, ServerProcess
 from shoots_client import ShootsClient
 
 StartServer = Callable[..., ServerProcess]
-
-SECONDS = 60.0
-"""What takes this long has failed."""
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]
+# pandas 2 makes zones of pytz of those that come from Arrow.
+ZONE_OBJECTS = [zoneinfo.ZoneInfo("Europe/Paris")] if int(pd.__version__.split(".")[0]) > 2 else []
 UNITS = ["s", "ms", "us", "ns"]
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 NANOSECONDS = st.integers(-(2**61), 2**61)
@@ -85,7 +87,7 @@ def of_arrow(rows: int) -> st.SearchStrategy[pd.Series]:
 def times(rows: int) -> st.SearchStrategy[pd.Series]:
     def of(unit: str) -> st.SearchStrategy[pd.Series]:
         naive = values(rows, NANOSECONDS, None).map(lambda v: pd.Series(pd.to_datetime(v, unit="ns")).dt.as_unit(unit))
-        zones = st.sampled_from([*ZONES, zoneinfo.ZoneInfo("Europe/Paris"), dt.timezone(dt.timedelta(hours=5.5)), None])
+        zones = st.sampled_from([*ZONES, *ZONE_OBJECTS, dt.timezone(dt.timedelta(hours=5.5)), None])
         return st.builds(
             lambda times, zone: times if zone is None else times.dt.tz_localize("UTC").dt.tz_convert(zone), naive, zones
         )

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from conftest import SECONDS
 
-from server_process import ServerProcess
+from server_process import SECONDS, ServerProcess
 from shoots_client import AsyncShootsClient, NotFoundError, ShootsClient
 
 TABLE = pa.table({"a": range(1000)})

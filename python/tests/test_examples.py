@@ -1,9 +1,11 @@
-"""The examples in the package's documentation, run against a real server."""
+"""The examples in the package's documentation and in the pages about it, run against a real server."""
 
 import asyncio
 import doctest
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import pandas as pd
 import polars as pl
@@ -14,6 +16,8 @@ import shoots_client
 from server_process import ServerProcess
 from shoots_client import AsyncShootsClient, ShootsClient
 
+ROOT = Path(__file__).parent.parent.parent
+PAGES = ["python/README.md", "docs/python.md"]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -48,6 +52,19 @@ def test_an_example_comes_out_as_it_is_written(
         "prices": prices(),
     }
     reported: list[str] = []
+    results = doctest.DocTestRunner(verbose=False, optionflags=FLAGS).run(test, out=reported.append)
+    assert results.failed == 0, "".join(reported)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.skipif(pd.__version__ < "3", reason="pages show what the newest pandas prints")
+def test_a_page_comes_out_as_it_is_written(page: str, server: ServerProcess) -> None:
+    text = (ROOT / page).read_text().replace('"localhost", 8081', f'"{server.host}", {server.port}')
+    sessions = re.findall(r"^```pycon\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    typed = doctest.DocTestParser().get_examples("".join(sessions), page)
+    assert len(typed) > 5
+    reported: list[str] = []
+    test = doctest.DocTest(typed, {}, page, page, None, None)
     results = doctest.DocTestRunner(verbose=False, optionflags=FLAGS).run(test, out=reported.append)
     assert results.failed == 0, "".join(reported)
 

@@ -65,7 +65,7 @@ def test_older_states_are_named_in_every_way(filled: ShootsClient) -> None:
     with pytest.raises(NotFoundError):
         filled.get("hours", as_of=99)
     assert filled.exists("hours", as_of="first")
-    assert not filled.exists("hours", as_of="second")
+    assert not filled.exists("hours", as_of={"tag": "second"})
 
 
 def test_queries_take_parameters_of_any_kind(filled: ShootsClient) -> None:

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal as assert_polars_equal
 from shoots_client import PutMode, ShootsClient
 from shoots_client.conversion.pandas import from_arrow, to_arrow
 
-CASES = int(os.environ.get("SHOOTS_PYTHON_CASES", "100"))
+CASES = int(os.environ.get("SHOOTS_PYTHON_CASES", "60"))
 drawn = settings(
     max_examples=CASES, deadline=None, derandomize="SHOOTS_PYTHON_CASES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],

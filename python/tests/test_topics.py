@@ -1,10 +1,12 @@
 """Calls about frames, histories, combining, remotes and upkeep, beyond what their examples show."""
 
+from collections.abc import Callable
+
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import SECONDS, StartServer
 
+from server_process import SECONDS, ServerProcess
 from shoots_client import DivergedError, NotFoundError, Progress, ShootsClient
 
 DAYS = pd.date_range("2024-01-01", periods=6, name="day")
@@ -77,7 +79,7 @@ def test_frames_are_combined_and_follow_their_source(client: ShootsClient) -> No
     assert client.get("weeks", as_="polars").select("a_min", "a_max").rows() == [(0, 5)]
 
 
-def test_histories_travel_between_servers(client: ShootsClient, start_server: StartServer) -> None:
+def test_histories_travel_between_servers(client: ShootsClient, start_server: Callable[..., ServerProcess]) -> None:
     other = start_server()
     client.put("frame", FRAME)
     with ShootsClient(other.host, other.port, timeout=SECONDS) as laptop:

@@ -12,6 +12,7 @@ from polars.io.plugins import register_io_source
 
 from .calls.reading import ticket_of
 from .connection import Connection
+from .conversion.incoming import to_polars
 from .predicate import condition, identifier
 from .transfer import receive
 from .values import AsOf
@@ -22,10 +23,7 @@ def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | No
     # One state, however often and in however many pieces it is read.
     described = connection.info(json.dumps(ticket_of(name, None, bucket, as_of=as_of)).encode(), None)
     pinned = json.loads(described.endpoints[0].ticket.ticket)
-    empty = pl.from_arrow(described.schema.empty_table())
-    if not isinstance(empty, pl.DataFrame):
-        raise TypeError(f"frame {name} has no columns that Polars could read")
-    schema = empty.schema
+    schema: pl.Schema = to_polars(described.schema.empty_table()).schema
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch_size: int | None
@@ -33,7 +31,7 @@ def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | No
         ticket = asked(pinned, schema, columns, predicate, rows)
         reader = connection.read(json.dumps(ticket).encode(), None)
         for batch in receive(reader, connection.address.url):
-            piece: Any = pl.from_arrow(pa.Table.from_batches([batch], reader.schema))
+            piece: pl.DataFrame = to_polars(pa.Table.from_batches([batch], reader.schema))
             if predicate is not None:
                 piece = piece.filter(predicate)
             yield piece if columns is None else piece.select(columns)

@@ -40,4 +40,7 @@ def to_polars(table: pa.Table) -> Any:
     except ModuleNotFoundError as error:
         error.add_note('Polars is not installed: pip install "shoots-client[polars]"')
         raise
-    return polars.from_arrow(table)
+    frame: Any = polars.from_arrow(table)
+    # A column whose name is empty would get another one.
+    frame.columns = table.column_names
+    return frame

@@ -30,7 +30,7 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
         with warnings.catch_warnings():
             # Attributes that are no JSON are left out.
             warnings.simplefilter("ignore", UserWarning)
-            table = pa.Table.from_pandas(plain)
+            table = with_zones(pa.Table.from_pandas(plain), plain)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         error.add_note("Shoots keeps Arrow types: give each column values of one type that Arrow has.")
         raise
@@ -53,6 +53,33 @@ def index_fields(schema: pa.Schema) -> list[str | dict[str, Any]]:
         return cast(list[str | dict[str, Any]], json.loads(schema.metadata[PANDAS])["index_columns"])
     except (KeyError, TypeError, ValueError):
         return []
+
+
+def column_of(frame: pd.DataFrame, levels: list[str], name: str, position: int) -> pd.Series[Any] | pd.Index[Any]:
+    """The column, or the level of the index, that a field is made of."""
+    return dtypes.level_of(frame.index, levels.index(name)) if name in levels else frame.iloc[:, position]
+
+
+def with_zones(table: pa.Table, frame: pd.DataFrame) -> pa.Table:
+    """The table with the zones of times that are categories, which `pyarrow` leaves out."""
+    levels = [name for name in index_fields(table.schema) if isinstance(name, str)]
+    for position, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type) or not pa.types.is_timestamp(field.type.value_type):
+            continue
+        zoned = pa.timestamp(field.type.value_type.unit, zone_of(column_of(frame, levels, field.name, position)))
+        kind = pa.dictionary(field.type.index_type, zoned, field.type.ordered)
+        chunks = [
+            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(zoned), ordered=field.type.ordered)
+            for chunk in table.column(position).chunks
+        ]
+        table = table.set_column(position, field.with_type(kind), pa.chunked_array(chunks, kind))
+    return table
+
+
+def zone_of(values: pd.Series[Any] | pd.Index[Any]) -> str | None:
+    """The zone of times that are categories."""
+    zone = getattr(values.dtype.categories.dtype, "tz", None)
+    return None if zone is None else pa.lib.tzinfo_to_string(zone)
 
 
 def check_labels(frame: pd.DataFrame) -> None:
@@ -119,7 +146,9 @@ def described(table: pa.Table, frame: pd.DataFrame, plain: pd.DataFrame) -> pa.T
     except Exception:
         # Its own description is one that it cannot read: others are better off without it.
         natural = None
-    if natural is not None and plain is frame and comes_back(natural, frame):
+    # Without rows, nothing says which categories there are.
+    told = table.num_rows > 0 or not any(pa.types.is_dictionary(field.type) for field in table.schema)
+    if natural is not None and plain is frame and told and comes_back(natural, frame):
         said = frequencies(frame)
         return table if said is None else with_metadata(table, said)
     own = index_fields(table.schema)
@@ -127,11 +156,9 @@ def described(table: pa.Table, frame: pd.DataFrame, plain: pd.DataFrame) -> pa.T
     bare = table.slice(0, 0).replace_schema_metadata(None).to_pandas()
     levels = [name for name in own if isinstance(name, str)]
     for position, field in enumerate(fields):
-        if field.name in levels:
-            values: pd.Series[Any] | pd.Index[Any] = dtypes.level_of(frame.index, levels.index(field.name))
-        else:
-            values = frame.iloc[:, position]
-        if not same_dtype(values.dtype, bare.dtypes.iloc[position]) or pd.api.types.is_object_dtype(values.dtype):
+        values = column_of(frame, levels, field.name, position)
+        kept = same_dtype(values.dtype, bare.dtypes.iloc[position]) and not pd.api.types.is_object_dtype(values.dtype)
+        if not kept or isinstance(values.dtype, pd.CategoricalDtype):
             fields[position] = dtypes.described(field, values)
     said = {
         "levels": own,
