@@ -132,6 +132,7 @@ KINDS: dict[str, type[ShootsError]] = {
     "CancelledError": CancelledError,
     "InternalError": InternalError,
     "UnauthenticatedError": UnauthenticatedError,
+    "InvalidSignatureError": UnauthenticatedError,
     "PermissionDeniedError": ForbiddenError,
 }
 """The exception for each kind on the wire."""
