@@ -21,6 +21,7 @@ class Relay:
         """How many connections have been refused."""
         self._refuse = 0
         self._swallow = False
+        self._limit: int | None = None
         self._server = (server.host, server.port)
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -35,9 +36,14 @@ class Relay:
         """Lets nothing that the server says through any more."""
         self._swallow = True
 
+    def stop_after(self, size: int) -> None:
+        """Lets no more than about so many further bytes of answers through."""
+        self._limit = self.received + size
+
     def cut(self) -> None:
         """Cuts all connections, and lets what comes on new ones through."""
         self._swallow = False
+        self._limit = None
         sockets, self._sockets = self._sockets, []
         for end in sockets:
             with contextlib.suppress(OSError):
@@ -71,7 +77,7 @@ class Relay:
     def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while content := source.recv(CHUNK):
-                if is_answer and self._swallow:
+                if is_answer and (self._swallow or (self._limit is not None and self.received >= self._limit)):
                     continue
                 self.received += len(content) if is_answer else 0
                 target.sendall(content)

@@ -129,6 +129,25 @@ def test_reads_are_made_again_when_nobody_answers(server: ServerProcess, client:
             impatient.get("frame")
 
 
+def test_a_stream_that_breaks_is_read_once_more(server: ServerProcess, client: ShootsClient) -> None:
+    rows = pa.table({"a": range(500_000)})
+    client.put("frame", rows)
+    with Relay(server) as relay, through(relay, retries=5) as patient:
+        assert patient.ping() == "pong"
+        before = relay.received
+        got: list[pa.Table] = []
+        get = threading.Thread(target=lambda: got.append(patient.get("frame", as_="arrow")))
+        relay.stop_after(1_000_000)
+        get.start()
+        deadline = time.monotonic() + SECONDS
+        while relay.received < before + 1_000_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        relay.cut()
+        get.join(SECONDS)
+    assert got[0].equals(rows)
+
+
 def test_changes_without_a_name_are_made_once_only(server: ServerProcess, client: ShootsClient) -> None:
     client.put("frame", TABLE)
     with Relay(server) as relay:

@@ -92,8 +92,8 @@ class Connection:
 
         return self.repeated(attempt, safe=safe or change, change=change)
 
-    def read(self, ticket: bytes, timeout: float | None) -> fl.FlightStreamReader:
-        """Begins to read what a ticket is for. What nobody answers is asked again."""
+    def read(self, ticket: bytes, timeout: float | None, *, again: bool = True) -> fl.FlightStreamReader:
+        """Begins to read what a ticket is for. What nobody answers is asked `again`."""
 
         def attempt() -> fl.FlightStreamReader:
             with translated(self.address.url):
@@ -102,7 +102,7 @@ class Connection:
                 _ = reader.schema
                 return reader
 
-        return self.repeated(attempt, safe=True)
+        return self.repeated(attempt, safe=again)
 
     def schema(self, ticket: bytes, timeout: float | None) -> pa.Schema:
         """The schema of what a ticket is for."""

@@ -373,10 +373,15 @@ class Reading(Calls):
     def _collect(self, ticket: Mapping[str, Any], what: str, as_: str, timeout: float | None, progress: Watch) -> Any:
         make = form(as_)
         sent = json.dumps(ticket).encode()
-        with self._tracker(sent, what, timeout, progress) as tracker:
-            reader = self._connection.read(sent, timeout)
-            batches = list(receive(reader, self._connection.address.url, tracker))
-        return make(pa.Table.from_batches(batches, reader.schema))
+
+        def attempt() -> pa.Table:
+            with self._tracker(sent, what, timeout, progress) as tracker:
+                reader = self._connection.read(sent, timeout, again=False)
+                batches = list(receive(reader, self._connection.address.url, tracker))
+            return pa.Table.from_batches(batches, reader.schema)
+
+        # Nothing of it has been handed on, so a stream that breaks is read once more from its beginning.
+        return make(self._connection.repeated(attempt, safe=True))
 
     def _tracker(self, ticket: bytes, what: str, timeout: float | None, progress: Watch) -> Tracker:
         """Follows a get; only who asks for it outright pays for knowing the number of rows beforehand."""
