@@ -42,6 +42,7 @@ where
         messages: Box::pin(messages),
         descriptor: None,
         app_metadata: Bytes::new(),
+        last_words: Bytes::new(),
         schema: None,
         limits: DecodeLimits::default(),
         state: State::Begin,
@@ -55,6 +56,7 @@ pub struct Decoder<S> {
     messages: Pin<Box<S>>,
     descriptor: Option<FlightDescriptor>,
     app_metadata: Bytes,
+    last_words: Bytes,
     schema: Option<SchemaRef>,
     limits: DecodeLimits,
     state: State,
@@ -89,6 +91,11 @@ impl<S> Decoder<S> {
     /// The application metadata that came with the schema; empty if none did.
     pub fn app_metadata(&self) -> &Bytes {
         &self.app_metadata
+    }
+
+    /// The application metadata of the last message, if it had nothing else; empty if not.
+    pub fn last_words(&self) -> &Bytes {
+        &self.last_words
     }
 }
 
@@ -125,8 +132,10 @@ where
         }
         // A message of metadata alone.
         if message.data_header.is_empty() {
+            self.last_words = message.app_metadata;
             return Ok(None);
         }
+        self.last_words.clear();
         match &mut self.state {
             State::Begin => {
                 let reader = Reader::new(&message, self.limits)?;

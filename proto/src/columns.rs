@@ -90,14 +90,10 @@ impl ColumnsTicket {
     /// ```
     #[must_use]
     pub fn is_meant_by(json: &[u8]) -> bool {
-        let fields = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json);
-        let given = |field: &str, fields: &serde_json::Map<String, serde_json::Value>| {
-            fields.get(field).is_some_and(|value| !value.is_null())
-        };
-        fields.is_ok_and(|fields| {
-            let of_a_frame = ["name", "sql", "query"];
-            given("columns", &fields) && !of_a_frame.iter().any(|field| given(field, &fields))
-        })
+        gives(json, "columns")
+            && !["name", "sql", "query"]
+                .iter()
+                .any(|field| gives(json, field))
     }
 }
 
@@ -116,6 +112,12 @@ impl Coherent for ColumnsTicket {
 fn columns<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let columns = field::some_columns(deserializer)?;
     columns.ok_or_else(|| serde::de::Error::custom("must name at least one column"))
+}
+
+/// Whether bytes are a JSON object in which this field is not null.
+pub(crate) fn gives(json: &[u8], field: &str) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
+        .is_ok_and(|fields| fields.get(field).is_some_and(|value| !value.is_null()))
 }
 
 /// Whether bytes are a JSON object with this field.

@@ -41,6 +41,7 @@ pub mod range;
 pub mod remote;
 mod request;
 mod resampling;
+mod statement;
 mod time;
 
 pub use action::AsofDirection;
@@ -55,7 +56,8 @@ pub use list::{FrameSummary, ListCriteria};
 pub use name::{BucketName, FrameId, FrameName, NameError};
 pub use note::Note;
 pub use parameters::{ParameterValue, QueryParameters};
-pub use put::{PutCommand, PutMode, PutResult, UpdateScope};
+pub use put::{PutCommand, PutMode, PutResult, PutSeal, UpdateScope};
 pub use range::{Closed, IndexValue};
 pub use remote::{Remote, RemoteName, RemoteUrl, SecretRef};
+pub use statement::SqlTicket;
 pub use time::Time;

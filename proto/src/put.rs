@@ -92,6 +92,15 @@ request! {
             skip_serializing_if = "Option::is_none"
         )]
         pub request_id: Option<String>,
+        /// Whether the stream says itself that it is whole: its last message carries a [`PutSeal`] as metadata, and
+        /// a stream that ends without one changes nothing. For clients whose library ends a stream well when their
+        /// program fails, as Arrow's C++ does.
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub sealed: bool,
     }
 }
 
@@ -113,6 +122,7 @@ impl PutCommand {
             author: None,
             metadata: None,
             request_id: None,
+            sealed: false,
         }
     }
 
@@ -160,6 +170,25 @@ impl Coherent for PutCommand {
         }
     }
 }
+
+request! {
+    /// The end of a sealed put: the metadata of its last message, which has no rows.
+    ///
+    /// ```
+    /// use shoots_proto::{PutSeal, decode};
+    ///
+    /// let seal: PutSeal = decode("seal", br#"{"rows":100}"#)?;
+    /// assert_eq!(seal.rows, 100);
+    /// # Ok::<(), shoots_proto::RequestError>(())
+    /// ```
+    #[derive(Eq)]
+    pub struct PutSeal () {
+        /// How many rows the put has.
+        pub rows: u64,
+    }
+}
+
+impl Coherent for PutSeal {}
 
 /// What a put did: the JSON in the metadata of the `PutResult`, sent once the rows are durable.
 ///

@@ -6,6 +6,7 @@
 
 mod clients;
 mod environment;
+mod package;
 mod python;
 mod recipe;
 mod s3;

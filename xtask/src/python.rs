@@ -1,12 +1,14 @@
-//! The Python tests: clients other than ours, against the real server binary.
+//! The Python tests: our package and clients other than ours, against the real server binary.
 //!
 //! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
 //! `tests/python/requirements.txt`. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers that
-//! the requirements pin are run too, over the benchmarks as well.
+//! the requirements pin are run too, over the benchmarks as well. The package's own tests are those of
+//! [`package`](crate::package).
 
 use serde_json::Value;
 
 use crate::environment::Environment;
+use crate::package;
 use crate::recipe::Outcome;
 use crate::workspace::{Workspace, output, run_command};
 
@@ -39,13 +41,18 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     {
         run_command(workspace.command(&python).arg("-m").args(*arguments))?;
     }
+    package::check(workspace, &python)?;
+    let wheel = package::build(workspace, &python)?;
+    package::install(workspace, &python, &wheel)?;
     let server = server(workspace)?;
     run_command(
         workspace
             .command(&python)
             .args(["-m", "pytest", TESTS])
-            .env("SHOOTS_SERVER", server),
-    )
+            .env("SHOOTS_SERVER", &server),
+    )?;
+    package::test(workspace, &python, &server)?;
+    package::test_lowest(workspace, &wheel, &server)
 }
 
 /// The server binary, built as for the Rust tests: a build of the binary alone would select other features of the

@@ -78,7 +78,7 @@ const RECIPES: [Recipe; 8] = [
     },
     Recipe {
         name: "python",
-        about: "Python clients against the real server, in .venv",
+        about: "the Python package and other clients against the real server, in .venv and .venv-lowest",
         run: python::run,
     },
     Recipe {

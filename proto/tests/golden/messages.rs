@@ -3,8 +3,8 @@
 use shoots_proto::as_of::parse_time;
 use shoots_proto::{
     AsOf, BucketName, Closed, DiffRange, ErrorBody, ErrorKind, FrameSummary, GetTicket,
-    ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, QueryParameters, SnapshotName,
-    UpdateScope, encode,
+    ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, PutSeal, QueryParameters,
+    SnapshotName, SqlTicket, UpdateScope, encode,
 };
 
 use crate::{golden, metadata, name, nyc, reads_as, refuses, round_trips};
@@ -30,6 +30,7 @@ fn put_command() {
             stop: Some("2024-02-01".into()),
             closed: Some(Closed::Both),
             scope: Some(UpdateScope::Keys),
+            sealed: true,
             author: Some("ada".to_owned()),
             ..command
         },
@@ -54,8 +55,9 @@ fn put_command() {
         "put_command.newer.json",
         "put command: partition: unknown field, expected one of `name`, `bucket`, `mode`, `index`, \
          `start`, `stop`, `closed`, `scope`, `batch_size`, `message`, `author`, `metadata`, \
-         `request_id`",
+         `request_id`, `sealed`",
     );
+    round_trips("put_seal.json", &PutSeal { rows: 100 });
 }
 
 #[test]
@@ -151,6 +153,30 @@ fn get_ticket() {
         "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, \
          `parameters`, `columns`, `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, \
          `allow_stale`, `diff`, `resample`",
+    );
+}
+
+#[test]
+fn sql_ticket() {
+    let minimal = SqlTicket::new("select 1");
+    round_trips(
+        "sql_ticket.json",
+        &SqlTicket {
+            sql: "select * from prices where day > $1".to_owned(),
+            bucket: Some(nyc()),
+            parameters: Some(QueryParameters::from_iter(["2024-01-31".into()])),
+            columns: Some(vec!["price".to_owned()]),
+            limit: Some(10),
+            offset: Some(5),
+            as_of: Some(AsOf::Time(parse_time("2024-01-31T09:30:00Z").unwrap())),
+        },
+    );
+    round_trips("sql_ticket.minimal.json", &minimal);
+    refuses::<SqlTicket>(
+        "ticket",
+        "sql_ticket.newer.json",
+        "ticket: colour: unknown field, expected one of `sql`, `bucket`, `parameters`, `columns`, `limit`, \
+         `offset`, `as_of`",
     );
 }
 

@@ -14,13 +14,13 @@ use futures::{Stream, TryStreamExt};
 use serde_json::Value;
 use shoots_flight::EncodeOptions;
 use shoots_proto::action::Resampling;
-use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
+use shoots_proto::{AsOf, GetTicket, decode};
 use shoots_store::{ErrorKind, ReadOptions, Rows, Snapshot};
 
 use super::action::resample::wrong;
-use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
+use super::frameless;
 use super::{Shared, check_length, info, sent};
 use crate::access::ReadableFrame;
 use crate::call::record::noted;
@@ -41,8 +41,8 @@ pub(super) async fn get(
     if let Some(command) = flight_sql::read(WHAT, &ticket.ticket)? {
         return Box::pin(flight_sql::get(shared, session?, asker, command)).await;
     }
-    if ColumnsTicket::is_meant_by(&ticket.ticket) {
-        return columns::get(&shared, asker, &ticket.ticket).await;
+    if frameless::is_meant_by(&ticket.ticket) {
+        return frameless::get(&shared, asker, &ticket.ticket).await;
     }
     let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
 use shoots_store::Snapshot;
 
-use super::columns;
 use super::flight_sql::{self, Session};
+use super::frameless;
 use super::get::{Selection, read_ticket};
 use super::{Shared, json};
 use crate::status::Failure;
@@ -33,8 +33,8 @@ pub(super) async fn flight_info(
         ))
         .await;
     }
-    if let Some(json) = columns::command(&descriptor) {
-        return columns::flight_info(shared, json, &descriptor).await;
+    if let Some(json) = frameless::command(&descriptor) {
+        return frameless::flight_info(shared, json, &descriptor).await;
     }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;
@@ -69,8 +69,8 @@ pub(super) async fn schema(
     if let Some(command) = flight_sql::read(WHAT, &descriptor.cmd)? {
         return Box::pin(flight_sql::schema(shared, session?, command)).await;
     }
-    if let Some(json) = columns::command(&descriptor) {
-        return columns::schema(shared, json).await;
+    if let Some(json) = frameless::command(&descriptor) {
+        return frameless::schema(shared, json).await;
     }
     let ticket = ticket(&descriptor)?;
     let selection = Selection::of(shared, &ticket).await?;

@@ -6,10 +6,10 @@
 //! edge where bad input ends.
 
 mod action;
-mod columns;
 mod difference;
 mod flight_sql;
 mod follow;
+mod frameless;
 mod get;
 mod info;
 mod list;

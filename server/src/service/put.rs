@@ -18,7 +18,7 @@ use arrow_schema::SchemaRef;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shoots_flight::Decoder;
-use shoots_proto::{FrameId, PutCommand, PutResult as PutSummary, decode};
+use shoots_proto::{ErrorKind, FrameId, PutCommand, PutResult as PutSummary, PutSeal, decode};
 use shoots_store::{Published, PutOptions};
 use tonic::Status;
 use tracing::debug;
@@ -93,16 +93,31 @@ where
     let schema = batches.read_schema().await?;
     let command = command(batches.descriptor())?;
     let id = command.frame();
-    write(shared, &id, schema, options(command), batches).await
+    let ending = if command.sealed {
+        Ending::Sealed
+    } else {
+        Ending::Any
+    };
+    write(shared, &id, schema, options(command), batches, ending).await
 }
 
-/// Writes batches to a frame, and commits when they have ended well.
+/// How a stream of rows has to end to be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Well, as far as gRPC tells.
+    Any,
+    /// With a [`PutSeal`].
+    Sealed,
+}
+
+/// Writes batches to a frame, and commits when they have ended as they should.
 pub(super) async fn write<S>(
     shared: &Shared,
     id: &FrameId,
     schema: SchemaRef,
     options: PutOptions,
     mut batches: Decoder<S>,
+    ending: Ending,
 ) -> Result<Published, Failure>
 where
     S: Stream<Item = Result<FlightData, Failure>> + Send,
@@ -111,9 +126,14 @@ where
     check_bucket(shared, id).await?;
     let mode = options.mode;
     let mut writer = shared.store.put(id, schema, options).await?;
+    let mut rows = 0;
     while let Some(batch) = next_row_batch(&mut writer, &mut batches).await? {
         noted(|record| record.note_received_rows(batch.num_rows()));
+        rows += batch.num_rows() as u64;
         writer.write(batch).await?;
+    }
+    if ending == Ending::Sealed {
+        check_seal(batches.last_words(), rows)?;
     }
     let published = commit(writer).await?;
     debug!(
@@ -125,6 +145,25 @@ where
         "put"
     );
     Ok(published)
+}
+
+/// Refuses a stream that ended without saying that it is whole.
+fn check_seal(last_words: &[u8], rows: u64) -> Result<(), Failure> {
+    if last_words.is_empty() {
+        let problem = format!(
+            "the put broke off after {rows} rows and changed nothing; send it again, whole"
+        );
+        return Err(Failure::new(ErrorKind::CancelledError, problem));
+    }
+    let seal: PutSeal = decode("seal of the put", last_words)?;
+    if seal.rows != rows {
+        let problem = format!(
+            "must be the number of rows that were sent, {rows} (got {})",
+            seal.rows
+        );
+        return Err(Failure::invalid("seal of the put", Some("rows"), problem));
+    }
+    Ok(())
 }
 
 /// A command in the words of the store.

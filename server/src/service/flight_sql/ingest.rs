@@ -47,7 +47,7 @@ where
             format!("there is no frame {frame} to ingest into; let it be created, or name another");
         return Err(Failure::new(ErrorKind::FileNotFoundError, problem));
     }
-    let published = put::write(shared, &frame, schema, options, batches).await?;
+    let published = put::write(shared, &frame, schema, options, batches, put::Ending::Any).await?;
     let record_count = i64::try_from(published.rows).unwrap_or(i64::MAX);
     Ok(DoPutUpdateResult { record_count })
 }

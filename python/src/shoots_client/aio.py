@@ -1,0 +1,278 @@
+"""The client for asyncio: the same calls, each to be awaited.
+
+Calls run in threads, so that the event loop goes on. Cancelling a task ends its call as soon as the next piece of rows
+is moved; a put that is cut short this way changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from .calls.base import Bucket
+from .calls.reading import ColumnOptions, QueryOptions, Selection
+from .client import ShootsClient
+from .conversion import As
+from .transfer import given_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def awaited(
+    call: Callable[Concatenate[ShootsClient, P], R],
+) -> Callable[Concatenate[AsyncShootsClient, P], Coroutine[Any, Any, R]]:
+    """The call as one to be awaited."""
+
+    @wraps(call)
+    async def coroutine(self: AsyncShootsClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._run(partial(call, self._client, *args, **kwargs))
+
+    return coroutine
+
+
+class AsyncShootsClient:
+    """A client of a Shoots server for asyncio. It takes what `ShootsClient` takes, and has the same calls.
+
+    >>> async def ask():
+    ...     async with AsyncShootsClient("localhost", port) as client:
+    ...         one, other = await asyncio.gather(client.get("prices"), client.describe("prices"))
+    ...         return len(one), other["rows"]
+    >>> asyncio.run(ask())
+    (5, 5)
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: bool = False,
+        root_cert: str | bytes | Path | None = None,
+        token: str | None = None,
+        *,
+        client_cert: str | bytes | Path | None = None,
+        client_key: str | bytes | Path | None = None,
+        timeout: float | None = None,
+        retries: int = 3,
+        allow_insecure_token: bool = False,
+    ) -> None:
+        """Connects to the server at `host` and `port`; see `ShootsClient`."""
+        self._begin(
+            ShootsClient(
+                host,
+                port,
+                tls,
+                root_cert,
+                token,
+                client_cert=client_cert,
+                client_key=client_key,
+                timeout=timeout,
+                retries=retries,
+                allow_insecure_token=allow_insecure_token,
+            )
+        )
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        root_cert: str | bytes | Path | None = None,
+        token: str | None = None,
+        client_cert: str | bytes | Path | None = None,
+        client_key: str | bytes | Path | None = None,
+        timeout: float | None = None,
+        retries: int = 3,
+        allow_insecure_token: bool = False,
+    ) -> Self:
+        """Connects to `grpc://host:port`, or encrypted to `grpc+tls://host:port`."""
+        client = cls.__new__(cls)
+        client._begin(
+            ShootsClient.from_url(
+                url,
+                root_cert=root_cert,
+                token=token,
+                client_cert=client_cert,
+                client_key=client_key,
+                timeout=timeout,
+                retries=retries,
+                allow_insecure_token=allow_insecure_token,
+            )
+        )
+        return client
+
+    def _begin(self, client: ShootsClient) -> None:
+        self._client = client
+        self._threads = ThreadPoolExecutor(thread_name_prefix="shoots")
+
+    async def _run(self, call: Callable[[], R]) -> R:
+        """What a call gives, made in a thread. It is told when nobody waits for it any more."""
+        event = Event()
+        context = contextvars.copy_context()
+        context.run(given_up.set, event)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, partial(context.run, call))
+        try:
+            return await running
+        except asyncio.CancelledError:
+            event.set()
+            raise
+
+    @overload
+    async def get(
+        self,
+        name: str,
+        sql: str | None = None,
+        bucket: Bucket = None,
+        *,
+        as_: Literal["pandas"] = "pandas",
+        **selection: Unpack[Selection],
+    ) -> pd.DataFrame: ...
+    @overload
+    async def get(
+        self,
+        name: str,
+        sql: str | None = None,
+        bucket: Bucket = None,
+        *,
+        as_: Literal["polars"],
+        **selection: Unpack[Selection],
+    ) -> pl.DataFrame: ...
+    @overload
+    async def get(
+        self,
+        name: str,
+        sql: str | None = None,
+        bucket: Bucket = None,
+        *,
+        as_: Literal["arrow"],
+        **selection: Unpack[Selection],
+    ) -> pa.Table: ...
+    async def get(
+        self,
+        name: str,
+        sql: str | None = None,
+        bucket: Bucket = None,
+        *,
+        as_: As = "pandas",
+        **selection: Unpack[Selection],
+    ) -> Any:
+        """Gets a frame, a part of it, or what a query makes of it; see `ShootsClient.get`."""
+        return await self._run(partial(self._client.get, name, sql, bucket, as_=as_, **selection))
+
+    async def sql(
+        self, query: str, bucket: Bucket = None, *, as_: As = "pandas", **options: Unpack[QueryOptions]
+    ) -> Any:
+        """Asks in SQL; see `ShootsClient.sql`."""
+        return await self._run(partial(self._client.sql, query, bucket, as_=as_, **options))
+
+    async def columns(
+        self, columns: Sequence[str], bucket: Bucket = None, *, as_: As = "pandas", **options: Unpack[ColumnOptions]
+    ) -> Any:
+        """Gets columns of several frames side by side; see `ShootsClient.columns`."""
+        return await self._run(partial(self._client.columns, columns, bucket, as_=as_, **options))
+
+    async def iter_batches(
+        self,
+        name: str,
+        sql: str | None = None,
+        bucket: Bucket = None,
+        *,
+        as_: As = "arrow",
+        **selection: Unpack[Selection],
+    ) -> AsyncIterator[Any]:
+        """Gets a frame piece by piece; see `ShootsClient.iter_batches`."""
+        pieces: Iterator[Any] = self._client.iter_batches(name, sql, bucket, as_=as_, **selection)
+        end = object()
+        try:
+            while (piece := await self._run(partial(next, pieces, end))) is not end:
+                yield piece
+        finally:
+            await self._run(getattr(pieces, "close", lambda: None))
+
+    put = awaited(ShootsClient.put)
+    update = awaited(ShootsClient.update)
+    upsert = awaited(ShootsClient.upsert)
+    put_many = awaited(ShootsClient.put_many)
+    get_many = awaited(ShootsClient.get_many)
+    lazy = awaited(ShootsClient.lazy)
+    delete_rows = awaited(ShootsClient.delete_rows)
+    alter = awaited(ShootsClient.alter)
+    list = awaited(ShootsClient.list)
+    exists = awaited(ShootsClient.exists)
+    describe = awaited(ShootsClient.describe)
+    schema = awaited(ShootsClient.schema)
+    files = awaited(ShootsClient.files)
+    delete = awaited(ShootsClient.delete)
+    undelete = awaited(ShootsClient.undelete)
+    rename = awaited(ShootsClient.rename)
+    copy = awaited(ShootsClient.copy)
+    log = awaited(ShootsClient.log)
+    diff = awaited(ShootsClient.diff)
+    diff_rows = awaited(ShootsClient.diff_rows)
+    restore = awaited(ShootsClient.restore)
+    tag = awaited(ShootsClient.tag)
+    untag = awaited(ShootsClient.untag)
+    tags = awaited(ShootsClient.tags)
+    snapshot = awaited(ShootsClient.snapshot)
+    snapshots = awaited(ShootsClient.snapshots)
+    drop_snapshot = awaited(ShootsClient.drop_snapshot)
+    resample = awaited(ShootsClient.resample)
+    continuous = awaited(ShootsClient.continuous)
+    combine = awaited(ShootsClient.combine)
+    asof_join = awaited(ShootsClient.asof_join)
+    buckets = awaited(ShootsClient.buckets)
+    delete_bucket = awaited(ShootsClient.delete_bucket)
+    ping = awaited(ShootsClient.ping)
+    shutdown = awaited(ShootsClient.shutdown)
+    add_remote = awaited(ShootsClient.add_remote)
+    remove_remote = awaited(ShootsClient.remove_remote)
+    remotes = awaited(ShootsClient.remotes)
+    clone = awaited(ShootsClient.clone)
+    fetch = awaited(ShootsClient.fetch)
+    pull = awaited(ShootsClient.pull)
+    push = awaited(ShootsClient.push)
+    merge = awaited(ShootsClient.merge)
+    compact = awaited(ShootsClient.compact)
+    retention = awaited(ShootsClient.retention)
+    set_retention = awaited(ShootsClient.set_retention)
+    expire = awaited(ShootsClient.expire)
+    forget = awaited(ShootsClient.forget)
+    sweep = awaited(ShootsClient.sweep)
+    purge = awaited(ShootsClient.purge)
+    verify = awaited(ShootsClient.verify)
+    usage = awaited(ShootsClient.usage)
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._client.url
+
+    async def close(self) -> None:
+        """Closes the connection, once the calls that run have ended."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._client).replace("ShootsClient", "AsyncShootsClient", 1)

@@ -1,0 +1,6 @@
+"""Between dataframes and Arrow: the only place where pandas and Polars are known."""
+
+from .incoming import As, form, output
+from .outgoing import Outgoing, outgoing
+
+__all__ = ["As", "Outgoing", "form", "outgoing", "output"]

@@ -1,0 +1,46 @@
+"""What is got: Arrow batches as the dataframe that the caller asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import pyarrow as pa
+
+As: TypeAlias = Literal["pandas", "polars", "arrow"]
+"""The kind of dataframe that a call gives."""
+
+
+def output(table: pa.Table, as_: str) -> Any:
+    """The table as the dataframe that is asked for."""
+    return form(as_)(table)
+
+
+def form(as_: str) -> Callable[[pa.Table], Any]:
+    """What makes a dataframe of a table. Refuses kinds that are not known, before anything is asked for."""
+    known: dict[str, Callable[[pa.Table], Any]] = {"pandas": to_pandas, "polars": to_polars, "arrow": to_itself}
+    if as_ not in known:
+        raise ValueError(f'as_ must be "pandas", "polars" or "arrow" (got {as_!r})')
+    return known[as_]
+
+
+def to_itself(table: pa.Table) -> pa.Table:
+    return table
+
+
+def to_pandas(table: pa.Table) -> Any:
+    from .pandas import from_arrow
+
+    return from_arrow(table)
+
+
+def to_polars(table: pa.Table) -> Any:
+    try:
+        import polars
+    except ModuleNotFoundError as error:
+        error.add_note('Polars is not installed: pip install "shoots-client[polars]"')
+        raise
+    frame: Any = polars.from_arrow(table)
+    # A column whose name is empty would get another one.
+    frame.columns = table.column_names
+    return frame

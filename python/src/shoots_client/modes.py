@@ -1,0 +1,31 @@
+"""The words that say what a put or a deletion does with what is there."""
+
+from enum import StrEnum
+
+
+class PutMode(StrEnum):
+    """What a put does with rows that the frame has.
+
+    >>> PutMode("append") is PutMode.APPEND
+    True
+    """
+
+    ERROR = "error"
+    """Refuse if the frame exists."""
+    APPEND = "append"
+    """Add rows after the last ones, or where the frame's index puts them."""
+    REPLACE = "replace"
+    """Replace all rows, the columns and the index."""
+    UPDATE = "update"
+    """Replace the rows in a range of the index."""
+    UPSERT = "upsert"
+    """Replace the rows with the same key, and add the others."""
+
+
+class BucketDeleteMode(StrEnum):
+    """What deleting a bucket does with the frames in it."""
+
+    ERROR = "error"
+    """Refuse if there are any."""
+    DELETE_CONTENTS = "delete"
+    """Delete them too."""

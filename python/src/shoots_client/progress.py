@@ -1,0 +1,79 @@
+"""How far a transfer has come: told to a function, or shown as a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+PATIENCE = 1.0
+"""After how many seconds a bar appears by itself."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer has come."""
+
+    what: str
+    """What is being moved, such as `put prices`."""
+    done: int
+    """How many rows have been moved; of histories, how many bytes."""
+    total: int | None
+    """How many there are, as far as is known."""
+    bytes: int
+    """How many bytes have been moved."""
+
+
+Watch: TypeAlias = "bool | Callable[[Progress], object] | None"
+"""How progress is told: `None` shows a bar on a terminal when a transfer takes longer than a second and `tqdm` is
+installed, `True` shows one at once, `False` none, and a function is called with each `Progress`."""
+
+
+class Tracker:
+    """Follows one transfer."""
+
+    def __init__(self, what: str, watch: Watch, total: int | None = None, unit: str = "rows") -> None:
+        self._what = what
+        self._done = 0
+        self._bytes = 0
+        self._total = total
+        self._tell = watch if callable(watch) else None
+        self._bar = None if callable(watch) or watch is False else bar(what, watch is True, total, unit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def moved(self, count: int, size: int) -> None:
+        """So many more rows have been moved."""
+        self.reached(self._done + count, self._bytes + size, self._total)
+
+    def reached(self, done: int, size: int, total: int | None) -> None:
+        """It has come so far."""
+        step = done - self._done
+        self._done, self._bytes, self._total = done, size, total
+        if self._tell is not None:
+            self._tell(Progress(self._what, done, total, size))
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(step)
+
+
+def bar(what: str, at_once: bool, total: int | None, unit: str) -> Any:
+    """A bar of tqdm; `None` where it is not installed and not asked for outright."""
+    try:
+        from tqdm.auto import tqdm
+    except ModuleNotFoundError as error:
+        if at_once:
+            error.add_note('tqdm shows the progress: pip install "shoots-client[progress]"')
+            raise
+        return None
+    if at_once:
+        return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True)
+    return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True, disable=None, delay=PATIENCE, leave=False)

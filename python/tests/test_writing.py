@@ -1,0 +1,158 @@
+"""Puts: of which dataframes, with which index, in parts, and what remains of those that fail."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from pandas.testing import assert_frame_equal
+
+from shoots_client import CancelledError, ManyFramesError, PutMode, ShootsClient
+
+DAYS = pd.date_range("2024-01-01", periods=4, name="day")
+FRAME = pd.DataFrame({"a": [1, 2, 3, 4]}, index=DAYS)
+
+
+def index_of(client: ShootsClient, name: str) -> list[str]:
+    return [column["name"] for column in client.describe(name)["index"]]
+
+
+def test_an_index_of_pandas_becomes_that_of_the_frame_if_no_row_moves(client: ShootsClient) -> None:
+    taken = {
+        "times": FRAME,
+        "times without a name": FRAME.rename_axis(None),
+        "zone": FRAME.tz_localize("Europe/Berlin"),
+        "numbers": FRAME.set_axis(pd.Index([1, 2, 2, 5], name="id")),
+        "text": FRAME.set_axis(pd.Index(["a", "b", "c", "d"], name="key")),
+        "two levels": FRAME.set_axis(pd.MultiIndex.from_product([DAYS[:2], ["x", "y"]], names=["day", "key"])),
+    }
+    left = {
+        "row numbers": FRAME.reset_index(drop=True),
+        "what a filter left": FRAME.reset_index(drop=True)[1:],
+        "descending": FRAME[::-1],
+        "categories": FRAME.set_axis(pd.CategoricalIndex(["b", "b", "a", "a"], ["b", "a"], name="kind")),
+        "missing": FRAME.set_axis(pd.DatetimeIndex([*DAYS[:3], pd.NaT], name="day")),
+        "floats": FRAME.set_axis(pd.Index([0.5, 1.5, 2.5, 3.5], name="x")),
+    }
+    client.put_many({**taken, **left})
+    assert all(index_of(client, name) for name in taken)
+    assert not any(index_of(client, name) for name in left)
+    assert index_of(client, "two levels") == ["day", "key"]
+    for name, frame in {**taken, **left}.items():
+        assert_frame_equal(client.get(name), frame)
+
+
+def test_an_index_can_be_chosen_and_declined(client: ShootsClient) -> None:
+    client.put("declined", FRAME, index=False)
+    client.put("forced", FRAME[::-1], index=True)
+    client.put("named", FRAME.reset_index(), index="a")
+    assert [index_of(client, name) for name in ("declined", "forced", "named")] == [[], ["day"], ["a"]]
+    assert client.get("forced").index.is_monotonic_increasing
+    with pytest.raises(ValueError, match="no pandas index"):
+        client.put("none", pl.DataFrame({"a": [1]}), index=True)
+
+
+def test_rows_are_added_to_frames_with_and_without_an_index(client: ShootsClient) -> None:
+    client.put("without", FRAME, index=False)
+    for name in ("with", "without"):
+        client.put(name, FRAME[2:], PutMode.APPEND)
+        client.put(name, FRAME[:2], PutMode.APPEND)
+    assert client.get("with")["a"].tolist() == [1, 2, 3, 4]
+    assert client.get("without")["a"].tolist() == [1, 2, 3, 4, 3, 4, 1, 2]
+
+
+def test_a_range_is_corrected_and_rows_are_replaced_by_key(client: ShootsClient) -> None:
+    client.put("frame", FRAME)
+    client.update("frame", FRAME[:1] * 10, start="2024-01-01", stop="2024-01-03")
+    assert client.get("frame")["a"].tolist() == [10, 3, 4]
+    late = pd.DataFrame({"a": [30, 50]}, index=pd.DatetimeIndex(["2024-01-03", "2024-01-05"], name="day"))
+    assert client.upsert("frame", late)["version"] == 3
+    assert client.get("frame")["a"].tolist() == [10, 30, 4, 50]
+    assert client.get("frame", as_of=1)["a"].tolist() == [1, 2, 3, 4]
+
+
+def test_every_kind_of_dataframe_is_put(client: ShootsClient) -> None:
+    table = pa.table({"a": pa.array([1, 2, 3], pa.int64())})
+    kinds = {
+        "table": table,
+        "batch": table.to_batches()[0],
+        "reader": pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1)),
+        "polars": pl.DataFrame({"a": [1, 2, 3]}),
+        "lazy": pl.LazyFrame({"a": [1, 2, 3]}),
+        "pandas": pd.DataFrame({"a": [1, 2, 3]}),
+        "parts": (pd.DataFrame({"a": [n]}) for n in (1, 2, 3)),
+        "list": [pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": [3]})],
+    }
+    for name, frame in kinds.items():
+        assert client.put(name, frame)["rows"] == 3
+        assert client.get(name)["a"].tolist() == [1, 2, 3], name
+        assert client.get(name).index.equals(pd.RangeIndex(3)), name
+
+
+@pytest.mark.parametrize(
+    "nothing", ["text", 5, {"a": [1]}, pd.Series([1]), pl.Series([1]), pa.chunked_array([[1]]), None]
+)
+def test_what_is_no_dataframe_is_refused(client: ShootsClient, nothing: object) -> None:
+    with pytest.raises(TypeError, match="cannot put a"):
+        client.put("frame", nothing)
+    assert not client.exists("frame")
+
+
+def test_frames_that_arrow_cannot_hold_are_refused_with_advice(client: ShootsClient) -> None:
+    with pytest.raises(ValueError, match="several columns are called a"):
+        client.put("frame", pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(pa.ArrowInvalid) as mixed:
+        client.put("frame", pd.DataFrame({"a": [1, "x"]}))
+    assert any("one type" in note for note in mixed.value.__notes__)
+    with pytest.raises(ValueError, match="nothing to put"):
+        client.put("frame", iter([]))
+
+
+def test_a_source_that_breaks_changes_nothing(client: ShootsClient) -> None:
+    def broken() -> Iterator[pa.Table]:
+        yield pa.table({"a": range(1000)})
+        yield pa.table({"a": range(1000)})
+        raise RuntimeError("the source broke")
+
+    client.put("old", pa.table({"a": [1]}))
+    for name, mode in [("new", PutMode.ERROR), ("old", PutMode.APPEND)]:
+        with pytest.raises(RuntimeError, match="the source broke"):
+            client.put(name, broken(), mode)
+    assert not client.exists("new")
+    assert client.describe("old")["rows"] == 1
+
+
+def test_an_interrupt_changes_nothing(client: ShootsClient) -> None:
+    def interrupted() -> Iterator[pa.Table]:
+        yield pa.table({"a": range(1000)})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.put("frame", interrupted())
+    assert not client.exists("frame")
+    assert issubclass(CancelledError, Exception)
+
+
+def test_parts_of_other_types_are_refused(client: ShootsClient) -> None:
+    with pytest.raises(pa.ArrowInvalid) as refused:
+        client.put("frame", iter([pa.table({"a": [1]}), pa.table({"a": ["x"]})]))
+    assert any("Part 2" in note for note in refused.value.__notes__)
+    with pytest.raises(ValueError, match=r"part 2 has the columns \['b'\]"):
+        client.put("frame", iter([pa.table({"a": [1]}), pa.table({"b": [1]})]))
+    assert not client.exists("frame")
+
+
+def test_of_many_puts_those_that_fail_are_told_and_the_others_stay(client: ShootsClient) -> None:
+    client.put("there", FRAME)
+    with pytest.raises(ManyFramesError, match="1 of 2 frames failed: there") as failed:
+        client.put_many({"there": FRAME, "new": FRAME})
+    assert list(failed.value.results) == ["new"]
+    assert isinstance(failed.value.errors["there"], FileExistsError)
+    assert client.exists("new")
+
+
+def test_what_a_commit_says_about_itself_is_kept(client: ShootsClient) -> None:
+    client.put("frame", FRAME, message="first", author="ada", metadata={"feed": 7})
+    (commit,) = client.log("frame")
+    assert (commit["message"], commit["author"], commit["metadata"]) == ("first", "ada", {"feed": 7})
