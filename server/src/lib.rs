@@ -22,6 +22,7 @@
 //! | where | what it does |
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
+//! | `embedded` | the same without a port, for the process that it is in |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
 //! | `call` | stands around each call: caller, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
@@ -38,6 +39,7 @@ mod call;
 pub mod cli;
 mod combine;
 mod config;
+mod embedded;
 mod query;
 mod resample;
 mod running;
@@ -47,4 +49,5 @@ mod status;
 mod stop;
 
 pub use config::{Config, ConfigError, LogFormat, Packing};
+pub use embedded::{EmbeddedServer, Pipes};
 pub use server::{ServeError, Server, StartError};

@@ -27,10 +27,10 @@ use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
-const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// Larger frames mean less work per byte.
-const FRAME_BYTES: u32 = 1 << 20;
+pub(crate) const FRAME_BYTES: u32 = 1 << 20;
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long connections may take to deliver what is left and to close, once no call runs.
@@ -178,7 +178,7 @@ impl Drop for Server {
 }
 
 /// Listens on the first usable address of a host, IPv4 first, which every client tries.
-async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
+pub(crate) async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
     let mut builder = Store::builder(&config.bucket_dir)
         .put_memory_bytes(config.put_memory_bytes)
         .low_space_bytes(config.low_space_bytes)
