@@ -119,7 +119,10 @@ pub(crate) fn of_kind(kind: ErrorKind) -> u8 {
         ErrorKind::UnavailableError => code::UNREACHABLE,
         ErrorKind::OutcomeUnknownError => code::UNKNOWN,
         ErrorKind::LimitError | ErrorKind::NoSpaceError => code::LIMIT,
-        ErrorKind::ReadOnlyError => code::FORBIDDEN,
+        ErrorKind::ReadOnlyError
+        | ErrorKind::UnauthenticatedError
+        | ErrorKind::InvalidSignatureError
+        | ErrorKind::PermissionDeniedError => code::FORBIDDEN,
         ErrorKind::DamagedError => code::DAMAGED,
         ErrorKind::SchemaError => code::DATA,
         ErrorKind::DataFusionError

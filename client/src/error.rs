@@ -219,11 +219,11 @@ fn kind_of(code: Code) -> ErrorKind {
     match code {
         Code::NotFound => ErrorKind::FileNotFoundError,
         Code::AlreadyExists => ErrorKind::FileExistsError,
-        Code::InvalidArgument
-        | Code::FailedPrecondition
-        | Code::Unauthenticated
-        | Code::PermissionDenied
-        | Code::Unimplemented => ErrorKind::InvalidRequestError,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => {
+            ErrorKind::InvalidRequestError
+        }
+        Code::Unauthenticated => ErrorKind::UnauthenticatedError,
+        Code::PermissionDenied => ErrorKind::PermissionDeniedError,
         // How tonic reports a message above a limit.
         Code::ResourceExhausted | Code::OutOfRange => ErrorKind::LimitError,
         Code::Aborted => ErrorKind::ConflictError,
@@ -291,8 +291,8 @@ mod tests {
             (Code::NotFound, ErrorKind::FileNotFoundError),
             (Code::AlreadyExists, ErrorKind::FileExistsError),
             (Code::InvalidArgument, ErrorKind::InvalidRequestError),
-            (Code::Unauthenticated, ErrorKind::InvalidRequestError),
-            (Code::PermissionDenied, ErrorKind::InvalidRequestError),
+            (Code::Unauthenticated, ErrorKind::UnauthenticatedError),
+            (Code::PermissionDenied, ErrorKind::PermissionDeniedError),
             (Code::Unimplemented, ErrorKind::InvalidRequestError),
             (Code::ResourceExhausted, ErrorKind::LimitError),
             (Code::Aborted, ErrorKind::ConflictError),

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use crate::Error;
+use crate::limits::DecodeLimits;
 use crate::schema::{children, without_dictionary_ids};
 
 /// The strictest alignment of any arrow type.
@@ -40,6 +41,7 @@ where
         descriptor: None,
         app_metadata: Bytes::new(),
         schema: None,
+        limits: DecodeLimits::default(),
         state: State::Begin,
     }
 }
@@ -52,6 +54,7 @@ pub struct Decoder<S> {
     descriptor: Option<FlightDescriptor>,
     app_metadata: Bytes,
     schema: Option<SchemaRef>,
+    limits: DecodeLimits,
     state: State,
 }
 
@@ -63,6 +66,11 @@ enum State {
 }
 
 impl<S> Decoder<S> {
+    /// Refuses batches that are larger than this: [`Error::TooManyRows`], [`Error::TooManyBytes`].
+    pub fn with_limits(self, limits: DecodeLimits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The schema, once its message was read.
     pub fn schema(&self) -> Option<SchemaRef> {
         self.schema.clone()
@@ -118,7 +126,7 @@ where
         }
         match &mut self.state {
             State::Begin => {
-                let reader = Reader::new(&message)?;
+                let reader = Reader::new(&message, self.limits)?;
                 self.app_metadata = std::mem::take(&mut message.app_metadata);
                 self.schema = Some(reader.schema.clone());
                 self.state = State::Batches(Box::new(reader));
@@ -172,10 +180,11 @@ struct Reader {
     dictionaries: HashMap<i64, ArrayRef>,
     /// Unions are read in place and need an aligned body; all else aligns itself.
     needs_alignment: bool,
+    limits: DecodeLimits,
 }
 
 impl Reader {
-    fn new(message: &FlightData) -> Result<Self, Error> {
+    fn new(message: &FlightData, limits: DecodeLimits) -> Result<Self, Error> {
         let wire_schema: Schema = unpanicked("a schema", || {
             let header = root(&message.data_header)?;
             match header.header_type() {
@@ -196,11 +205,13 @@ impl Reader {
                 .any(|f| has_union(f.data_type())),
             wire_schema: Arc::new(wire_schema),
             dictionaries: HashMap::new(),
+            limits,
         })
     }
 
     fn read(&mut self, message: FlightData) -> Result<Option<RecordBatch>, Error> {
         let body = self.body(message.data_body);
+        let limits = self.limits;
         unpanicked("a record batch", || {
             let header = root(&message.data_header)?;
             match header.header_type() {
@@ -208,26 +219,31 @@ impl Reader {
                     let batch = header
                         .header_as_dictionary_batch()
                         .ok_or_else(|| missing("dictionary"))?;
-                    check_buffers(batch.data(), &body)?;
+                    let values = check_buffers(batch.data(), &body)?;
+                    if let Err(too_large) = limits.check(values, &body) {
+                        return Ok(Err(too_large));
+                    }
                     let version = header.version();
                     let dictionaries = &mut self.dictionaries;
                     read_dictionary(&body, batch, &self.wire_schema, dictionaries, &version)?;
-                    Ok(None)
+                    Ok(Ok(None))
                 }
                 MessageHeader::RecordBatch => {
-                    let batch = header.header_as_record_batch();
-                    check_buffers(batch, &body)?;
+                    let batch = check_buffers(header.header_as_record_batch(), &body)?;
+                    if let Err(too_large) = limits.check(batch, &body) {
+                        return Ok(Err(too_large));
+                    }
                     let rows = RecordBatchDecoder::try_new(
                         &body,
-                        batch.ok_or_else(|| missing("record batch"))?,
+                        batch,
                         self.wire_schema.clone(),
                         &self.dictionaries,
                         &header.version(),
                     )?
                     .read_record_batch()?;
-                    self.with_clean_schema(rows).map(Some)
+                    self.with_clean_schema(rows).map(|rows| Ok(Some(rows)))
                 }
-                MessageHeader::NONE => Ok(None),
+                MessageHeader::NONE => Ok(Ok(None)),
                 MessageHeader::Schema => Err(ArrowError::ParseError(
                     "a second schema in one stream".to_string(),
                 )),
@@ -235,7 +251,7 @@ impl Reader {
                     "a message of kind {other:?}, which no frame can hold"
                 ))),
             }
-        })
+        })?
     }
 
     fn body(&self, body: Bytes) -> Buffer {
@@ -263,7 +279,10 @@ fn missing(what: &str) -> ArrowError {
 }
 
 /// Refuses a batch that refers to bytes beyond its body.
-fn check_buffers(batch: Option<arrow_ipc::RecordBatch<'_>>, body: &[u8]) -> Result<(), ArrowError> {
+fn check_buffers<'a>(
+    batch: Option<arrow_ipc::RecordBatch<'a>>,
+    body: &[u8],
+) -> Result<arrow_ipc::RecordBatch<'a>, ArrowError> {
     let batch = batch.ok_or_else(|| missing("batch"))?;
     let within = |buffer: &arrow_ipc::Buffer| {
         let start = usize::try_from(buffer.offset()).ok();
@@ -279,7 +298,7 @@ fn check_buffers(batch: Option<arrow_ipc::RecordBatch<'_>>, body: &[u8]) -> Resu
             body.len()
         )));
     }
-    Ok(())
+    Ok(batch)
 }
 
 fn has_union(data_type: &DataType) -> bool {

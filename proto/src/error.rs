@@ -73,6 +73,12 @@ error_kinds! {
     OutcomeUnknownError,
     /// This server or store takes no changes.
     ReadOnlyError,
+    /// The call came without a token that is valid: get one from whoever runs the server.
+    UnauthenticatedError,
+    /// The token that a client shows first was not signed with the server's secret: get another one.
+    InvalidSignatureError,
+    /// The token does not allow this: ask for one that does.
+    PermissionDeniedError,
     /// A limit on memory, time, size or concurrency was reached: ask for less, or later.
     LimitError,
     /// The storage below is nearly full and takes no more rows: free space there, or let old versions expire.

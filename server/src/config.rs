@@ -6,6 +6,11 @@
 //! source knows it. A key that no setting has is refused, and so is a value of another type, with the name
 //! of the source in the message.
 
+mod metrics_port;
+mod secret;
+mod settings;
+mod trust;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +20,10 @@ use shoots_proto::action::Retention;
 use shoots_proto::{Remote, RemoteName};
 use shoots_store::UpkeepSettings;
 use toml::{Table, Value};
+
+pub use self::metrics_port::MetricsPort;
+pub use self::secret::Secret;
+pub(crate) use self::settings::{SETTINGS, Setting};
 
 /// How the server runs. Start from [`Config::default`] and change what matters.
 ///
@@ -35,6 +44,8 @@ pub struct Config {
     pub host: String,
     /// The TCP port to listen on; 0 takes a free one.
     pub port: u16,
+    /// The TCP port for metrics and health pages, on the same host.
+    pub metrics_port: MetricsPort,
     /// Where the frames are kept: a directory, or a URL such as `s3://bucket/folder` or `memory://`.
     pub bucket_dir: String,
     /// Memory for what was read from a bucket of an object store, in bytes; 0 for none.
@@ -48,12 +59,46 @@ pub struct Config {
     pub max_staleness_seconds: u64,
     /// Refuse every call that would change something.
     pub read_only: bool,
+    /// A PEM file with the server's certificate, then those that lead to its authority; empty: no encryption.
+    pub cert_file: String,
+    /// A PEM file with the key of that certificate.
+    pub key_file: String,
+    /// A PEM file with the authorities of which every client must show a certificate; empty: clients need none.
+    pub client_ca_file: String,
+    /// What tokens are signed with. With a secret, calls need a token; empty: calls need none.
+    pub secret: Secret,
+    /// A file with the secret, in place of `secret`.
+    pub secret_file: String,
+    /// The secret before the present one: tokens that were signed with it are taken, too.
+    pub previous_secret: Secret,
+    /// A file with the secret before the present one, in place of `previous_secret`.
+    pub previous_secret_file: String,
+    /// Take tokens without TLS, where everybody on the way can read them.
+    pub allow_insecure_auth: bool,
     /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
     pub log_level: String,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The largest single message that a client may send, in bytes.
     pub max_message_bytes: u64,
+    /// Most rows that one batch of a put may have.
+    pub max_batch_rows: u64,
+    /// Most memory that one batch of a put may take once it is decompressed, in bytes.
+    pub max_batch_bytes: u64,
+    /// Most bytes that one put may send.
+    pub max_put_bytes: u64,
+    /// How many calls may run at the same time; further ones are refused.
+    pub max_calls: u64,
+    /// How many connections may be open at the same time; calls of further ones are refused.
+    pub max_connections: u64,
+    /// How long a new connection may take to speak HTTP/2, and a request to arrive, in seconds.
+    pub header_seconds: u64,
+    /// How long a connection may carry no call before it is closed, in seconds.
+    pub idle_seconds: u64,
+    /// How long a put may bring nothing, in seconds.
+    pub put_idle_seconds: u64,
+    /// Memory for messages that are being received, for all calls together, in bytes.
+    pub receive_memory_bytes: u64,
     /// Memory for rows on their way to the store, for all puts together, in bytes.
     pub put_memory_bytes: u64,
     /// Puts are refused while the disk of `bucket_dir` has less free space than this, in bytes; 0: never.
@@ -123,15 +168,33 @@ impl Default for Config {
         Self {
             host: "localhost".into(),
             port: 8081,
+            metrics_port: MetricsPort::Off,
             bucket_dir: "./buckets".into(),
             cache_memory_bytes: 256 << 20,
             cache_folder: String::new(),
             cache_disk_bytes: 10 << 30,
             max_staleness_seconds: 0,
             read_only: false,
+            cert_file: String::new(),
+            key_file: String::new(),
+            client_ca_file: String::new(),
+            secret: Secret::default(),
+            secret_file: String::new(),
+            previous_secret: Secret::default(),
+            previous_secret_file: String::new(),
+            allow_insecure_auth: false,
             log_level: "info".into(),
             log_format: LogFormat::Text,
             max_message_bytes: 1 << 30,
+            max_batch_rows: 1 << 30,
+            max_batch_bytes: 1 << 30,
+            max_put_bytes: 1 << 40,
+            max_calls: 1000,
+            max_connections: 5000,
+            header_seconds: 30,
+            idle_seconds: 3600,
+            put_idle_seconds: 300,
+            receive_memory_bytes: 512 << 20,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
             packing: Packing::Auto,
@@ -155,176 +218,6 @@ impl Default for Config {
     }
 }
 
-/// One setting: its name in the file, and what it means.
-///
-/// The flag is the name with dashes, the environment variable the name in capitals after `SHOOTS_`.
-#[derive(Debug)]
-pub(crate) struct Setting {
-    pub(crate) name: &'static str,
-    pub(crate) flag: &'static str,
-    pub(crate) help: &'static str,
-}
-
-impl Setting {
-    pub(crate) fn variable(&self) -> String {
-        format!("SHOOTS_{}", self.name.to_uppercase())
-    }
-}
-
-/// Every setting, in the order in which they are shown.
-pub(crate) const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "host",
-        flag: "host",
-        help: "Name or address to listen on",
-    },
-    Setting {
-        name: "port",
-        flag: "port",
-        help: "TCP port to listen on; 0 takes a free one",
-    },
-    Setting {
-        name: "bucket_dir",
-        flag: "bucket-dir",
-        help: "Where the frames are kept: a directory, or a URL such as s3://bucket/folder or memory://",
-    },
-    Setting {
-        name: "cache_memory_bytes",
-        flag: "cache-memory-bytes",
-        help: "Memory for what was read from a bucket of an object store, in bytes; 0 for none",
-    },
-    Setting {
-        name: "cache_folder",
-        flag: "cache-folder",
-        help: "Directory of this server's own for what was read from a bucket of an object store; empty for none",
-    },
-    Setting {
-        name: "cache_disk_bytes",
-        flag: "cache-disk-bytes",
-        help: "What the files in the cache folder may take together, in bytes",
-    },
-    Setting {
-        name: "max_staleness_seconds",
-        flag: "max-staleness-seconds",
-        help: "How old a state may be that a read is given without asking the storage, in seconds; 0 always asks",
-    },
-    Setting {
-        name: "read_only",
-        flag: "read-only",
-        help: "Refuse every call that would change something",
-    },
-    Setting {
-        name: "log_level",
-        flag: "log-level",
-        help: "Which log lines to write: a level, or a filter such as info,shoots_server=debug",
-    },
-    Setting {
-        name: "log_format",
-        flag: "log-format",
-        help: "How log lines look: text or json",
-    },
-    Setting {
-        name: "max_message_bytes",
-        flag: "max-message-bytes",
-        help: "Largest single message that a client may send, in bytes",
-    },
-    Setting {
-        name: "put_memory_bytes",
-        flag: "put-memory-bytes",
-        help: "Memory for rows on their way to the store, for all puts together, in bytes",
-    },
-    Setting {
-        name: "low_space_bytes",
-        flag: "low-space-bytes",
-        help: "Refuse puts while the disk has less free space than this, in bytes; 0: never",
-    },
-    Setting {
-        name: "packing",
-        flag: "packing",
-        help: "Whether to spare time or bytes where rows are stored: fast (floats as they are), small, or auto: fast on a local disk, small in an object store",
-    },
-    Setting {
-        name: "compaction",
-        flag: "compaction",
-        help: "Write small, overlapping and partly hidden segments anew in the background",
-    },
-    Setting {
-        name: "keep_versions",
-        flag: "keep-versions",
-        help: "Keep at least so many versions of each frame; 0: their number keeps none",
-    },
-    Setting {
-        name: "keep_seconds",
-        flag: "keep-seconds",
-        help: "Keep what was the newest version at some time in the last so many seconds; 0: age keeps none",
-    },
-    Setting {
-        name: "expiry_seconds",
-        flag: "expiry-seconds",
-        help: "How often versions of a frame that is written to expire at most, in seconds",
-    },
-    Setting {
-        name: "sweep_grace_seconds",
-        flag: "sweep-grace-seconds",
-        help: "How long what no version needs is kept for readers in other processes, in seconds",
-    },
-    Setting {
-        name: "query_memory_bytes",
-        flag: "query-memory-bytes",
-        help: "Memory for sorting, grouping and joining, for all queries together, in bytes",
-    },
-    Setting {
-        name: "query_memory_bytes_each",
-        flag: "query-memory-bytes-each",
-        help: "What one query may take of the memory for all queries, in bytes",
-    },
-    Setting {
-        name: "query_spill_folder",
-        flag: "query-spill-folder",
-        help: "Directory for what queries cannot hold in memory; empty for the system's temporary folder",
-    },
-    Setting {
-        name: "query_spill_bytes",
-        flag: "query-spill-bytes",
-        help: "Disk space for what queries cannot hold in memory, in bytes; 0: they end instead",
-    },
-    Setting {
-        name: "query_seconds",
-        flag: "query-seconds",
-        help: "How long one query may run, in seconds",
-    },
-    Setting {
-        name: "queries_at_once",
-        flag: "queries-at-once",
-        help: "How many queries may compute at the same time; further ones wait",
-    },
-    Setting {
-        name: "queries_waiting",
-        flag: "queries-waiting",
-        help: "How many queries may wait for their turn; further ones are refused",
-    },
-    Setting {
-        name: "query_wait_seconds",
-        flag: "query-wait-seconds",
-        help: "How long a query may wait for its turn, in seconds",
-    },
-    Setting {
-        name: "remotes",
-        flag: "remotes",
-        help: "Other places that keep frames: NAME=URL, or NAME=URL;token=env:VARIABLE;ca=file:/path, with spaces between them",
-    },
-    Setting {
-        name: "allow_file_remotes",
-        flag: "allow-file-remotes",
-        help: "Folders below which callers may define file:// remotes, with `:` between them",
-    },
-    Setting {
-        name: "shutdown_grace_seconds",
-        flag: "shutdown-grace-seconds",
-        help: "How long running calls may go on once the server was asked to stop, in seconds",
-    },
-];
-
 /// A setting that cannot be used, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {problem}")]
@@ -340,6 +233,16 @@ impl ConfigError {
             problem: problem.to_string().trim_end().to_owned(),
         }
     }
+}
+
+/// What is wrong with a TOML text. Lines of a text that has to do with secrets are not repeated.
+fn mistake(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let Some(span) = error.span().filter(|_| text.contains("secret")) else {
+        return ConfigError::new(origin, error);
+    };
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    ConfigError::new(origin, format!("line {line}: {}", error.message()))
 }
 
 /// As good as for ever, and short enough to be added to any moment.
@@ -384,6 +287,21 @@ impl Config {
         time(self.max_staleness_seconds)
     }
 
+    /// How long a new connection may take to speak HTTP/2, and a request to arrive.
+    pub(crate) fn header_time(&self) -> Duration {
+        time(self.header_seconds)
+    }
+
+    /// How long a connection may carry no call.
+    pub(crate) fn idle_time(&self) -> Duration {
+        time(self.idle_seconds)
+    }
+
+    /// How long a put may bring nothing.
+    pub(crate) fn put_idle_time(&self) -> Duration {
+        time(self.put_idle_seconds)
+    }
+
     /// How long running calls may go on once the server was asked to stop.
     pub(crate) fn shutdown_grace(&self) -> Duration {
         time(self.shutdown_grace_seconds)
@@ -393,6 +311,15 @@ impl Config {
     pub(crate) fn check(&self, origin: &str) -> Result<(), ConfigError> {
         let bounds = [
             ("max_message_bytes", self.max_message_bytes),
+            ("max_batch_rows", self.max_batch_rows),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("max_put_bytes", self.max_put_bytes),
+            ("max_calls", self.max_calls),
+            ("max_connections", self.max_connections),
+            ("header_seconds", self.header_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("put_idle_seconds", self.put_idle_seconds),
+            ("receive_memory_bytes", self.receive_memory_bytes),
             ("put_memory_bytes", self.put_memory_bytes),
             ("query_memory_bytes", self.query_memory_bytes),
             ("query_memory_bytes_each", self.query_memory_bytes_each),
@@ -417,7 +344,7 @@ impl Config {
     ///
     /// `origin` is what error messages call the text, such as its path.
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
+        let config: Self = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
         config.check(origin)?;
         Ok(config)
     }
@@ -455,8 +382,12 @@ impl Layers {
 
     /// Lays a whole TOML text over what is there.
     pub(crate) fn lay_toml(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
-        Config::from_toml(origin, text)?;
-        let table: Table = toml::from_str(text).map_err(|e| ConfigError::new(origin, e))?;
+        let config = Config::from_toml(origin, text)?;
+        let mut table: Table = toml::from_str(text).map_err(|e| mistake(origin, text, &e))?;
+        // Which may be written as a number: from here on it is text, as the default is.
+        if let Some(port) = table.get_mut("metrics_port") {
+            *port = Value::from(config.metrics_port.to_string());
+        }
         self.values.extend(table);
         Ok(())
     }
@@ -539,5 +470,7 @@ fn named(text: &str) -> Result<Table, String> {
     Ok(named)
 }
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;

@@ -6,21 +6,22 @@
 //! to the next server. Other processes may work on the same store at the same time.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
-use shoots_flight::TellsCancelled;
-use shoots_store::{LocalPeer, Store, printable_location};
+use shoots_flight::{DecodeLimits, TellsCancelled};
+use shoots_store::{Store, printable_location};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::access::{CallerStore, Gate};
 use crate::config::Config;
+use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use crate::query::Queries;
-use crate::server::{
-    CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES, StartError, open_store,
-};
+use crate::server::{StartError, open_store};
 use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::Stop;
 
@@ -79,7 +80,7 @@ impl Pipes {
 }
 
 impl EmbeddedServer {
-    /// Opens the store and answers calls from then on. Settings about listening and upkeep mean nothing here.
+    /// Opens the store and answers calls from then on. Settings about listening, tokens and upkeep mean nothing here.
     ///
     /// # Errors
     /// If the store or the settings cannot be used.
@@ -90,13 +91,14 @@ impl EmbeddedServer {
         let stop = Stop::default();
         let name = printable_location(&config.bucket_dir);
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, name),
-            remotes: Remotes::new(&config),
-            store: store.clone(),
-            queries,
+            store: CallerStore::new(store.clone(), name),
+            keys: None,
+            remotes: Arc::new(Remotes::new(&config)),
+            queries: Arc::new(queries),
             statements: RunningStatements::default(),
-            followers: Followers::default(),
+            followers: Arc::new(Followers::default()),
             read_only: config.read_only,
+            batch_limits: DecodeLimits::default(),
             stop: stop.clone(),
         });
         let (sender, pipes) = mpsc::unbounded_channel();
@@ -146,7 +148,10 @@ async fn serve(service: Service, pipes: mpsc::UnboundedReceiver<DuplexStream>) {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
-        .add_service(TellsCancelled(flight))
+        .add_service(Gate {
+            service: TellsCancelled(flight),
+            keys: None,
+        })
         .serve_with_incoming(incoming)
         .await;
     if let Err(error) = served {

@@ -23,8 +23,13 @@
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
 //! | `embedded` | the same without a port, for the process that it is in |
+//! | `connection` | how many there may be, and when each is closed |
+//! | `health`, `reflection` | what gRPC's tools ask |
+//! | `metrics` | what the server counts about itself, and the pages that show it |
+//! | `tls` | encrypts connections, with certificates that may change while it does |
+//! | `access` | tokens, what each lets its holder do, and the store as far as it goes |
 //! | `service` | one file per Flight call: from a request to a result or a failure |
-//! | `call` | stands around each call: caller, log, panics, end of the grace period |
+//! | `call` | stands around each call: id, bounds, log, panics, end of the grace period |
 //! | `status` | what a caller is told about a failure |
 //! | `query` | SQL over frames, for reading only |
 //! | `combine` | frames joined in time or on keys, put together, aligned |
@@ -35,19 +40,27 @@
 //! requests and results is `shoots-proto`'s; record batches become messages in `shoots-flight`. The library
 //! keeps no global state and sets up no logging: the binary does, and so may whoever embeds it.
 
+mod access;
 mod call;
 pub mod cli;
 mod combine;
 mod config;
+mod connection;
 mod embedded;
+mod health;
+mod metrics;
 mod query;
+mod reflection;
+mod refresh;
 mod resample;
 mod running;
 mod server;
 mod service;
 mod status;
 mod stop;
+mod tls;
 
-pub use config::{Config, ConfigError, LogFormat, Packing};
+pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing, Secret};
 pub use embedded::{EmbeddedServer, Pipes};
 pub use server::{ServeError, Server, StartError};
+pub use tls::TlsError;

@@ -7,13 +7,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use shoots_server::cli::{CommandLineError, Invocation, parse};
+use shoots_server::cli::{CommandLineError, Invocation, TokenOrder, parse};
 use shoots_server::{Config, LogFormat, Server};
-use tracing::info;
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Open files that are not connections, roughly.
+const FILES: u64 = 512;
 
 /// How long work that cannot be interrupted, such as a write to disk, may hold up the exit.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let outcome = match parse(std::env::args_os(), variable) {
         Ok(Invocation::Serve(config)) => run(*config),
+        Ok(Invocation::Token(order)) => issue(*order),
         Ok(Invocation::Print(text)) => {
             print(text.trim_end());
             return ExitCode::SUCCESS;
@@ -46,12 +50,23 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn run(config: Config) -> Outcome {
     start_logging(&config)?;
+    log_panics();
+    raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LEAVING);
     outcome
+}
+
+/// Prints a token and nothing else.
+fn issue(order: TokenOrder) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    print(&runtime.block_on(order.fill())?);
+    Ok(())
 }
 
 async fn serve(config: Config) -> Outcome {
@@ -121,6 +136,33 @@ fn start_logging(config: &Config) -> Outcome {
         LogFormat::Json => lines.json().init(),
     }
     Ok(())
+}
+
+/// Panics become lines of the log, wherever they happen.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let current = std::thread::current();
+        error!(
+            panic = panic.payload_as_str().unwrap_or_default(),
+            place = place.unwrap_or_default(),
+            thread = current.name().unwrap_or_default(),
+            "a thread panicked"
+        );
+    }));
+}
+
+/// Each connection is an open file to the system, and its usual limit is low.
+fn raise_open_files(config: &Config) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(most) if most.saturating_sub(FILES) < config.max_connections => warn!(
+            "the system allows {most} open files, too few for {} connections (max_connections) and the store's own: \
+             raise its limit (LimitNOFILE, ulimit -n) or lower the setting",
+            config.max_connections
+        ),
+        Ok(_) => {}
+        Err(error) => warn!(%error, "cannot raise the number of open files"),
+    }
 }
 
 /// Writes a line; nobody listening is no reason to stop.

@@ -8,31 +8,35 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
-use shoots_flight::TellsCancelled;
-use shoots_store::{LocalPeer, Store, Upkeep};
+use shoots_flight::{DecodeLimits, TellsCancelled};
+use shoots_store::{Store, Upkeep};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError, Packing};
+use crate::access::{CallerStore, Gate, Keys};
+use crate::call::COMMITTING;
+use crate::call::attended::{Attendant, Attended};
+use crate::call::record::CallIds;
+use crate::config::{Config, ConfigError, MetricsPort, Packing};
+use crate::connection::Connections;
+use crate::health::Health;
+use crate::metrics::pages::Pages;
+use crate::metrics::{Metrics, observed};
 use crate::query::Queries;
+use crate::reflection;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
 use crate::stop::{Phase, Stop, reached};
+use crate::tls::{Files, Tls, TlsError};
 
-/// Bytes of one stream that may be under way unread, and of all streams of a connection.
-pub(crate) const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
-/// Larger frames mean less work per byte.
-pub(crate) const FRAME_BYTES: u32 = 1 << 20;
-/// How often a silent connection is asked whether it is alive, and how long it may take to answer.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long connections may take to deliver what is left and to close, once no call runs.
 const CLOSING: Duration = Duration::from_secs(2);
 /// How often files that writers left unfinished are looked for.
@@ -42,8 +46,10 @@ const SWEEPING: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+    scheme: &'static str,
     stop: Stop,
-    serving: Option<JoinHandle<Result<(), tonic::transport::Error>>>,
+    serving: Option<JoinHandle<()>>,
 }
 
 /// Why a server does not start.
@@ -53,6 +59,9 @@ pub enum StartError {
     /// A setting has a value with which the server would be of no use.
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    /// The certificates or the key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The store cannot be opened: another place, or other permissions, are needed.
     #[error("cannot use {bucket_dir} to keep frames in: {source}")]
     Store {
@@ -71,6 +80,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// What the server says about its own protocol contradicts itself: a defect.
+    #[error("cannot describe the protocol: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
     /// The query engine cannot be set up.
     #[error("cannot set up the query engine: {0}")]
     Queries(#[source] DataFusionError),
@@ -88,6 +100,17 @@ impl Server {
     /// If the store, the address or the settings cannot be used; nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         config.check("settings")?;
+        config.check_together("settings")?;
+        config.check_encrypted("settings")?;
+        let stop = Stop::default();
+        // First of all, so that somebody who asks meanwhile is told that the server starts.
+        let pages = pages(&config, &stop).await?;
+        let tls = match Files::of(&config) {
+            Some(files) => Some(Tls::open(files).await?),
+            None => None,
+        };
+        let keys = Keys::open(&config).await?;
+        let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
         let listener = listen(&config.host, config.port).await;
         let listener = listener.map_err(|source| StartError::Listen {
             host: config.host.clone(),
@@ -97,27 +120,48 @@ impl Server {
         let (listener, address) = listener;
         let queries = Queries::new(&config).map_err(StartError::Queries)?;
         let store = open_store(&config, &queries).await?;
-        let stop = Stop::default();
         if !config.read_only {
             let upkeep = store.start_upkeep(config.upkeep());
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
+        let metrics = Arc::new(Metrics::default());
+        if let Some(pages) = &pages {
+            pages.ready(observed::registry(&metrics, &store, &queries));
+        }
         let service = Service::new(Shared {
-            peer: LocalPeer::new(&store, format!("grpc://{address}")),
-            remotes: Remotes::new(&config),
-            store,
-            queries,
+            store: CallerStore::new(store, format!("{scheme}://{address}")),
+            keys: keys.clone(),
+            remotes: Arc::new(Remotes::new(&config)),
+            queries: Arc::new(queries),
             statements: RunningStatements::default(),
-            followers: Followers::default(),
+            followers: Arc::new(Followers::default()),
             read_only: config.read_only,
+            batch_limits: DecodeLimits {
+                rows: config.max_batch_rows,
+                bytes: config.max_batch_bytes,
+            },
             stop: stop.clone(),
         });
         if !config.read_only {
             tokio::spawn(service.clone().follow(stop.clone()));
         }
-        let serving = tokio::spawn(serve(service, listener, config, stop.clone()));
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(stop.clone().until_draining(tls.follow()));
+        }
+        if let Some(keys) = keys.clone() {
+            tokio::spawn(stop.clone().until_draining(keys.follow()));
+        }
+        let calls = RunningCalls::default();
+        let routes = routes(service, keys, &config, &metrics, &calls, &stop)?;
+        let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());
+        let metrics_address = pages.as_ref().map(Pages::address);
+        let serving = connections.serve(listener);
+        let grace = config.shutdown_grace();
+        let serving = tokio::spawn(serve(serving, calls, grace, stop.clone(), pages));
         Ok(Self {
             address,
+            metrics_address,
+            scheme,
             stop,
             serving: Some(serving),
         })
@@ -129,7 +173,14 @@ impl Server {
         self.address
     }
 
-    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`.
+    /// The address of the pages for metrics and health, with the port that it really has; none if they are off.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Where clients on this machine find the server, such as `grpc://127.0.0.1:8081`, or `grpc+tls://127.0.0.1:8081`
+    /// if connections are encrypted.
     #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
@@ -139,7 +190,7 @@ impl Server {
                 IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("grpc://{address}")
+        format!("{}://{address}", self.scheme)
     }
 
     /// Stops the server: no new calls, running ones may finish within the grace period.
@@ -164,8 +215,7 @@ impl Server {
         let ended = serving.await;
         self.serving = None;
         match ended {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ServeError(error.to_string())),
+            Ok(()) => Ok(()),
             Err(error) => Err(ServeError(error.to_string())),
         }
     }
@@ -219,59 +269,84 @@ async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> 
     Err(refused)
 }
 
-async fn serve(
+/// Begins to serve the pages for metrics and health, if they are asked for.
+async fn pages(config: &Config, stop: &Stop) -> Result<Option<Pages>, StartError> {
+    let MetricsPort::Port(port) = config.metrics_port else {
+        return Ok(None);
+    };
+    let pages = listen(&config.host, port)
+        .await
+        .and_then(|(listener, _)| Pages::serve(listener, stop.clone()));
+    pages.map(Some).map_err(|source| StartError::Listen {
+        host: config.host.clone(),
+        port,
+        source,
+    })
+}
+
+/// What is answered on the port: Flight, health, and what there is.
+fn routes(
     service: Service,
-    listener: TcpListener,
-    config: Config,
-    stop: Stop,
-) -> Result<(), tonic::transport::Error> {
+    keys: Option<Keys>,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    calls: &RunningCalls,
+    stop: &Stop,
+) -> Result<Routes, StartError> {
     let message_bytes = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
     let flight = FlightServiceServer::new(service)
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let calls = RunningCalls::default();
+    let ids = CallIds::new(getrandom::u64().unwrap_or_default());
+    let attended = Attended {
+        service: Gate {
+            service: TellsCancelled(flight),
+            keys,
+        },
+        attendant: Attendant::new(config, ids, metrics),
+    };
     let counted = Counted {
-        service: TellsCancelled(flight),
+        service: attended,
         calls: calls.clone(),
     };
-    let mut asked = stop.watch();
-    let serving = tonic::transport::Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_frame_size(FRAME_BYTES)
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .add_service(counted)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async move { reached(&mut asked, Phase::Draining).await },
-        );
+    Ok(Routes::new(counted)
+        .add_service(Health::service(stop.clone()))
+        .add_service(reflection::service()?)
+        .add_service(reflection::older_service()?))
+}
+
+/// Serves until the server is asked to stop, and sees it to its end.
+async fn serve(
+    serving: impl Future<Output = ()>,
+    calls: RunningCalls,
+    grace: Duration,
+    stop: Stop,
+    pages: Option<Pages>,
+) {
     let mut serving = std::pin::pin!(serving);
     let mut phases = stop.watch();
-    // How long connections may still take.
     let closing = async {
         reached(&mut phases, Phase::Draining).await;
         info!("stopping: running calls may finish");
-        let grace = sleep(config.shutdown_grace());
         tokio::select! {
-            () = calls.none_for(CLOSING) => Duration::ZERO,
-            () = grace => {
+            () = calls.none_for(CLOSING) => return,
+            () = sleep(grace) => {
                 warn!("the grace period is over: calls that still run are ended");
-                CLOSING
             }
-            () = reached(&mut phases, Phase::Stopped) => CLOSING,
+            () = reached(&mut phases, Phase::Stopped) => {}
         }
+        stop.finish();
+        // Commits that are under way come to their end, and callers learn of it.
+        let _ = timeout(COMMITTING, calls.none_for(Duration::ZERO)).await;
+        sleep(CLOSING).await;
     };
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
-        time = closing => {
-            stop.finish();
-            timeout(time, serving).await.unwrap_or(Ok(()))
-        }
-    };
+    tokio::select! {
+        () = &mut serving => {}
+        () = closing => {}
+    }
     stop.finish();
+    drop(pages);
     info!("stopped");
-    ended
 }
 
 /// Looks after the store until the server drains: compaction and expiry, and, from time to time, what writers left

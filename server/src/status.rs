@@ -21,6 +21,9 @@ use datafusion::error::DataFusionError;
 use shoots_proto::{ErrorBody, ErrorKind, RequestError};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
+use tracing::error;
+
+use crate::call::record::CallId;
 
 /// The JSON object in the details, in bytes; base64 makes it a third longer.
 const DETAILS_BYTES: usize = 3000;
@@ -65,12 +68,32 @@ impl Failure {
         )
     }
 
+    /// A commit was under way when the server had to end.
+    pub(crate) fn stopping_in_a_commit() -> Self {
+        Self::new(
+            ErrorKind::OutcomeUnknownError,
+            "the server is stopping while it publishes this change; read the frame to see whether it took effect",
+        )
+    }
+
+    /// A part of the server's work ended in a panic.
+    pub(crate) fn defect(problem: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::InternalError,
+            format!("this is a defect of the server, please report it: {problem}"),
+        )
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::FileNotFoundError)
     }
 
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::ConflictError)
+    }
+
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Domain(body) if body.kind == ErrorKind::PermissionDeniedError)
     }
 
     pub(crate) fn is_damaged(&self) -> bool {
@@ -97,6 +120,9 @@ impl Failure {
                 | ErrorKind::DivergedError
                 | ErrorKind::MergeConflictError
                 | ErrorKind::ReadOnlyError
+                | ErrorKind::UnauthenticatedError
+                | ErrorKind::InvalidSignatureError
+                | ErrorKind::PermissionDeniedError
                 | ErrorKind::LimitError
                 | ErrorKind::UnavailableError
                 | ErrorKind::CancelledError => false,
@@ -104,21 +130,22 @@ impl Failure {
         }
     }
 
-    /// The status that tells this caller.
-    pub(crate) fn to_status(&self, caller: Caller) -> Status {
+    /// The status that tells this caller, with the id of the call at the end of the message, however long that is.
+    pub(crate) fn to_status(&self, caller: Caller, call: Option<&CallId>) -> Status {
+        let ending = call.map_or_else(String::new, |id| format!(" (call {id})"));
         let body = match self {
             Self::Unimplemented(message) => {
-                return Status::unimplemented(cut(message, MESSAGE_BYTES));
+                return Status::unimplemented(ended(message, &ending, MESSAGE_BYTES));
             }
             Self::Domain(body) => body,
         };
-        let details = Bytes::from(body.to_json_within(DETAILS_BYTES));
-        let message = cut(&body.message, MESSAGE_BYTES);
+        let details = Bytes::from(ended_json(body, &ending, DETAILS_BYTES));
+        let message = ended(&body.message, &ending, MESSAGE_BYTES);
         match caller {
             Caller::Cpp => {
                 let mut trailers = MetadataMap::new();
                 trailers.insert("x-arrow-status", MetadataValue::from_static(ARROW_IO_ERROR));
-                let text = cut(&body.message, ARROW_MESSAGE_BYTES);
+                let text = ended(&body.message, &ending, ARROW_MESSAGE_BYTES);
                 trailers.insert_bin(
                     "x-arrow-status-message-bin",
                     MetadataValue::from_bytes(text.as_bytes()),
@@ -172,6 +199,8 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
         }
+        ErrorKind::UnauthenticatedError | ErrorKind::InvalidSignatureError => Code::Unauthenticated,
+        ErrorKind::PermissionDeniedError => Code::PermissionDenied,
         ErrorKind::ConflictError => Code::Aborted,
         ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
@@ -188,7 +217,11 @@ fn cpp_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::UnavailableError => Code::Unavailable,
         ErrorKind::CancelledError => Code::Cancelled,
-        ErrorKind::FileExistsError
+        ErrorKind::UnauthenticatedError => Code::Unauthenticated,
+        ErrorKind::PermissionDeniedError => Code::PermissionDenied,
+        // The one that clients tell from others by its text.
+        ErrorKind::InvalidSignatureError
+        | ErrorKind::FileExistsError
         | ErrorKind::FileNotFoundError
         | ErrorKind::BucketNotEmptyError
         | ErrorKind::DataFusionError
@@ -205,6 +238,21 @@ fn cpp_code(kind: ErrorKind) -> Code {
         | ErrorKind::DamagedError
         | ErrorKind::InternalError => Code::Unknown,
     }
+}
+
+/// The text with an ending, which it may have already, in at most so many bytes.
+fn ended(text: &str, ending: &str, bytes: usize) -> String {
+    let text = text.strip_suffix(ending).unwrap_or(text);
+    cut(text, bytes.saturating_sub(ending.len())) + ending
+}
+
+/// The object with such a message, as JSON in at most so many bytes.
+fn ended_json(body: &ErrorBody, ending: &str, bytes: usize) -> String {
+    let text = body.message.strip_suffix(ending).unwrap_or(&body.message);
+    let rest = ErrorBody::new(body.kind, text).to_json_within(bytes.saturating_sub(ending.len()));
+    let cut = ErrorBody::from_json(rest.as_bytes());
+    let text = cut.map_or_else(|| text.to_owned(), |cut| cut.message);
+    ErrorBody::new(body.kind, text + ending).to_json_within(bytes)
 }
 
 /// The text in at most so many bytes, cut between characters.
@@ -256,6 +304,18 @@ impl From<shoots_store::Error> for Failure {
 impl From<shoots_flight::Error> for Failure {
     fn from(error: shoots_flight::Error) -> Self {
         let kind = match error {
+            shoots_flight::Error::TooManyRows { rows, most } => {
+                let problem = format!(
+                    "max_batch_rows is {most}, and a batch has {rows} rows; send smaller batches, or have the setting raised"
+                );
+                return Self::new(ErrorKind::LimitError, problem);
+            }
+            shoots_flight::Error::TooManyBytes { bytes, most } => {
+                let problem = format!(
+                    "max_batch_bytes is {most}, and a batch takes {bytes} bytes in memory; send smaller batches, or have the setting raised"
+                );
+                return Self::new(ErrorKind::LimitError, problem);
+            }
             shoots_flight::Error::Unsupported { .. } => ErrorKind::SchemaError,
             _ if error.is_peers_fault() => ErrorKind::InvalidRequestError,
             _ => ErrorKind::InternalError,
@@ -271,6 +331,10 @@ impl From<DataFusionError> for Failure {
             && let Some(cause) = cause.downcast_ref::<shoots_store::Error>()
         {
             return cause.into();
+        }
+        if let DataFusionError::ExecutionJoin(ended) = root {
+            error!(panic = %ended, "a query ended unexpectedly");
+            return Self::defect(ended);
         }
         let kind = match root {
             DataFusionError::ResourcesExhausted(_) => ErrorKind::LimitError,
@@ -308,6 +372,10 @@ fn place_of_parser(message: &str) -> Option<String> {
 /// What breaks a stream of messages from a caller.
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
+        // What bounds a request says it in our words already.
+        if let Some(body) = ErrorBody::from_json(status.details()) {
+            return Self::Domain(body);
+        }
         match status.code() {
             // How tonic reports a message above the limit.
             Code::OutOfRange | Code::ResourceExhausted => Self::new(
@@ -327,173 +395,4 @@ impl From<Status> for Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every kind with the code for most callers and the code for Arrow's C++ client.
-    const TABLE: &[(ErrorKind, Code, Code)] = &[
-        (
-            ErrorKind::FileExistsError,
-            Code::AlreadyExists,
-            Code::Unknown,
-        ),
-        (ErrorKind::FileNotFoundError, Code::NotFound, Code::Unknown),
-        (
-            ErrorKind::BucketNotEmptyError,
-            Code::FailedPrecondition,
-            Code::Unknown,
-        ),
-        (
-            ErrorKind::DataFusionError,
-            Code::InvalidArgument,
-            Code::Unknown,
-        ),
-        (ErrorKind::ShootsIOError, Code::Internal, Code::Unknown),
-        (
-            ErrorKind::InvalidRequestError,
-            Code::InvalidArgument,
-            Code::Unknown,
-        ),
-        (ErrorKind::SchemaError, Code::InvalidArgument, Code::Unknown),
-        (ErrorKind::ConflictError, Code::Aborted, Code::Unknown),
-        (
-            ErrorKind::DivergedError,
-            Code::FailedPrecondition,
-            Code::Unknown,
-        ),
-        (
-            ErrorKind::MergeConflictError,
-            Code::FailedPrecondition,
-            Code::Unknown,
-        ),
-        (ErrorKind::OutcomeUnknownError, Code::Unknown, Code::Unknown),
-        (
-            ErrorKind::ReadOnlyError,
-            Code::FailedPrecondition,
-            Code::Unknown,
-        ),
-        (
-            ErrorKind::LimitError,
-            Code::ResourceExhausted,
-            Code::Unknown,
-        ),
-        (
-            ErrorKind::NoSpaceError,
-            Code::ResourceExhausted,
-            Code::Unknown,
-        ),
-        (ErrorKind::DamagedError, Code::DataLoss, Code::Unknown),
-        (
-            ErrorKind::UnavailableError,
-            Code::Unavailable,
-            Code::Unavailable,
-        ),
-        (ErrorKind::CancelledError, Code::Cancelled, Code::Cancelled),
-        (ErrorKind::InternalError, Code::Internal, Code::Unknown),
-    ];
-
-    fn headers(agent: &str) -> MetadataMap {
-        let mut headers = MetadataMap::new();
-        headers.insert("user-agent", agent.parse().unwrap());
-        headers
-    }
-
-    #[test]
-    fn every_kind_has_its_code_and_always_the_same_details() {
-        let listed: Vec<ErrorKind> = TABLE.iter().map(|(kind, ..)| *kind).collect();
-        assert_eq!(listed, ErrorKind::ALL);
-        for &(kind, other, cpp) in TABLE {
-            let failure = Failure::new(kind, "what happened");
-            let json = format!(r#"{{"type":"{kind}","message":"what happened"}}"#);
-            let status = failure.to_status(Caller::Other);
-            assert_eq!(status.code(), other, "{kind}");
-            assert_eq!(status.message(), "what happened");
-            assert_eq!(status.details(), json.as_bytes());
-            assert!(status.metadata().is_empty());
-            let status = failure.to_status(Caller::Cpp);
-            assert_eq!(status.code(), cpp, "{kind}");
-            assert_eq!(status.details(), json.as_bytes());
-            assert_eq!(status.metadata().get("x-arrow-status").unwrap(), "5");
-            let text = status
-                .metadata()
-                .get_bin("x-arrow-status-message-bin")
-                .unwrap();
-            assert_eq!(text.to_bytes().unwrap(), "what happened");
-        }
-    }
-
-    #[test]
-    fn callers_are_told_apart_by_their_agent() {
-        for (agent, caller) in [
-            ("grpc-c++/1.71.0 grpc-c/46.0.0 (linux; chttp2)", Caller::Cpp),
-            ("grpc-go/1.60.0", Caller::Other),
-            ("grpc-java-netty/1.60.0", Caller::Other),
-            ("tonic/0.14.0 like grpc-c++/1", Caller::Other),
-        ] {
-            assert_eq!(Caller::of(&headers(agent)), caller, "{agent}");
-        }
-        assert_eq!(Caller::of(&MetadataMap::new()), Caller::Other);
-    }
-
-    #[test]
-    fn long_messages_fit_into_trailers_and_stay_text() {
-        for unit in ["é", "a", "𝄞", "\u{1}", "\""] {
-            let failure = Failure::new(ErrorKind::DataFusionError, unit.repeat(20_000));
-            for caller in [Caller::Cpp, Caller::Other] {
-                let status = failure.to_status(caller);
-                assert!(status.message().len() <= MESSAGE_BYTES);
-                assert!(status.message().ends_with('…'));
-                assert!(status.details().len() <= DETAILS_BYTES);
-                let body = ErrorBody::from_json(status.details()).unwrap();
-                assert_eq!(body.kind, ErrorKind::DataFusionError);
-                assert!(body.message.ends_with('…'));
-                let trailers = status.into_http::<()>();
-                let sizes = trailers
-                    .headers()
-                    .iter()
-                    .map(|(k, v)| k.as_str().len() + v.len() + 32);
-                assert!(sizes.sum::<usize>() < 8192);
-            }
-        }
-    }
-
-    #[test]
-    fn failures_of_sql_tell_damage_and_limits_from_mistakes() {
-        let exhausted = DataFusionError::ResourcesExhausted("no room".into());
-        let wrapped = DataFusionError::Context("sorting".into(), Box::new(exhausted));
-        for (error, kind) in [
-            (
-                DataFusionError::Plan("no such column".into()),
-                ErrorKind::DataFusionError,
-            ),
-            (wrapped, ErrorKind::LimitError),
-        ] {
-            let Failure::Domain(body) = Failure::from(error) else {
-                panic!("expected a domain error");
-            };
-            assert_eq!(body.kind, kind);
-        }
-    }
-
-    #[test]
-    fn what_is_not_answered_is_unimplemented_for_everybody() {
-        let failure = Failure::Unimplemented("not here".into());
-        for caller in [Caller::Cpp, Caller::Other] {
-            assert_eq!(failure.to_status(caller).code(), Code::Unimplemented);
-        }
-    }
-
-    #[test]
-    fn a_message_above_the_limit_is_a_limit_and_a_reset_is_a_cancellation() {
-        for (status, kind) in [
-            (Status::out_of_range("too large"), ErrorKind::LimitError),
-            (Status::unknown("h2 reset"), ErrorKind::CancelledError),
-            (Status::cancelled("gone"), ErrorKind::CancelledError),
-        ] {
-            let Failure::Domain(body) = Failure::from(status) else {
-                panic!("expected a domain error");
-            };
-            assert_eq!(body.kind, kind);
-        }
-    }
-}
+mod tests;

@@ -29,6 +29,15 @@ impl Stop {
         self.advance(Phase::Stopped);
     }
 
+    /// Does work that has no end of its own for as long as calls are accepted.
+    pub(crate) async fn until_draining(self, work: impl Future<Output = ()>) {
+        let mut phases = self.watch();
+        tokio::select! {
+            () = work => {}
+            () = reached(&mut phases, Phase::Draining) => {}
+        }
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<Phase> {
         self.0.subscribe()
     }

@@ -5,6 +5,7 @@
 //! other out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +17,23 @@ const UNIT: u64 = 1024;
 pub(crate) struct Budget {
     permits: Arc<Semaphore>,
     total: u32,
+    waiting: Arc<AtomicU64>,
+}
+
+/// Counts somebody who waits, until it is dropped.
+struct Wait<'a>(&'a AtomicU64);
+
+impl<'a> Wait<'a> {
+    fn begin(waiting: &'a AtomicU64) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Memory that a put holds, until it is dropped.
@@ -28,7 +46,19 @@ impl Budget {
         Self {
             permits: Arc::new(Semaphore::new(total as usize)),
             total,
+            waiting: Arc::default(),
         }
+    }
+
+    /// How much is taken.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        let free = self.permits.available_permits() as u64;
+        u64::from(self.total).saturating_sub(free) * UNIT
+    }
+
+    /// How many wait for a share.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// How much there is for all.
@@ -50,12 +80,20 @@ impl Budget {
     pub(crate) async fn share(&self, bytes: u64) -> Share {
         let wanted = permits(bytes).min(self.total);
         let permits = Arc::clone(&self.permits);
+        let _wait = Wait::begin(&self.waiting);
         // The semaphore is never closed.
         Share(permits.acquire_many_owned(wanted).await.ok())
     }
 }
 
 impl Share {
+    /// Whether nothing is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|permit| permit.num_permits() == 0)
+    }
+
     fn add(&mut self, more: OwnedSemaphorePermit) {
         match &mut self.0 {
             Some(permit) => permit.merge(more),
@@ -94,6 +132,24 @@ mod tests {
         assert!(budget.try_grow(&mut second, 3 * UNIT));
         drop((first, second));
         assert_eq!(budget.permits.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_counted_until_there_is_a_share_or_the_wait_is_given_up() {
+        let budget = Budget::new(10 * UNIT);
+        let all = budget.share(10 * UNIT).await;
+        assert_eq!((budget.used_bytes(), budget.waiting()), (10 * UNIT, 0));
+        let mut first = Box::pin(budget.share(UNIT));
+        let mut second = Box::pin(budget.share(UNIT));
+        assert!(futures::poll!(&mut first).is_pending());
+        assert!(futures::poll!(&mut second).is_pending());
+        assert_eq!(budget.waiting(), 2);
+        drop(second);
+        assert_eq!(budget.waiting(), 1);
+        drop(all);
+        let share = first.await;
+        assert!(!share.is_empty());
+        assert_eq!((budget.used_bytes(), budget.waiting()), (UNIT, 0));
     }
 
     #[tokio::test]

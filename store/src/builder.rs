@@ -8,6 +8,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use shoots_proto::action::Retention;
 
+use crate::activity::{Counted, Operations};
 use crate::cache;
 use crate::disk::Disk;
 use crate::edit::delete::Conditions;
@@ -192,26 +193,36 @@ impl StoreBuilder {
     /// place that cannot hold a store, [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket
     /// of an object store, [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be used.
     pub async fn open(self) -> Result<Store> {
+        let operations = Arc::new(Operations::default());
         let (objects, disk) = match self.object_store.clone() {
             Some(store) if self.cache.is_asked_for() => {
                 let identity = store.to_string();
+                let store = Counted::before(store, &operations);
                 (self.through_cache(store, &identity).await?, None)
             }
-            Some(store) => (Objects::new(store), None),
+            Some(store) => (Objects::new(Counted::before(store, &operations)), None),
             None => match Place::parse(&self.location)? {
-                Place::Memory => (Objects::new(Arc::new(InMemory::new())), None),
+                Place::Memory => {
+                    let store = Counted::before(Arc::new(InMemory::new()), &operations);
+                    (Objects::new(store), None)
+                }
                 Place::Remote(place) => {
                     let remote = open_remote(&place, self.read_only, &self.environment).await?;
-                    let objects = self.through_cache(remote.store, &remote.identity).await?;
+                    let store = Counted::before(remote.store, &operations);
+                    let objects = self.through_cache(store, &remote.identity).await?;
                     (objects, None)
                 }
                 Place::Folder(folder) => {
                     let disk = open_disk(&folder, self.read_only, &self.environment).await?;
                     let store = Arc::clone(&disk) as Arc<dyn ObjectStore>;
-                    (Objects::new(store), Some(disk))
+                    (
+                        Objects::new(Counted::before(store, &operations)),
+                        Some(disk),
+                    )
                 }
             },
         };
+        let objects = objects.counted_by(operations, Arc::clone(&self.cache.uses));
         let shared = Shared::new(
             objects,
             disk,

@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod budget;
 mod builder;
 mod cache;
@@ -68,6 +69,7 @@ mod upkeep;
 mod usage;
 mod verify;
 
+pub use activity::{Activity, CacheCount, OperationCount, PutMemory};
 pub use builder::StoreBuilder;
 pub use changed::{Changed, ChangedRange};
 pub use edit::delete::{Condition, Conditions, RowsToDelete};

@@ -17,6 +17,7 @@ use object_store::{
     ObjectStoreExt, PutMode, PutPayload,
 };
 
+use crate::activity::{BlockUse, CacheUse, Operations};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -30,6 +31,8 @@ pub(crate) struct Objects {
     /// The place itself, without the cache that may be in front of it.
     source: Arc<dyn ObjectStore>,
     requests: Arc<RequestCounters>,
+    operations: Arc<Operations>,
+    blocks: Arc<BlockUse>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ struct RequestCounters {
 pub(crate) struct SegmentTraffic {
     reads: AtomicU64,
     bytes: AtomicU64,
+    /// Of what use remembering their footers is.
+    pub(crate) footers: CacheUse,
 }
 
 impl SegmentTraffic {
@@ -123,7 +128,28 @@ impl Objects {
             store,
             source,
             requests: Arc::default(),
+            operations: Arc::default(),
+            blocks: Arc::default(),
         }
+    }
+
+    /// The same objects, of which others count what becomes of requests for them.
+    pub(crate) fn counted_by(self, operations: Arc<Operations>, blocks: Arc<BlockUse>) -> Self {
+        Self {
+            operations,
+            blocks,
+            ..self
+        }
+    }
+
+    /// What the place was asked for.
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// Of what use the cache before it was.
+    pub(crate) fn blocks(&self) -> &BlockUse {
+        &self.blocks
     }
 
     /// The same objects as they lie there, not as they were when they came into a cache.

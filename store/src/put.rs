@@ -206,6 +206,18 @@ impl FrameWriter {
         }
     }
 
+    /// Gives the memory for rows that were taken back if another put waits for it, by writing them out; for a put whose
+    /// next rows are a while coming. Only the sizes of segments show that it was called.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn yield_memory(&mut self) -> Result<()> {
+        match &mut self.state {
+            State::Repeated { .. } => Ok(()),
+            State::Writing(writing) => writing.sink.yield_memory().await,
+        }
+    }
+
     /// Publishes everything that was written as one commit, and returns when it is durable.
     ///
     /// # Errors

@@ -172,6 +172,16 @@ impl SegmentSink {
         Ok(())
     }
 
+    /// Writes out what was taken so far and gives its memory back, if another put waits for some.
+    pub(crate) async fn yield_memory(&mut self) -> Result<()> {
+        if self.share.is_empty() || self.log.shared().put_memory.waiting() == 0 {
+            return Ok(());
+        }
+        self.flush().await?;
+        self.share = Share::default();
+        Ok(())
+    }
+
     /// Writes out everything that was taken so far.
     async fn flush(&mut self) -> Result<()> {
         let gathers = self.sorting.as_ref().is_some_and(Sorting::gathers);

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
+use shoots_proto::Note;
 use shoots_proto::action::BucketDeleteMode;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
+use crate::activity::{Activity, PutMemory};
 use crate::builder::StoreBuilder;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -135,6 +137,20 @@ impl Store {
     /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
     /// mode is `error`, [`ErrorKind::Damaged`] if the log of one of them cannot be read.
     pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
+        self.delete_bucket_noted(bucket, mode, &Note::default())
+            .await
+    }
+
+    /// The same, with something to be noted with the deletion of each frame.
+    ///
+    /// # Errors
+    /// As [`delete_bucket`](Self::delete_bucket).
+    pub async fn delete_bucket_noted(
+        &self,
+        bucket: &BucketName,
+        mode: BucketDeleteMode,
+        note: &Note,
+    ) -> Result<u64> {
         self.shared.check_writable()?;
         let found = self.look(Some(bucket), Freshness::AsOfNow).await?;
         if let Some(damaged) = found.damaged.into_iter().next() {
@@ -152,7 +168,12 @@ impl Store {
         }
         let deleted = stream::iter(frames)
             .map(|snapshot| async move {
-                match self.frame(snapshot.frame()).delete().await {
+                match self
+                    .frame(snapshot.frame())
+                    .noted(note.clone())
+                    .delete()
+                    .await
+                {
                     Ok(_) => Ok(1),
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
                     Err(error) => Err(error),
@@ -290,6 +311,43 @@ impl Store {
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.shared.objects.requests()
+    }
+
+    /// What this store has done since it was opened, and what it holds at the moment. Cheap enough to be asked for often.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = shoots_store::Store::open("memory://").await?;
+    /// store.buckets().await?;
+    /// let lists = store.activity().operations.iter().find(|one| one.name == "list").map(|one| one.count);
+    /// assert_eq!(lists, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let objects = &self.shared.objects;
+        let (operations, blocks) = (objects.operations(), objects.blocks());
+        let segments = objects.segment_traffic();
+        let memory = &self.shared.put_memory;
+        Activity {
+            operations: operations.told(),
+            read_bytes: operations.read_bytes(),
+            written_bytes: operations.written_bytes(),
+            segment_reads: segments.reads(),
+            segment_bytes: segments.bytes(),
+            caches: [
+                blocks.memory.told("memory"),
+                blocks.disk.told("disk"),
+                segments.footers.told("footers"),
+            ],
+            put_memory: PutMemory {
+                bytes: memory.bytes(),
+                used_bytes: memory.used_bytes(),
+                waiting: memory.waiting(),
+            },
+        }
     }
 
     /// How often files and folders were synced to disk since the store was opened; 0 in memory.

@@ -4,13 +4,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::FlightData;
+use arrow_flight::{FlightData, PutResult};
 use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use shoots_client::{ErrorKind, PutMode};
 use tempfile::NamedTempFile;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tonic::Status;
 
 use crate::peer::{Peer, assert_status, messages};
 use crate::rows::{get, put, rows, schema};
@@ -24,6 +26,25 @@ async fn put_messages() -> Vec<FlightData> {
         vec![rows(0..100), rows(100..200)],
     )
     .await
+}
+
+/// A put that goes on for as long as its sender is kept: what becomes of it, and the sender.
+pub(crate) async fn endless_put(
+    peer: &mut Peer,
+) -> (
+    JoinHandle<Result<Vec<PutResult>, Status>>,
+    mpsc::Sender<FlightData>,
+) {
+    let (mut sender, receiver) = mpsc::channel(0);
+    let mut messages = put_messages().await.into_iter();
+    let feeding = sender.send(messages.next().unwrap());
+    let (answers, fed) = futures::join!(peer.flight.do_put(receiver), feeding);
+    fed.unwrap();
+    let answers = tokio::spawn(answers.unwrap().into_inner().try_collect());
+    for message in messages {
+        sender.send(message).await.unwrap();
+    }
+    (answers, sender)
 }
 
 async fn no_connection_is_accepted(server: &Server) {

@@ -8,7 +8,9 @@
 // Everything here is a test to the lints, functions without `#[test]` too.
 #![cfg(test)]
 
+mod access;
 mod bucket;
+mod certificates;
 mod crash;
 mod escapes;
 mod flight;
@@ -17,6 +19,8 @@ mod frames;
 mod history;
 mod lifecycle;
 mod limits;
+mod load;
+mod operating;
 mod peer;
 mod processes;
 mod refusal;

@@ -18,6 +18,8 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
         }
+        ErrorKind::UnauthenticatedError | ErrorKind::InvalidSignatureError => Code::Unauthenticated,
+        ErrorKind::PermissionDeniedError => Code::PermissionDenied,
         ErrorKind::ConflictError => Code::Aborted,
         ErrorKind::OutcomeUnknownError => Code::Unknown,
         ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,

@@ -105,6 +105,7 @@ pub(crate) async fn run(command: &mut Command) -> (Option<i32>, String, String) 
 /// A server that is ready, on a folder.
 pub(crate) struct Server {
     process: Process,
+    scheme: String,
     address: String,
     folder: Arc<TempDir>,
 }
@@ -128,7 +129,16 @@ impl Server {
 
     /// A server on another place than its folder, with these further arguments.
     pub(crate) async fn at(location: &str, folder: &Arc<TempDir>, arguments: &[&str]) -> Self {
-        let mut command = binary();
+        Self::of(binary(), location, folder, arguments).await
+    }
+
+    /// A server of a command with an environment of its own.
+    pub(crate) async fn of(
+        mut command: Command,
+        location: &str,
+        folder: &Arc<TempDir>,
+        arguments: &[&str],
+    ) -> Self {
         command.args(["--port", "0"]).args(arguments);
         command.args(["--bucket-dir", location]);
         let mut process = Process::spawn(&mut command);
@@ -138,10 +148,12 @@ impl Server {
         })
         .await;
         let line = process.out();
-        let address = line.strip_prefix("shoots-server listening on grpc://");
-        let address = address.unwrap_or_else(|| panic!("unexpected: {line:?}"));
+        let url = line.strip_prefix("shoots-server listening on ");
+        let url = url.and_then(|url| url.trim_end().split_once("://"));
+        let (scheme, address) = url.unwrap_or_else(|| panic!("unexpected: {line:?}"));
         Self {
-            address: address.trim_end().to_owned(),
+            scheme: scheme.to_owned(),
+            address: address.to_owned(),
             process,
             folder: Arc::clone(folder),
         }
@@ -153,7 +165,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("grpc://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// A client with a connection of its own.

@@ -9,7 +9,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-READY = re.compile(r"shoots-server listening on grpc://(?P<host>[^\s:]+):(?P<port>\d+)\n")
+READY = re.compile(
+    r"shoots-server listening on (?P<scheme>grpc|grpc\+tls)://(?P<host>[^\s:]+):(?P<port>\d+)\n"
+)
 
 # Generous: what takes this long has failed, and a slow machine is no failure.
 SECONDS = 60.0
@@ -37,6 +39,7 @@ class ServerProcess:
         self.process = process
         self.log_file = log
         self.ready_line = ready[0]
+        self.scheme = ready["scheme"]
         self.host = ready["host"]
         self.port = int(ready["port"])
 
@@ -68,7 +71,7 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        return f"grpc://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def log(self) -> str:
         """What the server has written to its standard error so far."""

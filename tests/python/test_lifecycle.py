@@ -217,9 +217,10 @@ def test_a_log_in_json_is_one_object_a_line(start_server: StartServer) -> None:
     assert server.stop() == 0
     lines = [json.loads(line) for line in server.log().split("\n") if line]
     assert all({"timestamp", "level"} <= line.keys() for line in lines)
-    put = next(line["fields"] for line in lines if line["fields"].get("frame"))
-    assert put["frame"] == 'a "quoted"\u2028 name'
-    assert (put["rows"], put["version"]) == (2, 1)
+    put = next(line for line in lines if line.get("span", {}).get("frame"))
+    assert put["span"]["frame"] == 'a "quoted"\u2028 name'
+    assert put["span"]["call"] == "DoPut"
+    assert (put["fields"]["message"], put["fields"]["received_rows"]) == ("answered", 2)
 
 
 def test_a_log_level_keeps_the_log_short(start_server: StartServer) -> None:

@@ -19,7 +19,11 @@ fn kind(told: Told) -> ErrorKind {
         Told::FileNotFoundError => ErrorKind::NotFound,
         Told::FileExistsError => ErrorKind::AlreadyExists,
         Told::BucketNotEmptyError => ErrorKind::BucketNotEmpty,
-        Told::InvalidRequestError => ErrorKind::InvalidRequest,
+        // What was refused is the token that the remote refers to, and not that of whoever asks here.
+        Told::InvalidRequestError
+        | Told::UnauthenticatedError
+        | Told::InvalidSignatureError
+        | Told::PermissionDeniedError => ErrorKind::InvalidRequest,
         Told::SchemaError => ErrorKind::Schema,
         Told::ConflictError => ErrorKind::Conflict,
         Told::DivergedError => ErrorKind::Diverged,

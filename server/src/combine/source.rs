@@ -39,6 +39,11 @@ impl Source {
         }
     }
 
+    /// The frame's name.
+    pub(crate) fn name(&self) -> &str {
+        self.snapshot.frame().name.as_str()
+    }
+
     /// The frame's columns and what it says about itself.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)

@@ -95,6 +95,15 @@ fn unknown_keys_and_wrong_types_are_refused_by_name() {
 fn a_bound_of_nothing_is_refused_by_name_whatever_its_origin() {
     for name in [
         "max_message_bytes",
+        "max_batch_rows",
+        "max_batch_bytes",
+        "max_put_bytes",
+        "max_calls",
+        "max_connections",
+        "header_seconds",
+        "idle_seconds",
+        "put_idle_seconds",
+        "receive_memory_bytes",
         "put_memory_bytes",
         "query_memory_bytes",
         "query_memory_bytes_each",
@@ -146,4 +155,99 @@ fn later_layers_win_and_bad_text_names_its_origin() {
     let config = layers.config().unwrap();
     assert_eq!((config.port, config.host.as_str()), (2, "file"));
     assert!(!config.read_only);
+}
+
+#[test]
+fn the_metrics_port_is_a_number_or_off_in_every_source() {
+    let setting = SETTINGS.iter().find(|s| s.name == "metrics_port").unwrap();
+    let mut layers = Layers::new().unwrap();
+    layers.lay_toml("f", "metrics_port = 9464").unwrap();
+    layers.lay_text("x", setting, "off").unwrap();
+    for bad in ["on", "65536", "-1", ""] {
+        let error = layers.lay_text("--metrics-port", setting, bad).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("--metrics-port: "), "{error}");
+        assert!(error.contains("off"), "{error}");
+    }
+    layers.lay_text("x", setting, "0").unwrap();
+    assert_eq!(layers.config().unwrap().metrics_port, MetricsPort::Port(0));
+    let text = Config::from_toml("f", "metrics_port = 'off'").unwrap();
+    assert_eq!(text.metrics_port, MetricsPort::Off);
+    assert!(Config::from_toml("f", "metrics_port = 70000").is_err());
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = Config {
+        secret: "hunter2".into(),
+        previous_secret: "hunter2 too".into(),
+        ..Config::default()
+    };
+    let printed = config.to_toml().unwrap();
+    assert!(!format!("{config:?}{printed}").contains("hunter2"));
+    let error = Config::from_toml("printed", &printed).unwrap_err();
+    assert!(error.to_string().contains("write it in"), "{error}");
+    let read = Config::from_toml("f", "secret = 'hunter2'").unwrap();
+    assert_eq!(read.secret, config.secret);
+    for bad in [
+        "secret = 5552368",
+        "port = 1\nsecret = \"5552368",
+        "secret = ['5552368']",
+        "secret = '''\n5552368\n''' x",
+        "secret = '5552368'\nsecret = '5552368'",
+        "secrets = '5552368'",
+    ] {
+        let error = Config::from_toml("f", bad).unwrap_err().to_string();
+        assert!(error.starts_with("f: line "), "{error}");
+        assert!(!error.contains("5552368"), "{error}");
+    }
+}
+
+#[test]
+fn secrets_come_from_every_source() {
+    let setting = SETTINGS.iter().find(|s| s.name == "secret").unwrap();
+    let mut layers = Layers::new().unwrap();
+    layers.lay_toml("f", "secret = 'one'").unwrap();
+    layers.lay_text("--secret", setting, "two").unwrap();
+    layers.lay_toml("f", "previous_secret = 'one'").unwrap();
+    let config = layers.config().unwrap();
+    assert_eq!(config.secret, "two".into());
+    assert_eq!(config.previous_secret, "one".into());
+}
+
+#[test]
+fn settings_that_need_each_other_are_told_so() {
+    for (text, problem) in [
+        ("cert_file = 'a'", "key_file is not: name the key"),
+        ("key_file = 'a'", "--cert-file"),
+        ("client_ca_file = 'a'", "--cert-file"),
+        ("secret = 'a'\nsecret_file = 'b'", "leave one out"),
+        (
+            "secret = 'a'\nprevious_secret = 'a'\nprevious_secret_file = 'b'",
+            "leave one out",
+        ),
+        ("previous_secret = 'a'", "--secret"),
+    ] {
+        let config = Config::from_toml("f", text).unwrap();
+        let error = config.check_together("settings").unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    for (text, fits) in [
+        ("secret = 'a'", false),
+        ("secret_file = 'a'", false),
+        ("secret = 'a'\nallow_insecure_auth = true", true),
+        ("secret = 'a'\ncert_file = 'c'\nkey_file = 'k'", true),
+        ("", true),
+    ] {
+        let config = Config::from_toml("f", text).unwrap();
+        config.check_together("settings").unwrap();
+        let encrypted = config.check_encrypted("settings");
+        assert_eq!(encrypted.is_ok(), fits, "{text}");
+        if let Err(error) = encrypted {
+            assert!(
+                error.to_string().contains("--allow-insecure-auth"),
+                "{error}"
+            );
+        }
+    }
 }

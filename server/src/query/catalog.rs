@@ -8,7 +8,6 @@
 //! often and however spelt the query names it.
 
 use std::collections::HashMap;
-use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
@@ -16,7 +15,7 @@ use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use shoots_proto::{AsOf, BucketName, FrameId, FrameName};
-use shoots_store::{ErrorKind, Snapshot, Store};
+use shoots_store::{ErrorKind, Snapshot};
 
 use super::clauses::placed;
 use super::functions::CALLS;
@@ -25,6 +24,7 @@ use super::names::Mentions;
 use super::relation::{Part, Relation};
 use super::session::{CATALOG, DEFAULT_BUCKET, no_such_table};
 use super::table::FrameTable;
+use crate::access::CallerStore;
 use crate::status::Failure;
 
 /// A table of a query.
@@ -141,7 +141,7 @@ impl Scope {
 /// The frames that a query can name.
 #[derive(Debug)]
 pub(super) struct Frames<'a> {
-    store: &'a Store,
+    store: &'a CallerStore,
     scope: &'a Scope,
     /// The states that the query reads.
     read: Mutex<HashMap<FrameId, Snapshot>>,
@@ -151,7 +151,7 @@ pub(super) struct Frames<'a> {
 type Match = Option<(Vec<String>, Snapshot)>;
 
 impl<'a> Frames<'a> {
-    pub(super) fn new(store: &'a Store, scope: &'a Scope) -> Self {
+    pub(super) fn new(store: &'a CallerStore, scope: &'a Scope) -> Self {
         let own = scope.frame.iter();
         let own = own.map(|own| (own.frame().clone(), own.clone()));
         Self {
@@ -161,7 +161,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    pub(super) fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &CallerStore {
         self.store
     }
 
@@ -177,14 +177,16 @@ impl<'a> Frames<'a> {
             if cte.is_some_and(|cte| cte != relation.text()) {
                 continue;
             }
-            match self.find(relation).await? {
-                Some((path, snapshot)) => found.push(Found {
+            match self.find(relation).await {
+                Ok(Some((path, snapshot))) => found.push(Found {
                     relation: relation.clone(),
                     path,
                     table: Table::Frame(snapshot),
                 }),
-                None if cte.is_some() => {}
-                None => {
+                Ok(None) if cte.is_some() => {}
+                Err(failure) if failure.is_denied() && cte.is_some() => {}
+                Err(failure) => return Err(failure),
+                Ok(None) => {
                     let nothing = self.nothing(relation);
                     return Err(placed(nothing, mentions.place(relation)).into());
                 }
@@ -202,17 +204,16 @@ impl<'a> Frames<'a> {
 
     /// All frames by bucket, in their newest states, or in those that the query reads. What cannot be read is left out.
     pub(super) async fn all(&self) -> Result<Vec<(String, Vec<Snapshot>)>, Failure> {
-        let named = self.store.buckets().await?;
         let mut all = Vec::new();
-        for bucket in iter::once(None).chain(named.iter().map(Some)) {
-            let frames = match self.store.frames(bucket).await {
+        for bucket in self.store.all_buckets().await? {
+            let frames = match self.store.frames(bucket.as_ref()).await {
                 Ok(frames) => frames,
                 // Deleted since the buckets were listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
+                Err(failure) if failure.is_not_found() => continue,
+                Err(failure) => return Err(failure),
             };
             let frames = frames.into_iter().map(|frame| self.one_state(frame));
-            let name = bucket.map_or(DEFAULT_BUCKET, BucketName::as_str);
+            let name = bucket.as_ref().map_or(DEFAULT_BUCKET, BucketName::as_str);
             all.push((name.to_owned(), frames.collect()));
         }
         Ok(all)
@@ -222,7 +223,7 @@ impl<'a> Frames<'a> {
     pub(super) async fn state(&self, name: &str) -> Result<Snapshot, Failure> {
         match self.named(name).await? {
             Named::Found(snapshot) => Ok(snapshot),
-            Named::Gone(frame) => Ok(self.store.frame(&frame).snapshot(None).await?),
+            Named::Gone(frame) => Ok(self.store.read(&frame)?.snapshot(None).await?),
         }
     }
 
@@ -263,10 +264,17 @@ impl<'a> Frames<'a> {
         match relation.0.as_slice() {
             [name] => self.bare(own, name).await,
             [bucket, name] | [_, bucket, name] if relation.is_in(CATALOG) => {
-                if let Some(found) = self.in_named_bucket(bucket, name).await? {
-                    return Ok(Some(found));
+                let denied = match self.in_named_bucket(bucket, name).await {
+                    Ok(Some(found)) => return Ok(Some(found)),
+                    Ok(None) => None,
+                    Err(failure) if failure.is_denied() => Some(failure),
+                    Err(failure) => return Err(failure),
+                };
+                match (self.dotted(own, relation).await, denied) {
+                    (Ok(None), Some(denied)) => Err(denied),
+                    (Err(failure), Some(denied)) if failure.is_denied() => Err(denied),
+                    (outcome, _) => outcome,
                 }
-                self.dotted(own, relation).await
             }
             _ => self.dotted(own, relation).await,
         }
@@ -311,16 +319,23 @@ impl<'a> Frames<'a> {
     }
 
     async fn bucket(&self, part: &Part) -> Result<Option<BucketName>, Failure> {
-        if let Ok(name) = BucketName::parse(&part.text)
-            && self.store.bucket_exists(&name).await?
-        {
-            return Ok(Some(name));
+        let mut denied = None;
+        if let Ok(name) = BucketName::parse(&part.text) {
+            match self.store.bucket_exists(&name).await {
+                Ok(true) => return Ok(Some(name)),
+                Ok(false) => {}
+                Err(failure) if failure.is_denied() => denied = Some(failure),
+                Err(failure) => return Err(failure),
+            }
         }
-        if part.quoted {
-            return Ok(None);
+        let alike = match part.quoted {
+            true => None,
+            false => only_alike(&part.text, self.store.buckets().await?, BucketName::as_str),
+        };
+        match (alike, denied) {
+            (None, Some(denied)) => Err(denied),
+            (alike, _) => Ok(alike),
         }
-        let names = self.store.buckets().await?;
-        Ok(only_alike(&part.text, names, BucketName::as_str))
     }
 
     async fn in_bucket(
@@ -339,8 +354,8 @@ impl<'a> Frames<'a> {
         }
         let frames = match self.store.frames(bucket).await {
             Ok(frames) => frames,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure),
         };
         match only_alike(&part.text, frames, |s| s.frame().name.as_str()) {
             None => Ok(None),
@@ -353,7 +368,7 @@ impl<'a> Frames<'a> {
         if let Some(read) = self.states().get(id) {
             return Ok(Some(read.clone()));
         }
-        match self.store.frame(id).snapshot(self.time()).await {
+        match self.store.read(id)?.snapshot(self.time()).await {
             Ok(snapshot) => Ok(Some(self.one_state(snapshot))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),

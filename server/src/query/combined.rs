@@ -6,9 +6,10 @@ use std::sync::Arc;
 use regex::Regex;
 use shoots_proto::action::{CombineHow, CombineRequest};
 use shoots_proto::{AsOf, BucketName, ColumnsTicket, FrameId, FrameName};
-use shoots_store::{ErrorKind, Snapshot, Store};
+use shoots_store::{ErrorKind, Snapshot};
 
 use super::{Part, Plan, Queries};
+use crate::access::{CallerStore, Right};
 use crate::combine::{
     self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted, in_words,
 };
@@ -21,13 +22,13 @@ impl Queries {
     /// Plans what a request makes of its sources. The result is described as the first of them is.
     pub(crate) async fn combine(
         &self,
-        store: &Store,
+        store: &CallerStore,
         request: &CombineRequest,
     ) -> Result<Plan, Failure> {
         let mut sources = Vec::new();
         for source in &request.sources {
             let snapshot = store
-                .frame(&source.frame())
+                .read(&source.frame())?
                 .snapshot(source.as_of())
                 .await?;
             sources.push(Source::new(snapshot));
@@ -44,12 +45,21 @@ impl Queries {
     /// Plans a table of columns of several frames.
     pub(crate) async fn columns(
         &self,
-        store: &Store,
+        store: &CallerStore,
         ticket: &ColumnsTicket,
     ) -> Result<Plan, Failure> {
         let (sources, named) = sources(store, ticket).await?;
         let bucket = ticket.bucket.as_ref();
-        let wanted: Vec<Wanted> = combine::resolve(&ticket.columns, bucket, &sources, &named)?;
+        let wanted = combine::resolve(&ticket.columns, bucket, &sources, &named);
+        let wanted: Vec<Wanted> = match wanted {
+            Ok(wanted) => wanted,
+            Err(problem) => {
+                // What is not found may lie where the caller may not look.
+                let known: Vec<&str> = sources.iter().map(Source::name).collect();
+                denied(store, bucket, &ticket.columns, &known)?;
+                return Err(problem.into());
+            }
+        };
         let range = Range {
             start: ticket.start.clone().map(Into::into),
             stop: ticket.stop.clone().map(Into::into),
@@ -106,20 +116,20 @@ fn table(request: &CombineRequest, sources: Vec<Source>) -> Result<CombinedTable
 /// The frames that a ticket's columns are looked for in: those of its bucket, or those that it names, and those of
 /// buckets that its columns name. The frames that it names are told too.
 async fn sources(
-    store: &Store,
+    store: &CallerStore,
     ticket: &ColumnsTicket,
 ) -> Result<(Vec<Source>, HashSet<FrameId>), Failure> {
     let own = ticket.bucket.as_ref();
     let mut looked_into = Vec::new();
     let mut named = HashSet::new();
     match &ticket.frames {
-        None => looked_into.extend(frames(store, own).await?),
+        None => looked_into.extend(own_frames(store, own).await?),
         Some(patterns) => {
             looked_into.extend(matching(store, own, patterns).await?);
             named.extend(looked_into.iter().map(|frame| frame.frame().clone()));
         }
     }
-    for bucket in all_buckets(store).await? {
+    for bucket in store.all_buckets().await? {
         let prefix = format!("{}.", in_words(bucket.as_ref()));
         let mut columns = ticket.columns.iter();
         if bucket.as_ref() != own && columns.any(|column| column.starts_with(&prefix)) {
@@ -141,11 +151,11 @@ async fn sources(
 /// The frames that patterns name: in a bucket, or behind the name of another. That one without a star names none is an
 /// error.
 async fn matching(
-    store: &Store,
+    store: &CallerStore,
     own: Option<&BucketName>,
     patterns: &[String],
 ) -> Result<Vec<Snapshot>, Failure> {
-    let here = frames(store, own).await?;
+    let here = own_frames(store, own).await?;
     let mut found = Vec::new();
     for text in patterns {
         let before = found.len();
@@ -160,7 +170,7 @@ async fn matching(
         if found.len() > before {
             continue;
         }
-        for bucket in all_buckets(store).await? {
+        for bucket in store.all_buckets().await? {
             let name = text.strip_prefix(in_words(bucket.as_ref()));
             if let Some(name) = name.and_then(|name| name.strip_prefix('.')) {
                 let there = frames(store, bucket.as_ref()).await?;
@@ -170,35 +180,64 @@ async fn matching(
         if found.len() == before && !text.contains(ANY) {
             let name = FrameName::parse(text);
             let name = name.map_err(|e| Failure::invalid("ticket", Some("frames"), e))?;
+            denied(store, own, std::slice::from_ref(text), &[])?;
             let missing = FrameId::new(own.cloned(), name);
-            found.push(store.frame(&missing).snapshot(None).await?);
+            found.push(store.read(&missing)?.snapshot(None).await?);
         }
     }
     Ok(found)
 }
 
-async fn all_buckets(store: &Store) -> Result<Vec<Option<BucketName>>, Failure> {
-    let named = store.buckets().await?.into_iter().map(Some);
-    Ok(std::iter::once(None).chain(named).collect())
+/// The frames of the bucket of names that say none. It need not be one that may be read, if no name is meant there.
+async fn own_frames(
+    store: &CallerStore,
+    own: Option<&BucketName>,
+) -> Result<Vec<Snapshot>, Failure> {
+    match frames(store, own).await {
+        Err(failure) if failure.is_denied() => Ok(Vec::new()),
+        outcome => outcome,
+    }
 }
 
-async fn frames(store: &Store, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>, Failure> {
+/// Refuses names of which one may be meant in a bucket that may not be read, and not in a frame that is `known`.
+fn denied(
+    store: &CallerStore,
+    own: Option<&BucketName>,
+    names: &[String],
+    known: &[&str],
+) -> Result<(), Failure> {
+    let access = store.access();
+    access.require(Right::Read, own)?;
+    for name in names {
+        let bucket = name.split_once('.').map(|(bucket, _)| bucket);
+        let bucket = bucket.filter(|bucket| !known.contains(bucket));
+        if let Some(Ok(bucket)) = bucket.map(BucketName::parse) {
+            access.require(Right::Read, Some(&bucket))?;
+        }
+    }
+    Ok(())
+}
+
+async fn frames(
+    store: &CallerStore,
+    bucket: Option<&BucketName>,
+) -> Result<Vec<Snapshot>, Failure> {
     match store.frames(bucket).await {
-        Err(error) if error.kind() == ErrorKind::NotFound && bucket.is_none() => Ok(Vec::new()),
-        outcome => Ok(outcome?),
+        Err(failure) if failure.is_not_found() && bucket.is_none() => Ok(Vec::new()),
+        outcome => outcome,
     }
 }
 
 /// The state that a ticket asks for; none if the frame had none then.
 async fn state(
-    store: &Store,
+    store: &CallerStore,
     newest: Snapshot,
     as_of: Option<&AsOf>,
 ) -> Result<Option<Snapshot>, Failure> {
     if as_of.is_none() {
         return Ok(Some(newest));
     }
-    match store.frame(newest.frame()).snapshot(as_of).await {
+    match store.read(newest.frame())?.snapshot(as_of).await {
         Ok(state) => Ok(Some(state)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),

@@ -52,7 +52,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
-use shoots_store::{Snapshot, Store};
+use shoots_store::Snapshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
@@ -70,16 +70,30 @@ use self::session::Engine;
 pub(crate) use self::table::categories::widened_type;
 pub(crate) use self::table::range::{KeyRange, literal};
 use self::threads::{Batches, QueryThreads, Taken};
+use crate::access::CallerStore;
 use crate::config::Config;
 use crate::status::Failure;
 
 /// Plans and runs queries within the server's limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Queries {
     engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
     turns: Turns,
     limits: Limits,
+}
+
+/// What all queries take together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueryUsage {
+    /// Those that compute.
+    pub(crate) running: usize,
+    /// Those that wait for their turn to begin.
+    pub(crate) waiting: usize,
+    /// Memory that operators hold, that values of functions take, and what there is of either, in bytes.
+    pub(crate) operator_bytes: u64,
+    pub(crate) value_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 /// What is asked in SQL.
@@ -127,13 +141,29 @@ impl Queries {
         })
     }
 
+    /// What queries take at the moment.
+    pub(crate) fn usage(&self) -> QueryUsage {
+        let [operator_bytes, value_bytes, memory_bytes] = self.engine.memory_usage();
+        QueryUsage {
+            running: self.turns.running(),
+            waiting: self.turns.waiting(),
+            operator_bytes,
+            value_bytes,
+            memory_bytes,
+        }
+    }
+
     /// How long a query may take.
     pub(crate) fn time_limit(&self) -> Duration {
         self.limits.time
     }
 
     /// Plans a query. No row is read so far.
-    pub(crate) async fn plan(&self, store: &Store, question: Question) -> Result<Plan, Failure> {
+    pub(crate) async fn plan(
+        &self,
+        store: &CallerStore,
+        question: Question,
+    ) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let interrupt = Interrupt::default();
         let planning = make_plan(
@@ -199,7 +229,7 @@ type Planned = (
 async fn make_plan(
     engine: Arc<Engine>,
     limits: Limits,
-    store: Store,
+    store: CallerStore,
     question: Question,
     interrupt: Interrupt,
 ) -> Result<Planned, Failure> {

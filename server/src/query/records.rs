@@ -15,19 +15,20 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde_json::Value;
 use shoots_proto::action::{CommitRecord, FileRecord};
 use shoots_proto::{AsOf, Time};
-use shoots_store::{Frame, Snapshot};
+use shoots_store::Snapshot;
 
+use crate::access::ReadableFrame;
 use crate::status::Failure;
 
 /// The commits of a frame, newest first. Only as many are read as the query's limit leaves.
 #[derive(Debug)]
 pub(super) struct HistoryTable {
-    frame: Frame,
+    frame: ReadableFrame,
     schema: SchemaRef,
 }
 
 impl HistoryTable {
-    pub(super) fn new(frame: Frame) -> Self {
+    pub(super) fn new(frame: ReadableFrame) -> Self {
         let schema =
             commits(&[]).map_or_else(|_| Arc::new(Schema::empty()), |batch| batch.schema());
         Self { frame, schema }
@@ -59,7 +60,7 @@ impl TableProvider for HistoryTable {
 }
 
 /// The segments of a state of a frame.
-pub(super) async fn segments(frame: &Frame, state: &Snapshot) -> Result<MemTable, Failure> {
+pub(super) async fn segments(frame: &ReadableFrame, state: &Snapshot) -> Result<MemTable, Failure> {
     let version = state
         .version()
         .and_then(|version| i64::try_from(version).ok());

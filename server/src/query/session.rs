@@ -90,9 +90,16 @@ impl Engine {
             .build_arc()?;
         let mut functions = SessionStateDefaults::default_scalar_functions();
         functions.push(Arc::new(ScalarUDF::new_from_impl(Joined::new())));
+        #[cfg(test)]
+        functions.push(Arc::new(super::tests::panics::panicking()));
         let values = self.memory.values();
         let functions = sizes::bounded(functions, &values, interrupt);
         Ok(state(environment, functions, values, bucket, interrupt))
+    }
+
+    /// What operators hold, what values of functions take, and what there is of either, in bytes.
+    pub(super) fn memory_usage(&self) -> [u64; 3] {
+        self.memory.usage()
     }
 
     /// What all queries hold.

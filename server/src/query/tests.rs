@@ -5,6 +5,7 @@ mod combined;
 mod information;
 mod limits;
 mod mistakes;
+pub(super) mod panics;
 mod parameters;
 mod plans;
 mod resampled;
@@ -21,7 +22,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use datafusion::physical_plan::displayable;
 use futures::TryStreamExt;
 use shoots_proto::{AsOf, ErrorBody, ErrorKind, FrameId, PutMode};
-use shoots_store::PutOptions;
+use shoots_store::{PutOptions, Store};
 
 use super::*;
 
@@ -77,7 +78,7 @@ impl Lake {
             offset: None,
             limit: None,
         };
-        self.queries.plan(&self.store, question).await
+        self.queries.plan(&(&self.store).into(), question).await
     }
 
     /// The result as one batch, after checking that its schema is the one announced.
@@ -367,7 +368,11 @@ async fn columns_and_rows_of_a_result_can_be_selected_by_the_ticket() {
         offset: Some(3),
         limit: Some(2),
     };
-    let plan = lake.queries.plan(&lake.store, question).await.unwrap();
+    let plan = lake
+        .queries
+        .plan(&(&lake.store).into(), question)
+        .await
+        .unwrap();
     let rows = collect(plan).await.unwrap();
     assert_eq!(rows.schema().field(0).name(), "Twice");
     assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[6, 8]);

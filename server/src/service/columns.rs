@@ -9,7 +9,7 @@ use shoots_flight::EncodeOptions;
 use shoots_proto::{ColumnsTicket, decode};
 
 use super::flight_sql::Answer;
-use super::{Shared, check_length, json};
+use super::{Shared, check_length, json, sent};
 use crate::query::{Asker, Plan};
 use crate::status::Failure;
 
@@ -26,7 +26,7 @@ pub(super) async fn get(shared: &Shared, asker: Asker, bytes: &[u8]) -> Result<A
     let schema = plan.schema();
     let batches = plan.asked_by(asker).run().await?;
     let options = EncodeOptions::default();
-    Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
+    Ok(sent(schema, batches, options))
 }
 
 /// Describes what a get delivers.

@@ -9,9 +9,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::{TryStreamExt, stream};
 use shoots_proto::{AsOf, DiffRange, GetTicket};
-use shoots_store::{Frame, Rows, Snapshot};
+use shoots_store::{Rows, Snapshot};
 
 use super::get::Batches;
+use crate::access::ReadableFrame;
 use crate::status::Failure;
 
 /// The rows of a comparison, not made so far.
@@ -27,7 +28,7 @@ pub(super) struct Difference {
 
 /// What leads from one state of a frame to the other, `to`.
 pub(super) async fn of(
-    frame: &Frame,
+    frame: &ReadableFrame,
     to: &Snapshot,
     ticket: &GetTicket,
     diff: &DiffRange,

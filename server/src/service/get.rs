@@ -15,13 +15,15 @@ use serde_json::Value;
 use shoots_flight::EncodeOptions;
 use shoots_proto::action::Resampling;
 use shoots_proto::{AsOf, ColumnsTicket, GetTicket, decode};
-use shoots_store::{ErrorKind, Frame, ReadOptions, Rows, Snapshot};
+use shoots_store::{ErrorKind, ReadOptions, Rows, Snapshot};
 
 use super::action::resample::wrong;
 use super::columns;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
-use super::{Shared, check_length, info};
+use super::{Shared, check_length, info, sent};
+use crate::access::ReadableFrame;
+use crate::call::record::noted;
 use crate::query::{Asker, Part, Plan, Question, Scope};
 use crate::resample::{Range, Request, Resample, ResampleTable};
 use crate::status::Failure;
@@ -50,7 +52,7 @@ pub(super) async fn get(
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
     let batches = selection.batches(asker).await?;
-    Ok(Box::pin(shoots_flight::encode(schema, batches, options)))
+    Ok(sent(schema, batches, options))
 }
 
 /// Whether the first message of a read says what is read: that it is not the newest, or what its commit says.
@@ -82,7 +84,8 @@ enum Source {
 
 impl Selection {
     pub(super) async fn of(shared: &Shared, ticket: &GetTicket) -> Result<Self, Failure> {
-        let frame = shared.store.frame(&ticket.frame());
+        noted(|record| record.note_frame(&ticket.frame()));
+        let frame = shared.store.read(&ticket.frame())?;
         let snapshot = state(&frame, ticket).await?;
         if let Some(resampling) = &ticket.resample {
             let plan = resample(shared, &snapshot, ticket, resampling).await?;
@@ -152,7 +155,7 @@ impl Selection {
 }
 
 /// The state that a ticket is for. Who accepts it gets the newest one at hand while the storage is away.
-async fn state(frame: &Frame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
+async fn state(frame: &ReadableFrame, ticket: &GetTicket) -> Result<Snapshot, Failure> {
     let (field, as_of) = match &ticket.diff {
         Some(diff) => ("to", diff.to.as_ref()),
         None => ("as_of", ticket.as_of.as_ref()),

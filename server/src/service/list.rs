@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_flight::{Criteria, FlightInfo};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use regex::{Regex, RegexBuilder};
-use shoots_proto::{BucketName, ListCriteria};
+use shoots_proto::ListCriteria;
 use shoots_store::Snapshot;
 
 use super::{Shared, check_length, info};
@@ -22,16 +22,16 @@ pub(super) async fn list(
     check_length("criteria", &criteria.expression)?;
     let criteria = ListCriteria::from_bytes(&criteria.expression)?;
     let pattern = criteria.regex.as_deref().map(compile).transpose()?;
-    let first = frames(&shared, criteria.bucket.as_ref()).await?;
-    let more = if criteria.all_buckets {
-        shared.store.buckets().await?
+    let (first, more) = if criteria.all_buckets {
+        (Vec::new(), shared.store.all_buckets().await?)
     } else {
-        Vec::new()
+        let frames = shared.store.frames(criteria.bucket.as_ref()).await?;
+        (frames, Vec::new())
     };
     let more = stream::iter(more).then(move |bucket| {
         let shared = Arc::clone(&shared);
         async move {
-            match frames(&shared, Some(&bucket)).await {
+            match shared.store.frames(bucket.as_ref()).await {
                 // Deleted since the buckets were listed.
                 Err(failure) if failure.is_not_found() => Ok(Vec::new()),
                 frames => frames,
@@ -48,10 +48,6 @@ pub(super) async fn list(
         std::future::ready(matches)
     });
     Ok(wanted.and_then(|snapshot| async move { info::of_snapshot(&snapshot) }))
-}
-
-async fn frames(shared: &Shared, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>, Failure> {
-    Ok(shared.store.frames(bucket).await?)
 }
 
 fn compile(pattern: &str) -> Result<Regex, Failure> {

@@ -11,7 +11,6 @@ mod difference;
 mod flight_sql;
 mod follow;
 mod get;
-mod handshake;
 mod info;
 mod list;
 mod put;
@@ -23,15 +22,19 @@ mod tests;
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
 use serde::Serialize;
-use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, encode};
-use shoots_store::{Frame, LocalPeer, Store};
+use shoots_flight::{DecodeLimits, EncodeOptions};
+use shoots_proto::{BucketName, ErrorKind, FrameId, FrameName, Note, encode};
+use shoots_store::Frame;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -39,22 +42,26 @@ pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
 pub(crate) use self::sync::Remotes;
+use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
+use crate::call::record::noted;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
 use crate::status::Failure;
 use crate::stop::{Phase, Stop, reached};
 
-/// What all calls share.
-#[derive(Debug)]
+/// What all calls share, with the store as one of them may use it.
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
-    pub(crate) store: Store,
-    /// The same, as one end of a transfer.
-    pub(crate) peer: LocalPeer,
-    pub(crate) remotes: Remotes,
-    pub(crate) queries: Queries,
+    pub(crate) store: CallerStore,
+    /// What tokens are checked with; without it calls need none.
+    pub(crate) keys: Option<Keys>,
+    pub(crate) remotes: Arc<Remotes>,
+    pub(crate) queries: Arc<Queries>,
     pub(crate) statements: RunningStatements,
-    pub(crate) followers: Followers,
+    pub(crate) followers: Arc<Followers>,
     pub(crate) read_only: bool,
+    /// How large a batch of a put may be.
+    pub(crate) batch_limits: DecodeLimits,
     pub(crate) stop: Stop,
 }
 
@@ -74,30 +81,52 @@ impl Shared {
         self.check_writable(what)
     }
 
-    /// The frame of this name, or every frame of the bucket that has left anything, deleted ones too.
+    /// The frame of this name, or every frame of the bucket that has left anything, deleted ones too, to look after them.
     async fn logged_frames_of(
         &self,
         name: Option<FrameName>,
         bucket: Option<BucketName>,
     ) -> Result<Vec<Frame>, Failure> {
         match name {
-            Some(name) => Ok(vec![self.store.frame(&FrameId::new(bucket, name))]),
-            None => Ok(self.store.logged_frames(bucket.as_ref()).await?),
+            Some(name) => {
+                let frame = FrameId::new(bucket, name);
+                Ok(vec![self.store.write(&frame, Note::default())?])
+            }
+            None => self.store.logged_frames(bucket.as_ref()).await,
         }
     }
 
-    /// The frame of this name, or every frame of the bucket.
+    /// The frame of this name, or every frame of the bucket, to read it.
     async fn frames_of(
         &self,
         name: Option<FrameName>,
         bucket: Option<BucketName>,
-    ) -> Result<Vec<Frame>, Failure> {
+    ) -> Result<Vec<ReadableFrame>, Failure> {
         if let Some(name) = name {
-            return Ok(vec![self.store.frame(&FrameId::new(bucket, name))]);
+            return Ok(vec![self.store.read(&FrameId::new(bucket, name))?]);
         }
         let frames = self.store.frames(bucket.as_ref()).await?;
-        let frames = frames.iter().map(|state| self.store.frame(state.frame()));
-        Ok(frames.collect())
+        let frames = frames.iter().map(|state| self.store.read(state.frame()));
+        frames.collect()
+    }
+
+    /// The same, to join their segments.
+    async fn frames_to_compact(
+        &self,
+        name: Option<FrameName>,
+        bucket: Option<BucketName>,
+    ) -> Result<Vec<Frame>, Failure> {
+        let frames = self.frames_of(name, bucket).await?.into_iter();
+        let frames = frames.map(|frame| self.store.write(frame.id(), Note::default()));
+        frames.collect()
+    }
+
+    /// The same for a call with these rights.
+    fn of(&self, access: Access) -> Self {
+        Self {
+            store: self.store.of(access),
+            ..self.clone()
+        }
     }
 }
 
@@ -124,8 +153,11 @@ impl Service {
     }
 
     fn begin<T>(&self, name: &'static str, request: &Request<T>) -> (Call, Arc<Shared>) {
-        let call = Call::begin(name, request.metadata(), self.shared.stop.watch());
-        (call, Arc::clone(&self.shared))
+        let (headers, extensions) = (request.metadata(), request.extensions());
+        let call = Call::begin(name, headers, extensions, self.shared.stop.watch());
+        // Who did not come through the gate has no rights.
+        let access = request.extensions().get::<Access>().cloned();
+        (call, Arc::new(self.shared.of(access.unwrap_or_default())))
     }
 }
 
@@ -139,6 +171,18 @@ fn check_length(what: &str, json: &[u8]) -> Result<(), Failure> {
         return Err(Failure::invalid(what, None, problem));
     }
     Ok(())
+}
+
+/// Rows on their way to a caller, as messages.
+fn sent(
+    schema: SchemaRef,
+    batches: impl Stream<Item = Result<RecordBatch, Failure>> + Send + 'static,
+    options: EncodeOptions,
+) -> flight_sql::Answer {
+    let batches = batches.inspect_ok(|batch| {
+        noted(|record| record.note_sent_rows(batch.num_rows()));
+    });
+    Box::pin(shoots_flight::encode(schema, batches, options))
 }
 
 /// A result as the JSON of the wire contract.
@@ -170,9 +214,19 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let (call, _) = self.begin("Handshake", &request);
-        call.answers(async { Ok(handshake::handshake(request.into_inner())) })
-            .await
+        let (call, shared) = self.begin("Handshake", &request);
+        let (headers, _, messages) = request.into_parts();
+        let mut header = None;
+        let answers = async {
+            let answers;
+            (header, answers) = greet(shared.keys.clone(), &headers, messages)?;
+            Ok(answers)
+        };
+        let mut answer = call.answers(answers).await?;
+        if let Some(header) = header {
+            answer.metadata_mut().insert("authorization", header);
+        }
+        Ok(answer)
     }
 
     async fn list_flights(
@@ -256,6 +310,7 @@ impl FlightService for Service {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let (call, shared) = self.begin("DoAction", &request);
+        call.note_action(action::label(&request.get_ref().r#type));
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let asker = request.remote_addr();

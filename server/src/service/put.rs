@@ -21,12 +21,13 @@ use shoots_flight::Decoder;
 use shoots_proto::{FrameId, PutCommand, PutResult as PutSummary, decode};
 use shoots_store::{Published, PutOptions};
 use tonic::Status;
-use tracing::info;
+use tracing::debug;
 
 use super::flight_sql::{self, Session};
 use super::sync::arrival;
-use super::target::{check_bucket, commit};
+use super::target::{check_bucket, commit, next_row_batch};
 use super::{Shared, check_length, json};
+use crate::call::record::noted;
 use crate::status::Failure;
 
 /// What the command is called in errors.
@@ -50,7 +51,7 @@ pub(super) fn put(
             return arrival::put(&shared, command, messages).await;
         }
         let command = flight_sql::read(WHAT, command)?;
-        let batches = shoots_flight::decode(messages);
+        let batches = shoots_flight::decode(messages).with_limits(shared.batch_limits);
         if let Some(command) = command {
             return Box::pin(flight_sql::put(&shared, session?, command, batches)).await;
         }
@@ -96,14 +97,16 @@ pub(super) async fn write<S>(
 where
     S: Stream<Item = Result<FlightData, Failure>> + Send,
 {
+    noted(|record| record.note_frame(id));
     check_bucket(shared, id).await?;
     let mode = options.mode;
-    let mut writer = shared.store.frame(id).put(schema, options).await?;
-    while let Some(batch) = batches.try_next().await? {
+    let mut writer = shared.store.put(id, schema, options).await?;
+    while let Some(batch) = next_row_batch(&mut writer, &mut batches).await? {
+        noted(|record| record.note_received_rows(batch.num_rows()));
         writer.write(batch).await?;
     }
     let published = commit(writer).await?;
-    info!(
+    debug!(
         frame = %id,
         mode = %mode,
         version = published.version,

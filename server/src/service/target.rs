@@ -5,15 +5,22 @@
 //! snapshots, so it may read the very frame that its rows go into.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::TryStreamExt;
+use arrow_array::RecordBatch;
+use futures::{Stream, TryStreamExt};
 use shoots_proto::{ErrorKind, FrameId};
 use shoots_store::{FrameWriter, Published, PutOptions};
-use tracing::info;
+use tokio::time::timeout;
+use tracing::debug;
 
 use super::Shared;
+use crate::call::record::{Record, noted};
 use crate::query::Plan;
 use crate::status::Failure;
+
+/// How long a put may hold memory that others wait for, without rows to put there.
+const A_WHILE: Duration = Duration::from_secs(1);
 
 /// In SQL a bucket is a schema, and the schema of this name tells what there is.
 const INFORMATION: &str = "information_schema";
@@ -41,16 +48,16 @@ pub(super) async fn put_rows(
     plan: Plan,
     options: PutOptions,
 ) -> Result<Published, Failure> {
+    noted(|record| record.note_frame(target));
     check_bucket(shared, target).await?;
     let mode = options.mode;
-    let frame = shared.store.frame(target);
-    let mut writer = frame.put(plan.schema(), options).await?;
+    let mut writer = shared.store.put(target, plan.schema(), options).await?;
     let mut batches = std::pin::pin!(plan.run().await?);
-    while let Some(batch) = batches.try_next().await? {
+    while let Some(batch) = next_row_batch(&mut writer, batches.as_mut()).await? {
         writer.write(batch).await?;
     }
     let published = commit(writer).await?;
-    info!(
+    debug!(
         frame = %target,
         mode = %mode,
         version = published.version,
@@ -61,9 +68,28 @@ pub(super) async fn put_rows(
     Ok(published)
 }
 
+/// Waits for the next rows of a put. If they are a while coming, its memory goes to puts that wait for some.
+pub(super) async fn next_row_batch<S>(
+    writer: &mut FrameWriter,
+    mut batches: S,
+) -> Result<Option<RecordBatch>, Failure>
+where
+    S: Stream<Item = Result<RecordBatch, Failure>> + Unpin,
+{
+    loop {
+        match timeout(A_WHILE, batches.try_next()).await {
+            Ok(next) => return next,
+            Err(_) => writer.yield_memory().await?,
+        }
+    }
+}
+
 /// Commits to the end even if the caller goes away: other puts may be waiting for the same publication.
 pub(super) async fn commit(writer: FrameWriter) -> Result<Published, Failure> {
-    match tokio::spawn(writer.commit()).await {
+    let committing = noted(Record::commits);
+    let published = tokio::spawn(writer.commit()).await;
+    drop(committing);
+    match published {
         Ok(published) => Ok(published?),
         Err(error) => Err(Failure::new(
             ErrorKind::OutcomeUnknownError,

@@ -31,6 +31,7 @@ use object_store::{
     PutPayload, PutResult, RenameOptions, Result as ObjectResult,
 };
 
+use crate::activity::BlockUse;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::layout::{self, Immutability};
@@ -50,6 +51,8 @@ pub(crate) struct Settings {
     /// None: nothing is kept on disk.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) disk_bytes: u64,
+    /// Where it is counted of what use it is.
+    pub(crate) uses: Arc<BlockUse>,
 }
 
 impl Default for Settings {
@@ -58,6 +61,7 @@ impl Default for Settings {
             memory_bytes: None,
             folder: None,
             disk_bytes: DEFAULT_DISK_BYTES,
+            uses: Arc::default(),
         }
     }
 }
@@ -84,7 +88,7 @@ impl Settings {
             None if memory_bytes == 0 => return Ok(inner),
             None => None,
         };
-        let shelf = Shelf::new(Arc::clone(&inner), memory_bytes, folder);
+        let shelf = Shelf::new(Arc::clone(&inner), memory_bytes, folder, &self.uses);
         Ok(Arc::new(CachedStore { inner, shelf }))
     }
 }

@@ -25,6 +25,7 @@ use quick_cache::sync::Cache;
 
 use super::block::{self, BLOCK_BYTES, Block, BlockKey, Blocks};
 use super::folder::Folder;
+use crate::activity::BlockUse;
 use crate::layout::{self, Immutability};
 
 /// What a block takes in memory besides its bytes, roughly.
@@ -37,6 +38,7 @@ pub(super) struct Shelf {
     memory: Cache<BlockKey, Block, Weight>,
     folder: Option<Arc<Folder>>,
     flights: Mutex<HashMap<BlockKey, Flight>>,
+    uses: Arc<BlockUse>,
 }
 
 /// Weighs blocks by their bytes.
@@ -71,6 +73,7 @@ impl Shelf {
         inner: Arc<dyn ObjectStore>,
         memory_bytes: u64,
         folder: Option<Arc<Folder>>,
+        uses: &Arc<BlockUse>,
     ) -> Arc<Self> {
         let items = usize::try_from(memory_bytes / BLOCK_BYTES).unwrap_or(usize::MAX);
         let items = items.clamp(16, 1 << 16);
@@ -79,6 +82,7 @@ impl Shelf {
             memory: Cache::with_weighter(items, memory_bytes, Weight),
             folder,
             flights: Mutex::default(),
+            uses: Arc::clone(uses),
         })
     }
 
@@ -135,7 +139,9 @@ impl Shelf {
                 path: path.clone(),
                 number: *number,
             };
-            if let Some(block) = self.memory.get(&key) {
+            let kept = self.memory.get(&key);
+            self.uses.memory.count(kept.is_some());
+            if let Some(block) = kept {
                 found.insert(*number, block);
             } else if let Some(flight) = flights.get(&key) {
                 waiting.joined.insert(flight.run.start, flight.clone());
@@ -183,7 +189,9 @@ impl Shelf {
         let mut blocks = Blocks::default();
         for number in run.clone() {
             let path = path.clone();
-            if let Some(block) = folder.read(BlockKey { path, number }).await {
+            let kept = folder.read(BlockKey { path, number }).await;
+            self.uses.disk.count(kept.is_some());
+            if let Some(block) = kept {
                 blocks.insert(number, block);
             }
         }

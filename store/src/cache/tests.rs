@@ -129,6 +129,7 @@ fn disk_only(folder: &TempDir, bytes: u64) -> Settings {
         memory_bytes: Some(0),
         folder: Some(folder.path().to_owned()),
         disk_bytes: bytes,
+        ..Settings::default()
     }
 }
 
@@ -313,7 +314,7 @@ async fn memory_stays_within_its_bound_and_keeps_something() {
     let limit = 8 * BLOCK_BYTES;
     let bucket = Bucket::new();
     let inner = Arc::clone(&bucket) as Arc<dyn ObjectStore>;
-    let shelf = Shelf::new(inner, limit, None);
+    let shelf = Shelf::new(inner, limit, None, &Arc::default());
     for n in 0..40 {
         let path = format!("b/f/segments/{n:x}.parquet");
         bucket.put_raw(&path, &content(BLOCK_BYTES)).await;

@@ -223,9 +223,12 @@ impl ObjectReader {
         record: &FooterRecord,
         options: Option<&ArrowReaderOptions>,
     ) -> Result<Footer, ParquetError> {
-        let remembered = self.footers.as_ref();
-        if let Some(footer) = remembered.and_then(|footers| footers.get(&record.hash)) {
-            return Ok(footer);
+        if let Some(footers) = &self.footers {
+            let remembered = footers.get(&record.hash);
+            self.traffic.footers.count(remembered.is_some());
+            if let Some(footer) = remembered {
+                return Ok(footer);
+            }
         }
         let Some(covered) = self.size.checked_sub(record.bytes) else {
             let problem = "its footer is recorded as longer than the whole";

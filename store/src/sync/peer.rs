@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use shoots_proto::action::Retention;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
@@ -161,6 +162,15 @@ pub struct Publish {
 impl Publish {
     /// How many commits can be published at once.
     pub const MAX_ARRIVALS: usize = 64;
+
+    /// What the commits say for programs, those that a merge brings, too.
+    pub fn facts(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        let records = self.arrivals.iter().flat_map(|arrival| {
+            let brought = arrival.brings.iter().map(|brought| &brought.record);
+            brought.chain([&arrival.record])
+        });
+        records.filter_map(|record| record.commit.metadata.as_ref())
+    }
 }
 
 /// One commit that arrives.

@@ -29,7 +29,7 @@ pub(super) async fn commits(
     let name = arguments.text("frame")?;
     arguments.end()?;
     let named = frames.named(&name).await?;
-    let frame = frames.store().frame(named.frame());
+    let frame = frames.store().read(named.frame())?;
     Ok(Table::Made(Arc::new(records::HistoryTable::new(frame))))
 }
 
@@ -45,13 +45,13 @@ pub(super) async fn segments(
         Some(state) => at(frames, &name, &state).await?,
         None => frames.state(&name).await?,
     };
-    let frame = frames.store().frame(state.frame());
+    let frame = frames.store().read(state.frame())?;
     let segments = records::segments(&frame, &state).await?;
     Ok(Table::Made(Arc::new(segments)))
 }
 
 async fn at(frames: &Frames<'_>, name: &str, state: &AsOf) -> Result<Snapshot, Failure> {
     let named = frames.named(name).await?;
-    let frame = frames.store().frame(named.frame());
+    let frame = frames.store().read(named.frame())?;
     Ok(frame.snapshot(Some(state)).await?)
 }

@@ -72,6 +72,16 @@ impl Memory {
         })
     }
 
+    /// What operators hold, what values of functions take, and what there is of either, in bytes.
+    pub(in crate::query) fn usage(&self) -> [u64; 3] {
+        [
+            self.operators.reserved(),
+            self.values.reserved(),
+            self.bytes,
+        ]
+        .map(|bytes| bytes as u64)
+    }
+
     /// What all queries hold.
     #[cfg(test)]
     pub(in crate::query) fn reserved(&self) -> usize {

@@ -26,6 +26,7 @@ pub(crate) type Asker = Option<SocketAddr>;
 #[derive(Debug, Clone)]
 pub(in crate::query) struct Turns {
     queue: Arc<Mutex<Queue>>,
+    places: usize,
     most_waiting: usize,
     longest_wait: Duration,
 }
@@ -61,12 +62,14 @@ struct Place {
 impl Turns {
     pub(in crate::query) fn new(config: &Config) -> Self {
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let places = size(config.queries_at_once).max(1);
         let queue = Queue {
-            free: size(config.queries_at_once).max(1),
+            free: places,
             lines: VecDeque::new(),
         };
         Self {
             queue: Arc::new(Mutex::new(queue)),
+            places,
             most_waiting: size(config.queries_waiting),
             longest_wait: config.query_wait(),
         }
@@ -123,8 +126,12 @@ impl Turns {
         lock(&self.queue).free
     }
 
+    /// How many places are taken.
+    pub(in crate::query) fn running(&self) -> usize {
+        self.places - lock(&self.queue).free
+    }
+
     /// How many queries wait to begin.
-    #[cfg(test)]
     pub(in crate::query) fn waiting(&self) -> usize {
         lock(&self.queue).waiting_to_begin()
     }

@@ -207,7 +207,7 @@ async fn frames_of_columns_are_named_as_in_sql() {
             frames: frames.map(list),
             ..ColumnsTicket::new(columns.iter().copied())
         };
-        let plan = lake.queries.columns(&lake.store, &ticket).await;
+        let plan = lake.queries.columns(&(&lake.store).into(), &ticket).await;
         plan.map(|plan| plan.schema().fields().len())
             .map_err(|failure| failure.to_string())
     };

@@ -19,7 +19,7 @@ async fn planned(lake: &Lake, sql: &str, parameters: Parameters) -> Result<Plan,
         offset: None,
         limit: None,
     };
-    lake.queries.plan(&lake.store, question).await
+    lake.queries.plan(&(&lake.store).into(), question).await
 }
 
 /// What a query gives with values as JSON.

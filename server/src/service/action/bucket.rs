@@ -16,7 +16,7 @@ pub(super) async fn list(
     shared: Arc<Shared>,
     BucketsRequest {}: BucketsRequest,
 ) -> Result<BucketsResult, Failure> {
-    Ok(shared.store.buckets().await?)
+    shared.store.buckets().await
 }
 
 /// Deletes a bucket, with its frames if the mode says so.

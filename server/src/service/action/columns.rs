@@ -17,7 +17,7 @@ pub(super) async fn alter(
 ) -> Result<AlterResult, Failure> {
     shared.check_writable("to change columns")?;
     let id = request.frame();
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.write(&id, request.note())?;
     let frame = frame.request_id(request.request_id.clone());
     let edit = edit(request)?;
     let result = carry_through(async move { frame.alter(edit).await }).await?;

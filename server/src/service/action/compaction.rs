@@ -22,7 +22,7 @@ pub(super) async fn compact(
     shared.check_writable_unless(dry_run, "to compact")?;
     let whole_bucket = name.is_none();
     let mut frames = Vec::new();
-    for frame in shared.frames_of(name, bucket).await? {
+    for frame in shared.frames_to_compact(name, bucket).await? {
         let id = frame.id().clone();
         let compacted = carry_through(async move { frame.compact(dry_run).await }).await;
         frames.extend(passed_over(&id, whole_bucket, compacted)?);

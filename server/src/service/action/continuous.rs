@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shoots_proto::action::{CONTINUOUS, ContinuousRequest, ContinuousResult, FollowingFrame};
-use shoots_proto::{Note, PutMode};
+use shoots_proto::{FrameId, Note, PutMode};
 use shoots_store::{ErrorKind, PutOptions, Snapshot};
 
 use crate::service::follow::{Declaration, KEY};
@@ -21,10 +21,12 @@ pub(super) async fn continuous(
     let ContinuousRequest { name, bucket, stop } = request;
     if stop {
         shared.check_writable("to end that a frame follows another one")?;
-        if name.is_none() {
+        let Some(name) = &name else {
             let problem = "is missing; name the frame that is to follow no longer";
             return Err(Failure::invalid(CONTINUOUS, Some("name"), problem));
-        }
+        };
+        let frame = FrameId::new(bucket.clone(), name.clone());
+        shared.store.may_write(&frame)?;
     }
     let one = name.is_some();
     let mut frames = Vec::new();
@@ -58,9 +60,13 @@ async fn describe(
         return Ok(None);
     };
     let request = declaration.request;
-    let (newest_version, gone) = match shared.store.frame(&request.source()).newest().await {
-        Ok(source) => (source.version(), None),
-        Err(error) => (None, Some(error.to_string())),
+    // Of a source that the caller may not read, no more is told than the frame itself says.
+    let (newest_version, gone) = match shared.store.read(&request.source()) {
+        Ok(source) => match source.newest().await {
+            Ok(source) => (source.version(), None),
+            Err(error) => (None, Some(error.to_string())),
+        },
+        Err(_) => (None, None),
     };
     let frame = snapshot.frame().clone();
     Ok(Some(FollowingFrame {
@@ -82,7 +88,7 @@ async fn end(shared: &Arc<Shared>, mut snapshot: Snapshot) -> Result<(), Failure
             Err(failure) if failure.is_conflict() => {}
             outcome => return outcome,
         }
-        snapshot = shared.store.frame(snapshot.frame()).newest().await?;
+        snapshot = shared.store.read(snapshot.frame())?.newest().await?;
     }
     try_end(shared, &snapshot).await
 }
@@ -101,8 +107,8 @@ async fn try_end(shared: &Arc<Shared>, snapshot: &Snapshot) -> Result<(), Failur
         expected: Some((KEY.to_owned(), said)),
         ..PutOptions::mode(PutMode::Append)
     };
-    let frame = shared.store.frame(snapshot.frame());
-    let writer = frame.put(snapshot.schema(), options).await?;
+    let (store, frame) = (&shared.store, snapshot.frame());
+    let writer = store.put(frame, snapshot.schema(), options).await?;
     target::commit(writer).await?;
     Ok(())
 }
@@ -112,12 +118,12 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
-    use shoots_proto::FrameId;
     use shoots_proto::action::{ResampleRequest, Resampling};
-    use shoots_store::{LocalPeer, Store};
+    use shoots_store::Store;
 
     use super::*;
     use crate::Config;
+    use crate::access::CallerStore;
     use crate::query::{Asker, Queries};
     use crate::service::action::resample::resample;
     use crate::service::{Followers, Remotes, RunningStatements};
@@ -127,12 +133,13 @@ mod tests {
     async fn a_frame_that_was_brought_up_to_its_source_meanwhile_is_stopped_all_the_same() {
         let (store, config) = (Store::open("memory://").await.unwrap(), Config::default());
         let shared = Arc::new(Shared {
-            peer: LocalPeer::new(&store, "memory://"),
-            remotes: Remotes::new(&config),
-            store,
-            queries: Queries::new(&config).unwrap(),
+            store: CallerStore::from(&store),
+            keys: None,
+            remotes: Arc::new(Remotes::new(&config)),
+            queries: Arc::new(Queries::new(&config).unwrap()),
             statements: RunningStatements::default(),
-            followers: Followers::default(),
+            followers: Arc::new(Followers::default()),
+            batch_limits: shoots_flight::DecodeLimits::default(),
             read_only: false,
             stop: Stop::default(),
         });
@@ -142,7 +149,7 @@ mod tests {
             mode: PutMode::Replace,
             ..ResampleRequest::time(id("ticks"), id("bars"), Resampling::new("1h", "max"))
         };
-        let bars = shared.store.frame(&id("bars"));
+        let bars = store.frame(&id("bars"));
         let mut seen = None;
         for time in [5, 7_000] {
             let columns: [(&str, ArrayRef); 2] = [
@@ -151,7 +158,7 @@ mod tests {
             ];
             let batch = RecordBatch::try_from_iter(columns).unwrap();
             let options = PutOptions::mode(PutMode::Append).index(["t"]);
-            let ticks = shared.store.frame(&id("ticks"));
+            let ticks = store.frame(&id("ticks"));
             let mut writer = ticks.put(batch.schema(), options).await.unwrap();
             writer.write(batch).await.unwrap();
             writer.commit().await.unwrap();

@@ -19,12 +19,7 @@ pub(super) async fn delete(
 ) -> Result<DeleteResult, Failure> {
     shared.check_writable("to delete a frame")?;
     let id = request.frame();
-    shared
-        .store
-        .frame(&id)
-        .noted(request.note())
-        .delete()
-        .await?;
+    shared.store.write(&id, request.note())?.delete().await?;
     info!(frame = %id, "deleted");
     Ok(DeleteResult {
         success: true,
@@ -39,7 +34,7 @@ pub(super) async fn undelete(
 ) -> Result<CommitResult, Failure> {
     shared.check_writable("to undelete a frame")?;
     let id = request.frame();
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.write(&id, request.note())?;
     let published = frame.undelete().await?;
     info!(frame = %id, version = published.version, "undeleted");
     Ok(CommitResult {
@@ -56,7 +51,8 @@ pub(super) async fn rename(
 ) -> Result<NewFrame, Failure> {
     shared.check_writable("to rename a frame")?;
     let (id, target) = (request.frame(), request.target());
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.write(&id, request.note())?;
+    shared.store.may_write(&target)?;
     info!(frame = %id, %target, "renaming");
     carry_through(async move { frame.rename_to(&target).await }).await
 }
@@ -65,7 +61,7 @@ pub(super) async fn rename(
 pub(super) async fn copy(shared: Arc<Shared>, request: CopyRequest) -> Result<NewFrame, Failure> {
     shared.check_writable("to copy a frame")?;
     let (id, target) = (request.frame(), request.target());
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.copy(&id, &target, request.note())?;
     info!(frame = %id, %target, "copying");
     carry_through(async move { frame.copy_to(&target, request.as_of.as_ref()).await }).await
 }
@@ -75,7 +71,7 @@ pub(super) async fn describe(
     shared: Arc<Shared>,
     request: DescribeRequest,
 ) -> Result<FrameDescription, Failure> {
-    let frame = shared.store.frame(&request.frame());
+    let frame = shared.store.read(&request.frame())?;
     Ok(frame.describe(request.as_of.as_ref()).await?)
 }
 
@@ -84,6 +80,6 @@ pub(super) async fn files(
     shared: Arc<Shared>,
     request: FilesRequest,
 ) -> Result<FilesResult, Failure> {
-    let frame = shared.store.frame(&request.frame());
+    let frame = shared.store.read(&request.frame())?;
     Ok(frame.files(request.as_of.as_ref()).await?)
 }

@@ -12,7 +12,7 @@ pub(super) async fn verify(
     shared: Arc<Shared>,
     request: VerifyRequest,
 ) -> Result<VerifyResult, Failure> {
-    Ok(shared.store.verify(&request).await?)
+    Ok(shared.store.whole("verify")?.verify(&request).await?)
 }
 
 /// Tells what buckets take up.
@@ -21,5 +21,5 @@ pub(super) async fn usage(
     request: UsageRequest,
 ) -> Result<UsageResult, Failure> {
     let bucket = (!request.all_buckets).then_some(request.bucket.as_ref());
-    Ok(shared.store.usage(bucket).await?)
+    shared.store.usage(bucket).await
 }

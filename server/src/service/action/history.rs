@@ -13,14 +13,14 @@ use crate::status::Failure;
 
 /// Tells the history of a frame.
 pub(super) async fn log(shared: Arc<Shared>, request: LogRequest) -> Result<LogResult, Failure> {
-    let frame = shared.store.frame(&request.frame());
+    let frame = shared.store.read(&request.frame())?;
     let limit = usize::try_from(request.limit()).unwrap_or(usize::MAX);
     Ok(frame.history(limit, request.since.as_ref()).await?)
 }
 
 /// Compares two states of a frame.
 pub(super) async fn diff(shared: Arc<Shared>, request: DiffRequest) -> Result<FrameDiff, Failure> {
-    let frame = shared.store.frame(&request.frame());
+    let frame = shared.store.read(&request.frame())?;
     Ok(frame.diff(&request.from, request.to.as_ref()).await?)
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn restore(
 ) -> Result<CommitResult, Failure> {
     shared.check_writable("to restore a version")?;
     let id = request.frame();
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.write(&id, request.note())?;
     let frame = frame.request_id(request.request_id);
     let result = carry_through(async move { frame.restore(&request.as_of).await }).await?;
     info!(frame = %id, version = result.version, "restored");

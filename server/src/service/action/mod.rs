@@ -38,21 +38,22 @@ use tracing::info;
 use super::flight_sql::{self, Session};
 use super::sync::{peer, remotes, verbs};
 use super::{Shared, check_length, json};
+use crate::access::action::{Need, need};
+use crate::call::record::{Record, noted};
 use crate::query::Asker;
 use crate::status::Failure;
 
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
 
-/// Actions that look into or undo what other callers rely on. Whoever may call them, it is logged.
-const ADMINISTRATION: &[&str] = &[
-    action::ADD_REMOTE,
-    action::FORGET,
-    action::PURGE,
-    action::REMOVE_REMOTE,
-    action::SHUTDOWN,
-    action::SWEEP,
-    action::VERIFY,
-];
+/// What metrics and the log call an action: its name, if it is one of the contract's.
+pub(super) fn label(name: &str) -> &'static str {
+    let known = ACTIONS.iter().find(|action| action.name == name);
+    match known {
+        Some(action) => action.name,
+        None if flight_sql::is_action(name) => "flight_sql",
+        None => "other",
+    }
+}
 
 /// Describes every action.
 pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send + 'static {
@@ -76,7 +77,7 @@ pub(super) async fn act(
     }
     let Action { r#type: name, body } = request;
     check_length("action", &body)?;
-    admit(&name);
+    admit(&shared, &name)?;
     match name.as_str() {
         action::CLONE => return verbs::run::<CloneRequest>(shared, action::CLONE, &body).await,
         action::FETCH => return verbs::run::<FetchRequest>(shared, action::FETCH, &body).await,
@@ -151,11 +152,18 @@ pub(super) async fn act(
     Ok(Box::pin(stream::iter([Ok(answer)])))
 }
 
-/// Where it is decided whether a caller may do what it asks for.
-fn admit(action: &str) {
-    if ADMINISTRATION.contains(&action) {
-        info!(action, "asked for by a caller");
+/// Refuses what is an admin's alone, and logs it where it is not refused. What else an action needs, the store asks for.
+fn admit(shared: &Shared, action: &str) -> Result<(), Failure> {
+    let access = shared.store.access();
+    match need(action) {
+        None => return Err(unknown(action)),
+        Some(Need::Admin) => {
+            access.require_admin(&format!("ask for `{action}`"))?;
+            info!(action, by = access.subject(), "asked for by an admin");
+        }
+        Some(Need::Token | Need::Listing | Need::Read | Need::Write | Need::ReadAndWrite) => {}
     }
+    Ok(())
 }
 
 /// An action with its body still to be read.
@@ -200,11 +208,18 @@ async fn shut_down(
 }
 
 /// Carries a change to its end even if the caller goes away: work that others wait for does not stop halfway.
-pub(super) async fn carry_through<T: Send + 'static>(
-    change: impl Future<Output = Result<T, shoots_store::Error>> + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::spawn(change).await {
-        Ok(done) => Ok(done?),
+pub(super) async fn carry_through<T, E>(
+    change: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    let committing = noted(Record::commits);
+    let done = tokio::spawn(change).await;
+    drop(committing);
+    match done {
+        Ok(done) => done.map_err(Into::into),
         Err(error) => Err(Failure::new(
             ErrorKind::OutcomeUnknownError,
             format!(

@@ -30,7 +30,7 @@ async fn by_sql(
     request: ResampleRequest,
     sql: String,
 ) -> Result<ResampleResult, Failure> {
-    let source = shared.store.frame(&request.source()).snapshot(None).await?;
+    let source = shared.store.read(&request.source())?.snapshot(None).await?;
     let question = Question {
         sql,
         scope: Scope::of(&source, None),
@@ -55,7 +55,7 @@ async fn by_time(
     asker: Asker,
     request: ResampleRequest,
 ) -> Result<ResampleResult, Failure> {
-    let source = shared.store.frame(&request.source()).snapshot(None).await?;
+    let source = shared.store.read(&request.source())?.snapshot(None).await?;
     let resample = follow::resampled(&source, &request)?;
     if request.continuous {
         follow::declare(shared, &request, &resample.index()).await?;
@@ -84,7 +84,7 @@ async fn by_time(
     if request.continuous {
         shared
             .followers
-            .note(&shared.store.frame(&target).snapshot(None).await?);
+            .note(&shared.store.read(&target)?.snapshot(None).await?);
     }
     Ok(ResampleResult {
         source_rows: Some(resample.rows_read()),
@@ -112,7 +112,7 @@ async fn usual_index(
     if matches!(request.mode, PutMode::Error | PutMode::Replace) {
         return Ok(index);
     }
-    match shared.store.frame(&request.target()).snapshot(None).await {
+    match shared.store.read(&request.target())?.snapshot(None).await {
         Ok(target) => Ok(target.index().to_vec()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(index),
         Err(error) => Err(error.into()),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use shoots_proto::FrameId;
 use shoots_proto::action::{
     ExpireRequest, ExpireResult, ForgetRequest, PurgeRequest, PurgeResult, RetentionRequest,
     RetentionResult, SweepRequest, SweepResult,
 };
+use shoots_proto::{FrameId, Note};
 use tracing::{info, warn};
 
 use super::carry_through;
@@ -23,11 +23,14 @@ pub(super) async fn retention(
         shared.check_writable("to set which versions are kept")?;
     }
     let store = shared.store.clone();
-    let frame = name.map(|name| store.frame(&FrameId::new(bucket.clone(), name)));
+    let frame = name.map(|name| FrameId::new(bucket.clone(), name));
     carry_through(async move {
         match (frame, set) {
-            (Some(frame), Some(rules)) => frame.set_retention(rules).await,
-            (Some(frame), None) => frame.retention().await,
+            (Some(frame), Some(rules)) => {
+                let frame = store.write(&frame, Note::default())?;
+                Ok(frame.set_retention(rules).await?)
+            }
+            (Some(frame), None) => Ok(store.read(&frame)?.retention().await?),
             (None, Some(rules)) => store.set_retention(bucket.as_ref(), rules).await,
             (None, None) => store.retention(bucket.as_ref()).await,
         }
@@ -80,7 +83,8 @@ pub(super) async fn forget(
     request: ForgetRequest,
 ) -> Result<ExpireResult, Failure> {
     shared.check_writable_unless(request.dry_run, "to forget versions")?;
-    let frame = shared.store.frame(&request.frame());
+    let frame = shared.store.whole("forget versions")?;
+    let frame = frame.frame(&request.frame());
     let dry_run = request.dry_run;
     let forgotten =
         carry_through(async move { frame.forget(&request.versions, dry_run).await }).await?;
@@ -134,7 +138,7 @@ pub(super) async fn purge(
 ) -> Result<PurgeResult, Failure> {
     shared.check_writable_unless(request.dry_run, "to purge a frame")?;
     let id = request.frame();
-    let frame = shared.store.frame(&id);
+    let frame = shared.store.whole("purge a frame")?.frame(&id);
     let result = carry_through(async move { frame.purge(request.dry_run).await }).await?;
     info!(frame = %id, objects = result.objects, dry_run = result.dry_run, "purged");
     Ok(result)

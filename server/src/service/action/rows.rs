@@ -18,7 +18,7 @@ pub(super) async fn delete(
 ) -> Result<DeleteRowsResult, Failure> {
     shared.check_writable("to delete rows")?;
     let id = request.frame();
-    let frame = shared.store.frame(&id).noted(request.note());
+    let frame = shared.store.write(&id, request.note())?;
     let frame = frame.request_id(request.request_id);
     let condition = match &request.predicate {
         Some(sql) => Some(Arc::new(shared.queries.condition(&id, sql)?)),

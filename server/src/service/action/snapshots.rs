@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shoots_proto::FrameId;
 use shoots_proto::action::{
     DropSnapshotRequest, DropSnapshotResult, SnapshotRequest, SnapshotResult, SnapshotsRequest,
     SnapshotsResult,
@@ -20,19 +19,7 @@ pub(super) async fn take(
 ) -> Result<SnapshotResult, Failure> {
     shared.check_writable("to take a snapshot")?;
     let store = shared.store.clone();
-    let result = carry_through(async move {
-        let SnapshotRequest {
-            snapshot,
-            frames,
-            buckets,
-            message,
-        } = request;
-        let frames: Vec<FrameId> = frames.iter().map(|frame| frame.frame()).collect();
-        store
-            .take_snapshot(&snapshot, &frames, &buckets, message)
-            .await
-    })
-    .await?;
+    let result = carry_through(async move { store.take_snapshot(request).await }).await?;
     info!(
         snapshot = result.snapshot,
         frames = result.frames.len(),
@@ -46,7 +33,7 @@ pub(super) async fn list(
     shared: Arc<Shared>,
     SnapshotsRequest {}: SnapshotsRequest,
 ) -> Result<SnapshotsResult, Failure> {
-    Ok(shared.store.snapshots().await?)
+    shared.store.snapshots().await
 }
 
 /// Lets go of the states that a snapshot keeps.

@@ -13,7 +13,7 @@ use crate::status::Failure;
 /// Gives a version a name.
 pub(super) async fn tag(shared: Arc<Shared>, request: TagRequest) -> Result<TagResult, Failure> {
     shared.check_writable("to tag a version")?;
-    let frame = shared.store.frame(&request.frame()).noted(request.note());
+    let frame = shared.store.write(&request.frame(), request.note())?;
     carry_through(async move {
         let TagRequest {
             tag,
@@ -32,12 +32,12 @@ pub(super) async fn untag(
     request: UntagRequest,
 ) -> Result<UntagResult, Failure> {
     shared.check_writable("to untag a version")?;
-    let frame = shared.store.frame(&request.frame()).noted(request.note());
+    let frame = shared.store.write(&request.frame(), request.note())?;
     carry_through(async move { frame.untag(&request.tag).await }).await
 }
 
 /// Lists the names of a frame's versions.
 pub(super) async fn list(shared: Arc<Shared>, request: TagsRequest) -> Result<TagsResult, Failure> {
-    let tags = shared.store.frame(&request.frame()).tags().await?;
+    let tags = shared.store.read(&request.frame())?.tags().await?;
     Ok(TagsResult { tags })
 }

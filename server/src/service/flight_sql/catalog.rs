@@ -17,7 +17,6 @@ use arrow_flight::sql::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::BucketName;
-use shoots_store::ErrorKind;
 
 use super::{Batches, Shared, defect, features, name, types, unavailable};
 use crate::query::CATALOG;
@@ -99,9 +98,8 @@ impl Listing {
 
 async fn schemas(shared: &Shared, command: CommandGetDbSchemas) -> Result<RecordBatch, Failure> {
     let mut schemas = command.into_builder();
-    schemas.append(CATALOG, "");
-    for bucket in shared.store.buckets().await? {
-        schemas.append(CATALOG, bucket.as_str());
+    for bucket in shared.store.all_buckets().await? {
+        schemas.append(CATALOG, schema_name(bucket.as_ref()));
     }
     schemas.build().map_err(defect)
 }
@@ -114,9 +112,8 @@ async fn tables(shared: Arc<Shared>, command: CommandGetTables) -> Result<Batche
     {
         return Ok(Box::pin(stream::empty()));
     }
-    let mut buckets = shared.store.buckets().await?;
+    let mut buckets = shared.store.all_buckets().await?;
     buckets.sort();
-    let buckets = std::iter::once(None).chain(buckets.into_iter().map(Some));
     // Buckets that are not meant are left out before their frames are looked at.
     let mut wanted = Vec::new();
     for bucket in buckets {
@@ -145,8 +142,8 @@ async fn tables_of(
     let frames = match shared.store.frames(bucket).await {
         Ok(frames) => frames,
         // Deleted since the buckets were listed.
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error.into()),
+        Err(failure) if failure.is_not_found() => Vec::new(),
+        Err(failure) => return Err(failure),
     };
     for frame in &frames {
         let name = frame.frame().name.as_str();

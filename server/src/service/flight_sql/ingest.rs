@@ -42,7 +42,7 @@ where
     let wish = Wish::of(command.table_definition_options)?;
     let options = options(wish.mode, command.options)?;
     let schema = batches.read_schema().await?;
-    if wish.must_exist && !shared.store.frame(&frame).exists().await? {
+    if wish.must_exist && !shared.store.read(&frame)?.exists().await? {
         let problem =
             format!("there is no frame {frame} to ingest into; let it be created, or name another");
         return Err(Failure::new(ErrorKind::FileNotFoundError, problem));

@@ -40,7 +40,7 @@ pub(crate) use self::cancel::RunningStatements;
 use self::catalog::Listing;
 pub(super) use self::session::{Session, cookie_after, cookie_beside};
 use self::statement::Statement;
-use super::{REQUEST_BYTES, Shared, check_length};
+use super::{REQUEST_BYTES, Shared, check_length, sent};
 use crate::query::Asker;
 use crate::status::Failure;
 
@@ -148,8 +148,7 @@ pub(super) async fn get(
             (listing.schema()?, listing.rows(shared).await?)
         }
     };
-    let messages = shoots_flight::encode(schema, batches, EncodeOptions::default());
-    Ok(Box::pin(messages))
+    Ok(sent(schema, batches, EncodeOptions::default()))
 }
 
 /// Takes the rows that a command is sent with: a frame's, or parameters.

@@ -12,6 +12,14 @@ use crate::status::Failure;
 /// Where it stands in the metadata.
 pub(in crate::service) const KEY: &str = "shoots.continuous";
 
+/// The frame that the metadata of a commit says is followed, if it says so in a way that can be read.
+pub(in crate::service) fn declared(
+    metadata: &Map<String, Value>,
+) -> Option<Result<FrameId, serde_json::Error>> {
+    let declaration = Declaration::deserialize(metadata.get(KEY)?);
+    Some(declaration.map(|declaration| declaration.request.source()))
+}
+
 /// What a frame is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::service) struct Declaration {

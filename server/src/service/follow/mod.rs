@@ -17,15 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shoots_proto::{BucketName, FrameId};
-use shoots_store::{ErrorKind, Snapshot};
+use shoots_proto::FrameId;
+use shoots_store::Snapshot;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-pub(super) use self::declaration::{Declaration, KEY};
+pub(super) use self::declaration::{Declaration, KEY, declared};
 pub(super) use self::step::{declare, grid_of, resampled};
 use super::Shared;
 use crate::status::Failure;
@@ -156,7 +156,10 @@ impl Heard {
 
 /// Brings frames up to those that they follow, for as long as it is polled.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut news = shared.store.listen();
+    let mut news = match shared.store.whole("follow changes") {
+        Ok(store) => store.listen(),
+        Err(error) => return warn!(%error, "no frame follows another one"),
+    };
     let mut searched: Option<Instant> = None;
     let mut heard = Heard::All;
     let mut next_poll = Instant::now() + POLL;
@@ -183,13 +186,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// Looks through all frames of the store.
 async fn search(shared: &Arc<Shared>) -> Result<(), Failure> {
-    let buckets = shared.store.buckets().await?;
-    let buckets = std::iter::once(None).chain(buckets.into_iter().map(Some));
-    for bucket in buckets.collect::<Vec<Option<BucketName>>>() {
+    for bucket in shared.store.all_buckets().await? {
         match shared.store.frames(bucket.as_ref()).await {
             Ok(frames) => frames.iter().for_each(|frame| shared.followers.note(frame)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+            Err(failure) if failure.is_not_found() => {}
+            Err(failure) => return Err(failure),
         }
     }
     Ok(())

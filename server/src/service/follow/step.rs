@@ -37,7 +37,7 @@ pub(super) async fn step(
     settled: Option<Settled>,
 ) -> Result<Outcome, Failure> {
     // The frame first: so the source is never older than what was made of it.
-    let snapshot = match shared.store.frame(frame).newest().await {
+    let snapshot = match shared.store.read(frame)?.newest().await {
         Ok(snapshot) => snapshot,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Outcome::Ended),
         Err(error) => return Err(error.into()),
@@ -46,7 +46,7 @@ pub(super) async fn step(
         return Ok(Outcome::Ended);
     };
     let request = &declaration.request;
-    let source = shared.store.frame(&request.source()).newest().await?;
+    let source = shared.store.read(&request.source())?.newest().await?;
     let versions = Settled {
         version: snapshot.version(),
         source: source.commit(),
@@ -195,8 +195,8 @@ impl Step<'_> {
         let table = Arc::new(ResampleTable::new(self.resample.clone()));
         let schema = self.shared.queries.plan_table(table, Part::default());
         let schema = schema.await?.schema();
-        let frame = self.shared.store.frame(self.snapshot.frame());
-        let mut writer = frame.put(schema, options).await?;
+        let (store, frame) = (&self.shared.store, self.snapshot.frame());
+        let mut writer = store.put(frame, schema, options).await?;
         let mut end: Option<i64> = None;
         for piece in pieces {
             if let Some(end) = end {
@@ -252,7 +252,7 @@ pub(in crate::service) async fn declare(
     }
     match request.mode {
         PutMode::Replace | PutMode::Error => {}
-        PutMode::Append => match shared.store.frame(&request.target()).newest().await {
+        PutMode::Append => match shared.store.read(&request.target())?.newest().await {
             Ok(target) if target.rows() > 0 => {
                 let problem = "must be replace for a continuous target that has rows";
                 return refused("mode", problem);
@@ -267,7 +267,8 @@ pub(in crate::service) async fn declare(
         if frame == request.target() {
             return refused("continuous", "would make the target follow itself");
         }
-        let snapshot = match shared.store.frame(&frame).newest().await {
+        // What a source follows in turn is looked at only for this, whoever may read it.
+        let snapshot = match shared.store.unasked(&frame).newest().await {
             Ok(snapshot) => snapshot,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use shoots_proto::action::sync::peer::CHUNK_BYTES;
 use shoots_proto::action::{SyncPublishCommand, SyncWriteCommand, SyncWriteResult};
-use shoots_proto::{ErrorKind, decode};
+use shoots_proto::{ErrorKind, FrameId, decode};
 use shoots_store::{ByteStream, Peer, Publish, PublishOutcome, SentObject};
 use tracing::{debug, info};
 
 use super::peer::object_name;
 use crate::service::action::carry_through;
+use crate::service::follow::declared;
 use crate::service::{Shared, check_length, json};
 use crate::status::Failure;
 
@@ -71,13 +72,14 @@ where
     S: Stream<Item = Result<Bytes, Failure>> + Send + 'static,
 {
     let frame = sync_object.frame();
+    let peer = shared.store.peer_to_write(&frame)?;
     let object = SentObject {
         name: object_name(&sync_object.object),
         bytes: sync_object.bytes,
         hash: sync_object.hash,
     };
     let bytes: ByteStream = bodies.map_err(|failure| broken_off(&failure)).boxed();
-    shared.peer.write(&frame, &object, bytes).await?;
+    peer.write(&frame, &object, bytes).await?;
     debug!(%frame, kind = %sync_object.object.kind, bytes = object.bytes, "an object has arrived");
     Ok(SyncWriteResult {
         bytes: object.bytes,
@@ -93,6 +95,8 @@ async fn publish<S>(
 where
     S: Stream<Item = Result<Bytes, Failure>> + Send,
 {
+    let frame = sync_publish.frame();
+    let peer = shared.store.peer_to_write(&frame)?.clone();
     let mut text = Vec::new();
     let mut bodies = std::pin::pin!(bodies);
     while let Some(body) = bodies.try_next().await? {
@@ -105,11 +109,32 @@ where
         text.extend_from_slice(&body);
     }
     let request: Publish = decode("publication", &text)?;
-    let frame = sync_publish.frame();
-    let (peer, target) = (shared.peer.clone(), frame.clone());
+    check_sources(shared, &frame, &request)?;
+    let target = frame.clone();
     let outcome = carry_through(async move { peer.publish(&target, request).await }).await?;
     info!(%frame, ?outcome, "commits of another store have arrived");
     Ok(outcome)
+}
+
+/// Refuses commits that would make the server bring rows here that their sender may not read: a frame follows another
+/// one because its newest commit says so.
+fn check_sources(shared: &Shared, frame: &FrameId, request: &Publish) -> Result<(), Failure> {
+    if shared.store.access().is_admin() {
+        return Ok(());
+    }
+    for facts in request.facts() {
+        match declared(facts) {
+            None => {}
+            Some(Ok(source)) => drop(shared.store.read(&source)?),
+            Some(Err(problem)) => {
+                let problem = format!(
+                    "a commit for {frame} says in a way that cannot be read what it follows: {problem}"
+                );
+                return Err(Failure::invalid(WHAT, None, problem));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The failure of a stream of messages, for the store that reads it.

@@ -30,12 +30,12 @@ pub(in crate::service) async fn frames(
     shared: Arc<Shared>,
     request: SyncFramesRequest,
 ) -> Result<SyncFramesResult, Failure> {
-    let peer = &shared.peer;
     let names = if request.buckets {
-        let buckets = peer.buckets().await?;
+        let buckets = shared.store.buckets().await?;
         buckets.iter().map(ToString::to_string).collect()
     } else {
-        let frames = peer.frames(request.bucket.as_ref()).await?;
+        let bucket = request.bucket.as_ref();
+        let frames = shared.store.peer_to_list(bucket)?.frames(bucket).await?;
         frames.iter().map(ToString::to_string).collect()
     };
     Ok(SyncFramesResult { names })
@@ -46,7 +46,8 @@ pub(in crate::service) async fn head(
     shared: Arc<Shared>,
     request: SyncHeadRequest,
 ) -> Result<Option<PeerHead>, Failure> {
-    Ok(shared.peer.head(&request.frame()).await?)
+    let frame = request.frame();
+    Ok(shared.store.peer_to_read(&frame)?.head(&frame).await?)
 }
 
 /// Tells which objects of a frame are there.
@@ -55,7 +56,9 @@ pub(in crate::service) async fn have(
     request: SyncHaveRequest,
 ) -> Result<SyncHaveResult, Failure> {
     let objects: Vec<_> = request.objects.iter().map(object_name).collect();
-    let sizes = shared.peer.have(&request.frame(), &objects).await?;
+    let frame = request.frame();
+    let peer = shared.store.peer_to_read(&frame)?;
+    let sizes = peer.have(&frame, &objects).await?;
     Ok(SyncHaveResult { sizes })
 }
 
@@ -64,7 +67,9 @@ pub(in crate::service) async fn history(
     shared: Arc<Shared>,
     request: SyncHistoryRequest,
 ) -> Result<Pieces, Failure> {
-    let records = shared.peer.history(&request.frame(), &request.from).await?;
+    let frame = request.frame();
+    let peer = shared.store.peer_to_read(&frame)?;
+    let records = peer.history(&frame, &request.from).await?;
     Ok(lines(records.map_err(Failure::from)))
 }
 
@@ -74,7 +79,8 @@ pub(in crate::service) async fn list(
     request: SyncListRequest,
 ) -> Result<Pieces, Failure> {
     let frame: FrameId = request.frame();
-    let Some(list) = shared.peer.list(&frame, &request.commit).await? else {
+    let peer = shared.store.peer_to_read(&frame)?;
+    let Some(list) = peer.list(&frame, &request.commit).await? else {
         return Ok(Box::pin(stream::empty()));
     };
     // A piece without lines tells a list without segments from a state that is gone.
@@ -90,7 +96,9 @@ pub(in crate::service) async fn read(
     request: SyncReadRequest,
 ) -> Result<Pieces, Failure> {
     let object = object_name(&request.object);
-    let bytes = shared.peer.read(&request.frame(), &object).await?;
+    let frame = request.frame();
+    let peer = shared.store.peer_to_read(&frame)?;
+    let bytes = peer.read(&frame, &object).await?;
     let pieces = bytes.map_ok(|bytes| stream::iter(chunks(bytes).map(Ok)));
     let pieces = pieces.map_err(Failure::from).try_flatten();
     Ok(Box::pin(pieces.map_ok(answer)))

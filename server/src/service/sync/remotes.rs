@@ -138,7 +138,8 @@ pub(in crate::service) async fn add(
     let (name, place) = (&request.remote, request.place());
     expect_unconfigured(&shared, name)?;
     shared.remotes.check(&place).await?;
-    shared.store.add_remote(name, &place).await?;
+    let store = shared.store.whole("name a remote")?;
+    store.add_remote(name, &place).await?;
     info!(remote = %name, url = %place.url, "named");
     Ok(told(name, &place))
 }
@@ -150,7 +151,8 @@ pub(in crate::service) async fn remove(
 ) -> Result<RemoteResult, Failure> {
     shared.check_writable("to forget a remote")?;
     expect_unconfigured(&shared, &remote)?;
-    let place = shared.store.remove_remote(&remote).await?;
+    let store = shared.store.whole("forget a remote")?;
+    let place = store.remove_remote(&remote).await?;
     info!(%remote, url = %place.url, "forgotten");
     Ok(told(&remote, &place))
 }
@@ -176,7 +178,8 @@ pub(in crate::service) async fn list(
     shared: Arc<Shared>,
     request: RemotesRequest,
 ) -> Result<RemotesResult, Failure> {
-    let mut places = shared.store.remotes().await?;
+    let store = shared.store.whole("see the remotes")?;
+    let mut places = store.remotes().await?;
     let configured = &shared.remotes.configured;
     places.extend(configured.clone());
     if let Some(only) = &request.remote {
@@ -187,7 +190,7 @@ pub(in crate::service) async fn list(
         }
     }
     let tracked = if request.frames {
-        Some(shared.store.tracked_frames(request.bucket.as_ref()).await?)
+        Some(store.tracked_frames(request.bucket.as_ref()).await?)
     } else {
         None
     };

@@ -14,6 +14,9 @@ use shoots_store::{
 use crate::service::Shared;
 use crate::status::Failure;
 
+/// What it is called where it is refused.
+const EXCHANGE: &str = "exchange frames with a remote";
+
 /// What is done to each frame.
 #[derive(Debug, Clone)]
 pub(in crate::service) enum Verb {
@@ -69,10 +72,11 @@ impl Transfer {
         remote: RemoteName,
         verb: Verb,
     ) -> Result<Self, Failure> {
-        let place = shared.remotes.find(&shared.store, &remote).await?;
+        let store = shared.store.whole(EXCHANGE)?;
+        let place = shared.remotes.find(store, &remote).await?;
         let there: Arc<dyn Peer> = if matches!(verb, Verb::Merge { .. }) {
             // What is merged was fetched before.
-            Arc::new(shared.peer.clone())
+            Arc::new(shared.store.peer(EXCHANGE)?.clone())
         } else if place.url.scheme().is_server() {
             Arc::new(FlightPeer::connect(&place).await?)
         } else {
@@ -98,7 +102,7 @@ impl Transfer {
         frames: &Travellers,
         progress: ProgressSink,
     ) -> Result<Vec<Travelled>, Failure> {
-        let store = &self.shared.store;
+        let store = self.shared.store.whole(EXCHANGE)?;
         let remote = RemoteEnd {
             name: self.remote.as_str(),
             peer: &*self.there,
@@ -122,7 +126,7 @@ impl Transfer {
                 store.pull(remote, frames, &options).await
             }
             Verb::Push => store.push(remote, frames, &progress).await,
-            Verb::Merge { frames, favour } => self.merge(&frames, favour).await,
+            Verb::Merge { frames, favour } => self.merge(store, &frames, favour).await,
         };
         Ok(travelled?)
     }
@@ -130,10 +134,11 @@ impl Transfer {
     /// Merges what was fetched, into one frame or into each of a bucket that something was fetched of.
     async fn merge(
         &self,
+        store: &Store,
         frames: &FrameSelection,
         favour: Option<Favour>,
     ) -> shoots_store::Result<Vec<Travelled>> {
-        let (store, remote) = (&self.shared.store, self.remote.as_str());
+        let remote = self.remote.as_str();
         let frames = match frames {
             FrameSelection::Frame(frame) => vec![frame.clone()],
             FrameSelection::Bucket { bucket, .. } => {

@@ -6,7 +6,7 @@ use serde_json::json;
 use shoots_proto::ErrorKind;
 use tonic::{Code, Status};
 
-use super::peer::{Peer, assert_refused, encoded, rows};
+use super::peer::{Peer, assert_refused, encoded, rows, told};
 use crate::{Config, Server};
 
 #[tokio::test]
@@ -57,6 +57,35 @@ async fn calls_that_outlast_the_grace_period_are_ended() {
     peer.server.shutdown().await.unwrap();
     let outcome: Result<Vec<_>, Status> = answers.into_inner().try_collect().await;
     assert_refused(outcome, Code::Unavailable, ErrorKind::UnavailableError);
+}
+
+#[tokio::test]
+async fn a_panic_on_the_threads_of_queries_is_an_internal_error_of_its_call_alone() {
+    let mut peer = Peer::new().await;
+    peer.put(json!({"name": "a"}), &[rows(0..3)]).await.unwrap();
+    let going_on = peer.get(json!({"name": "a"})).await.unwrap();
+    let column = going_on.schema().field(0).name().clone();
+    for _ in 0..3 {
+        let sql = format!("select panic_now({column}) as never from a");
+        let outcome = peer.get(json!({"name": "a", "sql": sql})).await;
+        let told = told(outcome.as_ref().unwrap_err());
+        assert!(
+            told.message.contains("asked for by a query"),
+            "{}",
+            told.message
+        );
+        assert_refused(outcome, Code::Internal, ErrorKind::InternalError);
+        let resampled = json!({"source": "a", "target": "b", "sql": sql, "mode": "replace"});
+        let outcome = peer.act("resample", &resampled.to_string()).await;
+        assert_refused(outcome, Code::Internal, ErrorKind::InternalError);
+    }
+    assert_eq!(peer.get(json!({"name": "a"})).await.unwrap(), going_on);
+    let counted = peer
+        .get(json!({"name": "a", "sql": "select count(*) from a"}))
+        .await;
+    assert_eq!(counted.unwrap().num_rows(), 1);
+    let missing = peer.get(json!({"name": "b"})).await;
+    assert_refused(missing, Code::NotFound, ErrorKind::FileNotFoundError);
 }
 
 #[tokio::test]

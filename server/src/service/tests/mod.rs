@@ -4,4 +4,5 @@ mod administration;
 mod errors;
 mod lifecycle;
 mod peer;
+mod rights;
 mod rows;

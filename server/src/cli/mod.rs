@@ -4,19 +4,24 @@
 //! in the file by being in that list. Nothing here reads the process's own arguments or environment: both
 //! are handed in, which is what makes the order of precedence testable.
 
+mod token;
+
 use std::ffi::OsString;
 
 use clap::builder::styling::Styles;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::config::{Config, ConfigError, Layers, SETTINGS};
+pub use self::token::TokenOrder;
+use crate::config::{Config, ConfigError, Layers, SETTINGS, Setting};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
     /// Run a server with these settings.
     Serve(Box<Config>),
+    /// Issue a token, print it, and leave with success.
+    Token(Box<TokenOrder>),
     /// Print this text and leave with success: the help, the version, or the settings.
     Print(String),
 }
@@ -59,7 +64,12 @@ where
         }
         Err(error) => return Err(CommandLineError::Usage(error.render().to_string())),
     };
-    let config = settings(&matches, &variable)?;
+    let token = matches.subcommand_matches(token::TOKEN);
+    let sources: Vec<&ArgMatches> = std::iter::once(&matches).chain(token).collect();
+    let config = settings(&sources, &variable)?;
+    if let Some(matches) = token {
+        return Ok(Invocation::Token(Box::new(token::order(matches, config)?)));
+    }
     if matches.get_flag(PRINT_CONFIG) {
         return Ok(Invocation::Print(config.to_toml()?));
     }
@@ -67,11 +77,14 @@ where
 }
 
 fn settings(
-    matches: &ArgMatches,
+    sources: &[&ArgMatches],
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, CommandLineError> {
     let mut layers = Layers::new()?;
-    let file = given(matches, CONFIG)
+    let file = sources
+        .iter()
+        .rev()
+        .find_map(|matches| given(matches, CONFIG))
         .map(str::to_owned)
         .or_else(|| variable("SHOOTS_CONFIG"));
     if let Some(path) = file {
@@ -83,15 +96,25 @@ fn settings(
         if let Some(text) = variable(&name) {
             layers.lay_text(&name, setting, &text)?;
         }
-        if let Some(texts) = given_often(matches, setting.name) {
-            layers.lay_text(&format!("--{}", setting.flag), setting, &texts)?;
+        for matches in sources {
+            if let Some(texts) = given_often(matches, setting.name) {
+                layers.lay_text(&format!("--{}", setting.flag), setting, &texts)?;
+            }
         }
     }
-    Ok(layers.config()?)
+    let config = layers.config()?;
+    config.check_together("settings")?;
+    Ok(config)
+}
+
+/// Whether an argument is on the command line; a subcommand has only some of them.
+fn is_given(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_contains_id(name).is_ok_and(|there| there)
+        && matches.value_source(name) == Some(ValueSource::CommandLine)
 }
 
 fn given<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
-    if matches.value_source(name) != Some(ValueSource::CommandLine) {
+    if !is_given(matches, name) {
         return None;
     }
     matches.get_one::<String>(name).map(String::as_str)
@@ -99,7 +122,7 @@ fn given<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 
 /// What a flag says, or all that it says if it is one that may be given several times.
 fn given_often(matches: &ArgMatches, name: &str) -> Option<String> {
-    if matches.value_source(name) != Some(ValueSource::CommandLine) {
+    if !is_given(matches, name) {
         return None;
     }
     let texts: Vec<&str> = matches
@@ -118,12 +141,8 @@ fn command() -> Command {
         )
         .version(env!("CARGO_PKG_VERSION"))
         .styles(Styles::plain())
-        .arg(
-            Arg::new(CONFIG)
-                .long("config")
-                .value_name("FILE")
-                .help("TOML file with settings [env: SHOOTS_CONFIG]"),
-        )
+        .subcommand(token::command())
+        .arg(config_argument())
         .arg(
             Arg::new(PRINT_CONFIG)
                 .long("print-config")
@@ -132,35 +151,46 @@ fn command() -> Command {
                 .help("Print the resulting settings as TOML and leave"),
         );
     for setting in SETTINGS {
-        let mut argument = Arg::new(setting.name)
-            .long(setting.flag)
-            .value_name("VALUE")
-            .allow_hyphen_values(true);
-        if setting.flag != setting.name {
-            argument = argument.alias(setting.name);
-        }
-        let default = defaults.get(setting.name);
-        if matches!(default, Some(toml::Value::Boolean(_))) {
-            argument = argument
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true");
-        }
-        if matches!(default, Some(toml::Value::Table(_) | toml::Value::Array(_))) {
-            argument = argument.action(ArgAction::Append);
-        }
-        if setting.name == REMOTES {
-            argument = argument.alias("remote");
-        }
-        let default = default.map(ToString::to_string).unwrap_or_default();
-        command = command.arg(argument.help(format!(
-            "{} [env: {}] [default: {}]",
-            setting.help,
-            setting.variable(),
-            default.trim_matches('"'),
-        )));
+        command = command.arg(setting_argument(setting, defaults.get(setting.name)));
     }
     command
+}
+
+fn config_argument() -> Arg {
+    Arg::new(CONFIG)
+        .long("config")
+        .value_name("FILE")
+        .help("TOML file with settings [env: SHOOTS_CONFIG]")
+}
+
+/// The flag of a setting.
+fn setting_argument(setting: &Setting, default: Option<&toml::Value>) -> Arg {
+    let mut argument = Arg::new(setting.name)
+        .long(setting.flag)
+        .value_name("VALUE")
+        .allow_hyphen_values(true);
+    if setting.flag != setting.name {
+        argument = argument.alias(setting.name);
+    }
+    if matches!(default, Some(toml::Value::Boolean(_))) {
+        argument = argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true");
+    }
+    if matches!(default, Some(toml::Value::Table(_) | toml::Value::Array(_))) {
+        argument = argument.action(ArgAction::Append);
+    }
+    if setting.name == REMOTES {
+        argument = argument.alias("remote");
+    }
+    let default = default.map(ToString::to_string).unwrap_or_default();
+    argument.help(format!(
+        "{} [env: {}] [default: {}]",
+        setting.help,
+        setting.variable(),
+        default.trim_matches('"'),
+    ))
 }
 
 #[cfg(test)]
@@ -173,7 +203,7 @@ mod tests {
         let arguments = std::iter::once("shoots-server").chain(arguments.iter().copied());
         match parse(arguments, lookup(variables)).unwrap() {
             Invocation::Serve(config) => *config,
-            Invocation::Print(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

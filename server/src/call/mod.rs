@@ -1,48 +1,66 @@
-//! What every call has in common: who asks, what is logged, and what ends it.
+//! What every call has in common: who asks, what is noted, and what ends it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`attended`] | stands between the connection and the service: id, limits, panics, the end of the record |
+//! | [`receiving`] | what comes from the caller: bounded in size, in time, and in memory |
+//! | [`record`] | what is known of a call, for its line in the log, for metrics and in errors |
 //!
 //! A [`Call`] stands around the work of one call. It turns a failure into the status that its caller
 //! understands, a panic into an internal error of that call alone, and the end of the server's grace period
 //! into an orderly end of the call. Work inside a call knows nothing of statuses.
 
+pub(crate) mod attended;
+mod receiving;
+pub(crate) mod record;
+
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt, stream};
-use shoots_proto::ErrorKind;
 use tokio::sync::watch;
-use tonic::{Response, Status};
-use tracing::{debug, error, warn};
+use tokio::time::sleep;
+use tonic::{Extensions, Response, Status};
+use tracing::error;
 
-use crate::status::{Caller, Failure};
+use self::record::Record;
+use crate::status::Failure;
 use crate::stop::{Phase, reached};
 
 /// A stream of answers, ready to be sent.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// How long a commit that is under way may take when the server ends the calls that still run.
+pub(crate) const COMMITTING: Duration = Duration::from_secs(5);
+
 /// One call being answered.
 #[derive(Debug)]
 pub(crate) struct Call {
-    name: &'static str,
-    caller: Caller,
-    started: Instant,
+    record: Arc<Record>,
     phase: watch::Receiver<Phase>,
 }
 
 impl Call {
-    /// The call of this name with these headers.
+    /// The call of this name with these headers, which has its record among its extensions.
     pub(crate) fn begin(
         name: &'static str,
         headers: &tonic::metadata::MetadataMap,
+        extensions: &Extensions,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        Self {
-            name,
-            caller: Caller::of(headers),
-            started: Instant::now(),
-            phase,
-        }
+        let record = match extensions.get::<Arc<Record>>() {
+            Some(record) => Arc::clone(record),
+            None => Record::detached(name, headers),
+        };
+        Self { record, phase }
+    }
+
+    /// Which action is asked for.
+    pub(crate) fn note_action(&self, action: &'static str) {
+        self.record.note_action(action);
     }
 
     /// Does the work of a call with a single answer.
@@ -50,13 +68,9 @@ impl Call {
         mut self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Response<T>, Status> {
-        match self.guard(work).await {
-            Ok(answer) => {
-                self.log_success();
-                Ok(Response::new(answer))
-            }
-            Err(failure) => Err(self.fail(&failure)),
-        }
+        let done = self.guard(work).await;
+        done.map(Response::new)
+            .map_err(|failure| self.fail(&failure))
     }
 
     /// Does the work of a call with a stream of answers: what comes before the first, then the stream.
@@ -84,10 +98,7 @@ impl Call {
             let next = call.guard(async { answers.next().await.transpose() }).await;
             match next {
                 Ok(Some(answer)) => Some((Ok(answer), Some((call, answers)))),
-                Ok(None) => {
-                    call.log_success();
-                    None
-                }
+                Ok(None) => None,
                 Err(failure) => Some((Err(call.fail(&failure)), None)),
             }
         });
@@ -98,50 +109,48 @@ impl Call {
         &mut self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::select! {
+        let record = Arc::clone(&self.record);
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let mut work = std::pin::pin!(work);
+        let done = tokio::select! {
             biased;
-            done = AssertUnwindSafe(work).catch_unwind() => {
-                done.unwrap_or_else(|panic| Err(defect(self.name, panic.as_ref())))
+            done = &mut work => done,
+            () = reached(&mut self.phase, Phase::Stopped) => {
+                if !record.is_committing() {
+                    return Err(Failure::stopping());
+                }
+                // What is being published cannot be called back: its outcome is worth waiting for.
+                tokio::select! {
+                    biased;
+                    done = &mut work => done,
+                    () = sleep(COMMITTING) => return Err(Failure::stopping_in_a_commit()),
+                }
             }
-            () = reached(&mut self.phase, Phase::Stopped) => Err(Failure::stopping()),
-        }
-    }
-
-    fn log_success(&self) {
-        debug!(
-            call = self.name,
-            milliseconds = self.started.elapsed().as_millis(),
-            "answered"
-        );
+        };
+        done.unwrap_or_else(|panic| Err(defect(panic.as_ref())))
     }
 
     fn fail(&self, failure: &Failure) -> Status {
-        let milliseconds = self.started.elapsed().as_millis();
-        if failure.is_ours() {
-            warn!(call = self.name, milliseconds, %failure, "failed");
-        } else {
-            debug!(call = self.name, milliseconds, %failure, "refused");
-        }
-        failure.to_status(self.caller)
+        self.record.fail(failure);
+        failure.to_status(self.record.caller(), Some(self.record.id()))
     }
 }
 
-fn defect(call: &str, panic: &(dyn Any + Send)) -> Failure {
+/// What a panic is to the caller. It is logged where it is caught, within its call.
+fn defect(panic: &(dyn Any + Send)) -> Failure {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    error!(call, panic = text, "a call panicked");
-    Failure::new(
-        ErrorKind::InternalError,
-        format!("this is a defect of the server, please report it: {text}"),
-    )
+    error!(panic = text, "a call panicked");
+    Failure::defect(text)
 }
 
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
+    use shoots_proto::ErrorKind;
     use tonic::Code;
     use tonic::metadata::MetadataMap;
 
@@ -149,7 +158,12 @@ mod tests {
     use crate::stop::Stop;
 
     fn call(stop: &Stop) -> Call {
-        Call::begin("test", &MetadataMap::new(), stop.watch())
+        Call::begin(
+            "test",
+            &MetadataMap::new(),
+            &Extensions::new(),
+            stop.watch(),
+        )
     }
 
     #[tokio::test]
@@ -203,5 +217,43 @@ mod tests {
         stop.finish();
         let status = waiting.await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
+    }
+
+    /// How a call ends whose commit goes on for so long after the server has ended its calls.
+    async fn committing_for(time: Duration) -> Option<Code> {
+        let stop = Stop::default();
+        let call = call(&stop);
+        let record = Arc::clone(&call.record);
+        let (begun, beginning) = tokio::sync::oneshot::channel();
+        let committing = tokio::spawn(call.answer(async move {
+            let _committing = record.commits();
+            begun.send(()).unwrap();
+            sleep(time).await;
+            Ok("done")
+        }));
+        beginning.await.unwrap();
+        stop.finish();
+        let outcome = committing.await.unwrap();
+        outcome.err().map(|status| status.code())
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_is_under_way_at_the_end_is_waited_for() {
+        let short = committing_for(Duration::from_millis(50));
+        let endless = committing_for(COMMITTING * 100);
+        let outcomes = futures::join!(short, endless);
+        assert_eq!(outcomes, (None, Some(Code::Unknown)));
+    }
+
+    #[tokio::test]
+    async fn errors_carry_the_id_of_their_call() {
+        let stop = Stop::default();
+        let call = call(&stop);
+        let id = call.record.id().to_string();
+        let refused = call.answer(async {
+            Err::<(), _>(Failure::new(ErrorKind::FileNotFoundError, "no such frame"))
+        });
+        let status = refused.await.unwrap_err();
+        assert_eq!(status.message(), format!("no such frame (call {id})"));
     }
 }

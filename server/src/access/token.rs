@@ -1,0 +1,131 @@
+//! What a token says: JSON Web Tokens, signed with HS256.
+//!
+//! The claims are `exp` and `iat` in seconds, `server`, `sub` (who holds it), and `type`: `admin`, or `scoped` with
+//! `grants`, `{"read": [pattern, …], "write": [pattern, …]}`. Tokens of older servers are `admin` ones without `sub`.
+//! `iat` and `server` say where a token is from; they are not compared with anything.
+
+use jsonwebtoken::errors::ErrorKind as Problem;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+use shoots_proto::{BucketName, ErrorKind};
+
+use super::pattern::BucketPattern;
+use super::{Access, Right, Rights};
+use crate::config::Secret;
+use crate::status::Failure;
+
+const ADMIN: &str = "admin";
+const SCOPED: &str = "scoped";
+
+/// The longest token that is looked at, in bytes: headers are not longer.
+const TOKEN_BYTES: usize = 8 << 10;
+
+/// Which buckets may be read and written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Grants {
+    pub(crate) read: Vec<BucketPattern>,
+    pub(crate) write: Vec<BucketPattern>,
+}
+
+impl Grants {
+    pub(super) fn give(&self, right: Right, bucket: Option<&BucketName>) -> bool {
+        let matches = |patterns: &[BucketPattern]| patterns.iter().any(|p| p.matches(bucket));
+        matches(&self.write) || (right == Right::Read && matches(&self.read))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    r#type: Option<String>,
+    exp: u64,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grants: Option<Grants>,
+}
+
+/// What a new token is to say; without grants it is an admin's.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) subject: Option<String>,
+    pub(crate) grants: Option<Grants>,
+    pub(crate) server: String,
+    /// When it is issued, in seconds since 1970.
+    pub(crate) now: u64,
+    /// How long it is good for, in seconds.
+    pub(crate) seconds: u64,
+}
+
+/// Makes a token; `None` if there is no secret to sign it with.
+pub(crate) fn issue(secret: &Secret, wish: Wish) -> Option<String> {
+    let claims = Claims {
+        r#type: Some(wish.grants.as_ref().map_or(ADMIN, |_| SCOPED).to_owned()),
+        exp: wish.now.saturating_add(wish.seconds),
+        iat: Some(wish.now),
+        server: Some(wish.server),
+        sub: wish.subject,
+        grants: wish.grants,
+    };
+    let key = EncodingKey::from_secret(secret.as_bytes()).ok()?;
+    encode(&Header::new(Algorithm::HS256), &claims, &key).ok()
+}
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It was not signed with any of the secrets.
+    #[error("the token was not signed with this server's secret: get another one")]
+    Signature,
+    #[error("the token has expired: get another one")]
+    Expired,
+    #[error("the token {0}: get another one")]
+    Other(&'static str),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(ErrorKind::UnauthenticatedError, refusal.to_string())
+    }
+}
+
+/// What a token gives that was signed with this key.
+pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal> {
+    if token.len() > TOKEN_BYTES {
+        return Err(Refusal::Other("is too long"));
+    }
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.leeway = 0;
+    validation.validate_nbf = true;
+    let decoded = decode::<Claims>(token, key, &validation);
+    let claims = decoded.map_err(|error| match error.kind() {
+        Problem::InvalidSignature => Refusal::Signature,
+        Problem::ExpiredSignature => Refusal::Expired,
+        Problem::ImmatureSignature => Refusal::Other("is not valid yet"),
+        Problem::InvalidAlgorithm => Refusal::Other("was not signed with HS256"),
+        Problem::MissingRequiredClaim(_) => Refusal::Other("does not say until when it is valid"),
+        Problem::InvalidAudience => Refusal::Other("is for another audience"),
+        Problem::Json(_) => Refusal::Other("has claims that this server does not know"),
+        _ => Refusal::Other("cannot be read as a JSON Web Token"),
+    })?;
+    let Claims {
+        r#type,
+        sub,
+        grants,
+        ..
+    } = claims.claims;
+    let rights = match (r#type.as_deref(), grants) {
+        (Some(ADMIN), _) => Rights::All,
+        (Some(SCOPED), Some(grants)) => Rights::Granted(grants),
+        (Some(SCOPED), None) => return Err(Refusal::Other("is a scoped one without grants")),
+        _ => {
+            let problem = "has a `type` that this server does not know (it knows admin and scoped)";
+            return Err(Refusal::Other(problem));
+        }
+    };
+    Ok(Access::new(sub.filter(|sub| !sub.is_empty()), rights))
+}

@@ -1,0 +1,129 @@
+//! Places for calls, panics, and how calls end, without a connection.
+
+use std::future::ready;
+
+use http_body::Body as _;
+use shoots_proto::ErrorBody;
+use tonic::codegen::Service;
+
+use super::*;
+
+/// A service that panics at some point, or answers.
+#[derive(Debug, Clone, Copy)]
+enum Fake {
+    Answers,
+    PanicsBeforeWork,
+    PanicsInWork,
+    PanicsInBody,
+}
+
+impl Service<http::Request<TonicBody>> for Fake {
+    type Response = http::Response<TonicBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<TonicBody>) -> Self::Future {
+        let fake = *self;
+        match fake {
+            Self::PanicsBeforeWork => panic!("before any work"),
+            Self::Answers => Box::pin(ready(Ok(Status::ok("").into_http()))),
+            Self::PanicsInWork => Box::pin(async { panic!("in the middle of work") }),
+            Self::PanicsInBody => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken))))),
+        }
+    }
+}
+
+struct Broken;
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        panic!("in the answer's body")
+    }
+}
+
+fn attendant(max_calls: u64) -> Arc<Attendant> {
+    let config = Config {
+        max_calls,
+        ..Config::default()
+    };
+    let metrics = Arc::new(Metrics::default());
+    Attendant::new(&config, CallIds::new(1), &metrics)
+}
+
+fn request() -> http::Request<TonicBody> {
+    http::Request::builder()
+        .uri("/arrow.flight.protocol.FlightService/DoGet")
+        .body(TonicBody::empty())
+        .unwrap()
+}
+
+/// Headers and trailers of an answer.
+async fn read(answer: http::Response<TonicBody>) -> http::HeaderMap {
+    let (parts, mut body) = answer.into_parts();
+    let mut headers = parts.headers;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        if let Ok(trailers) = frame.unwrap().into_trailers() {
+            headers.extend(trailers);
+        }
+    }
+    headers
+}
+
+#[tokio::test]
+async fn a_panic_anywhere_around_a_call_is_its_error_and_the_next_one_is_answered() {
+    let attendant = attendant(1);
+    for (fake, text) in [
+        (Fake::PanicsBeforeWork, "before any work"),
+        (Fake::PanicsInWork, "in the middle of work"),
+        (Fake::PanicsInBody, "in the answer's body"),
+    ] {
+        let mut attended = Attended {
+            service: fake,
+            attendant: Arc::clone(&attendant),
+        };
+        let headers = read(attended.call(request()).await.unwrap()).await;
+        let id = headers[CALL].to_str().unwrap().to_owned();
+        let status = Status::from_header_map(&headers).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        let told = ErrorBody::from_json(status.details()).unwrap();
+        assert_eq!(told.kind, ErrorKind::InternalError);
+        assert!(told.message.contains(text), "{}", told.message);
+        assert!(told.message.ends_with(&format!("(call {id})")));
+        let mut attended = Attended {
+            service: Fake::Answers,
+            attendant: Arc::clone(&attendant),
+        };
+        let headers = read(attended.call(request()).await.unwrap()).await;
+        let status = Status::from_header_map(&headers).unwrap();
+        assert_eq!(status.code(), Code::Ok);
+    }
+    assert_eq!(attendant.metrics.calls_running.get(), 0);
+}
+
+#[tokio::test]
+async fn a_call_beyond_the_limit_is_refused_until_another_is_let_go_of() {
+    let attendant = attendant(1);
+    let mut attended = Attended {
+        service: Fake::Answers,
+        attendant: Arc::clone(&attendant),
+    };
+    let first = attended.call(request()).await.unwrap();
+    let headers = read(attended.call(request()).await.unwrap()).await;
+    let status = Status::from_header_map(&headers).unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("max_calls is 1"), "{status:?}");
+    drop(first);
+    let headers = read(attended.call(request()).await.unwrap()).await;
+    let status = Status::from_header_map(&headers).unwrap();
+    assert_eq!(status.code(), Code::Ok);
+}

@@ -1,0 +1,9 @@
+//! What those see who run a server: its limits, its health, its metrics and its log.
+
+mod connections;
+mod health;
+mod log;
+mod memory;
+mod messages;
+mod metrics;
+mod pages;
