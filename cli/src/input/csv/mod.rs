@@ -98,7 +98,7 @@ impl Text {
             .map_err(|error| self.unreadable(&error))?;
         let fields = schema.fields().iter();
         let fields: Vec<Field> = fields
-            .map(|field| Field::new(field.name().trim(), DataType::Utf8, true))
+            .map(|field| Field::new(field.name(), DataType::Utf8, true))
             .collect();
         if fields.is_empty() {
             return Err(Failure::data(format!("{} has no columns", self.name)));
