@@ -13,6 +13,7 @@ mod histories;
 mod loading;
 mod place;
 mod rows;
+mod secured;
 mod settings;
 mod sql;
 mod travelling;

@@ -32,6 +32,11 @@ fn server_binary() -> PathBuf {
     binary
 }
 
+/// The server, with an environment that says nothing to it.
+pub(crate) fn server_command() -> Command {
+    quiet(&server_binary())
+}
+
 /// A file of the real data that lies with the tests.
 pub(crate) fn data(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
@@ -89,7 +94,7 @@ impl Place {
     pub(crate) fn server() -> Self {
         let folder = TempDir::new().unwrap();
         let store = folder.path().join("store");
-        let mut server = quiet(&server_binary())
+        let mut server = server_command()
             .args(["--port", "0", "--log-level", "warn", "--bucket-dir"])
             .arg(&store)
             .arg("--allow-file-remotes")
