@@ -1,15 +1,18 @@
 //! Setting up a connection: time limits, sizes, encryption, authorization.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use shoots_proto::ErrorKind;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::address::Address;
 use crate::connection::Connection;
+use crate::over::Over;
 use crate::retry::Retry;
 use crate::{Error, ShootsClient};
 
@@ -174,6 +177,21 @@ impl ClientBuilder {
     /// checked at once.
     pub fn connect_lazy(self) -> Result<ShootsClient, Error> {
         let channel = self.endpoint()?.connect_lazy();
+        self.client(channel)
+    }
+
+    /// A client whose connections are what `open` gives: a socket of the machine, a tunnel, the memory of this process.
+    /// Connects with its first call, inside a tokio runtime. The address only names the server.
+    ///
+    /// # Errors
+    /// If a setting cannot be used.
+    pub fn connect_over<F, A, S>(self, open: F) -> Result<ShootsClient, Error>
+    where
+        F: FnMut() -> A + Send + 'static,
+        A: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let channel = self.endpoint()?.connect_with_connector_lazy(Over(open));
         self.client(channel)
     }
 

@@ -17,7 +17,7 @@ use crate::connection::{Connection, answer};
 use crate::frame::bucket_name;
 use crate::{
     ActionCall, ClientBuilder, ColumnsRequest, Error, Frame, FrameInfo, GetRequest, ListRequest,
-    PutRequest, ToFrameId,
+    PutRequest, QueryRequest, ToFrameId,
 };
 
 /// A client of one Shoots server.
@@ -90,6 +90,32 @@ impl ShootsClient {
     /// [`GetRequest`].
     pub fn sql(&self, frame: impl ToFrameId, query: impl Into<String>) -> GetRequest {
         self.get(frame).sql(query)
+    }
+
+    /// Gets the result of a query, which names its frames itself: `frame`, `bucket.frame`; goes on at
+    /// [`QueryRequest`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use shoots_client::arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    /// use shoots_client::ShootsClient;
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = shoots_server::Server::start(shoots_server::Config { bucket_dir: "memory://".into(), port: 0, ..Default::default() }).await?;
+    /// # let client = ShootsClient::connect(server.url()).await?;
+    /// # let n: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// # for name in ["numbers", "math/numbers"] {
+    /// #     client.put(name).send_batch(batch.clone()).await?;
+    /// # }
+    /// let query = "select a.n from numbers a join math.numbers b on a.n = b.n";
+    /// assert_eq!(client.query(query).collect_one().await?.num_rows(), 2);
+    /// let tables = client.query("show tables").bucket("math").collect_one().await?;
+    /// assert_eq!(tables.num_rows(), 2);
+    /// # server.shutdown().await?; Ok(()) }
+    /// ```
+    pub fn query(&self, sql: impl Into<String>) -> QueryRequest {
+        QueryRequest::new(self.connection.clone(), sql.into())
     }
 
     /// One frame: its history, and what else can be done to it; goes on at [`Frame`].

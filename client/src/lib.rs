@@ -65,7 +65,9 @@ mod frame;
 mod get;
 mod handle;
 mod list;
+mod over;
 mod put;
+mod query;
 mod retry;
 mod sending;
 #[cfg(feature = "sync")]
@@ -79,6 +81,7 @@ pub use arrow_array;
 pub use arrow_schema;
 pub use serde_json;
 pub use shoots_proto as proto;
+pub use tonic::Code;
 
 pub use action::{ActionCall, ActionRequest};
 pub use batches::Batches;
@@ -87,12 +90,13 @@ pub use client::{ActionInfo, ShootsClient};
 pub use columns::ColumnsRequest;
 pub use error::Error;
 #[cfg(feature = "export")]
-pub use export::Exported;
+pub use export::{Exported, FileFormat, FileWriter, RowWriter};
 pub use frame::ToFrameId;
 pub use get::{Description, GetRequest};
 pub use handle::Frame;
 pub use list::{FrameInfo, ListRequest};
 pub use put::PutRequest;
+pub use query::QueryRequest;
 pub use shoots_proto::action::{
     Aggregations, BinEnd, CombineHow, CombineSource, Favour, Resampling, SyncAnswer, SyncOutcome,
     SyncProgress, SyncResult, SyncedFrame,

@@ -22,6 +22,7 @@
 //! | where | what it does |
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
+//! | `embedded` | the same without a port, for the process that it is in |
 //! | `connection` | how many there may be, and when each is closed |
 //! | `health`, `reflection` | what gRPC's tools ask |
 //! | `metrics` | what the server counts about itself, and the pages that show it |
@@ -45,6 +46,7 @@ pub mod cli;
 mod combine;
 mod config;
 mod connection;
+mod embedded;
 mod health;
 mod metrics;
 mod query;
@@ -59,5 +61,6 @@ mod stop;
 mod tls;
 
 pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing, Secret};
+pub use embedded::{EmbeddedServer, Pipes};
 pub use server::{ServeError, Server, StartError};
 pub use tls::TlsError;

@@ -229,7 +229,7 @@ impl Drop for Server {
 }
 
 /// Listens on the first usable address of a host, IPv4 first, which every client tries.
-async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
+pub(crate) async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
     let mut builder = Store::builder(&config.bucket_dir)
         .put_memory_bytes(config.put_memory_bytes)
         .low_space_bytes(config.low_space_bytes)

@@ -84,7 +84,7 @@ pub use put::{FrameWriter, PutOptions};
 pub use read::{ColumnBlocks, ReadOptions, RowFilter, Rows};
 pub use schema::evolve::{ColumnEdit, NewColumn};
 pub use schema::pandas;
-pub use schema::type_name::name as type_name;
+pub use schema::type_name::{name as type_name, named as type_named};
 pub use segment::Limits as SegmentLimits;
 pub use segment::Packing;
 pub use snapshot::{IndexBounds, Snapshot};

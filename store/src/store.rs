@@ -45,6 +45,13 @@ impl Store {
         Self { shared }
     }
 
+    /// Whether this process has nothing more to write: a change is acknowledged a moment before the hint is written
+    /// where its log ends. Nothing is lost without the hint, but the next one to open the frame looks longer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.shared.publisher.is_idle()
+    }
+
     /// The store that frames share this with.
     pub(crate) fn sharing(shared: &Arc<Shared>) -> Self {
         let shared = Arc::clone(shared);

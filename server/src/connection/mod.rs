@@ -39,10 +39,10 @@ use crate::stop::{Phase, Stop, reached};
 use crate::tls::{Tls, secured};
 
 /// Bytes of one stream that may be under way unread, and of all streams of a connection.
-const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// Larger frames mean less work per byte.
-const FRAME_BYTES: u32 = 1 << 20;
+pub(crate) const FRAME_BYTES: u32 = 1 << 20;
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a connection that carries no call may take to close when it was asked to.

@@ -65,6 +65,12 @@ impl Publisher {
         answered.await.map_err(lost)?
     }
 
+    /// Whether nothing is being published, and every hint is written that belongs to what was.
+    pub(crate) fn is_idle(&self) -> bool {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.is_empty()
+    }
+
     /// Whether nobody publishes for the frame yet.
     fn enqueue(&self, frame: &FrameId, waiting: Waiting) -> bool {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);

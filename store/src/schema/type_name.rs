@@ -52,6 +52,24 @@ pub(crate) fn parse(field: &'static str, text: &str) -> Result<DataType> {
         })
 }
 
+/// The type that a name stands for, as pyarrow, pandas, Polars or Rust's Arrow spell it.
+///
+/// ```
+/// use arrow_schema::{DataType, TimeUnit};
+/// use shoots_store::type_named;
+///
+/// assert_eq!(type_named("double")?, DataType::Float64);
+/// assert_eq!(type_named("timestamp[us]")?, DataType::Timestamp(TimeUnit::Microsecond, None));
+/// assert!(type_named("strng").is_err());
+/// # Ok::<_, shoots_store::Error>(())
+/// ```
+///
+/// # Errors
+/// If it names none.
+pub fn named(text: &str) -> Result<DataType> {
+    parse("type", text)
+}
+
 /// A type's name, as pyarrow spells it.
 ///
 /// Some types have more to them than pyarrow's spelling shows, such as a map with names of its own for keys and

@@ -1,0 +1,92 @@
+//! `ls`, `buckets`: what there is.
+
+use clap::Args;
+use serde::Serialize;
+use shoots_client::{FrameInfo, FrameSummary};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::output::{Listing, bytes, count};
+
+/// Which frames to list.
+#[derive(Args, Debug, Default)]
+pub(crate) struct LsArgs {
+    /// The bucket to list
+    bucket_name: Option<String>,
+    /// The frames of every bucket
+    #[arg(short, long, conflicts_with = "bucket_name")]
+    all: bool,
+    /// Only frames in whose names this regular expression finds a match
+    #[arg(long = "match", value_name = "REGEX")]
+    pattern: Option<String>,
+}
+
+/// A frame, as `ls --json` tells it.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'a str>,
+    columns: usize,
+    #[serde(flatten)]
+    summary: &'a FrameSummary,
+}
+
+impl<'a> Listed<'a> {
+    fn new(info: &'a FrameInfo) -> Self {
+        Self {
+            name: info.frame.name.as_str(),
+            bucket: info.frame.bucket.as_ref().map(|bucket| bucket.as_str()),
+            columns: info.schema.fields().len(),
+            summary: &info.summary,
+        }
+    }
+}
+
+/// Lists frames.
+pub(super) async fn ls(context: &Context, args: LsArgs) -> Result<(), Failure> {
+    let mut request = context.client.list();
+    if args.all {
+        request = request.all_buckets();
+    } else if let Some(bucket) = &args.bucket_name {
+        if !bucket.is_empty() {
+            request = request.bucket(bucket);
+        }
+    } else if let Some(bucket) = &context.bucket {
+        request = request.bucket(bucket.as_str());
+    }
+    if let Some(pattern) = args.pattern {
+        request = request.pattern(pattern);
+    }
+    let frames = request.send().await?;
+    let listed: Vec<Listed<'_>> = frames.iter().map(Listed::new).collect();
+    context.output.list(&listed, || {
+        let heading = ["frame", "rows", "columns", "size", "version", "message"];
+        let mut listing = Listing::new(&heading).right(&[1, 2, 3, 4]);
+        for info in &frames {
+            let summary = &info.summary;
+            listing.row([
+                info.frame.to_string(),
+                count(summary.rows),
+                info.schema.fields().len().to_string(),
+                bytes(summary.bytes),
+                summary
+                    .version
+                    .map_or_else(|| "-".to_owned(), |version| version.to_string()),
+                summary.message.clone().unwrap_or_default(),
+            ]);
+        }
+        listing
+    })
+}
+
+/// Lists buckets.
+pub(super) async fn buckets(context: &Context) -> Result<(), Failure> {
+    for bucket in context.client.buckets().await? {
+        match context.output.json {
+            true => context.output.line(&crate::output::json(&bucket)?)?,
+            false => context.output.line(bucket.as_str())?,
+        }
+    }
+    Ok(())
+}

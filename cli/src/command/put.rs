@@ -1,0 +1,160 @@
+//! `put`: a file becomes rows of a frame, in one commit.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use futures::StreamExt;
+use shoots_client::{Closed, FrameId, PutMode, PutResult, UpdateScope};
+use tokio::sync::mpsc;
+
+use super::Context;
+use super::note::{NoteArgs, noted};
+use crate::failure::Failure;
+use crate::input::{self, Input, ReadArgs, describe};
+use crate::output::{bytes, several};
+
+/// Batches on their way from the file to the server.
+const BATCHES_AHEAD: usize = 2;
+
+/// What to put, and where.
+#[derive(Args, Debug)]
+pub(crate) struct PutArgs {
+    /// The file: .parquet, .csv, .json, .arrow; `-` is standard input
+    file: PathBuf,
+    /// The frame, as `name` or `bucket/name` [default: the file's name without its ending]
+    #[arg(long, value_name = "FRAME")]
+    name: Option<String>,
+    /// What happens to rows that are there: error, append, replace, update, upsert
+    #[arg(long, value_name = "MODE", default_value = "error")]
+    mode: PutMode,
+    /// Columns that the rows of a new frame are sorted by, with commas between them
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    index: Vec<String>,
+    /// Mode update: where the range begins in which rows make way
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    start: Option<String>,
+    /// Mode update: where that range stops
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    stop: Option<String>,
+    /// Mode update: which of the given ends belong to it: left, right, both, neither
+    #[arg(long, value_name = "ENDS")]
+    closed: Option<Closed>,
+    /// Mode update: which rows in the range make way: range (all), keys (those with a key that comes)
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<UpdateScope>,
+    /// An id that makes it safe to repeat this: the server applies it once
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    /// Only say what columns the file has
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    note: NoteArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+impl PutArgs {
+    /// Whether nothing is put.
+    pub(crate) fn only_looks(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Says what columns the file has.
+    pub(crate) fn look(&self, output: &crate::output::Output) -> Result<(), Failure> {
+        let input = input::open(&self.file, &self.read)?;
+        if output.json {
+            let columns: Vec<serde_json::Value> = input
+                .schema
+                .fields()
+                .iter()
+                .map(|field| {
+                    let name = shoots_store::type_name(field.data_type());
+                    serde_json::json!({"name": field.name(), "type": name})
+                })
+                .collect();
+            return output.line(&serde_json::Value::from(columns).to_string());
+        }
+        output.line(&describe(&input.schema))
+    }
+}
+
+/// Puts a file.
+pub(super) async fn put(context: &Context, args: PutArgs) -> Result<(), Failure> {
+    let name = args
+        .name
+        .clone()
+        .or_else(|| input::frame_named_after(&args.file));
+    let name = name.ok_or_else(|| Failure::usage("say with --name which frame it is for"))?;
+    let frame = context.frame(&name)?;
+    let (file, read) = (args.file.clone(), args.read.clone());
+    let opened = tokio::task::spawn_blocking(move || input::open(&file, &read)).await;
+    let input = opened.map_err(Failure::here)??;
+    for note in &input.notes {
+        context.output.note(note);
+    }
+    let mut request = context.client.put(&frame).mode(args.mode);
+    if !args.index.is_empty() {
+        request = request.index(args.index);
+    }
+    if let Some(start) = args.start {
+        request = request.start(start);
+    }
+    if let Some(stop) = args.stop {
+        request = request.stop(stop);
+    }
+    if let Some(closed) = args.closed {
+        request = request.closed(closed);
+    }
+    if let Some(scope) = args.scope {
+        request = request.scope(scope);
+    }
+    if let Some(id) = args.request_id {
+        request = request.request_id(id);
+    }
+    let request = noted!(request, context, args.note);
+    let done = send(context, request, input, &frame).await?;
+    context.output.answer(&done, || told(&frame, &done))
+}
+
+/// Sends the rows of an input as they are read.
+pub(super) async fn send(
+    context: &Context,
+    request: shoots_client::PutRequest,
+    input: Input,
+    frame: &FrameId,
+) -> Result<PutResult, Failure> {
+    let progress = context
+        .output
+        .progress(&format!("putting {frame}"), input.length);
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    let (batches, read, shown) = (input.batches, input.read, progress.clone());
+    // Reading blocks, so it has a thread of its own, which ends when nobody takes its batches.
+    let reading = tokio::task::spawn_blocking(move || {
+        for batch in batches {
+            let failed = batch.is_err();
+            shown.set(read.get());
+            if sender.blocking_send(batch).is_err() || failed {
+                break;
+            }
+        }
+    });
+    let rows = futures::stream::unfold(receiver, |mut receiver| async move {
+        Some((receiver.recv().await?, receiver))
+    });
+    let sent = request.send_stream(input.schema, rows.boxed()).await;
+    progress.end();
+    drop(reading);
+    Ok(sent?)
+}
+
+/// What a put did, in words.
+pub(super) fn told(frame: &FrameId, done: &PutResult) -> String {
+    let commit: String = done.commit.chars().take(12).collect();
+    format!(
+        "{frame}: version {}, {} put ({}), commit {commit}",
+        done.version,
+        several(done.rows, "row"),
+        bytes(done.bytes)
+    )
+}

@@ -1,0 +1,190 @@
+//! Texts become values of a type, each exactly or not at all.
+
+use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_schema::{DataType, TimeUnit};
+use shoots_store::type_name;
+
+/// Words that stand for null among numbers and times.
+const WORDS: [&str; 8] = ["NA", "N/A", "n/a", "NULL", "Null", "null", "None", "-"];
+
+/// Which texts stand for null.
+#[derive(Clone, Debug)]
+pub(super) struct Nulls {
+    said: Vec<String>,
+}
+
+impl Nulls {
+    /// These stand for null everywhere.
+    pub(super) fn new(said: &[String]) -> Self {
+        let said = said.to_vec();
+        Self { said }
+    }
+
+    /// Whether a text stands for null in every column.
+    pub(super) fn is_null(&self, text: &str) -> bool {
+        text.is_empty() || self.said.iter().any(|said| said == text)
+    }
+
+    /// Whether a text stands for null where it cannot be a value.
+    pub(super) fn is_null_word(&self, text: &str) -> bool {
+        self.is_null(text) || WORDS.contains(&text)
+    }
+}
+
+/// What does not fit, and in which row if it is about one.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    pub(super) row: Option<usize>,
+    pub(super) problem: String,
+}
+
+/// The values that texts stand for.
+pub(super) fn convert(
+    texts: &StringArray,
+    data_type: &DataType,
+    nulls: &Nulls,
+) -> Result<ArrayRef, Misfit> {
+    let texts = match holds_any_text(data_type) {
+        true => texts
+            .iter()
+            .map(|text| text.filter(|text| !nulls.is_null(text)))
+            .collect::<StringArray>(),
+        false => texts
+            .iter()
+            .map(|text| Some(text?.trim()).filter(|text| !nulls.is_null_word(text)))
+            .collect(),
+    };
+    if !can_cast_types(texts.data_type(), data_type) {
+        let problem = format!("CSV has no form for {}", type_name(data_type));
+        return Err(Misfit { row: None, problem });
+    }
+    let failing = |at: usize| Misfit {
+        row: Some(at),
+        problem: format!("{} is no {}", quoted(texts.value(at)), type_name(data_type)),
+    };
+    if let Some(digits) = digits_after_point(data_type)
+        && let Some(at) =
+            (0..texts.len()).find(|at| texts.is_valid(*at) && finer(texts.value(*at), digits))
+    {
+        return Err(Misfit {
+            row: Some(at),
+            problem: format!(
+                "{} is finer than {} tells",
+                quoted(texts.value(at)),
+                type_name(data_type)
+            ),
+        });
+    }
+    let options = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
+    let values = cast_with_options(&texts, data_type, &options).map_err(|error| Misfit {
+        row: None,
+        problem: error.to_string(),
+    })?;
+    let lost = (0..texts.len()).find(|at| texts.is_valid(*at) && values.is_null(*at));
+    match lost {
+        Some(at) => Err(failing(at)),
+        None => Ok(values),
+    }
+}
+
+fn holds_any_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => holds_any_text(values),
+        other => other.is_string() || other.is_binary(),
+    }
+}
+
+/// How many digits after the point of a second a type tells.
+fn digits_after_point(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
+            match unit {
+                TimeUnit::Second => Some(0),
+                TimeUnit::Millisecond => Some(3),
+                TimeUnit::Microsecond => Some(6),
+                TimeUnit::Nanosecond => Some(9),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Whether a time has digits beyond so many after the point that say something.
+fn finer(text: &str, digits: usize) -> bool {
+    let Some((_, fraction)) = text.split_once('.') else {
+        return false;
+    };
+    let mut beyond = fraction.bytes().take_while(u8::is_ascii_digit).skip(digits);
+    beyond.any(|digit| digit != b'0')
+}
+
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    format!("{short:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Int64Type, TimestampNanosecondType};
+
+    use super::*;
+
+    fn texts(values: &[&str]) -> StringArray {
+        StringArray::from(values.to_vec())
+    }
+
+    #[test]
+    fn numbers_and_times_come_out_exactly() {
+        let nulls = Nulls::new(&[]);
+        let numbers = convert(&texts(&["1", " -2 ", "NA", ""]), &DataType::Int64, &nulls).unwrap();
+        let numbers: Vec<_> = numbers.as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(numbers, [Some(1), Some(-2), None, None]);
+
+        let utc = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        let times = texts(&[
+            "2013-01-01T10:00:00Z",
+            "2013-01-01T12:00:00.000000001+02:00",
+        ]);
+        let times = convert(&times, &utc, &nulls).unwrap();
+        let times = times.as_primitive::<TimestampNanosecondType>();
+        assert_eq!(times.value(1) - times.value(0), 1);
+    }
+
+    #[test]
+    fn texts_keep_what_numbers_take_for_null_unless_it_is_said() {
+        let kept = convert(&texts(&["NA", " x "]), &DataType::Utf8, &Nulls::new(&[])).unwrap();
+        assert_eq!(kept.as_string::<i32>().value(0), "NA");
+        assert_eq!(kept.as_string::<i32>().value(1), " x ");
+        let said = Nulls::new(&["NA".to_owned()]);
+        let nulled = convert(&texts(&["NA", "x"]), &DataType::Utf8, &said).unwrap();
+        assert_eq!(nulled.null_count(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_row() {
+        let nulls = Nulls::new(&[]);
+        let seconds = DataType::Timestamp(TimeUnit::Second, None);
+        for (values, data_type, row) in [
+            (&["1", "x"][..], DataType::Int64, 1),
+            (&["1", "2.5"], DataType::Int64, 1),
+            (&["300"], DataType::UInt8, 0),
+            (
+                &["2013-01-01 00:00:00.0", "2013-01-01 00:00:00.5"],
+                seconds,
+                1,
+            ),
+            (&["2013-13-01"], DataType::Date32, 0),
+        ] {
+            let misfit = convert(&texts(values), &data_type, &nulls).unwrap_err();
+            assert_eq!(misfit.row, Some(row), "{values:?}: {}", misfit.problem);
+            assert!(misfit.problem.contains(values[row]), "{}", misfit.problem);
+        }
+        let list = DataType::new_list(DataType::Int64, true);
+        let _no_panic = convert(&texts(&["[1]"]), &list, &nulls);
+    }
+}

@@ -1,0 +1,92 @@
+//! The way to where frames are: a connection to a server, or a server inside of this process on a store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use shoots_client::{ClientBuilder, ShootsClient};
+use shoots_server::{Config, EmbeddedServer};
+
+use super::{At, Place};
+use crate::failure::Failure;
+
+/// A client, and what has to live as long as it.
+pub(crate) struct Connected {
+    pub(crate) client: ShootsClient,
+    embedded: Option<EmbeddedServer>,
+}
+
+impl Connected {
+    /// Lets what was begun on a store be finished.
+    pub(crate) async fn close(self) {
+        if let Some(server) = self.embedded {
+            server.close().await;
+        }
+    }
+}
+
+impl Place {
+    /// Goes there.
+    pub(crate) async fn connect(&self) -> Result<Connected, Failure> {
+        match &self.at {
+            At::Server(address) => {
+                let client = self.builder(address)?.connect().await?;
+                let embedded = None;
+                Ok(Connected { client, embedded })
+            }
+            At::Store(location) => self.open(location).await,
+        }
+    }
+
+    fn builder(&self, address: &str) -> Result<ClientBuilder, Failure> {
+        let mut builder = self.limited(ShootsClient::builder(address));
+        if let Some(token) = &self.token {
+            builder = builder
+                .token(token.token()?)
+                .token_without_tls(self.allow_insecure_token);
+        }
+        if let Some(ca) = &self.ca {
+            builder = builder.ca_certificate(pem(ca)?);
+        }
+        if let Some((certificate, key)) = &self.identity {
+            builder = builder.identity(pem(certificate)?, pem(key)?);
+        }
+        if let Some(domain) = &self.domain {
+            builder = builder.domain_name(domain);
+        }
+        Ok(builder)
+    }
+
+    fn limited(&self, builder: ClientBuilder) -> ClientBuilder {
+        match (self.timeout, self.is_store()) {
+            (Some(0), _) | (None, true) => builder.call_timeout(None),
+            (Some(seconds), _) => builder.call_timeout(Duration::from_secs(seconds)),
+            (None, false) => builder,
+        }
+    }
+
+    /// The pipes between client and server are inside of this process, so that nobody else can use them. Whoever runs
+    /// this may read any file that the user may, so any folder can be a remote.
+    async fn open(&self, location: &str) -> Result<Connected, Failure> {
+        let config = Config {
+            bucket_dir: location.to_owned(),
+            allow_file_remotes: vec!["/".to_owned()],
+            ..Config::default()
+        };
+        let server = EmbeddedServer::start(config).await?;
+        let pipes = server.pipes();
+        let client = self.limited(ShootsClient::builder("embedded"));
+        let client = client.keep_alive(None).connect_over(move || {
+            let pipe = pipes.open();
+            async move { pipe }
+        })?;
+        Ok(Connected {
+            client,
+            embedded: Some(server),
+        })
+    }
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}

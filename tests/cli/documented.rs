@@ -1,0 +1,132 @@
+//! The page about the command is true: what it shows is run, in order, in one folder.
+//!
+//! Blocks of `console` hold commands after `$ ` and what they answer. `…` stands for text that is another one each time.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::place::{Place, data};
+
+/// The commands of a page and what is shown after each.
+fn examples(page: &str) -> Vec<(String, String)> {
+    let mut examples: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match line {
+            "```console" => inside = true,
+            "```" => inside = false,
+            _ if !inside => {}
+            line => match line.strip_prefix("$ ") {
+                Some(command) => examples.push((command.to_owned(), String::new())),
+                None => {
+                    let (_, shown) = examples.last_mut().unwrap();
+                    shown.push_str(line);
+                    shown.push('\n');
+                }
+            },
+        }
+    }
+    examples
+}
+
+/// Whether a text is what is shown, where `…` stands for anything on one line.
+fn is_shown(shown: &str, text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let expected: Vec<&str> = shown.lines().collect();
+    lines.len() == expected.len()
+        && lines
+            .iter()
+            .zip(expected)
+            .all(|(line, shown)| fits(shown, line))
+}
+
+fn fits(shown: &str, line: &str) -> bool {
+    // In the tables themselves it stands for columns that are left out.
+    if shown == line {
+        return true;
+    }
+    let mut parts = shown.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
+    let mut last_matched = first;
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+        last_matched = part;
+    }
+    rest.is_empty() || last_matched.is_empty()
+}
+
+/// Runs a line as a shell does, with the command at hand and a store in the folder of the place.
+fn run(place: &Place, line: &str) -> (Option<i32>, String) {
+    let binary = Path::new(env!("CARGO_BIN_EXE_shoots")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("{{ {line}\n}} 2>&1"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SHOOTS_") {
+            shell.env_remove(name);
+        }
+    }
+    shell
+        .current_dir(place.folder())
+        .env("PATH", &path)
+        .env("HOME", place.folder());
+    shell.env("SHOOTS_STORE", place.folder().join("store"));
+    let done = shell.output().unwrap();
+    (done.status.code(), String::from_utf8(done.stdout).unwrap())
+}
+
+#[test]
+fn what_the_page_shows_is_what_happens() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/command.md")).unwrap();
+    let examples = examples(&page);
+    assert!(examples.len() > 15, "{}", examples.len());
+    let place = Place::store();
+    for file in ["weather.csv", "flights.csv", "airlines.csv"] {
+        std::fs::copy(data(file), place.folder().join(file)).unwrap();
+    }
+    for (line, shown) in examples {
+        let (_, said) = run(&place, &line);
+        assert!(
+            is_shown(&shown, &said),
+            "$ {line}\nshown:\n{shown}\nsaid:\n{said}"
+        );
+    }
+}
+
+#[test]
+fn the_commands_in_the_readme_succeed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let section = readme.split("## From the command line").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let examples = examples(section);
+    let commands = examples
+        .iter()
+        .filter(|(line, _)| line.starts_with("shoots "));
+    let commands: Vec<&String> = commands.map(|(line, _)| line).collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    let place = Place::store();
+    for file in ["weather.csv", "week.csv"] {
+        std::fs::copy(data("weather.csv"), place.folder().join(file)).unwrap();
+    }
+    for line in commands {
+        let (code, said) = run(&place, line);
+        assert_eq!(code, Some(0), "$ {line}\n{said}");
+    }
+}
+
+#[test]
+fn an_ellipsis_stands_for_anything_on_its_line() {
+    assert!(is_shown("a … c\n", "a b c\n"));
+    assert!(is_shown("a …\n", "a b c\n"));
+    assert!(!is_shown("a … c\n", "a b d\n"));
+    assert!(!is_shown("a\n", "a\nb\n"));
+    assert!(!is_shown("a … c\n", "a b c d\n"));
+}

@@ -1,0 +1,257 @@
+//! Files become frames: types that are inferred or said, formats, standard input, and what does not fit.
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, data, everywhere};
+
+fn types(place: &Place, frame: &str) -> Vec<(String, String)> {
+    let told = place.json(&["describe", frame]).remove(0);
+    let columns = told["columns"].as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let columns = columns
+        .iter()
+        .map(|column| (text(&column["name"]), text(&column["type"])));
+    columns.collect()
+}
+
+fn type_of(place: &Place, frame: &str, column: &str) -> String {
+    let mut types = types(place, frame).into_iter();
+    types.find(|(name, _)| name == column).unwrap().1
+}
+
+#[test]
+fn a_csv_becomes_a_frame_with_the_types_that_are_told() {
+    everywhere(|place| {
+        let put = place.run(&["put", &data("weather.csv"), "--index", "time_hour,origin"]);
+        assert_eq!(put.code, Some(0), "{put:?}");
+        assert!(
+            put.out.starts_with("weather: version 1, 6,463 rows put ("),
+            "{}",
+            put.out
+        );
+        for inferred in [
+            "origin string",
+            "year int64",
+            "wind_gust double",
+            "time_hour timestamp[ns, tz=UTC]",
+        ] {
+            assert!(put.err.contains(inferred), "{inferred}: {}", put.err);
+        }
+        assert_eq!(type_of(&place, "weather", "wind_gust"), "double");
+        let query =
+            "select count(*) as n, count(wind_gust) as gusts, min(time_hour) as first from weather";
+        let counted = place.json(&["sql", query]).remove(0);
+        let gusts = std::fs::read_to_string(data("weather.csv")).unwrap();
+        let gusts = gusts
+            .lines()
+            .skip(1)
+            .filter(|line| line.split(',').nth(10) != Some("NA"));
+        assert_eq!(counted["n"], 6463);
+        assert_eq!(counted["gusts"], gusts.count());
+        assert_eq!(counted["first"], "2013-01-01T06:00:00Z");
+    });
+}
+
+#[test]
+fn types_and_nulls_can_be_said() {
+    everywhere(|place| {
+        let said = "year=int16,month=int8,carrier=category,time_hour=timestamp[s, tz=UTC]";
+        let put = [
+            "put",
+            &data("flights.csv"),
+            "--types",
+            said,
+            "--null",
+            "NA",
+            "--quiet",
+        ];
+        let put = place.run(&put);
+        assert_eq!((put.code, put.err.as_str()), (Some(0), ""), "{put:?}");
+        for (column, expected) in [
+            ("year", "int16"),
+            ("month", "int8"),
+            ("time_hour", "timestamp[s, tz=UTC]"),
+            ("dep_delay", "int64"),
+        ] {
+            assert_eq!(type_of(&place, "flights", column), expected);
+        }
+        assert!(type_of(&place, "flights", "carrier").starts_with("dictionary<"));
+        let missing = "select count(*) as n from flights where tailnum is null";
+        let missing = place.json(&["sql", missing]).remove(0);
+        assert!(missing["n"].as_i64().unwrap() > 0, "{missing}");
+        let texts = "select count(*) as n from flights where tailnum = 'NA'";
+        assert_eq!(place.json(&["sql", texts]), [json!({"n": 0})]);
+    });
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_told_with_its_line_and_nothing_is_put() {
+    everywhere(|place| {
+        let path = place.path("odd.csv");
+        std::fs::write(&path, "code,n\n00123,1\n7,x\n").unwrap();
+        let err = place.fails(11, &["put", &path, "--infer-rows", "1", "--quiet"]);
+        for said in [
+            "line 3",
+            "\"n\"",
+            "\"x\" is no int64",
+            "--types n=string",
+            "nothing was put",
+        ] {
+            assert!(err.contains(said), "{said}: {err}");
+        }
+        place.fails(3, &["describe", "odd"]);
+        place.ok(&["put", &path, "--infer-rows", "all"]);
+        let rows = place.json(&["get", "odd"]);
+        assert_eq!(
+            rows,
+            [
+                json!({"code": "00123", "n": "1"}),
+                json!({"code": "7", "n": "x"})
+            ]
+        );
+    });
+}
+
+#[test]
+fn every_format_gives_back_what_was_written() {
+    everywhere(|place| {
+        let place = place.with_weather();
+        let rows = place.ok(&["get", "weather", "--format", "json"]);
+        let columns = types(&place, "weather");
+        for (file, exact) in [
+            ("w.parquet", true),
+            ("w.arrow", true),
+            ("w.json", false),
+            ("w.csv", true),
+        ] {
+            let path = place.path(file);
+            place.ok(&["get", "weather", "-o", &path]);
+            let name = format!("from {file}");
+            let put = place.run(&["put", &path, "--name", &name, "--index", "time_hour,origin"]);
+            assert_eq!(put.code, Some(0), "{put:?}");
+            if exact {
+                assert_eq!(types(&place, &name), columns, "{file}");
+                assert_eq!(
+                    place.ok(&["get", &name, "--format", "json"]),
+                    rows,
+                    "{file}"
+                );
+            } else {
+                // JSON has no times; they come back as texts unless it is said what they are.
+                assert_eq!(type_of(&place, &name, "time_hour"), "string");
+                let counted = place.json(&[
+                    "sql",
+                    &format!("select count(wind_gust) as n from \"{name}\""),
+                ]);
+                let expected = place.json(&["sql", "select count(wind_gust) as n from weather"]);
+                assert_eq!(counted, expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn standard_input_and_output_carry_every_format() {
+    everywhere(|place| {
+        let place = place.with_weather();
+        let rows = place.ok(&["get", "weather", "--format", "json"]);
+        for format in ["parquet", "arrow", "csv"] {
+            let mut command = place.command();
+            command.args(["get", "weather", "--format", format]);
+            let bytes = command.output().unwrap();
+            assert!(bytes.status.success());
+            let put = place.run_with(&bytes.stdout, &["put", "-", "--name", format, "--quiet"]);
+            assert_eq!(
+                (put.code, put.err.as_str()),
+                (Some(0), ""),
+                "{format}: {put:?}"
+            );
+            assert_eq!(
+                place.ok(&["get", format, "--format", "json"]),
+                rows,
+                "{format}"
+            );
+        }
+        let unnamed = place.run_with(b"a\n1\n", &["put", "-"]);
+        assert_eq!(unnamed.code, Some(2));
+        assert!(unnamed.err.contains("--name"), "{}", unnamed.err);
+    });
+}
+
+#[test]
+fn json_is_read_as_lines_and_as_a_list_and_looked_at_to_the_end() {
+    let place = Place::store();
+    let lines = "{\"a\": 1, \"b\": {\"c\": [1, 2]}}\n{\"a\": 2.5, \"late\": \"x\"}\n";
+    let list = format!("[{}]", lines.trim().replace('\n', ",\n  "));
+    for (name, text) in [("lines", lines), ("list", list.as_str())] {
+        let path = place.path(&format!("{name}.json"));
+        std::fs::write(&path, text).unwrap();
+        place.ok(&["put", &path]);
+        let rows = place.json(&["get", name]);
+        assert_eq!(rows[0]["b"]["c"], json!([1, 2]), "{name}");
+        assert_eq!(
+            (&rows[1]["a"], &rows[1]["late"]),
+            (&json!(2.5), &json!("x")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_only_tells_the_columns() {
+    let place = Place::store();
+    let told = place.ok(&["put", &data("airlines.csv"), "--dry-run"]);
+    assert_eq!(told, "carrier string, name string\n");
+    assert_eq!(place.ok(&["ls", "--json"]), "");
+}
+
+#[test]
+fn what_is_no_table_is_refused_with_words() {
+    let place = Place::store();
+    for (name, text, code, said) in [
+        ("ragged.csv", &b"a,b\n1,2\n3\n"[..], 11, "ragged.csv"),
+        ("twice.csv", b"a,a\n1,2\n", 11, "two columns \"a\""),
+        ("empty.csv", b"", 11, "empty.csv"),
+        ("not.parquet", b"hello", 11, "not.parquet"),
+        ("not.arrow", b"hello hello hello", 11, "not.arrow"),
+        ("broken.json", b"{\"a\": }", 11, "broken.json"),
+        ("noise.bin", b"\x00\x01\x02", 2, "--format"),
+    ] {
+        let path = place.path(name);
+        std::fs::write(&path, text).unwrap();
+        let err = place.fails(code, &["put", &path, "--quiet"]);
+        assert!(err.contains(said), "{name}: {err}");
+        assert_eq!(err.lines().count(), 1, "{name}: {err}");
+    }
+    let err = place.fails(2, &["put", &place.path("absent.csv")]);
+    assert!(err.contains("cannot read"), "{err}");
+    assert_eq!(place.ok(&["ls", "--json"]), "");
+}
+
+#[test]
+fn a_byte_order_mark_a_tab_and_a_missing_heading_are_understood() {
+    let place = Place::store();
+    let path = place.path("marked.tsv");
+    std::fs::write(&path, "\u{feff}a\tb\n1\tx;y\n").unwrap();
+    place.ok(&["put", &path]);
+    assert_eq!(
+        place.json(&["get", "marked"]),
+        [json!({"a": 1, "b": "x;y"})]
+    );
+
+    let put = place.run_with(
+        b"1;2\n3;4\n",
+        &[
+            "put",
+            "-",
+            "--name",
+            "bare",
+            "--no-header",
+            "--delimiter",
+            ";",
+        ],
+    );
+    assert_eq!(put.code, Some(0), "{put:?}");
+    let expected = json!({"column_1": 1, "column_2": 2});
+    assert_eq!(place.json(&["head", "bare", "-n", "1"]), [expected]);
+}

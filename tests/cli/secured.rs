@@ -1,0 +1,174 @@
+//! Encrypted connections, certificates and tokens: who is let in, and what they are told otherwise.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use crate::place::{command, data, server_command};
+
+/// A server that encrypts its connections and asks for tokens.
+struct Secured {
+    server: Child,
+    url: String,
+    folder: TempDir,
+}
+
+impl Secured {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let ca = authority.self_signed(&authority_key).unwrap();
+        let issuer = Issuer::new(authority, authority_key);
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        let write =
+            |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        write("ca.pem", ca.pem());
+        write("server.pem", certificate.pem());
+        write("server.key", key.serialize_pem());
+        write("secret", "a secret of thirty-two bytes, or more".to_owned());
+        let mut server = server_command()
+            .current_dir(folder.path())
+            .args([
+                "--port",
+                "0",
+                "--log-level",
+                "error",
+                "--bucket-dir",
+                "store",
+            ])
+            .args([
+                "--cert-file",
+                "server.pem",
+                "--key-file",
+                "server.key",
+                "--secret-file",
+                "secret",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        assert!(url.starts_with("grpc+tls://"), "{line}");
+        Self {
+            server,
+            url,
+            folder,
+        }
+    }
+
+    /// A token that lets its holder do this.
+    fn token(&self, rights: &[&str]) -> String {
+        let mut issue = server_command();
+        issue.current_dir(self.folder.path());
+        let issued = issue
+            .args(["token", "--secret-file", "secret"])
+            .args(rights)
+            .output()
+            .unwrap();
+        assert!(issued.status.success(), "{issued:?}");
+        String::from_utf8(issued.stdout).unwrap().trim().to_owned()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command();
+        command.current_dir(self.folder.path());
+        command.args(["--server", &self.url]);
+        command
+    }
+
+    fn run(&self, token: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(["--ca", "ca.pem"]).env("SHOOTS_TOKEN", token);
+        command.args(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        let _ = self.server.kill().and_then(|()| self.server.wait());
+    }
+}
+
+#[test]
+fn a_token_over_tls_lets_in_as_far_as_it_goes() {
+    let secured = Secured::start();
+    let admin = secured.token(&["--admin"]);
+    let put = secured.run(
+        &admin,
+        &[
+            "put",
+            &data("airlines.csv"),
+            "--name",
+            "nyc/airlines",
+            "--quiet",
+        ],
+    );
+    assert!(put.status.success(), "{put:?}");
+
+    let reader = secured.token(&["--read", "nyc"]);
+    assert!(
+        secured
+            .run(&reader, &["get", "nyc/airlines"])
+            .status
+            .success()
+    );
+    for arguments in [
+        &["rm", "nyc/airlines"][..],
+        &["put", &data("airlines.csv"), "--quiet"],
+    ] {
+        let refused = secured.run(&reader, arguments);
+        assert_eq!(refused.status.code(), Some(9), "{refused:?}");
+    }
+    let wrong = secured.run("no.good.token", &["ls"]);
+    assert_eq!(wrong.status.code(), Some(9), "{wrong:?}");
+    assert!(
+        !String::from_utf8(wrong.stderr)
+            .unwrap()
+            .contains("no.good.token")
+    );
+    let none = secured
+        .command()
+        .args(["--ca", "ca.pem", "ls"])
+        .output()
+        .unwrap();
+    assert_eq!(none.status.code(), Some(9), "{none:?}");
+    let stranger = secured.command().args(["ls"]).output().unwrap();
+    assert_eq!(stranger.status.code(), Some(6), "{stranger:?}");
+}
+
+#[test]
+fn a_profile_knows_address_authority_and_token() {
+    let secured = Secured::start();
+    let token = secured.token(&["--admin"]);
+    let file = secured.folder.path().join("token");
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let config = secured.folder.path().join("config.toml");
+    let ca = secured.folder.path().join("ca.pem");
+    let text = format!(
+        "default = \"lab\"\n[profiles.lab]\nserver = {:?}\nca = {:?}\ntoken = \"file:{}\"\n",
+        secured.url,
+        ca,
+        file.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let pinged = command()
+        .env("SHOOTS_CLI_CONFIG", &config)
+        .args(["ls"])
+        .output()
+        .unwrap();
+    assert!(pinged.status.success(), "{pinged:?}");
+}
