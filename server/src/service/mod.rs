@@ -59,6 +59,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What the calls of a server share whose store is in memory.
+    #[cfg(test)]
+    async fn in_memory(config: &crate::Config) -> Arc<Self> {
+        let store = Store::open("memory://").await.unwrap();
+        Arc::new(Self {
+            peer: LocalPeer::new(&store, "memory://"),
+            remotes: Remotes::new(config),
+            store,
+            queries: Queries::new(config).unwrap(),
+            statements: RunningStatements::default(),
+            followers: Followers::default(),
+            read_only: false,
+            stop: Stop::default(),
+        })
+    }
+
     fn check_writable(&self, what: &str) -> Result<(), Failure> {
         if self.read_only {
             return Err(Failure::read_only(what));

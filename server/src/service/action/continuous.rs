@@ -114,28 +114,15 @@ mod tests {
     use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
     use shoots_proto::FrameId;
     use shoots_proto::action::{ResampleRequest, Resampling};
-    use shoots_store::{LocalPeer, Store};
 
     use super::*;
     use crate::Config;
-    use crate::query::{Asker, Queries};
+    use crate::query::Asker;
     use crate::service::action::resample::resample;
-    use crate::service::{Followers, Remotes, RunningStatements};
-    use crate::stop::Stop;
 
     #[tokio::test]
     async fn a_frame_that_was_brought_up_to_its_source_meanwhile_is_stopped_all_the_same() {
-        let (store, config) = (Store::open("memory://").await.unwrap(), Config::default());
-        let shared = Arc::new(Shared {
-            peer: LocalPeer::new(&store, "memory://"),
-            remotes: Remotes::new(&config),
-            store,
-            queries: Queries::new(&config).unwrap(),
-            statements: RunningStatements::default(),
-            followers: Followers::default(),
-            read_only: false,
-            stop: Stop::default(),
-        });
+        let shared = Shared::in_memory(&Config::default()).await;
         let id = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();
         let request = ResampleRequest {
             continuous: true,
