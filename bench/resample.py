@@ -158,11 +158,25 @@ def report(seconds: dict[str, dict[str, list[float]]]) -> str:
     return "\n".join(lines)
 
 
+def spread(seconds: dict[str, dict[str, list[float]]]) -> str:
+    """From the fastest to the slowest round, and the ratio to the older server in each."""
+    lines = []
+    for what, by_rival in seconds.items():
+        for who, times in by_rival.items():
+            lines.append(f"{what}, {who}: {min(times) * 1e3:,.0f} to {max(times) * 1e3:,.0f} ms")
+        if "older" in by_rival:
+            pairs = zip(by_rival["older"], by_rival["shoots"], strict=True)
+            ratios = ", ".join(f"{older / shoots:.1f}" for older, shoots in pairs)
+            lines.append(f"{what}, older / shoots round by round: {ratios}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", type=Path, default=targets.release_binary())
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="where to write every measured second")
     parser.add_argument("--folder", type=Path, help="where the servers keep their frames")
     arguments = parser.parse_args()
 
@@ -195,6 +209,10 @@ def main() -> None:
         f"Polars {pl.__version__}, pandas {pd.__version__}, Python {platform.python_version()}\n"
     )
     print(report(seconds))
+    print(f"\n{spread(seconds)}")
+    if arguments.json:
+        result = {"rows": arguments.rows, "seconds": seconds}
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

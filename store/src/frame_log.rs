@@ -17,6 +17,7 @@ use crate::log::head::{Head, LogReader};
 use crate::log::plan::{NamedSchema, Proposal};
 use crate::log::seek::Found;
 use crate::objects::Objects;
+use crate::read::ReadWatch;
 use crate::schema;
 use crate::segment::ObjectReader;
 use crate::shared::Shared;
@@ -42,6 +43,8 @@ pub(crate) enum Freshness {
 pub(crate) struct FrameLog {
     shared: Arc<Shared>,
     reader: LogReader,
+    /// Is told what reading segments costs.
+    watch: Option<Arc<dyn ReadWatch>>,
 }
 
 impl FrameLog {
@@ -51,7 +54,16 @@ impl FrameLog {
             objects: shared.objects.clone(),
             paths: FramePaths::new(frame),
         };
-        Self { shared, reader }
+        Self {
+            shared,
+            reader,
+            watch: None,
+        }
+    }
+
+    /// The same log, whose segments tell what reading them costs.
+    pub(crate) fn watched(self, watch: Option<Arc<dyn ReadWatch>>) -> Self {
+        Self { watch, ..self }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -77,6 +89,7 @@ impl FrameLog {
     /// A reader of one of the frame's segments.
     pub(crate) fn segment(&self, record: &SegmentRecord) -> ObjectReader {
         self.file(self.paths().segment(&record.id), record.bytes)
+            .near(self.shared.space.is_some())
             .checked(record.footer.as_ref())
             .remembering(&self.shared.footers)
     }
@@ -86,6 +99,7 @@ impl FrameLog {
         let objects = self.objects();
         ObjectReader::new(Arc::clone(objects.inner()), path, bytes)
             .counting(objects.segment_traffic())
+            .watched(self.watch.clone())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -81,7 +81,7 @@ pub use log::commit::Published;
 pub use objects::Requests;
 pub use place::printable_location;
 pub use put::{FrameWriter, PutOptions};
-pub use read::{ColumnBlocks, ReadOptions, RowFilter, Rows};
+pub use read::{ColumnBlocks, ReadOptions, ReadWatch, RowFilter, Rows};
 pub use schema::evolve::{ColumnEdit, NewColumn};
 pub use schema::pandas;
 pub use schema::type_name::{name as type_name, named as type_named};

@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 
 /// Batches are gathered until they are this large, and larger ones are cut, before they are encoded.
 const WORK_BYTES: u64 = 8 << 20;
+/// So much is encoded at once when the encoder has nothing else to do.
+const EAGER_BYTES: u64 = 1 << 20;
 /// Rows that do not come in the order of the index are sorted in runs of this size. Sorting takes as much again.
 const RUN_BYTES: u64 = 32 << 20;
 /// Segments that one put writes at the same time.
@@ -50,6 +52,17 @@ enum Stage {
     Encoding(JoinHandle<Result<(Box<Encoding>, Vec<Finished>)>>),
     /// The encoder is gone, because something failed.
     Failed,
+}
+
+impl Stage {
+    /// Whether nothing is being encoded.
+    fn rests(&self) -> bool {
+        match self {
+            Self::Idle(_) => true,
+            Self::Encoding(task) => task.is_finished(),
+            Self::Failed => false,
+        }
+    }
 }
 
 /// The encoder, and the keys of the rows in it.
@@ -139,7 +152,12 @@ impl SegmentSink {
                 .await?;
             self.waiting.push(piece);
             self.waiting_bytes += bytes;
-            if self.waiting_bytes >= if gathers { RUN_BYTES } else { WORK_BYTES } {
+            let enough = match gathers {
+                true => RUN_BYTES,
+                false if self.stage.rests() => EAGER_BYTES,
+                false => WORK_BYTES,
+            };
+            if self.waiting_bytes >= enough {
                 let encoding = self.idle().await?;
                 self.encode(encoding, gathers, gathers);
             }

@@ -292,15 +292,34 @@ impl Snapshot {
     pub async fn read(&self, options: ReadOptions) -> Result<Rows> {
         let rows = async { read::read(self.source().await?, options).await };
         match rows.await {
-            Ok(rows) => {
-                let snapshot = self.clone();
-                Ok(rows.explained(move |error| {
-                    let snapshot = snapshot.clone();
-                    async move { snapshot.explain(error).await }
-                }))
-            }
+            Ok(rows) => Ok(self.explaining(rows)),
             Err(error) => Err(self.explain(error).await),
         }
+    }
+
+    /// The same rows in parts of about so many rows each, which follow each other in the order of the rows, for readers
+    /// that work on several at the same time. None is begun before it is polled. Segments that overlap are one part,
+    /// whatever their size.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_parts(&self, options: ReadOptions, rows: u64) -> Result<Vec<Rows>> {
+        let parts = async { read::read_parts(self.source().await?, options, rows).await };
+        match parts.await {
+            Ok(parts) => Ok(parts
+                .into_iter()
+                .map(|rows| self.explaining(rows))
+                .collect()),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    fn explaining(&self, rows: Rows) -> Rows {
+        let snapshot = self.clone();
+        rows.explained(move |error| {
+            let snapshot = snapshot.clone();
+            async move { snapshot.explain(error).await }
+        })
     }
 
     /// The error of a read of this state: if it found something missing because the state was given up meanwhile,

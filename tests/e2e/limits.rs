@@ -1,6 +1,6 @@
 //! Limits of queries, met by actions that make frames of frames: the setting is named, nothing is made, others go on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
 use futures::TryStreamExt;
@@ -149,39 +149,6 @@ impl Making {
             }
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn actions_of_one_connection_do_not_keep_those_of_another_waiting() {
-    const MANY: usize = 12;
-    let server = Server::with(&["--queries-at-once", "1"]).await;
-    let (busy, other) = (server.client().await, server.client().await);
-    put(&busy, "ticks", PutMode::Error, ticks(100_000)).await;
-    put(&busy, "one", PutMode::Error, ticks(1)).await;
-    for making in [Making::BySql, Making::ByTime, Making::Combined] {
-        let done = Arc::new(Mutex::new(Vec::new()));
-        let make = |client: &ShootsClient, name: &'static str, number: usize| {
-            let (client, done) = (client.clone(), Arc::clone(&done));
-            tokio::spawn(async move {
-                let target = format!("{making:?}/{name} {number}");
-                assert_eq!(making.make(&client, &target).await.unwrap(), 1);
-                done.lock().unwrap().push(name);
-            })
-        };
-        let mut tasks: Vec<_> = (0..MANY).map(|n| make(&busy, "busy", n)).collect();
-        until("the first is done", async || {
-            !done.lock().unwrap().is_empty()
-        })
-        .await;
-        tasks.push(make(&other, "other", 0));
-        for task in join_all(tasks).await {
-            task.unwrap();
-        }
-        let done = done.lock().unwrap().clone();
-        let place = done.iter().position(|of| *of == "other").unwrap();
-        assert!(place < MANY / 2, "{making:?}: {done:?}");
-    }
-    server.stop().await;
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod condition;
 mod depth;
 mod functions;
 mod information;
+mod leaf;
 mod limits;
 mod names;
 mod parameters;
@@ -57,6 +58,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
+pub(crate) use self::leaf::{ReadCost, leaf, unchanged};
 use self::limits::Limits;
 use self::limits::interrupt::{Interrupt, Wanted};
 pub(crate) use self::limits::turns::Asker;
@@ -284,6 +286,7 @@ async fn physical(
     let physical = session::physical_plan(state, rows.logical_plan()).await;
     let physical = physical.map_err(|error| limits.failure(error))?;
     let physical = table::order::in_frame_order(physical)?;
+    let physical = limits::held::counted(physical)?;
     Ok(limits::interrupt::interruptible(physical, interrupt)?)
 }
 

@@ -6,34 +6,26 @@
 //! In order of time, each part of the frame is decoded and gathered by a task of its own. A part cannot know whether its
 //! first bin began in the part before, so it passes on the rows of that bin as they are ([`Piece::Head`]), and the task
 //! that takes the parts one after the other adds them to the bin that the part before left open ([`Piece::Tail`]).
-//! What is held are the open bins and the batches on their way.
+//! Parts are small and begun in order, few more than there are cores at a time, so that bins come from the first part
+//! on while later ones are read: whoever stores them does so meanwhile. What is held are the open bins and the batches
+//! on their way.
 //!
 //! In any other order, and with groups, all bins are held until the last row is read, and counted against the memory
 //! that queries have.
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{cast, max, min, take};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{exec_err, internal_err};
+use datafusion::common::exec_err;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
-use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions,
-};
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
-};
+use datafusion::execution::memory_pool::MemoryReservation;
 use futures::TryStreamExt;
 use serde_json::Value;
 use shoots_proto::{Closed, Time};
-use shoots_store::Rows as StoredRows;
-use tokio::sync::mpsc::{self, Sender};
+use shoots_store::{ReadOptions, Rows as StoredRows};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use super::Resample;
@@ -41,123 +33,23 @@ use super::bins::Bins;
 use super::fill::{Entry, Method, Rows, reordered, row_number, sorted};
 use super::gather::{Gather, times};
 use super::part::{Part, Piece};
-use super::window::Window;
+use super::window::Grid;
+use crate::query::ReadCost;
 
 /// Rows of a batch of the result.
 pub(super) const BATCH_ROWS: usize = 8 * 1024;
-/// Batches that a part is ahead of its turn.
+/// Rows of a part of a frame, about.
+const PART_ROWS: u64 = 500_000;
+/// Parts that are read besides those that the cores work on.
+const PARTS_AHEAD: usize = 1;
+/// Batches that a part is ahead of its turn: as many as it may have.
 const PIECES_AHEAD: usize = 64;
 /// Batches of the result that are made before they are taken.
-const BATCHES_AHEAD: usize = 2;
-
-/// Resamples a frame.
-#[derive(Debug)]
-pub(super) struct ResampleExec {
-    resample: Arc<Resample>,
-    cores: usize,
-    properties: Arc<PlanProperties>,
-}
-
-impl ResampleExec {
-    pub(super) fn new(resample: Resample, cores: usize) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new_with_orderings(resample.schema(), resample.orderings()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Self {
-            resample: Arc::new(resample),
-            cores,
-            properties: Arc::new(properties),
-        }
-    }
-}
-
-impl DisplayAs for ResampleExec {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let frame = self.resample.snapshot.frame();
-        let columns = self.resample.columns().len();
-        let order = if self.resample.streams() {
-            "by time"
-        } else {
-            "any"
-        };
-        write!(
-            f,
-            "ResampleExec: frame={frame}, columns={columns}, order={order}"
-        )?;
-        match &self.resample.window {
-            Some(Window { bins, wanted, .. }) => {
-                let (from, to) = (wanted.start, wanted.end);
-                write!(f, ", bins={from}..{to} of {}", bins.count())
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl ExecutionPlan for ResampleExec {
-    fn name(&self) -> &'static str {
-        "ResampleExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            internal_err!("resampling has no children")
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            internal_err!("resampling has no children")
-        }
-    }
-
-    fn execute(
-        &self,
-        _partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let mut stream = RecordBatchReceiverStream::builder(self.resample.schema(), BATCHES_AHEAD);
-        let resample = Arc::clone(&self.resample);
-        let taker = stream.tx();
-        let memory = MemoryConsumer::new("resample").register(context.memory_pool());
-        let cores = self.cores;
-        stream.spawn(async move { run(resample, cores, memory, taker).await });
-        Ok(stream.build())
-    }
-}
+pub(super) const BATCHES_AHEAD: usize = 2;
 
 impl Resample {
     /// Whether bins can be closed while rows pass.
-    fn streams(&self) -> bool {
+    pub(super) fn streams(&self) -> bool {
         self.is_in_order() && self.by.is_empty()
     }
 
@@ -290,35 +182,32 @@ pub(super) fn external(error: shoots_store::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-async fn run(
+pub(super) async fn run(
     resample: Arc<Resample>,
     cores: usize,
     memory: MemoryReservation,
     taker: Sender<Result<RecordBatch>>,
+    cost: Arc<ReadCost>,
 ) -> Result<()> {
-    let segments = usize::try_from(resample.snapshot.segment_count());
-    let spread = segments.unwrap_or(usize::MAX).clamp(1, cores.max(1));
-    let (bins, wanted, parts) = match &resample.window {
-        Some(window) => {
-            let parts = if window.spread { spread } else { 1 };
-            (Arc::clone(&window.bins), window.wanted.clone(), parts)
-        }
+    let (bins, wanted) = match &resample.window {
+        Some(window) => (Arc::clone(&window.bins), window.wanted.clone()),
         None => {
-            let Some((first, last)) = resample.extent().await? else {
+            let Some(Grid { first, last }) = resample.grid().await? else {
                 return Ok(());
             };
             let bins = Arc::new(resample.bins(first, last)?);
             let all = 0..bins.count();
-            (bins, all, spread)
+            (bins, all)
         }
     };
     let run = Run {
-        parts,
+        cores,
         resample,
         bins,
         wanted,
         memory,
         taker,
+        cost,
     };
     match run.resample.streams() {
         true => run.in_order().await,
@@ -334,28 +223,24 @@ struct Run {
     wanted: std::ops::Range<u64>,
     memory: MemoryReservation,
     taker: Sender<Result<RecordBatch>>,
-    parts: usize,
+    cores: usize,
+    cost: Arc<ReadCost>,
 }
 
 impl Run {
     /// Gathers bins while rows pass in order of time.
     async fn in_order(mut self) -> Result<()> {
+        let options = self.read_options();
+        let parts = self.resample.snapshot.read_parts(options, PART_ROWS).await;
+        let mut parts = parts.map_err(external)?.into_iter().enumerate();
         let mut tasks = JoinSet::new();
-        let parts: Vec<_> = (0..self.parts)
-            .map(|part| {
-                let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
-                let reading = Part {
-                    resample: Arc::clone(&self.resample),
-                    bins: Arc::clone(&self.bins),
-                    part: (part, self.parts),
-                };
-                tasks.spawn(reading.run(sender));
-                pieces
-            })
-            .collect();
+        let mut begun: VecDeque<Receiver<Piece>> = VecDeque::new();
+        for (number, rows) in parts.by_ref().take(self.cores + PARTS_AHEAD) {
+            begun.push_back(self.begin(&mut tasks, number, rows));
+        }
         let mut open: Option<Box<Gather>> = None;
         let mut filling = Filling::from(self.wanted.start);
-        for mut pieces in parts {
+        while let Some(mut pieces) = begun.pop_front() {
             while let Some(piece) = pieces.recv().await {
                 match (piece, &mut open) {
                     (Piece::Head(batch), Some(open)) => {
@@ -378,12 +263,36 @@ impl Run {
                     (Piece::Tail(_), _) => {}
                 }
             }
+            if let Some((number, rows)) = parts.next() {
+                begun.push_back(self.begin(&mut tasks, number, rows));
+            }
+            while let Some(done) = tasks.try_join_next() {
+                done.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
+            }
         }
         while let Some(done) = tasks.join_next().await {
             done.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
         }
         self.close(&mut open, &mut filling).await?;
         self.end(filling).await
+    }
+
+    /// Begins to read and gather a part of the frame.
+    fn begin(
+        &self,
+        tasks: &mut JoinSet<Result<()>>,
+        number: usize,
+        rows: StoredRows,
+    ) -> Receiver<Piece> {
+        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+        let part = Part {
+            resample: Arc::clone(&self.resample),
+            bins: Arc::clone(&self.bins),
+            rows,
+            follows: number > 0,
+        };
+        tasks.spawn(part.run(sender));
+        pieces
     }
 
     async fn close(&mut self, open: &mut Option<Box<Gather>>, filling: &mut Filling) -> Result<()> {
@@ -393,6 +302,15 @@ impl Run {
                 self.fill(filling, rows).await
             }
             None => Ok(()),
+        }
+    }
+
+    /// How the rows are read.
+    fn read_options(&self) -> ReadOptions {
+        let options = self.resample.read_options(&self.resample.columns());
+        ReadOptions {
+            watch: Some(Arc::clone(&self.cost) as _),
+            ..options
         }
     }
 
@@ -495,8 +413,7 @@ impl Run {
         let mut gather = self.gather(false)?;
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut task = JoinSet::new();
-        let columns = self.resample.columns();
-        let options = self.resample.read_options(&columns);
+        let options = self.read_options();
         let snapshot = self.resample.snapshot.clone();
         task.spawn(async move {
             let mut rows = snapshot.read(options).await.map_err(external)?;

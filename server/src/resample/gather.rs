@@ -141,6 +141,8 @@ impl Gather {
             _ => None,
         };
         let (values, nulls) = (times.values(), times.nulls());
+        let ascending = matches!(slots, Slots::InOrder) && nulls.is_none();
+        let mut last_length = 1;
         let mut row = 0;
         while let Some(time) = values.get(row).copied() {
             let group = groups.as_ref().map_or(0, |groups| groups[row]);
@@ -161,13 +163,18 @@ impl Gather {
                     && nulls.is_none_or(|nulls| nulls.is_valid(row))
                     && groups.as_ref().is_none_or(|groups| groups[row] == group)
             };
-            while values.get(row).is_some_and(|time| together(row, *time)) {
-                row += 1;
+            if ascending {
+                row += ascending_until(values.get(row..).unwrap_or_default(), end, last_length);
+            } else {
+                while values.get(row).is_some_and(|time| together(row, *time)) {
+                    row += 1;
+                }
             }
             if row == start {
                 // The greatest time of all lies in a bin whose end cannot be written.
                 row += 1;
             }
+            last_length = row - start;
             let known = match slots {
                 Slots::InOrder => keys
                     .last()
@@ -227,6 +234,23 @@ impl Gather {
         });
         finished.collect()
     }
+}
+
+/// How many of the first of `times`, which ascend, are not after `end`: looked for from where it is guessed to be.
+fn ascending_until(times: &[i64], end: i64, guess: usize) -> usize {
+    let within = |length: usize| {
+        let last = length.checked_sub(1).and_then(|last| times.get(last));
+        last.is_some_and(|time| *time <= end)
+    };
+    let (mut least, mut step) = (0, guess.max(1));
+    while within(least + step) {
+        least += step;
+        // Twice the length of the guess is one row too many, as a rule.
+        step = if least == guess { 1 } else { step * 2 };
+    }
+    let rest = times.get(least..).unwrap_or_default();
+    let rest = rest.get(..step).unwrap_or(rest);
+    least + rest.partition_point(|time| *time <= end)
 }
 
 fn number(number: usize) -> Result<u32> {
@@ -311,5 +335,23 @@ impl Groups {
             .rows
             .convert_rows(all.iter().map(|(row, _)| row.row()))?;
         Ok((ranks, values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_bin_is_found_whatever_was_guessed() {
+        let times: Vec<i64> = [0, 0, 1, 3, 3, 3, 4, 9, 9, 10].to_vec();
+        for end in -1..12 {
+            let expected = times.iter().filter(|time| **time <= end).count();
+            for guess in 0..20 {
+                let found = ascending_until(&times, end, guess);
+                assert_eq!(found, expected, "{end} {guess}");
+            }
+        }
+        assert_eq!(ascending_until(&[], 3, 1), 0);
     }
 }

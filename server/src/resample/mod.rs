@@ -9,7 +9,7 @@
 //!   ([`accumulate`]) remembers them.
 //! - Rows of a frame whose index begins with the time pass in order, so a bin is closed as soon as a later one begins;
 //!   others are gathered in a map of all bins ([`gather`]). Both run in [`exec`], the former part by
-//!   part ([`part`]).
+//!   part ([`part`]), as an operator of a plan ([`operator`]).
 //! - Bins without rows get theirs in [`fill`].
 //! - When only some times of the frame have changed, [`window`] says which bins these are, and how they alone are
 //!   computed.
@@ -25,6 +25,7 @@ mod fill;
 mod function;
 mod gather;
 mod ladder;
+mod operator;
 mod part;
 mod rule;
 mod spec;

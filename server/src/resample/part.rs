@@ -1,4 +1,4 @@
-//! A run of segments of a frame that is in order of time: decoded and gathered by a task of its own.
+//! A run of rows of a frame that is in order of time: decoded and gathered by a task of its own.
 //!
 //! What it gives is what the task that takes the parts one after the other ([`super::exec`]) needs to make whole bins.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use datafusion::error::Result;
 use futures::TryStreamExt;
+use shoots_store::Rows as StoredRows;
 use tokio::sync::mpsc::Sender;
 
 use super::Resample;
@@ -25,23 +26,21 @@ pub(super) enum Piece {
     Tail(Box<Gather>),
 }
 
-/// A run of segments, in order of time.
+/// A run of rows, in order of time.
 pub(super) struct Part {
     pub(super) resample: Arc<Resample>,
     pub(super) bins: Arc<Bins>,
-    pub(super) part: (usize, usize),
+    pub(super) rows: StoredRows,
+    /// Whether there are rows before it.
+    pub(super) follows: bool,
 }
 
 impl Part {
-    pub(super) async fn run(self, taker: Sender<Piece>) -> Result<()> {
-        let mut options = self.resample.read_options(&self.resample.columns());
-        options.part = Some(self.part);
-        let rows = self.resample.snapshot.read(options).await;
-        let mut rows = rows.map_err(external)?;
+    pub(super) async fn run(mut self, taker: Sender<Piece>) -> Result<()> {
         let all = (i64::MIN, i64::MAX);
         let mut gather = Box::new(Gather::new(&self.resample, &self.bins, all, true)?);
-        let mut head = Head::new(self.part.0 > 0);
-        while let Some(batch) = rows.try_next().await.map_err(external)? {
+        let mut head = Head::new(self.follows);
+        while let Some(batch) = self.rows.try_next().await.map_err(external)? {
             let (passed, rest) = head.split(batch, &self.bins)?;
             if let Some(passed) = passed
                 && taker.send(Piece::Head(passed)).await.is_err()

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::Resample;
 use super::calendar::Zone;
-use super::exec::ResampleExec;
+use super::operator::ResampleExec;
 use super::rule::Rule;
 use crate::query::KeyRange;
 

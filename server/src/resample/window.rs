@@ -43,8 +43,6 @@ pub(super) struct Window {
     pub(super) bins: Arc<Bins>,
     /// Which of them.
     pub(super) wanted: Range<u64>,
-    /// Whether there may be many, so that it pays to spread them over the cores.
-    pub(super) spread: bool,
 }
 
 /// What has to be computed after a change.
@@ -174,7 +172,6 @@ impl Resample {
         some.window = Some(Window {
             bins: Arc::clone(bins),
             wanted,
-            spread: false,
         });
         some
     }
@@ -195,11 +192,7 @@ impl Resample {
         if begin >= end {
             return Ok(None);
         }
-        let mut some = self.windowed(&bins, begin..end, grid);
-        if let Some(window) = &mut some.window {
-            window.spread = true;
-        }
-        Ok(Some(some))
+        Ok(Some(self.windowed(&bins, begin..end, grid)))
     }
 
     /// Touched times with the nearest rows before and after their bins, if empty bins are filled from these.

@@ -67,6 +67,24 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What the calls of a server share whose store is in memory.
+    #[cfg(test)]
+    async fn in_memory(config: &crate::Config) -> Arc<Self> {
+        let store = shoots_store::Store::open("memory://").await.unwrap();
+        Arc::new(Self {
+            store: CallerStore::from(&store),
+            keys: None,
+            remotes: Arc::new(Remotes::new(config)),
+            publications: Publications::default(),
+            queries: Arc::new(Queries::new(config).unwrap()),
+            statements: RunningStatements::default(),
+            followers: Arc::new(Followers::default()),
+            read_only: false,
+            batch_limits: DecodeLimits::default(),
+            stop: Stop::default(),
+        })
+    }
+
     fn check_writable(&self, what: &str) -> Result<(), Failure> {
         if self.read_only {
             return Err(Failure::read_only(what));

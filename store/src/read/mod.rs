@@ -10,6 +10,7 @@ mod filter;
 mod piece;
 mod readers;
 mod scan;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use self::filter::{ColumnBlocks, RowFilter};
 pub(crate) use self::piece::{Batches, Piece};
 pub(crate) use self::readers::{Readers, Reading};
 pub(crate) use self::scan::Scan;
+pub use self::watch::ReadWatch;
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{Index, Span};
@@ -60,6 +62,8 @@ pub struct ReadOptions {
     pub part: Option<(usize, usize)>,
     /// Only rows that this wants. Not together with `offset`, `limit` and `tail`.
     pub filter: Option<Arc<dyn RowFilter>>,
+    /// Is told what the read costs.
+    pub watch: Option<Arc<dyn ReadWatch>>,
     /// Rows in a batch at most; none: 65,536. Where rows are large, a batch has fewer: about 2 MiB.
     pub batch_rows: Option<usize>,
 }
@@ -92,6 +96,46 @@ pub(crate) enum Files {
 
 /// Starts to read.
 pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
+    let (scan, reading) = find(source, options).await?;
+    reading.start(scan)
+}
+
+/// Reads the same rows in parts of about so many each, which follow each other. None is begun before it is polled.
+pub(crate) async fn read_parts(
+    source: Source,
+    options: ReadOptions,
+    rows: u64,
+) -> Result<Vec<Rows>> {
+    let (scan, reading) = find(source, options).await?;
+    let parts = scan.split(rows).into_iter();
+    parts.map(|scan| reading.start(scan)).collect()
+}
+
+/// How rows that were found are read.
+struct Start {
+    columns: Option<Vec<usize>>,
+    output: SchemaRef,
+    batch_rows: usize,
+    sieve: Option<Arc<Sieve>>,
+}
+
+impl Start {
+    fn start(&self, scan: Scan) -> Result<Rows> {
+        let batches = scan.read(self.columns.clone(), self.batch_rows, self.sieve.clone())?;
+        let output = Arc::clone(&self.output);
+        let batches = batches
+            .map(move |batch| with_schema(batch?, &output))
+            .boxed();
+        Ok(Rows {
+            schema: Arc::clone(&self.output),
+            batches,
+        })
+    }
+}
+
+/// Finds out where the rows lie that are asked for.
+async fn find(mut source: Source, options: ReadOptions) -> Result<(Scan, Start)> {
+    source.log = source.log.watched(options.watch.clone());
     let columns = projection(&source.schema, options.columns.as_deref())?;
     let output = match &columns {
         Some(columns) => Arc::new(project(&identity::public(&source.schema), columns)?),
@@ -123,13 +167,13 @@ pub(crate) async fn read(source: Source, options: ReadOptions) -> Result<Rows> {
         Some(rows) => scan.cut(scan.rows().saturating_sub(rows), None),
         None => scan.cut(options.offset, options.limit),
     }
-    let batch_rows = options.batch_rows.unwrap_or(BATCH_ROWS).max(1);
-    let batches = scan.read(columns, batch_rows, sieve)?;
-    let schema = Arc::clone(&output);
-    let batches = batches
-        .map(move |batch| with_schema(batch?, &output))
-        .boxed();
-    Ok(Rows { schema, batches })
+    let start = Start {
+        columns,
+        output,
+        batch_rows: options.batch_rows.unwrap_or(BATCH_ROWS).max(1),
+        sieve,
+    };
+    Ok((scan, start))
 }
 
 /// The range of the first index column that is asked for, if one is.

@@ -88,6 +88,34 @@ impl Scan {
         self.groups.drain(..start.min(end));
     }
 
+    /// Scans of about so many rows each that follow each other. Rows that are merged stay together.
+    pub(crate) fn split(mut self, rows: u64) -> Vec<Self> {
+        let rows = rows.max(1);
+        let mut parts: Vec<VecDeque<Group>> = Vec::new();
+        let mut room = 0;
+        for group in self.groups.drain(..) {
+            for group in group.split(rows) {
+                match parts.last_mut() {
+                    Some(part) if group.rows <= room => {
+                        room -= group.rows;
+                        part.push_back(group);
+                    }
+                    _ => {
+                        room = rows.saturating_sub(group.rows);
+                        parts.push(VecDeque::from([group]));
+                    }
+                }
+            }
+        }
+        let part = |groups| Self {
+            schema: Arc::clone(&self.schema),
+            index: self.index.clone(),
+            groups,
+            reading: self.reading.clone(),
+        };
+        parts.into_iter().map(part).collect()
+    }
+
     /// Leaves out the first `offset` rows, and those after the next `limit`.
     pub(crate) fn cut(&mut self, offset: u64, limit: Option<u64>) {
         let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
@@ -160,6 +188,21 @@ impl Group {
             pieces,
             skip: 0,
         }
+    }
+
+    /// The group in as few parts of about the same size as have no more than so many rows each, if it is a single piece.
+    fn split(self, rows: u64) -> Vec<Self> {
+        let [piece] = self.pieces.as_slice() else {
+            return vec![self];
+        };
+        let each = self.rows.div_ceil(self.rows.div_ceil(rows).max(1)).max(1);
+        let starts = (0..self.rows.div_ceil(each)).map(|number| number * each);
+        let parts = starts.map(|skip| {
+            let mut part = Self::new(vec![piece.clone()]);
+            part.cut(skip, each.min(self.rows - skip));
+            part
+        });
+        parts.collect()
     }
 
     fn cut(&mut self, skip: u64, take: u64) {

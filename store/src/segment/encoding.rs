@@ -23,7 +23,7 @@ use parquet::file::properties::{
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 /// The most rows in a page: what reading one row costs at most.
-const PAGE_ROWS: usize = 20_000;
+pub(super) const PAGE_ROWS: usize = 20_000;
 
 /// A dictionary type stays a dictionary whatever its size, so that its codes can be read as codes.
 const CATEGORY_DICTIONARY_BYTES: usize = 1 << 30;

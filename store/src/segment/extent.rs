@@ -11,6 +11,11 @@ const BATCH_BYTES: u64 = 2 << 20;
 
 /// The most rows of the columns `roots` that a batch should have; they are of about the same size throughout.
 pub(crate) fn batch_rows(metadata: &ParquetMetaData, roots: &[usize]) -> u64 {
+    (BATCH_BYTES / row_bytes(metadata, roots)).max(1)
+}
+
+/// Bytes of a row of the columns `roots` once it is decoded: the average, and at least one.
+pub(crate) fn row_bytes(metadata: &ParquetMetaData, roots: &[usize]) -> u64 {
     let columns = metadata.file_metadata().schema_descr();
     let wanted = |leaf: &usize| roots.contains(&columns.get_column_root_idx(*leaf));
     let leaves: Vec<usize> = (0..columns.num_columns()).filter(wanted).collect();
@@ -20,8 +25,7 @@ pub(crate) fn batch_rows(metadata: &ParquetMetaData, roots: &[usize]) -> u64 {
         let decoded = leaves.iter().map(|leaf| decoded_bytes(group.column(*leaf)));
         bytes = decoded.fold(bytes, u64::saturating_add);
     }
-    let row_bytes = bytes.div_ceil(rows.max(1)).max(1);
-    (BATCH_BYTES / row_bytes).max(1)
+    bytes.div_ceil(rows.max(1)).max(1)
 }
 
 fn decoded_bytes(column: &ColumnChunkMetaData) -> u64 {

@@ -26,6 +26,7 @@ use super::blocks::Blocks;
 use super::footer::{Footer, FooterCache};
 use crate::log::commit::FooterRecord;
 use crate::objects::SegmentTraffic;
+use crate::read::ReadWatch;
 
 /// Bytes read from the end of an object at first, if nothing says how many to read.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -40,10 +41,13 @@ pub(crate) struct ObjectReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
+    /// Whether a read costs little more than its bytes.
+    near: bool,
     /// How the end is checked; `None`: nothing is.
     record: Option<Arc<FooterRecord>>,
     footers: Option<FooterCache>,
     traffic: Arc<SegmentTraffic>,
+    watch: Option<Arc<dyn ReadWatch>>,
     counted: Arc<AtomicBool>,
     /// The last bytes of the object, once they were read.
     tail: Option<Bytes>,
@@ -58,13 +62,26 @@ impl ObjectReader {
             store,
             path,
             size,
+            near: false,
             record: None,
             footers: None,
             traffic: Arc::default(),
+            watch: None,
             counted: Arc::default(),
             tail: None,
             footer: None,
         }
+    }
+
+    /// Says whether the object lies on a local disk, where a read costs little more than its bytes.
+    #[must_use]
+    pub(crate) fn near(mut self, near: bool) -> Self {
+        self.near = near;
+        self
+    }
+
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
     }
 
     /// Checks all that is read, if the log knows how.
@@ -88,6 +105,13 @@ impl ObjectReader {
         self
     }
 
+    /// Tells what reading it costs.
+    #[must_use]
+    pub(crate) fn watched(mut self, watch: Option<Arc<dyn ReadWatch>>) -> Self {
+        self.watch = watch;
+        self
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
     }
@@ -101,6 +125,16 @@ impl ObjectReader {
     pub(crate) fn count(&self, bytes: usize) {
         let first = bytes > 0 && !self.counted.swap(true, Ordering::Relaxed);
         self.traffic.count(first, bytes as u64);
+        if let Some(watch) = &self.watch {
+            watch.fetched(bytes as u64);
+        }
+    }
+
+    /// Notes that pages of the object are decoded, if anybody wants to know how many.
+    pub(crate) fn count_pages(&self, pages: impl FnOnce() -> u64) {
+        if let Some(watch) = &self.watch {
+            watch.decoding(pages());
+        }
     }
 
     async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {

@@ -35,6 +35,7 @@ use super::storage;
 use crate::error::{Error, Result};
 use crate::schema::check;
 
+mod steps;
 mod visible;
 
 /// Record batches of one file, in the order of its rows.
@@ -197,7 +198,13 @@ async fn start(
     let layout = Layout::new(&metadata, &output, &file)?;
     // Parquet's reader reserves memory for as many rows as a batch may have.
     let most = extent::batch_rows(&metadata, &layout.roots).min(count.max(1));
-    let batch_rows = rows.batch_rows.clamp(1, as_usize(most));
+    let most = (rows.batch_rows as u64).clamp(1, most);
+    let step = match origin {
+        Origin::Segment if file.is_near() => steps::step_rows(&metadata, &layout.roots),
+        _ => None,
+    };
+    let batch_rows =
+        as_usize(step.map_or(most, |step| steps::batch_rows(step.min(count.max(1)), most)));
     if count == 0 || layout.roots.is_empty() {
         let batches = unread(output, count, batch_rows, file.path().to_string());
         return Ok((batches, batch_rows));
@@ -214,16 +221,23 @@ async fn start(
     let arrow = ArrowReaderMetadata::try_new(metadata, options)
         .map_err(|problem| failed(&file, problem))?;
     let object = file.clone();
-    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, arrow)
-        .with_projection(mask)
-        .with_batch_size(batch_rows);
-    if count < total {
-        builder = builder.with_row_selection(visible.selection(as_usize(total)));
-    }
-    let batches = builder
-        .build()
-        .map_err(|problem| failed(&object, problem))?;
-    let places = layout.places;
+    let Layout { roots, places, .. } = layout;
+    let open = move |step: Visible| {
+        let mut builder =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), arrow.clone())
+                .with_projection(mask.clone())
+                .with_batch_size(batch_rows);
+        let selection = (step.count() < total).then(|| step.selection(as_usize(total)));
+        file.count_pages(|| steps::pages(arrow.metadata(), &roots, selection.as_ref()));
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        match builder.build() {
+            Ok(batches) => batches.boxed(),
+            Err(problem) => stream::once(std::future::ready(Err(problem))).boxed(),
+        }
+    };
+    let batches = stream::iter(visible.in_steps(step.unwrap_or(u64::MAX))).flat_map(open);
     let decoded_from = object.clone();
     let batches = batches.map(move |batch| {
         let batch = batch.map_err(|problem| failed(&decoded_from, problem))?;

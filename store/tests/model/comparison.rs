@@ -148,6 +148,7 @@ async fn compare_part(snapshot: &Snapshot, table: &Table, seed: &ReadSeed) {
         tail: seed.tail,
         part: None,
         filter: None,
+        watch: None,
         batch_rows: seed.batch_rows,
     };
     let refused = span

@@ -6,9 +6,11 @@
 //! | [`sizes`], [`joined`] | values that functions make, of which DataFusion asks nobody |
 //! | [`spill`] | where queries write what they cannot hold, and that it does not stay |
 //! | [`turns`] | how many queries compute at once, and how many wait, in fair turns |
+//! | [`held`] | rows that windows over whole partitions hold |
 //! | [`windows`] | what aggregates over windows hold and make, and for how long |
 //! | [`interrupt`] | for how long a query goes on that is not wanted any more |
 
+pub(in crate::query) mod held;
 pub(in crate::query) mod interrupt;
 pub(in crate::query) mod joined;
 pub(in crate::query) mod memory;

@@ -11,22 +11,19 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{Field, Fields, Schema, SchemaRef, SortOptions};
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ScalarValue, Statistics, internal_err, project_schema};
+use datafusion::common::{ScalarValue, Statistics, project_schema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
-use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
 use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use shoots_flight::encoded_size;
@@ -35,6 +32,7 @@ use shoots_store::{IndexBounds, ReadOptions, RowFilter, Snapshot};
 use super::categories;
 use super::filter::ScanFilter;
 use super::range::KeyRange;
+use crate::query::{ReadCost, leaf};
 
 /// What of a snapshot is read.
 #[derive(Debug, Clone)]
@@ -232,47 +230,7 @@ impl DisplayAs for FrameScan {
 }
 
 impl ExecutionPlan for FrameScan {
-    fn name(&self) -> &'static str {
-        "FrameScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            internal_err!("a scan has no children")
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            internal_err!("a scan has no children")
-        }
-    }
+    leaf!("FrameScan");
 
     fn fetch(&self) -> Option<usize> {
         match self.cut {
@@ -296,7 +254,8 @@ impl ExecutionPlan for FrameScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let options = self.options(partition, context.session_config().batch_size());
+        let mut options = self.options(partition, context.session_config().batch_size());
+        options.watch = Some(Arc::new(ReadCost::new(&self.metrics, partition)));
         let snapshot = self.selected.snapshot.clone();
         let external = |error| DataFusionError::External(Box::new(error));
         let batches = async move { snapshot.read(options).await }

@@ -1,5 +1,7 @@
 //! What bounds queries: memory, time, and how many compute at once.
 
+mod windows;
+
 use arrow_array::Array;
 use datafusion::execution::memory_pool::MemoryConsumer;
 
@@ -506,39 +508,6 @@ async fn what_is_joined_with_itself_again_and_again_is_limited() {
     assert_eq!(rows.column(1).as_string::<i32>().value(0), "a0");
     let schema = rows.schema();
     assert_eq!(schema.field(1).name(), "Utf8(\"a\") || numbers.n");
-}
-
-#[tokio::test]
-async fn what_aggregates_over_windows_make_is_limited() {
-    let config = || Config {
-        query_memory_bytes_each: 1 << 20,
-        ..Config::default()
-    };
-    let words = ["query_memory_bytes_each is 1048576"];
-    for call in [
-        "string_agg(CAST(n AS VARCHAR), ',') OVER (ORDER BY n)",
-        "array_agg(n) OVER (ORDER BY n)",
-        "array_agg(n) OVER ()",
-        "array_agg(n) OVER (PARTITION BY n % 2)",
-        "array_agg(n) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING)",
-    ] {
-        assert_limited(config(), &format!("SELECT {call} FROM numbers"), &words).await;
-    }
-    let lake = Lake::new(Config {
-        query_memory_bytes_each: 64 << 20,
-        ..Config::default()
-    })
-    .await;
-    lake.numbers("numbers", 0..60_000).await;
-    for call in [
-        "sum(n) OVER (ORDER BY n)",
-        "max(n) OVER ()",
-        "array_length(array_agg(n) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW))",
-    ] {
-        let sql = format!("SELECT count(x) FROM (SELECT {call} AS x FROM numbers)");
-        assert_eq!(lake.asked_numbers("numbers", &sql).await, [60_000], "{sql}");
-    }
-    all_is_given_back(&lake).await;
 }
 
 #[tokio::test]

@@ -379,4 +379,23 @@ async fn what_a_scan_read_is_told() {
         .unwrap();
     assert!(scan.contains("output_rows=10"), "{text}");
     assert!(scan.contains("values_bytes=80"), "{text}");
+    assert!(scan.contains("decoded_pages=1"), "{text}");
+    assert!(scan.contains("fetched_bytes="), "{text}");
+    assert!(!scan.contains("fetched_bytes=0"), "{text}");
+}
+
+#[tokio::test]
+async fn what_resampling_read_is_told() {
+    let lake = trades().await;
+    let sql = "EXPLAIN ANALYZE SELECT * FROM resample('trades', '1min', [['symbol', 'last']])";
+    let told = lake.ask("trades", sql).await.unwrap();
+    let text = told.column(1).as_string::<i32>().value(0);
+    let scan = text
+        .lines()
+        .find(|line| line.contains("ResampleExec"))
+        .unwrap();
+    for figure in ["output_rows", "fetched_bytes", "decoded_pages"] {
+        assert!(scan.contains(&format!("{figure}=")), "{figure}: {text}");
+        assert!(!scan.contains(&format!("{figure}=0")), "{figure}: {text}");
+    }
 }

@@ -119,32 +119,15 @@ mod tests {
 
     use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampSecondArray};
     use shoots_proto::action::{ResampleRequest, Resampling};
-    use shoots_store::Store;
 
     use super::*;
     use crate::Config;
-    use crate::access::CallerStore;
-    use crate::query::{Asker, Queries};
+    use crate::query::Asker;
     use crate::service::action::resample::resample;
-    use crate::service::{Followers, Publications, Remotes, RunningStatements};
-    use crate::stop::Stop;
 
     #[tokio::test]
     async fn a_frame_that_was_brought_up_to_its_source_meanwhile_is_stopped_all_the_same() {
-        let (store, config) = (Store::open("memory://").await.unwrap(), Config::default());
-        let shared = Arc::new(Shared {
-            store: CallerStore::from(&store),
-            keys: None,
-            remotes: Arc::new(Remotes::new(&config)),
-            publications: Publications::default(),
-            queries: Arc::new(Queries::new(&config).unwrap()),
-            statements: RunningStatements::default(),
-            followers: Arc::new(Followers::default()),
-            batch_limits: shoots_flight::DecodeLimits::default(),
-            read_only: false,
-            max_message_bytes: 1 << 20,
-            stop: Stop::default(),
-        });
+        let shared = Shared::in_memory(&Config::default()).await;
         let id = |name: &str| FrameId::from_path(&[name.to_owned()]).unwrap();
         let request = ResampleRequest {
             continuous: true,

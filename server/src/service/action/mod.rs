@@ -19,6 +19,8 @@ mod retention;
 mod rows;
 mod snapshots;
 mod tags;
+#[cfg(test)]
+mod turns;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -17,7 +17,8 @@ use parquet::file::properties::WriterProperties;
 
 use super::super::Limits;
 use super::super::samples::{
-    Dice, Nulls, dictionary, encode, everything, leaf_types, open, read_part, read_segment, sample,
+    Dice, Nulls, dictionary, encode, everything, leaf_types, open, open_segment, read_part,
+    read_segment, sample,
 };
 use super::*;
 use crate::error::ErrorKind;
@@ -91,6 +92,42 @@ fn any_range_of_rows_is_that_slice() {
     }
     let rest = read_part(&bytes, &schema, part(None, 41_000, None));
     assert_eq!(whole(&rest), batch.slice(41_000, 9_000));
+}
+
+#[test]
+fn rows_read_in_steps_are_the_same() {
+    const ROWS: u64 = 150_000;
+    let (batch, _) = segment(ROWS as usize);
+    let schema = batch.schema();
+    let segment = encode(&schema, std::slice::from_ref(&batch), Limits::default()).remove(0);
+    let hidden: RoaringBitmap = (10_000..90_000).chain([99_999, 149_999]).collect();
+    for (offset, limit) in [
+        (0, None),
+        (0, Some(1)),
+        (19_999, Some(40_002)),
+        (60_000, Some(60_000)),
+        (149_998, None),
+        (ROWS, None),
+    ] {
+        for hidden in [None, Some(Arc::new(hidden.clone()))] {
+            for columns in [None, Some(vec![3, 0])] {
+                let rows = Rows {
+                    hidden: hidden.clone(),
+                    batch_rows: 7_000,
+                    ..part(columns, offset, limit)
+                };
+                let [near, far] = [true, false].map(|near| {
+                    let file = open_segment(&segment).near(near);
+                    let read = read(file, Origin::Segment, &schema, rows.clone());
+                    let batches = block_on(async { read.await.unwrap().try_collect().await });
+                    let batches: Vec<RecordBatch> = batches.unwrap();
+                    assert!(batches.iter().all(|batch| batch.num_rows() <= 7_000));
+                    (!batches.is_empty()).then(|| whole(&batches))
+                });
+                assert_eq!(near, far, "{rows:?}");
+            }
+        }
+    }
 }
 
 #[test]

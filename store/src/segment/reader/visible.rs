@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parquet::arrow::arrow_reader::RowSelection;
 use roaring::RoaringBitmap;
 
-use super::{Rows, as_usize};
+use super::{Rows, as_usize, steps};
 
 /// Rows of a file, by their numbers in it.
 #[derive(Debug)]
@@ -24,6 +24,16 @@ impl Visible {
             range: start..start + count,
             hidden: rows.hidden.clone(),
         }
+    }
+
+    /// Those that lie in each step of so many rows; steps without any are left out.
+    pub(super) fn in_steps(&self, step: u64) -> impl Iterator<Item = Self> + use<> {
+        let hidden = self.hidden.clone();
+        let steps = steps::cut(&self.range, step).map(move |range| Self {
+            range,
+            hidden: hidden.clone(),
+        });
+        steps.filter(|step| step.count() > 0)
     }
 
     /// How many there are.
