@@ -237,12 +237,15 @@ impl ConfigError {
 
 /// What is wrong with a TOML text. Lines of a text that has to do with secrets are not repeated.
 fn mistake(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
-    let Some(span) = error.span().filter(|_| text.contains("secret")) else {
+    if !text.contains("secret") {
         return ConfigError::new(origin, error);
-    };
-    let before = text.get(..span.start).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    ConfigError::new(origin, format!("line {line}: {}", error.message()))
+    }
+    let problem = error.message();
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before.map(|before| before.matches('\n').count() + 1) {
+        Some(line) => ConfigError::new(origin, format!("line {line}: {problem}")),
+        None => ConfigError::new(origin, problem),
+    }
 }
 
 /// As good as for ever, and short enough to be added to any moment.

@@ -105,9 +105,7 @@ def bearer(token: str) -> fl.FlightCallOptions:
     return fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {token}".encode())])
 
 
-def put(
-    client: fl.FlightClient, options: fl.FlightCallOptions, **command: str
-) -> None:
+def put(client: fl.FlightClient, options: fl.FlightCallOptions, **command: str) -> None:
     descriptor = fl.FlightDescriptor.for_command(json.dumps(command))
     writer, reader = client.do_put(descriptor, NUMBERS.schema, options)
     with writer:
@@ -125,9 +123,7 @@ def older(server: ServerProcess, authority: Authority, token: str | None) -> Sho
     return ShootsClient(server.host, server.port, True, certificate, token)
 
 
-def test_the_older_client_shows_its_token_and_works(
-    server: ServerProcess, authority: Authority
-) -> None:
+def test_the_older_client_shows_its_token_and_works(server: ServerProcess, authority: Authority) -> None:
     client = older(server, authority, token("--admin"))
     frame = pd.DataFrame({"n": [1, 2]})
     client.put("b", frame, bucket="one")
@@ -147,7 +143,7 @@ def test_the_older_client_tells_a_forged_token_from_one_of_another_kind(
         older(server, authority, "nonsense")
     client = older(server, authority, None)
     with pytest.raises(fl.FlightUnauthenticatedError, match="needs a token"):
-        client.client.list_flights().__next__()
+        next(client.client.list_flights())
     client.client.close()
 
 
@@ -167,9 +163,7 @@ class Handler(fl.ClientAuthHandler):  # type: ignore[misc]
         return self.token
 
 
-def test_a_handshake_and_its_header_let_a_caller_in(
-    server: ServerProcess, authority: Authority
-) -> None:
+def test_a_handshake_and_its_header_let_a_caller_in(server: ServerProcess, authority: Authority) -> None:
     with connect(server, authority) as client:
         client.authenticate(Handler(token("--read", "one")))
         nothing = fl.FlightCallOptions()

@@ -142,7 +142,7 @@ impl Keys {
     }
 
     /// Looks at the files once, and says whether they have changed.
-    async fn look(&self) -> Result<bool, ConfigError> {
+    pub(super) async fn look(&self) -> Result<bool, ConfigError> {
         let secrets = read(&self.sources).await?;
         if secrets == self.current.borrow().secrets {
             return Ok(false);

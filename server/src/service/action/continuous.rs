@@ -60,17 +60,17 @@ async fn describe(
         return Ok(None);
     };
     let request = declaration.request;
+    let frame = snapshot.frame().clone();
     // Of a source that the caller may not read, no more is told than the frame itself says.
-    let (newest_version, gone) = match shared.store.read(&request.source()) {
+    let (newest_version, problem) = match shared.store.read(&request.source()) {
         Ok(source) => match source.newest().await {
-            Ok(source) => (source.version(), None),
+            Ok(source) => (source.version(), shared.followers.problem(&frame)),
             Err(error) => (None, Some(error.to_string())),
         },
         Err(_) => (None, None),
     };
-    let frame = snapshot.frame().clone();
     Ok(Some(FollowingFrame {
-        problem: gone.or_else(|| shared.followers.problem(&frame)),
+        problem,
         name: frame.name,
         bucket: frame.bucket,
         source: request.source,
