@@ -1,4 +1,4 @@
-"""What is too large, or too much at once, as pyarrow sees it: the setting is named, and the server goes on."""
+"""What is too large, or too much at once, as pyarrow sees it: the setting is named, the server goes on."""
 
 import pyarrow as pa
 import pyarrow.flight as fl
