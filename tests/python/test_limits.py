@@ -1,4 +1,4 @@
-"""What is too large, or too much at once, as pyarrow sees it: the setting is named, and the next call is answered."""
+"""What is too large, or too much at once, as pyarrow sees it: the setting is named, the server goes on."""
 
 import pyarrow as pa
 import pyarrow.flight as fl
@@ -49,7 +49,7 @@ def test_a_connection_beyond_the_limit_is_told_so(start_server: StartServer) -> 
         assert first.put("a", pa.table({"n": [1]}))["rows"] == 1
         # Without an option of its own a client of this process shares the connection of the first.
         own = [("grpc.use_local_subchannel_pool", 1)]
-        with fl.connect(server.address, generic_options=own) as second:
-            with refused("LimitError", "max_connections is 1"):
-                list(second.do_action(fl.Action("ping", b""), OPTIONS))
+        second = fl.connect(server.address, generic_options=own)
+        with second, refused("LimitError", "max_connections is 1"):
+            list(second.do_action(fl.Action("ping", b""), OPTIONS))
         assert first.get("a").num_rows == 1

@@ -3,6 +3,7 @@
 //! Each busy client has a frame of its own and knows what must be in it, so every answer is compared. What a limit of the
 //! server explains is counted and tried again; anything else that goes wrong ends the run.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,12 @@ impl Figures {
 /// What went wrong.
 #[derive(Debug)]
 pub(crate) struct Problem(pub(crate) String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {

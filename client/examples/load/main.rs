@@ -32,7 +32,7 @@ const HELP: &str =
 fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Problem(problem)) => {
+        Err(problem) => {
             eprintln!("load: {problem}");
             ExitCode::FAILURE
         }
