@@ -20,7 +20,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
-use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, Query, Visit, VisitMut, Visitor, VisitorMut};
 use shoots_proto::{ErrorKind, FrameId, FrameName, action};
 use shoots_store::{Condition, Conditions};
 use tokio::time::Instant;
@@ -47,6 +47,7 @@ impl Queries {
             limits: self.limits.clone(),
             deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
+            unqualified: OnceLock::new(),
             failure: OnceLock::new(),
         })
     }
@@ -82,6 +83,7 @@ impl Conditions for SqlConditions {
             limits: self.limits.clone(),
             deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
+            unqualified: OnceLock::new(),
             failure: OnceLock::new(),
         }))
     }
@@ -98,6 +100,8 @@ pub(crate) struct SqlCondition {
     deadline: Instant,
     /// The condition for the columns that it met last.
     planned: Mutex<Option<Planned>>,
+    /// The condition without the frame's name, if it names that: frames are renamed and travel, conditions stay.
+    unqualified: OnceLock<String>,
     failure: OnceLock<Failure>,
 }
 
@@ -105,6 +109,15 @@ pub(crate) struct SqlCondition {
 struct Planned {
     schema: SchemaRef,
     physical: Arc<dyn PhysicalExpr>,
+}
+
+/// A condition as it is planned.
+struct Logical {
+    state: SessionState,
+    columns: DFSchema,
+    expr: Expr,
+    /// Its text without the frame's name, if it has that.
+    unqualified: Option<String>,
 }
 
 impl SqlCondition {
@@ -134,10 +147,7 @@ impl SqlCondition {
         })
     }
 
-    fn logical(
-        &self,
-        schema: &SchemaRef,
-    ) -> impl FnOnce() -> Result<(SessionState, DFSchema, Expr)> + use<> {
+    fn logical(&self, schema: &SchemaRef) -> impl FnOnce() -> Result<Logical> + use<> {
         let (engine, frame) = (Arc::clone(&self.engine), self.frame.clone());
         let interrupt = Interrupt::default();
         interrupt.request_at(self.deadline);
@@ -145,8 +155,13 @@ impl SqlCondition {
         move || {
             let state = engine.state(frame.bucket.as_ref(), &interrupt)?;
             let columns = columns(&frame, &schema)?;
-            let expr = logical(&state, &frame, &sql, &schema, &columns)?;
-            Ok((state, columns, expr))
+            let (expr, unqualified) = logical(&state, &frame, &sql, &schema, &columns)?;
+            Ok(Logical {
+                state,
+                columns,
+                expr,
+                unqualified,
+            })
         }
     }
 
@@ -162,7 +177,12 @@ impl SqlCondition {
         let logical = self.logical(schema);
         let arrow = Arc::clone(schema);
         let physical = self.work(move || {
-            let (state, columns, expr) = logical()?;
+            let Logical {
+                state,
+                columns,
+                expr,
+                ..
+            } = logical()?;
             let expr = simplified(&state, &columns, expr)?;
             let physical = state.create_physical_expr(expr, &columns)?;
             match physical.data_type(&arrow)? {
@@ -192,7 +212,7 @@ fn about_where(failure: Failure) -> Failure {
 
 impl Condition for SqlCondition {
     fn text(&self) -> &str {
-        &self.sql
+        self.unqualified.get().unwrap_or(&self.sql)
     }
 
     fn columns(&self, schema: &Schema) -> Result<Vec<String>, String> {
@@ -200,16 +220,23 @@ impl Condition for SqlCondition {
         // What is wrong with it should show even if there is no row to ask it about.
         self.physical(&schema)?;
         let logical = self.logical(&schema);
-        self.work(move || {
-            let (_, columns, expr) = logical()?;
+        let (used, unqualified) = self.work(move || {
+            let Logical {
+                columns,
+                expr,
+                unqualified,
+                ..
+            } = logical()?;
             let used = expr.column_refs();
             let used: BTreeSet<&str> = used.iter().map(|column| column.name()).collect();
             let fields = columns.fields().iter().map(|field| field.name());
-            Ok(fields
-                .filter(|name| used.contains(name.as_str()))
-                .cloned()
-                .collect())
-        })
+            let used = fields.filter(|name| used.contains(name.as_str()));
+            Ok((used.cloned().collect(), unqualified))
+        })?;
+        if let Some(unqualified) = unqualified {
+            self.unqualified.get_or_init(|| unqualified);
+        }
+        Ok(used)
     }
 
     fn meant(&self, batch: &RecordBatch) -> Result<BooleanArray, String> {
@@ -238,7 +265,7 @@ fn logical(
     sql: &str,
     schema: &SchemaRef,
     columns: &DFSchema,
-) -> Result<Expr> {
+) -> Result<(Expr, Option<String>)> {
     let dialect = state.config_options().sql_parser.dialect;
     let mut parsed = state.sql_to_expr_with_alias(sql, &dialect)?;
     if let Some(alias) = &parsed.alias {
@@ -253,13 +280,53 @@ fn logical(
     let path = [frame.name.to_string()];
     let table = (&relation, path.as_slice(), Arc::clone(schema));
     Spelling::new(&mentions, [table]).apply(&mut parsed.expr);
+    let unqualified = unqualified(frame, schema, &parsed.expr);
     let expr = state.create_logical_expr_from_sql_expr(parsed, columns)?;
     if expr.exists(|expr| Ok(looks_beyond_a_row(expr)))? {
         return plan_err!(
             "a condition looks at one row at a time: no aggregates, window functions or parameters"
         );
     }
-    Ok(expr)
+    Ok((expr, unqualified))
+}
+
+/// The text of a condition in which columns are spelled as they are, without the frame's name before them; nothing if it
+/// names columns alone, or if there is a column of the frame's name that it could mean as well.
+fn unqualified(frame: &FrameId, schema: &Schema, condition: &ast::Expr) -> Option<String> {
+    let name = frame.name.as_str();
+    if schema.field_with_name(name).is_ok() {
+        return None;
+    }
+    let mut condition = condition.clone();
+    let mut unqualify = Unqualify {
+        frame: name,
+        any: false,
+    };
+    let _ = VisitMut::visit(&mut condition, &mut unqualify);
+    unqualify.any.then(|| condition.to_string())
+}
+
+/// Takes the name of a frame away from before its columns.
+struct Unqualify<'a> {
+    frame: &'a str,
+    any: bool,
+}
+
+impl VisitorMut for Unqualify<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        if let ast::Expr::CompoundIdentifier(parts) = expr
+            && parts.first().is_some_and(|first| first.value == self.frame)
+        {
+            parts.remove(0);
+            self.any = true;
+            if let [column] = parts.as_slice() {
+                *expr = ast::Expr::Identifier(column.clone());
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce` and
@@ -379,6 +446,29 @@ mod tests {
                 "{sql}"
             );
         }
+    }
+
+    #[test]
+    fn a_condition_is_kept_without_the_name_of_the_frame() {
+        for (sql, kept) in [
+            ("n > 1", "n > 1"),
+            ("\"some\".N > 1 and Some.n < 5", "N > 1 AND \"N\" < 5"),
+            (
+                "upper(some.\"Full Name\") = 'some.A' or other.x = 1",
+                "upper(some.\"Full Name\") = 'some.A' or other.x = 1",
+            ),
+        ] {
+            let condition = condition(sql).unwrap();
+            let _ = condition.columns(&rows().schema());
+            assert_eq!(condition.text(), kept);
+        }
+        let condition = condition("upper(some.\"Full Name\") = 'some.A'").unwrap();
+        condition.columns(&rows().schema()).unwrap();
+        assert_eq!(condition.text(), "upper(\"Full Name\") = 'some.A'");
+        // What was kept can be asked of a frame of any name.
+        let queries = Queries::new(&Config::default()).unwrap();
+        let anew = queries.conditions().parse(condition.text()).unwrap();
+        assert_eq!(anew.columns(&rows().schema()).unwrap(), ["Full Name"]);
     }
 
     #[test]
