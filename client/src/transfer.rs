@@ -234,6 +234,13 @@ impl TransferCall<CloneRequest> {
     }
 }
 
+impl TransferCall<FetchRequest> {
+    /// Also the commits that lie before a newest state which was cloned alone.
+    pub fn unshallow(self) -> Self {
+        self.with(|request| request.unshallow = true)
+    }
+}
+
 impl TransferCall<PullRequest> {
     /// Whether histories that went apart are merged, which they are if it is not said.
     pub fn merge(self, merge: bool) -> Self {
@@ -423,6 +430,7 @@ impl ShootsClient {
             all_buckets: false,
             target: None,
             target_bucket: None,
+            unshallow: false,
         })
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::excerpt::excerpt;
 use crate::label::SnapshotName;
+use crate::remote::RemoteName;
 use crate::time::{Time, format_time};
 pub use crate::time::{TimeError, parse_time};
 
@@ -24,8 +25,9 @@ const QUOTED_CHARS: usize = 60;
 /// A state of a frame: by version, time, tag, commit or snapshot.
 ///
 /// In JSON one of `{"version":3}` (negative counts back), `{"time":"2024-01-31T09:30:00Z"}`,
-/// `{"tag":"eod"}`, `{"commit":"3fa9"}` and `{"snapshot":"year end"}`, or a short form: a number is
-/// a version, and a string is [`Short`](Self::Short).
+/// `{"tag":"eod"}`, `{"commit":"3fa9"}`, `{"snapshot":"year end"}` and `{"remote":"office"}`, or a short form: a number is
+/// a version, and a string is [`Short`](Self::Short). `{"remote":"office"}` can be read like the others, and is no version
+/// here.
 ///
 /// ```
 /// use shoots_proto::AsOf;
@@ -50,7 +52,10 @@ pub enum AsOf {
     Commit(String),
     /// The version that this snapshot of many frames pins.
     Snapshot(SnapshotName),
-    /// A tag if one has this name, else a time, else a commit prefix. The text is kept as given.
+    /// The state that this remote had when it was fetched from, pulled from or pushed to last.
+    Remote(RemoteName),
+    /// A tag if one has this name, else a time, else a remote that the frame is known to be at, else a commit prefix. The
+    /// text is kept as given.
     Short(String),
 }
 
@@ -62,6 +67,7 @@ impl fmt::Display for AsOf {
             Self::Tag(name) => write!(formatter, "tag `{}`", excerpt(name, QUOTED_CHARS)),
             Self::Commit(prefix) => write!(formatter, "commit {prefix}"),
             Self::Snapshot(name) => write!(formatter, "snapshot `{name}`"),
+            Self::Remote(name) => write!(formatter, "remote `{name}`"),
             Self::Short(text) => write!(formatter, "`{}`", excerpt(text, QUOTED_CHARS)),
         }
     }
@@ -76,6 +82,7 @@ impl Serialize for AsOf {
             Self::Tag(name) => ("tag", Value::from(name.as_str())),
             Self::Commit(prefix) => ("commit", Value::from(prefix.as_str())),
             Self::Snapshot(name) => ("snapshot", Value::from(name.as_str())),
+            Self::Remote(name) => ("remote", Value::from(name.as_str())),
         };
         serializer.collect_map([(form, value)])
     }
@@ -94,7 +101,7 @@ impl<'de> Visitor<'de> for AsOfVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "a version number, a string, or one of {\"version\":…}, {\"time\":…}, {\"tag\":…}, {\"commit\":…}, {\"snapshot\":…}",
+            "a version number, a string, or one of {\"version\":…}, {\"time\":…}, {\"tag\":…}, {\"commit\":…}, {\"snapshot\":…}, {\"remote\":…}",
         )
     }
 
@@ -120,10 +127,11 @@ impl<'de> Visitor<'de> for AsOfVisitor {
             Form::Tag => AsOf::Tag(map.next_value::<Filled>()?.0),
             Form::Commit => AsOf::Commit(map.next_value::<CommitPrefix>()?.0),
             Form::Snapshot => AsOf::Snapshot(map.next_value()?),
+            Form::Remote => AsOf::Remote(map.next_value()?),
         };
         if map.next_key::<Form>()?.is_some() {
             return Err(A::Error::custom(
-                "names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`",
+                "names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`, `remote`",
             ));
         }
         Ok(as_of)
@@ -139,6 +147,7 @@ enum Form {
     Tag,
     Commit,
     Snapshot,
+    Remote,
 }
 
 /// A version number inside `{"version":…}`.
@@ -209,7 +218,7 @@ fn filled<E: Error>(text: String) -> Result<String, E> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AsOf, SnapshotName, parse_time};
+    use super::{AsOf, RemoteName, SnapshotName, parse_time};
 
     fn read(json: &str) -> Result<AsOf, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
@@ -242,6 +251,11 @@ mod tests {
                 r#"{"snapshot":"year end"}"#,
                 AsOf::Snapshot(SnapshotName::parse("year end").unwrap()),
                 r#"{"snapshot":"year end"}"#,
+            ),
+            (
+                r#"{"remote":"office"}"#,
+                AsOf::Remote(RemoteName::parse("office").unwrap()),
+                r#"{"remote":"office"}"#,
             ),
             (r#""3fa9""#, AsOf::Short("3fa9".to_owned()), r#""3fa9""#),
         ] {

@@ -77,6 +77,8 @@ error_kinds! {
     LimitError,
     /// The storage below is nearly full and takes no more rows: free space there, or let old versions expire.
     NoSpaceError,
+    /// Rows that this takes were left at a remote when a part of the frame was cloned: fetch them.
+    PromisedError,
     /// Stored bytes are not what was written: restore them from a copy.
     DamagedError,
     /// The server is stopping or not ready: try again elsewhere or later.

@@ -197,11 +197,11 @@ fn a_ticket_names_the_field_that_is_wrong() {
         ),
         (
             r#""as_of":true"#,
-            r#"m: as_of: invalid type: boolean `true`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
+            r#"m: as_of: invalid type: boolean `true`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}, {"remote":…}"#,
         ),
         (
             r#""as_of":1.5"#,
-            r#"m: as_of: invalid type: floating point `1.5`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
+            r#"m: as_of: invalid type: floating point `1.5`, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}, {"remote":…}"#,
         ),
         (
             r#""as_of":9223372036854775808"#,
@@ -210,15 +210,15 @@ fn a_ticket_names_the_field_that_is_wrong() {
         (r#""as_of":"""#, "m: as_of: must not be empty"),
         (
             r#""as_of":{}"#,
-            r#"m: as_of: invalid length 0, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}"#,
+            r#"m: as_of: invalid length 0, expected a version number, a string, or one of {"version":…}, {"time":…}, {"tag":…}, {"commit":…}, {"snapshot":…}, {"remote":…}"#,
         ),
         (
             r#""as_of":{"version":1,"tag":"x"}"#,
-            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`",
+            "m: as_of: names more than one state; give exactly one of `version`, `time`, `tag`, `commit`, `snapshot`, `remote`",
         ),
         (
             r#""as_of":{"branch":"x"}"#,
-            "m: as_of.branch: unknown field, expected one of `version`, `time`, `tag`, `commit`, `snapshot`",
+            "m: as_of.branch: unknown field, expected one of `version`, `time`, `tag`, `commit`, `snapshot`, `remote`",
         ),
         (
             r#""as_of":{"version":"1"}"#,

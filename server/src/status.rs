@@ -96,6 +96,7 @@ impl Failure {
                 | ErrorKind::ConflictError
                 | ErrorKind::DivergedError
                 | ErrorKind::MergeConflictError
+                | ErrorKind::PromisedError
                 | ErrorKind::ReadOnlyError
                 | ErrorKind::LimitError
                 | ErrorKind::UnavailableError
@@ -168,6 +169,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::BucketNotEmptyError
         | ErrorKind::DivergedError
         | ErrorKind::MergeConflictError
+        | ErrorKind::PromisedError
         | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument
@@ -198,6 +200,7 @@ fn cpp_code(kind: ErrorKind) -> Code {
         | ErrorKind::ConflictError
         | ErrorKind::DivergedError
         | ErrorKind::MergeConflictError
+        | ErrorKind::PromisedError
         | ErrorKind::OutcomeUnknownError
         | ErrorKind::ReadOnlyError
         | ErrorKind::LimitError
@@ -235,6 +238,7 @@ impl From<&shoots_store::Error> for Failure {
             Store::Conflict => ErrorKind::ConflictError,
             Store::Diverged => ErrorKind::DivergedError,
             Store::MergeConflict => ErrorKind::MergeConflictError,
+            Store::Promised => ErrorKind::PromisedError,
             Store::OutcomeUnknown => ErrorKind::OutcomeUnknownError,
             Store::Damaged => ErrorKind::DamagedError,
             // A program that is too old can do as little about a newer frame as about a broken disk.
@@ -363,6 +367,11 @@ mod tests {
         ),
         (
             ErrorKind::MergeConflictError,
+            Code::FailedPrecondition,
+            Code::Unknown,
+        ),
+        (
+            ErrorKind::PromisedError,
             Code::FailedPrecondition,
             Code::Unknown,
         ),

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     MergeConflict,
     /// The write may or may not have taken effect. Read back (or retry with the same `request_id`).
     OutcomeUnknown,
+    /// Rows that this takes were left at a remote when a part of the frame was cloned: fetch them.
+    Promised,
     /// Stored bytes are not what was written.
     Damaged,
     /// The storage below failed; nothing was acknowledged.
@@ -104,7 +106,7 @@ pub(crate) enum Cause {
         how: &'static str,
     },
     #[error(
-        "rows of frame {frame} that this takes were left at {remote} when it was cloned: fetch them from there"
+        "rows of frame {frame} that this takes were left at {remote} when a part of it was cloned: fetch it from there"
     )]
     LeftElsewhere { frame: String, remote: String },
     #[error("{object} is damaged: {problem}")]
@@ -148,9 +150,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Cause::NotFound { .. } | Cause::GivenUp { .. } | Cause::LeftElsewhere { .. } => {
-                ErrorKind::NotFound
-            }
+            Cause::NotFound { .. } | Cause::GivenUp { .. } => ErrorKind::NotFound,
+            Cause::LeftElsewhere { .. } => ErrorKind::Promised,
             Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
             Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,

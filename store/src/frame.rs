@@ -19,8 +19,9 @@ use crate::edit::restore::RestoreVersion;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::{FrameLog, Freshness};
 use crate::history;
-use crate::log::commit::Published;
+use crate::log::commit::{Published, State};
 use crate::log::derive::Derive;
+use crate::log::entry::Entry;
 use crate::log::plan::{Proposal, Wish};
 use crate::log::remembered::RequestKey;
 use crate::log::seek::Found;
@@ -30,6 +31,7 @@ use crate::schema::evolve::ColumnEdit;
 use crate::schema::type_name;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::sync::beside;
 
 /// A name in a store, whether there is a frame of that name or not. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -138,11 +140,58 @@ impl Frame {
         let Some(head) = self.log.newest_for(freshness).await? else {
             return self.plain_snapshot(as_of).await;
         };
-        let found = match as_of {
-            None => Found::newest(head.entry),
-            Some(as_of) => self.log.reader().seek(head.entry, as_of).await?,
+        let Some(as_of) = as_of else {
+            let found = Found::newest(head.entry);
+            return Snapshot::at(self.log.clone(), found).await;
         };
-        Snapshot::at(self.log.clone(), found).await
+        if let Some(remote) = remote_of(&head.entry.state, as_of) {
+            let tip = beside::tip_at(&self.log, &head.entry, remote)?;
+            return self.at_commit(&head.entry, &tip).await;
+        }
+        match self.log.reader().seek(Arc::clone(&head.entry), as_of).await {
+            Ok(found) => Snapshot::at(self.log.clone(), found).await,
+            Err(absent) if absent.kind() == ErrorKind::NotFound => {
+                let beside = self.beside(&head.entry, as_of).await?;
+                beside.ok_or(absent)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The state after a commit that is no version here, if that is what is meant.
+    async fn beside(&self, head: &Arc<Entry>, as_of: &AsOf) -> Result<Option<Snapshot>> {
+        let (AsOf::Commit(prefix) | AsOf::Short(prefix)) = as_of else {
+            return Ok(None);
+        };
+        if shoots_proto::as_of::parse_time(prefix).is_ok() {
+            return Ok(None);
+        }
+        let prefix = prefix.to_ascii_lowercase();
+        match beside::find(&self.log, head, &prefix).await?.as_slice() {
+            [] => Ok(None),
+            [id] if self.log.version_of(head, id).await?.is_some() => Ok(None),
+            [id] => self.at_commit(head, id).await.map(Some),
+            [one, other, ..] => {
+                let problem = format!("`{prefix}` could be {one} or {other}: give more digits");
+                Err(Error::invalid("as_of", problem))
+            }
+        }
+    }
+
+    /// The state after a commit of the history, whether it is a version here or not.
+    async fn at_commit(&self, head: &Arc<Entry>, id: &str) -> Result<Snapshot> {
+        if let Some(found) = self.log.version_of(head, id).await?
+            && head.state.keeps(found.version)
+        {
+            return Snapshot::at(self.log.clone(), found).await;
+        }
+        match beside::state(&self.log, head, id).await? {
+            Some(beside) => Snapshot::beside(self.log.clone(), beside).await,
+            None => {
+                let (what, name) = ("commit", format!("{id} of frame {} here", self.id()));
+                Err(Cause::NotFound { what, name }.into())
+            }
+        }
     }
 
     async fn plain_snapshot(&self, as_of: Option<&AsOf>) -> Result<Snapshot> {
@@ -354,6 +403,18 @@ impl Frame {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there never was such a frame, or no such version.
     pub async fn history(&self, limit: usize, since: Option<&AsOf>) -> Result<LogResult> {
+        self.told(limit, since, false).await
+    }
+
+    /// The same, and with each version the commits that it brought and that are no versions here.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    pub async fn whole_history(&self, limit: usize, since: Option<&AsOf>) -> Result<LogResult> {
+        self.told(limit, since, true).await
+    }
+
+    async fn told(&self, limit: usize, since: Option<&AsOf>, all: bool) -> Result<LogResult> {
         let Some(head) = self.log.newest_for(Freshness::Tolerant).await? else {
             return Err(self.log.not_found());
         };
@@ -371,7 +432,7 @@ impl Frame {
             let Some(entry) = entries.try_next().await? else {
                 break;
             };
-            let records = history::records(&entry, &newest.state);
+            let records = history::records(&self.log, &entry, &newest.state, all).await?;
             let count = commits.len() + records.len();
             commits.extend(records.into_iter().filter(|record| record.version > after));
             if commits.len() < count {
@@ -437,6 +498,19 @@ impl Frame {
             expected: None,
             note: self.note.clone(),
         }
+    }
+}
+
+/// The remote whose state is meant.
+fn remote_of<'a>(state: &State, as_of: &'a AsOf) -> Option<&'a str> {
+    match as_of {
+        AsOf::Remote(remote) => Some(remote.as_str()),
+        AsOf::Short(text) => {
+            let is_other =
+                state.tags.contains_key(text) || shoots_proto::as_of::parse_time(text).is_ok();
+            (!is_other && state.tracking.contains_key(text)).then_some(text)
+        }
+        _ => None,
     }
 }
 

@@ -89,7 +89,7 @@ pub use snapshot::{IndexBounds, Snapshot};
 pub use store::Store;
 pub use sync::local::LocalPeer;
 pub use sync::many::{Travelled, Travellers};
-pub use sync::options::{CloneOptions, IndexRange, PullOptions, RemoteEnd};
+pub use sync::options::{CloneOptions, FetchOptions, IndexRange, PullOptions, RemoteEnd};
 pub use sync::peer::{
     Arrival, Brought, ByteStream, HistoryRecord, HistoryStream, ObjectKind, ObjectName, Peer,
     PeerHead, Promise, Publish, PublishOutcome, SentObject,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use serde_json::{Map, Value};
+use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{KeyRange, KeyValue};
 use crate::log::change::{self, Segment};
@@ -21,6 +22,7 @@ use crate::log::seek::Found;
 use crate::plain::PlainFile;
 use crate::read::{self, Files, ReadOptions, Rows, Source};
 use crate::schema::identity;
+use crate::sync::beside::Beside;
 use crate::sync::promise;
 use crate::time::Timestamp;
 
@@ -47,7 +49,16 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 enum Origin {
     Log(Arc<State>),
+    Beside(Arc<OutsideLog>),
     Plain(PlainFile),
+}
+
+/// The state after a commit that is no version of the log.
+#[derive(Debug, Clone)]
+struct OutsideLog {
+    beside: Beside,
+    /// As it is stored.
+    schema: SchemaRef,
 }
 
 /// A version of the log.
@@ -109,9 +120,30 @@ impl Snapshot {
         })
     }
 
+    /// The state after a commit that is no version of the log.
+    pub(crate) async fn beside(log: FrameLog, beside: Beside) -> Result<Self> {
+        let schema = log.schema(&beside.commit.schema).await?.schema;
+        Ok(Self {
+            schema: identity::public(&schema),
+            size: change::totals(&beside.segments),
+            origin: Origin::Beside(Arc::new(OutsideLog { beside, schema })),
+            log,
+            stale: false,
+        })
+    }
+
     fn state(&self) -> Option<&State> {
         match &self.origin {
             Origin::Log(state) => Some(state),
+            Origin::Beside(_) | Origin::Plain(_) => None,
+        }
+    }
+
+    /// The commit that led here, with its id; a plain file has none.
+    fn own_commit(&self) -> Option<(&CommitId, &Commit)> {
+        match &self.origin {
+            Origin::Log(state) => Some((&state.commit.0, &state.commit.1)),
+            Origin::Beside(outside) => Some((&outside.beside.id, &outside.beside.commit)),
             Origin::Plain(_) => None,
         }
     }
@@ -145,7 +177,7 @@ impl Snapshot {
     /// The columns that the rows are sorted by; none if the frame has no index.
     #[must_use]
     pub fn index(&self) -> &[String] {
-        self.state().map_or(&[], |state| &state.commit.1.index)
+        self.own_commit().map_or(&[], |(_, commit)| &commit.index)
     }
 
     /// How many rows there are.
@@ -172,7 +204,7 @@ impl Snapshot {
         self.size.hidden
     }
 
-    /// The version; a plain file has none.
+    /// The version; a plain file has none, and neither has a commit of another store that a merge or a fetch brought.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         self.state().map(|state| state.version)
@@ -181,7 +213,17 @@ impl Snapshot {
     /// The id of the commit that led here; a plain file has none.
     #[must_use]
     pub fn commit(&self) -> Option<String> {
-        self.state().map(|state| state.commit.0.clone())
+        self.own_commit().map(|(id, _)| id.clone())
+    }
+
+    /// What names just this state, as long as it can be read: its version, or its commit. A plain file has no name.
+    #[must_use]
+    pub fn as_of(&self) -> Option<AsOf> {
+        let version = self
+            .version()
+            .and_then(|version| i64::try_from(version).ok());
+        let commit = || self.commit().map(AsOf::Commit);
+        version.map(AsOf::Version).or_else(commit)
     }
 
     /// When this store published it; a plain file never was.
@@ -193,19 +235,25 @@ impl Snapshot {
     /// What the last commit up to here that changed rows or columns says about itself.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.state()?.noted.message.as_deref()
+        match &self.origin {
+            Origin::Beside(outside) => outside.beside.commit.message.as_deref(),
+            _ => self.state()?.noted.message.as_deref(),
+        }
     }
 
     /// Who made the last commit up to here that changed rows or columns.
     #[must_use]
     pub fn author(&self) -> Option<&str> {
-        self.state()?.noted.author.as_deref()
+        match &self.origin {
+            Origin::Beside(outside) => outside.beside.commit.author.as_deref(),
+            _ => self.state()?.noted.author.as_deref(),
+        }
     }
 
     /// What else was kept with the commit that led here.
     #[must_use]
     pub fn metadata(&self) -> Option<&Map<String, Value>> {
-        self.state()?.commit.1.metadata.as_ref()
+        self.own_commit()?.1.metadata.as_ref()
     }
 
     /// Between which values of the first index column the rows lie; `None` if there is no index, there are no rows,
@@ -266,8 +314,29 @@ impl Snapshot {
                     None => promise::explain(&self.log, &state.entry.state, error).await,
                 }
             }
+            None if error.is_missing() && self.own_commit().is_some() => self.expired(error).await,
             _ => error,
         }
+    }
+
+    /// The error of a read of a commit outside the log that found something missing: it is held by a version, or by what
+    /// is known of a remote, and that has gone.
+    async fn expired(&self, error: Error) -> Error {
+        let (Some(commit), Ok(Some(head))) = (self.commit(), self.log.newest_anew().await) else {
+            return error;
+        };
+        let left = promise::explain(&self.log, &head.entry.state, error).await;
+        if !left.is_missing() {
+            return left;
+        }
+        let frame = self.frame();
+        let (what, name) = (
+            "state",
+            format!(
+                "after commit {commit} of frame {frame} here: its rows have expired; read it where it was made"
+            ),
+        );
+        Cause::NotFound { what, name }.into()
     }
 
     /// All that reading needs to know.
@@ -281,6 +350,7 @@ impl Snapshot {
         let (schema, files) = match &self.origin {
             Origin::Plain(plain) => (&plain.schema, Files::Plain(plain.clone())),
             Origin::Log(state) => (&state.schema, Files::Segments(self.segments().await?)),
+            Origin::Beside(outside) => (&outside.schema, Files::Segments(self.segments().await?)),
         };
         Ok(Source {
             log: self.log.clone(),
@@ -293,12 +363,13 @@ impl Snapshot {
 
     /// The segments that the rows lie in; a plain file has none.
     pub(crate) async fn segments(&self) -> Result<Vec<Segment>> {
-        match self.state() {
-            Some(state) => {
+        match &self.origin {
+            Origin::Log(state) => {
                 let list = state.entry.list_through(state.version);
                 self.log.checkpoints().segments(list).await
             }
-            None => Ok(Vec::new()),
+            Origin::Beside(outside) => Ok(outside.beside.segments.clone()),
+            Origin::Plain(_) => Ok(Vec::new()),
         }
     }
 

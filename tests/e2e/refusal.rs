@@ -14,6 +14,7 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
         ErrorKind::BucketNotEmptyError
         | ErrorKind::DivergedError
         | ErrorKind::MergeConflictError
+        | ErrorKind::PromisedError
         | ErrorKind::ReadOnlyError => Code::FailedPrecondition,
         ErrorKind::DataFusionError | ErrorKind::InvalidRequestError | ErrorKind::SchemaError => {
             Code::InvalidArgument

@@ -58,6 +58,11 @@ impl ActionCall<LogRequest> {
     pub fn since(self, state: AsOf) -> Self {
         self.with(|request| request.since = Some(state))
     }
+
+    /// With each version also the commits that it brought and that are no versions there.
+    pub fn all(self) -> Self {
+        self.with(|request| request.all = true)
+    }
 }
 
 impl ActionCall<TagRequest> {

@@ -24,6 +24,7 @@ fn kind(told: Told) -> ErrorKind {
         Told::ConflictError => ErrorKind::Conflict,
         Told::DivergedError => ErrorKind::Diverged,
         Told::MergeConflictError => ErrorKind::MergeConflict,
+        Told::PromisedError => ErrorKind::Promised,
         Told::OutcomeUnknownError => ErrorKind::OutcomeUnknown,
         Told::DamagedError => ErrorKind::Damaged,
         Told::ReadOnlyError => ErrorKind::ReadOnly,

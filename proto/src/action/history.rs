@@ -35,6 +35,13 @@ request! {
         /// Tell only what is newer than this state.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub since: Option<AsOf>,
+        /// Tell with each version which commits it brought that are no versions here.
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub all: bool,
     }
 }
 
@@ -47,6 +54,7 @@ impl LogRequest {
             bucket: frame.bucket,
             limit: None,
             since: None,
+            all: false,
         }
     }
 
@@ -99,9 +107,10 @@ pub struct CommitRecord {
     pub operation: String,
     /// How many rows the frame had after it.
     pub rows: u64,
-    /// How many rows it added.
+    /// How many rows it added. Of a merge: how many the commits did that it brought.
     pub rows_added: u64,
-    /// How many rows it removed.
+    /// How many rows it removed. Of a merge: as many as that there are [`rows`](Self::rows) after it, whichever side's
+    /// changes they fell to.
     pub rows_removed: u64,
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +124,40 @@ pub struct CommitRecord {
     /// The tags of its version.
     pub tags: Vec<String>,
     /// Whether its version cannot be read any more: it has expired, or was forgotten or purged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
+    /// The commits that came with it and are no versions here, newest first: the other side of a merge, or what lies
+    /// before a history that was cloned in part. Only if they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brings: Vec<BroughtCommit>,
+}
+
+/// A commit of a frame's history that is no version in this store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "a JSON object")]
+pub struct BroughtCommit {
+    /// Its id, in hexadecimal digits, the same in every store.
+    pub commit: String,
+    /// The ids of the commits that it follows.
+    pub parents: Vec<String>,
+    /// When it was made: a hybrid logical time, later than its parents'.
+    pub time: Time,
+    /// What it did, such as `append`.
+    pub operation: String,
+    /// How many rows it added where it was made.
+    pub rows_added: u64,
+    /// How many rows it removed where it was made.
+    pub rows_removed: u64,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What it says about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Facts that it carries for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    /// Whether its rows had expired where it came from.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
 }

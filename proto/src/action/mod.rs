@@ -44,8 +44,8 @@ pub use health::{
     VerifyResult,
 };
 pub use history::{
-    ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest, FrameDiff,
-    LogRequest, LogResult, RestoreRequest, VersionSummary,
+    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DiffRequest,
+    FrameDiff, LogRequest, LogResult, RestoreRequest, VersionSummary,
 };
 pub use resample::{Aggregations, BinEnd, ResampleRequest, ResampleResult, Resampling};
 pub use retention::{
@@ -217,7 +217,7 @@ pub const ACTIONS: &[ActionDescription] = &[
     },
     ActionDescription {
         name: FETCH,
-        description: r#"Bring the history of frames here without changing them: {"remote","name","bucket","regex","all_buckets","target","target_bucket"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
+        description: r#"Bring the history of frames here without changing them: {"remote","name","bucket","regex","all_buckets","target","target_bucket","unshallow"} gives progress, {"frame","objects_done","objects","bytes_done","bytes"}, and last {"frames":[{"name","bucket","target","target_bucket","outcome","versions","objects","bytes","ahead","behind","commit","problem"}]}."#,
     },
     ActionDescription {
         name: FILES,
@@ -229,7 +229,7 @@ pub const ACTIONS: &[ActionDescription] = &[
     },
     ActionDescription {
         name: LOG,
-        description: r#"Tell the history of a frame, newest first: {"name","bucket","limit","since"} gives {"commits","more"}."#,
+        description: r#"Tell the history of a frame, newest first: {"name","bucket","limit","since","all"} gives {"commits","more"}."#,
     },
     ActionDescription {
         name: MERGE,

@@ -1,11 +1,12 @@
 //! The actions on what was: history, tags and snapshots.
 
 use shoots_proto::action::{
-    ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DIFF, DROP_SNAPSHOT,
-    DiffRequest, DropSnapshotRequest, DropSnapshotResult, FrameDiff, FrameVersion, LOG, LogRequest,
-    LogResult, RESTORE, RestoreRequest, SNAPSHOT, SNAPSHOTS, SnapshotRecord, SnapshotRequest,
-    SnapshotResult, SnapshotsRequest, SnapshotsResult, TAG, TAGS, TagRecord, TagRequest, TagResult,
-    TagsRequest, TagsResult, UNTAG, UntagRequest, UntagResult, VersionSummary,
+    BroughtCommit, ColumnChange, ColumnRename, ColumnType, CommitRecord, CommitResult, DIFF,
+    DROP_SNAPSHOT, DiffRequest, DropSnapshotRequest, DropSnapshotResult, FrameDiff, FrameVersion,
+    LOG, LogRequest, LogResult, RESTORE, RestoreRequest, SNAPSHOT, SNAPSHOTS, SnapshotRecord,
+    SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, TAG, TAGS, TagRecord,
+    TagRequest, TagResult, TagsRequest, TagsResult, UNTAG, UntagRequest, UntagResult,
+    VersionSummary,
 };
 use shoots_proto::{AsOf, SnapshotName, TagName};
 
@@ -26,10 +27,11 @@ fn log() {
         &LogRequest {
             limit: Some(10),
             since: Some(AsOf::Version(7)),
+            all: true,
             ..LogRequest::new(nyc_prices())
         },
         &LogRequest::new(prices()),
-        "expected one of `name`, `bucket`, `limit`, `since`",
+        "expected one of `name`, `bucket`, `limit`, `since`, `all`",
     );
     let first = CommitRecord {
         version: 1,
@@ -46,6 +48,7 @@ fn log() {
         metadata: None,
         tags: Vec::new(),
         expired: true,
+        brings: Vec::new(),
     };
     let second = CommitRecord {
         version: 2,
@@ -62,6 +65,18 @@ fn log() {
         metadata: metadata(),
         tags: vec!["eod".to_owned()],
         expired: false,
+        brings: vec![BroughtCommit {
+            commit: "77aa".to_owned(),
+            parents: vec!["3fa9".to_owned()],
+            time: time("2024-01-31T09:29:58"),
+            operation: "append".to_owned(),
+            rows_added: 10,
+            rows_removed: 0,
+            author: Some("bob".to_owned()),
+            message: None,
+            metadata: None,
+            expired: true,
+        }],
     };
     result(
         LOG,

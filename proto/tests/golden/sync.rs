@@ -130,9 +130,12 @@ fn verbs() {
     let full = FetchRequest {
         all_buckets: true,
         regex: Some("^p".to_owned()),
-        ..everything_of!(FetchRequest {})
+        unshallow: true,
+        ..everything_of!(FetchRequest { unshallow: false })
     };
-    request(FETCH, &full, &everything_of!(FetchRequest {}), SELECTION);
+    let fields = format!("{SELECTION}, `unshallow`");
+    let minimal = everything_of!(FetchRequest { unshallow: false });
+    request(FETCH, &full, &minimal, &fields);
     let full = PullRequest {
         bucket: Some(nyc()),
         regex: Some("^p".to_owned()),

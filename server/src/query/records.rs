@@ -13,24 +13,39 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::Value;
-use shoots_proto::action::{CommitRecord, FileRecord};
-use shoots_proto::{AsOf, Time};
+use shoots_proto::Time;
+use shoots_proto::action::{BroughtCommit, CommitRecord, FileRecord};
 use shoots_store::{Frame, Snapshot};
 
 use crate::status::Failure;
 
-/// The commits of a frame, newest first. Only as many are read as the query's limit leaves.
+/// The commits of a frame, newest first. Only as many are read as the query's limit leaves. With `all`, each version is
+/// followed by the commits that it brought and that are no versions here; `brought_by` says with which version they came.
 #[derive(Debug)]
 pub(super) struct HistoryTable {
     frame: Frame,
+    all: bool,
     schema: SchemaRef,
 }
 
 impl HistoryTable {
-    pub(super) fn new(frame: Frame) -> Self {
-        let schema =
-            commits(&[]).map_or_else(|_| Arc::new(Schema::empty()), |batch| batch.schema());
-        Self { frame, schema }
+    pub(super) fn new(frame: Frame, all: bool) -> Self {
+        let batch = match all {
+            true => all_commits(&[]),
+            false => commits(&[]),
+        };
+        let schema = batch.map_or_else(|_| Arc::new(Schema::empty()), |batch| batch.schema());
+        Self { frame, all, schema }
+    }
+
+    async fn told(&self, limit: usize) -> Result<RecordBatch> {
+        let failed = |error| DataFusionError::External(Box::new(error));
+        if self.all {
+            let log = self.frame.whole_history(limit, None).await;
+            return all_commits(&log.map_err(failed)?.commits);
+        }
+        let log = self.frame.history(limit, None).await;
+        commits(&log.map_err(failed)?.commits)
     }
 }
 
@@ -51,19 +66,14 @@ impl TableProvider for HistoryTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let log = self.frame.history(limit.unwrap_or(usize::MAX), None).await;
-        let log = log.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let table = table(commits(&log.commits)?)?;
+        let table = table(self.told(limit.unwrap_or(usize::MAX)).await?)?;
         table.scan(state, projection, filters, limit).await
     }
 }
 
 /// The segments of a state of a frame.
 pub(super) async fn segments(frame: &Frame, state: &Snapshot) -> Result<MemTable, Failure> {
-    let version = state
-        .version()
-        .and_then(|version| i64::try_from(version).ok());
-    let files = frame.files(version.map(AsOf::Version).as_ref()).await?;
+    let files = frame.files(state.as_of().as_ref()).await?;
     Ok(table(files_batch(&files.files)?)?)
 }
 
@@ -93,6 +103,73 @@ fn commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
     ])
 }
 
+/// Versions, each followed by the commits that it brought, as if these were versions, with what is theirs alone.
+fn all_commits(commits: &[CommitRecord]) -> Result<RecordBatch> {
+    let told = commits.iter().flat_map(|version| {
+        let brought = version.brings.iter();
+        let brought =
+            brought.map(move |brought| (record_of(version, brought), Some(version.version)));
+        [(version.clone(), None)].into_iter().chain(brought)
+    });
+    let told: Vec<(CommitRecord, Option<u64>)> = told.collect();
+    let of_version = |number: fn(&CommitRecord) -> u64| {
+        optional_numbers(&told, move |(commit, brought_by)| {
+            brought_by.is_none().then(|| number(commit))
+        })
+    };
+    let metadata = |commit: &CommitRecord| commit.metadata.clone().map(Value::Object);
+    batch([
+        ("version", true, of_version(|commit| commit.version)),
+        ("commit", false, texts(&told, |(c, _)| Some(&c.commit))),
+        ("parents", false, lists(&told, |(c, _)| &c.parents)),
+        ("published", false, times(&told, |(c, _)| c.published)),
+        ("time", false, times(&told, |(c, _)| c.time)),
+        (
+            "operation",
+            false,
+            texts(&told, |(c, _)| Some(&c.operation)),
+        ),
+        ("rows", true, of_version(|commit| commit.rows)),
+        ("rows_added", false, numbers(&told, |(c, _)| c.rows_added)),
+        (
+            "rows_removed",
+            false,
+            numbers(&told, |(c, _)| c.rows_removed),
+        ),
+        ("author", true, texts(&told, |(c, _)| c.author.as_ref())),
+        ("message", true, texts(&told, |(c, _)| c.message.as_ref())),
+        ("metadata", true, texts(&told, |(c, _)| metadata(c))),
+        ("tags", false, lists(&told, |(c, _)| &c.tags)),
+        (
+            "brought_by",
+            true,
+            optional_numbers(&told, |(_, brought_by)| *brought_by),
+        ),
+    ])
+}
+
+/// A commit that a version brought, in the form of a version.
+fn record_of(version: &CommitRecord, brought: &BroughtCommit) -> CommitRecord {
+    let brought = brought.clone();
+    CommitRecord {
+        version: version.version,
+        commit: brought.commit,
+        parents: brought.parents,
+        published: version.published,
+        time: brought.time,
+        operation: brought.operation,
+        rows: 0,
+        rows_added: brought.rows_added,
+        rows_removed: brought.rows_removed,
+        author: brought.author,
+        message: brought.message,
+        metadata: brought.metadata,
+        tags: Vec::new(),
+        expired: brought.expired,
+        brings: Vec::new(),
+    }
+}
+
 fn files_batch(files: &[FileRecord]) -> Result<RecordBatch> {
     batch([
         ("path", false, texts(files, |f| Some(&f.path))),
@@ -119,6 +196,15 @@ fn numbers<T>(records: &[T], number: impl Fn(&T) -> u64) -> ArrayRef {
     let mut column = Int64Builder::new();
     for record in records {
         column.append_value(i64::try_from(number(record)).unwrap_or(i64::MAX));
+    }
+    Arc::new(column.finish())
+}
+
+fn optional_numbers<T>(records: &[T], number: impl Fn(&T) -> Option<u64>) -> ArrayRef {
+    let mut column = Int64Builder::new();
+    for record in records {
+        let number = number(record);
+        column.append_option(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)));
     }
     Arc::new(column.finish())
 }

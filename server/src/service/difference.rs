@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::{TryStreamExt, stream};
-use shoots_proto::{AsOf, DiffRange, GetTicket};
+use shoots_proto::{DiffRange, GetTicket};
 use shoots_store::{Frame, Rows, Snapshot};
 
 use super::get::Batches;
@@ -34,10 +34,10 @@ pub(super) async fn of(
 ) -> Result<Difference, Failure> {
     check(ticket)?;
     let from = frame.snapshot(Some(&diff.from)).await;
-    let from = from.map_err(|error| error.of_state("from"))?.version();
-    let version = |version: Option<u64>| version.and_then(|v| i64::try_from(v).ok());
-    let found = version(from).map_or_else(|| diff.from.clone(), AsOf::Version);
-    let to = version(to.version()).map(AsOf::Version);
+    let before = from.map_err(|error| error.of_state("from"))?;
+    let from = before.version();
+    let found = before.as_of().unwrap_or_else(|| diff.from.clone());
+    let to = to.as_of();
     let rows = frame.diff_rows(&found, to.as_ref()).await?;
     let columns = match &ticket.columns {
         Some(names) => Some(places(&rows.schema(), names)?),

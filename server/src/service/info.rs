@@ -85,7 +85,7 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
         bucket: snapshot.frame().bucket.clone(),
         ..GetTicket::new(snapshot.frame().name.clone())
     };
-    let as_of = version(snapshot.version());
+    let as_of = snapshot.as_of();
     let ticket = GetTicket { as_of, ..ticket };
     let mut info = FlightInfo::new()
         .with_descriptor(FlightDescriptor::new_path(snapshot.frame().to_path()))
@@ -121,7 +121,7 @@ fn ticket(descriptor: &FlightDescriptor) -> Result<GetTicket, Failure> {
 ///
 /// A query at a point in time keeps it, because it holds for every frame that the query names.
 fn pinned(mut ticket: GetTicket, selection: &Selection) -> GetTicket {
-    let found = version(selection.snapshot.version());
+    let found = selection.snapshot.as_of();
     match &mut ticket.diff {
         Some(diff) => {
             if let Some(from) = version(selection.compared_with()) {

@@ -30,6 +30,7 @@ use crate::log::entry::Entry;
 use crate::log::plan::Wish;
 use crate::plain;
 use crate::put;
+use crate::sync::promise;
 
 /// Objects that are copied at the same time.
 const PARALLEL_COPIES: usize = 16;
@@ -40,7 +41,8 @@ impl Frame {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such frame or version,
-    /// [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is a frame of the new name.
+    /// [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is a frame of the new name,
+    /// [`ErrorKind::Promised`](crate::ErrorKind::Promised) if rows of it were left at a remote.
     pub async fn copy_to(&self, target: &FrameId, as_of: Option<&AsOf>) -> Result<NewFrame> {
         self.expect_other(target)?;
         self.adopt().await?;
@@ -121,14 +123,18 @@ impl CopyFrame {
         let (Some((_, commit)), Some(id)) = (snapshot.place(), snapshot.commit()) else {
             return Err(log.not_found());
         };
+        let segments = snapshot.segments().await?;
+        promise::expect_all(log, &head.entry.state, &segments).await?;
+        let mut properties = head.entry.state.properties.clone();
+        properties.remove(promise::PROPERTY);
         Ok(Self {
             source: log.clone(),
             commit: id,
             schema: commit.schema.clone(),
             index: commit.index.clone(),
-            segments: snapshot.segments().await?,
+            segments,
             totals: snapshot.totals(),
-            properties: head.entry.state.properties.clone(),
+            properties,
             copies,
             follows: None,
         })

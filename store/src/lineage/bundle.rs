@@ -8,7 +8,8 @@
 //! Two things bring such commits: a merge, for the commits of the other side (its version refers to the bundle for good),
 //! and a fetch, for commits that are not merged yet (the frame's tracking of the remote refers to it). As long as that
 //! version or that tracking is kept, the segments, deletion vectors and schemas are kept, too, that the commits name,
-//! but for commits whose segments were gone where they came from: `"gone":true`.
+//! but for commits whose segments were gone where they came from: `"gone":true`. Such a commit may come with the list of
+//! all segments after it, which are kept then; a bundle with one of these has format 2.
 //!
 //! A bundle is also where links go (lines of upkeep between a commit and the one it follows, in histories of older
 //! programs): with the commit itself, in a bundle that the version of that commit refers to.
@@ -27,7 +28,9 @@ use crate::frame_log::FrameLog;
 use crate::log::entry::{decode_json, encode_json};
 
 const MAGIC: &str = "history";
-const FORMAT: u32 = 1;
+/// Programs that read only the first format take what `gone` commits list for something that is not kept.
+const FORMAT: u32 = 2;
+const FORMAT_WITHOUT_LISTS_OF_GONE: u32 = 1;
 /// A bundle is full when it has so many records, or so many bytes.
 const FULL_RECORDS: usize = 1024;
 const FULL_BYTES: usize = 4 << 20;
@@ -40,8 +43,16 @@ const PARALLEL_READS: usize = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kept {
     pub(crate) record: Record,
-    /// Its segments were gone where it came from. What it did to rows cannot be told any more.
+    /// Its segments were gone where it came from. What it did to rows cannot be told any more; but if it has a list, the
+    /// rows that there were after it are known, and kept.
     pub(crate) gone: bool,
+}
+
+impl Kept {
+    /// Whether only the rows after it are known.
+    fn is_state_alone(&self) -> bool {
+        self.gone && self.record.list.is_some()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,9 +103,13 @@ impl Stored {
 
 /// The hash that names a bundle of these commits, and its bytes. They come in the order of the history.
 pub(crate) fn encode(kept: &[Kept], nonce: String) -> Result<(String, Bytes)> {
+    let format = match kept.iter().any(Kept::is_state_alone) {
+        true => FORMAT,
+        false => FORMAT_WITHOUT_LISTS_OF_GONE,
+    };
     let header = Header {
         shoots: MAGIC.to_owned(),
-        format: FORMAT,
+        format,
         nonce,
     };
     let mut bytes = encode_json(&header)?;
@@ -129,9 +144,12 @@ pub(crate) fn decode(object: &Path, hash: &str, bytes: &[u8]) -> Result<Vec<Kept
             return Err(damaged("it holds too many commits"));
         }
         let stored: Stored = decode_json(object, "record", line)?;
-        let kept = stored
+        let mut kept = stored
             .kept()
             .map_err(|error| Error::damaged(object, error))?;
+        if header.format < FORMAT && kept.gone {
+            kept.record.list = None;
+        }
         let last = all.last().map(|last| last.record.place());
         if last.is_some_and(|last| last >= kept.record.place()) {
             return Err(damaged("its commits are in no order"));

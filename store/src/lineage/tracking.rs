@@ -120,6 +120,25 @@ fn is_old_news(present: Option<&Tracking>, next: Option<&Tracking>) -> bool {
     same == *present && next.at.seconds_since(present.at) < NEWS_SECONDS
 }
 
+/// Takes what the commits of some bundles name off the lists of what is to be removed, if it is on one.
+pub(crate) async fn spare_brought(
+    log: &FrameLog,
+    entry: &Entry,
+    history: &[String],
+) -> Result<Option<StateEdit>> {
+    let condemned_now = &entry.state.retained.condemned;
+    if condemned_now.is_empty() {
+        return Ok(None);
+    }
+    let named = named_by(log, history).await?;
+    let spared = condemned::spare(log, condemned_now, &named).await?;
+    Ok(spared.map(|spared| {
+        let mut retained = entry.state.retained.clone();
+        retained.condemned = spared;
+        StateEdit::Retain(Box::new(retained))
+    }))
+}
+
 #[async_trait]
 impl Derive for SetTracking {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
@@ -129,14 +148,8 @@ impl Derive for SetTracking {
             return Ok(None);
         }
         let mut edits = Vec::new();
-        let condemned_now = &entry.state.retained.condemned;
-        if let Some(next) = next.as_ref().filter(|_| !condemned_now.is_empty()) {
-            let named = named_by(log, &next.history).await?;
-            if let Some(spared) = condemned::spare(log, condemned_now, &named).await? {
-                let mut retained = entry.state.retained.clone();
-                retained.condemned = spared;
-                edits.push(StateEdit::Retain(Box::new(retained)));
-            }
+        if let Some(next) = &next {
+            edits.extend(spare_brought(log, entry, &next.history).await?);
         }
         edits.push(StateEdit::Tracking(self.remote.clone(), next.map(Box::new)));
         let changed = [("tracking".to_owned(), json!(self.remote))];

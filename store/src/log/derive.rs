@@ -50,6 +50,8 @@ pub(crate) struct Step {
     pub(crate) totals: Totals,
     /// The list of segments that it brings back.
     pub(crate) base: Option<Base>,
+    /// Bundles with commits that belong to the frame's history from this one on, without being versions.
+    pub(crate) history: Vec<String>,
     pub(crate) details: Details,
     pub(crate) edits: Vec<StateEdit>,
 }
@@ -67,6 +69,7 @@ impl Step {
             rows_removed: 0,
             totals,
             base: None,
+            history: Vec::new(),
             details: Details::default(),
             edits: Vec::new(),
         }

@@ -148,7 +148,7 @@ impl Present {
             Known::List(_) => Some(self.totals),
             Known::Something | Known::Nothing => None,
         };
-        if self.says_all(&record.commit) {
+        if record.list.is_none() && self.says_all(&record.commit) {
             self.apply(&record.commit, Some(version));
             let start = start.filter(|_| !record.commit.operation.clears());
             if invariants::follows(start.unwrap_or_default(), &record.commit, self.totals) {

@@ -241,7 +241,7 @@ impl Foreign {
             return Ok(None);
         }
         self.check_tip(log, before, tip.as_ref())?;
-        self.check_order(tip.as_ref())?;
+        self.check_order(log, tip.as_ref()).await?;
         if before.is_none() && plain::find(log).await?.is_some() {
             return Err(exists_already(log));
         }
@@ -300,15 +300,21 @@ impl Foreign {
         Ok(())
     }
 
-    /// That each commit follows the one before it, and is later.
-    fn check_order(&self, tip: Option<&Tip>) -> Result<()> {
+    /// That each commit follows the one before it, by itself or by commits that it brings, and is later.
+    async fn check_order(&self, log: &FrameLog, tip: Option<&Tip>) -> Result<()> {
         let mut last = tip.map(|tip| (&tip.commit, tip.time));
         if self.begins {
             last = None;
         }
         for (place, arrival) in self.arrivals.iter().enumerate() {
             let record = &arrival.record;
-            let parents = record.follows()?;
+            let mut parents = record.follows()?;
+            if last.is_some_and(|(id, _)| !parents.contains(id)) {
+                // What lies between comes along beside the log.
+                for brought in log.bundles(&arrival.history).await? {
+                    parents.extend(brought.record.follows()?);
+                }
+            }
             let follows = match last {
                 Some((id, time)) => parents.contains(id) && time < record.commit.time,
                 None => parents.is_empty() || (place == 0 && self.begins),
@@ -338,7 +344,10 @@ impl Foreign {
         }
         let mut named = ObjectSet::default();
         for arrival in self.arrivals.iter().filter(|arrival| !arrival.gone) {
-            named.record(&arrival.record);
+            match &arrival.record.list {
+                Some(_) => named.list(&arrival.record),
+                None => named.record(&arrival.record),
+            }
         }
         for bundle in self.arrivals.iter().flat_map(|arrival| &arrival.history) {
             named.kept(&log.bundle(bundle).await?);

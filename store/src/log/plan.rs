@@ -359,6 +359,7 @@ impl<'a> Draft<'a> {
         }
         let own = Own {
             base: step.base,
+            history: step.history,
             ..Own::plain(step.totals, state.deleted)
         };
         self.state = Some(state);

@@ -44,6 +44,12 @@ impl LogReader {
             AsOf::Tag(tag) => self.seek_tag(head, tag).await,
             AsOf::Commit(prefix) => self.seek_commit(head, prefix).await,
             AsOf::Snapshot(name) => self.seek_pin(head, name).await,
+            AsOf::Remote(remote) => {
+                let problem = format!(
+                    "what the remote `{remote}` has is no version here, so it can be read, and nothing else: give a version, a time, a tag or a commit"
+                );
+                Err(Error::invalid("as_of", problem))
+            }
             AsOf::Short(text) if head.state.tags.contains_key(text) => {
                 self.seek_tag(head, text).await
             }

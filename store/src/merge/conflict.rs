@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Expired,
     /// A condition would have to be asked of rows that it cannot be asked of.
     Condition,
+    /// The same conflict was settled in opposite ways.
+    Settled,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Unrelated => "unrelated",
             Self::Expired => "expired",
             Self::Condition => "condition",
+            Self::Settled => "settled",
         }
     }
 }

@@ -23,6 +23,9 @@
 //! ([`meaning`]), to columns that the other side may have changed meanwhile ([`columns`]). A put that took the place of
 //! all rows makes everything before it invisible, so the replay begins with the last one.
 //!
+//! Where one side has given up the rows of a commit, the replay goes on without them as long as nothing of the other
+//! side comes between, until a commit of that line says which rows the frame had after it ([`unknown`]).
+//!
 //! What cannot be put together is a [`Conflict`], a value: columns of types that do not hold each other's values, rows
 //! that are sorted by other columns, histories without a common ancestor, and conditions that cannot be asked anew.
 //!
@@ -36,6 +39,7 @@ mod rows;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::collections::HashSet;
 
@@ -69,6 +73,9 @@ pub(crate) struct Histories {
     /// rows (`restore`, `copy`) say which; any other may, and is then understood if it names segments that are not here
     /// any more.
     pub(crate) records: Vec<Record>,
+    /// Those of them whose own rows are no longer here. Any commit that says which rows the frame had after it makes up
+    /// for such commits in its own line, see [`replay`].
+    pub(crate) gone: HashSet<CommitId>,
     /// The last commit of this side.
     pub(crate) ours: CommitId,
     /// The last commit of the other side.
@@ -102,6 +109,7 @@ pub(crate) async fn merge(log: &FrameLog, histories: Histories, version: u64) ->
     let Histories {
         start,
         mut records,
+        gone,
         ours,
         theirs,
     } = histories;
@@ -120,6 +128,7 @@ pub(crate) async fn merge(log: &FrameLog, histories: Histories, version: u64) ->
         }
     };
     let mut replay = Replay::new(log, &records, &graph, &start, version);
+    replay.gone = gone;
     let done = match replay.run().await {
         Ok(()) => finish(&mut replay).await.map_err(|error| (0, error.into())),
         Err(stop) => Err(stop),

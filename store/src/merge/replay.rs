@@ -3,22 +3,23 @@
 //! A commit that finds the frame as its author found it is applied as it is recorded: its segments join, and those
 //! that it names are removed or hidden. Any other is done once more by what it means (see the table in [`super`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
 use super::columns::{Columns, View};
-use super::conflict::{Kind, Stop, index};
+use super::conflict::{Stop, index};
 use super::rows::LiveRows;
 use super::settle::{Graph, Node};
+use super::unknown::Unknown;
 use super::{Start, meaning};
 use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::index::{KeyValue, Span};
 use crate::lineage::record::{Listed, Record};
 use crate::log::change::Segment;
-use crate::log::commit::{Commit, Operation};
+use crate::log::commit::{Commit, CommitId, Operation};
 use crate::log::plan::NamedSchema;
 
 /// A frame while histories are replayed.
@@ -40,6 +41,10 @@ pub(super) struct Replay<'a> {
     tips: BTreeSet<Node>,
     /// Segments that were written on the way.
     pub(super) written: Vec<String>,
+    /// Commits whose own rows are no longer here.
+    pub(super) gone: HashSet<CommitId>,
+    /// Since when the rows are not known.
+    pub(super) unknown: Option<Unknown>,
 }
 
 /// Rows and columns.
@@ -94,6 +99,8 @@ impl<'a> Replay<'a> {
             epochs: Vec::with_capacity(records.len()),
             tips: [Node::Start].into(),
             written: Vec::new(),
+            gone: HashSet::new(),
+            unknown: None,
         }
     }
 
@@ -119,7 +126,9 @@ impl<'a> Replay<'a> {
                 self.epochs.push(self.line_epoch(place, &record.commit));
             }
         }
-        Ok(())
+        self.unknown
+            .take()
+            .map_or(Ok(()), |unknown| Err(unknown.stop()))
     }
 
     async fn step(&mut self, place: u32, record: &Record) -> Result<(), Stop> {
@@ -128,14 +137,16 @@ impl<'a> Replay<'a> {
         let own_epoch = self.line_epoch(place, commit);
         self.epochs.push(own_epoch);
         if operation.clears() {
-            self.begin(record).await?;
+            self.begin(place, record).await?;
             self.enter(place);
             self.tips = [Node::At(place)].into();
             return Ok(());
         }
         let without_effect =
             operation.is_upkeep() || matches!(operation, Operation::Merge | Operation::Purge);
-        if !without_effect && !self.apply_recorded(place, record, own_epoch).await? {
+        if self.unknown.is_some() || self.is_gone(record) {
+            self.step_unknown(place, record, own_epoch).await?;
+        } else if !without_effect && !self.apply_recorded(place, record, own_epoch).await? {
             let meant = self.meant(place, record, own_epoch).await?;
             if meaning::begins_anew(operation, self.deleted) {
                 self.begin_anew(&meant).await?;
@@ -152,7 +163,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The commit whose rows and columns a commit builds on, in its own line.
-    fn line_epoch(&self, place: u32, commit: &Commit) -> Node {
+    pub(super) fn line_epoch(&self, place: u32, commit: &Commit) -> Node {
         if commit.operation.clears() {
             return Node::At(place);
         }
@@ -174,7 +185,7 @@ impl<'a> Replay<'a> {
     }
 
     /// From here on all is built on a commit.
-    fn enter(&mut self, place: u32) {
+    pub(super) fn enter(&mut self, place: u32) {
         self.epoch = Node::At(place);
         if let Some(own) = self.epochs.get_mut(place as usize) {
             *own = self.epoch;
@@ -182,21 +193,18 @@ impl<'a> Replay<'a> {
     }
 
     /// The frame has just the rows of a commit.
-    async fn begin(&mut self, record: &Record) -> Result<(), Stop> {
+    async fn begin(&mut self, place: u32, record: &Record) -> Result<(), Stop> {
         let commit = &record.commit;
         let schema = self.log.schema(&commit.schema).await?;
         let brings = matches!(commit.operation, Operation::Restore | Operation::Copy);
+        self.unknown = None;
         let rows = match &record.list {
-            Some(list) => self.listed(list),
-            None if brings => {
-                let problem = format!(
-                    "the rows that the `{}` of commit {} brought are not kept any more",
-                    commit.operation.name(),
-                    record.id
-                );
-                return Err(Stop::Conflict(Kind::Expired, problem));
+            Some(list) if brings || self.is_gone(record) => self.listed(list),
+            None if brings || self.is_gone(record) => {
+                self.unknown = Some(Unknown::since(place, record));
+                LiveRows::default()
             }
-            None => LiveRows::new(self.added(commit, &schema.hash)),
+            _ => LiveRows::new(self.added(commit, &schema.hash)),
         };
         self.table = Some(Table {
             columns: Columns::new(schema.schema, commit.index.clone()),
@@ -207,7 +215,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The frame was deleted, and begins again with the rows of a commit whose line did not know that.
-    async fn begin_anew(&mut self, meant: &Meant<'_>) -> Result<(), Stop> {
+    pub(super) async fn begin_anew(&mut self, meant: &Meant<'_>) -> Result<(), Stop> {
         let commit = meant.commit;
         let mut columns = Columns::new(Arc::clone(&meant.after), commit.index.clone());
         let view = View {
@@ -224,7 +232,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn listed(&self, list: &[Listed]) -> LiveRows {
+    pub(super) fn listed(&self, list: &[Listed]) -> LiveRows {
         LiveRows::new(list.iter().map(|listed| listed.clone().at(self.version)))
     }
 
@@ -270,9 +278,7 @@ impl<'a> Replay<'a> {
         record: &Record,
         own_epoch: Node,
     ) -> Result<bool> {
-        let parents = self.graph.parents(place);
-        let alone = self.tips.iter().all(|tip| parents.contains(tip));
-        if !alone || !self.graph.agrees(place) || own_epoch != self.epoch {
+        if !self.finds_its_line(place, own_epoch) {
             return Ok(false);
         }
         let commit = &record.commit;
@@ -311,6 +317,13 @@ impl<'a> Replay<'a> {
         Ok(true)
     }
 
+    /// Whether all that was replayed so far is what a commit follows, so that it finds what its author found.
+    pub(super) fn finds_its_line(&self, place: u32, own_epoch: Node) -> bool {
+        let parents = self.graph.parents(place);
+        let alone = self.tips.iter().all(|tip| parents.contains(tip));
+        alone && self.graph.agrees(place) && own_epoch == self.epoch
+    }
+
     /// The hash of the schema, and the index, that the line of a commit had before it.
     fn line_before(&self, place: u32, record: &Record) -> Result<(&str, &[String])> {
         let unknown = || {
@@ -330,7 +343,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    async fn meant<'r>(
+    pub(super) async fn meant<'r>(
         &self,
         place: u32,
         record: &'r Record,

@@ -112,7 +112,13 @@ impl LiveRows {
             let Some(live) = self.live(&hidden.segment) else {
                 return Ok(false);
             };
-            let (before, after) = (live.hidden(log).await?, hidden.read(log).await?);
+            let before = live.hidden(log).await?;
+            let after = match hidden.read(log).await {
+                Ok(after) => after,
+                // It was given up. What the commit means can still be done.
+                Err(error) if error.is_missing() => return Ok(false),
+                Err(error) => return Err(error),
+            };
             if !before.is_subset(&after) {
                 return Ok(false);
             }

@@ -2,8 +2,10 @@
 //!
 //! Where two histories could not be put together, somebody chose one of them. The merge says whose head that was. What
 //! the other side had done until then, and the chosen one had not, is left out of every later replay; what the other
-//! side does afterwards counts again. Where two such merges contradict each other, the later one is right. So what is
-//! left out follows from the set of commits, like everything else in a replay.
+//! side does afterwards counts again. So what is left out follows from the set of commits, like everything else in a replay.
+//!
+//! Two who do not know of each other may settle the same conflict in opposite ways: one leaves out what the other keeps.
+//! Neither is more right than the other, so this is a conflict by itself, until somebody settles that.
 //!
 //! Commits are known by their places in the order of the replay.
 
@@ -79,6 +81,7 @@ impl Graph {
             graph.agrees = graph.agreements(records, &mut known);
         }
         graph.check_related(start.is_some())?;
+        graph.check_settled(records)?;
         Ok(graph)
     }
 
@@ -168,6 +171,39 @@ impl Graph {
             agrees.push(own);
         }
         agrees
+    }
+
+    /// Refuses settlements of which one leaves out what the other keeps, unless one of them, or a third one, was made in
+    /// the knowledge of both.
+    fn check_settled(&self, records: &[Record]) -> Result<(), Stop> {
+        let settled: Vec<_> = self
+            .settled
+            .iter()
+            .map(|(merge, taken)| {
+                let all = self.history(Node::At(*merge));
+                let kept = self.history(*taken);
+                let mut gone = &all - &kept;
+                gone.remove(*merge);
+                (*merge, all, kept, gone)
+            })
+            .collect();
+        for (place, (one, _, kept, gone)) in settled.iter().enumerate() {
+            for (other, _, other_kept, other_gone) in &settled[place + 1..] {
+                let mut knowing = settled.iter();
+                let known = knowing.any(|(_, all, ..)| all.contains(*one) && all.contains(*other));
+                if known || (gone.is_disjoint(other_kept) && other_gone.is_disjoint(kept)) {
+                    continue;
+                }
+                let id = |place: &u32| records.get(*place as usize).map_or("", |of| &of.id);
+                let problem = format!(
+                    "the merges {} and {} settled a conflict in opposite ways",
+                    id(one),
+                    id(other)
+                );
+                return Err(Stop::Conflict(Kind::Settled, problem));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses histories that did not begin together.
@@ -266,16 +302,35 @@ mod tests {
     }
 
     #[test]
-    fn of_two_settled_merges_that_contradict_each_other_the_later_one_is_right() {
+    fn two_settled_merges_that_contradict_each_other_are_a_conflict_until_that_is_settled() {
         let mut history = History::default();
         let root = history.push(&[]);
         let (ours, theirs) = (history.push(&[root]), history.push(&[root]));
         let first = history.merge([ours, theirs], ours);
         let after = history.push(&[first]);
         assert!(history.graph().agrees(after as u32));
-        history.merge([ours, theirs], theirs);
-        assert_eq!(history.excluded(), [ours as u32]);
+        let second = history.merge([ours, theirs], theirs);
+        let conflict = Graph::new(&history.0, None).unwrap_err();
+        let Stop::Conflict(Kind::Settled, problem) = conflict else {
+            panic!("{conflict:?}");
+        };
+        assert!(problem.contains(&history.0[second].id), "{problem}");
+
+        let last = history.merge([after, second], second);
+        assert_eq!(history.excluded(), [ours, first, after].map(|of| of as u32));
+        history.push(&[last]);
         assert!(!history.graph().agrees(after as u32));
+    }
+
+    #[test]
+    fn settled_merges_that_know_of_each_other_or_keep_the_same_side_are_no_conflict() {
+        let mut history = History::default();
+        let root = history.push(&[]);
+        let (ours, theirs) = (history.push(&[root]), history.push(&[root]));
+        history.merge([ours, theirs], ours);
+        let more = history.push(&[ours]);
+        history.merge([more, theirs], more);
+        assert_eq!(history.excluded(), [theirs as u32]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use shoots_proto::name::FrameId;
 
 use super::arrive;
 use super::local::LocalPeer;
-use super::options::{CloneOptions, PullOptions, RemoteEnd, Wanted};
+use super::options::{CloneOptions, FetchOptions, PullOptions, RemoteEnd, Wanted};
 use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
 use super::promise::{self, Promised};
@@ -24,6 +24,7 @@ use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
 use crate::edit::properties::SetProperty;
 use crate::error::{Cause, Error, Result};
+use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::Listed;
 use crate::lineage::tracking::Tracking;
@@ -109,11 +110,7 @@ impl<'a> Exchange<'a> {
 
     async fn diverged(&self, ends: &Ends) -> Result<Divergence> {
         if ends.ours() == ends.theirs() {
-            return Ok(Divergence {
-                ours: Vec::new(),
-                theirs: Vec::new(),
-                common: ends.ours().map(str::to_owned),
-            });
+            return Ok(Divergence::none(ends.ours().map(str::to_owned)));
         }
         let ours = match ends.ours() {
             Some(tip) => Some((tip.to_owned(), self.local.history(self.here, tip).await?)),
@@ -128,7 +125,10 @@ impl<'a> Exchange<'a> {
         };
         let mut walk = Walk::new(ours, theirs);
         walk.diverge().await?;
-        Ok(walk.finish().0)
+        if walk.is_apart() {
+            walk.find_fork().await?;
+        }
+        Ok(walk.finish().found)
     }
 
     /// What there must be at the remote for anything to come here.
@@ -172,11 +172,7 @@ impl<'a> Exchange<'a> {
                 route.begin(ends.ours(), records).await?
             };
             if let Sent::Done { versions } = sent {
-                let found = Divergence {
-                    ours: Vec::new(),
-                    theirs: Vec::new(),
-                    common: Some(tip.clone()),
-                };
+                let found = Divergence::none(Some(tip.clone()));
                 self.settle_in(&ends).await?;
                 self.track(&tip, &found, Vec::new()).await?;
                 return Ok(self.told(SyncOutcome::Created, versions, &found, Some(tip)));
@@ -220,7 +216,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Brings what is new at the remote here, and leaves the frame as it is.
-    pub(super) async fn fetch(&self) -> Result<SyncedFrame> {
+    pub(super) async fn fetch(&self, options: &FetchOptions) -> Result<SyncedFrame> {
         let ends = self.ends().await?;
         let tip = self.expect_theirs(&ends)?;
         let Some(ours) = ends.ours().map(str::to_owned) else {
@@ -229,7 +225,10 @@ impl<'a> Exchange<'a> {
         };
         let found = self.diverged(&ends).await?;
         self.check_newest(&tip, found.theirs.first())?;
-        let completed = self.complete().await?;
+        let mut completed = self.complete().await?;
+        if options.unshallow {
+            completed |= self.unshallow(&tip).await?;
+        }
         let outcome = match found.theirs.is_empty() {
             true if !completed => SyncOutcome::Unchanged,
             _ => SyncOutcome::Fetched,
@@ -270,10 +269,12 @@ impl<'a> Exchange<'a> {
     /// Keeps what only they have beside the log.
     async fn fetched(&self, tip: &str, mut found: Divergence) -> Result<()> {
         let log = self.local.log(self.here);
+        // What both had in common may have expired here. Then the remote says what rows there were.
+        let fork = found.fork.take().filter(|fork| !fork.readable);
         let known = log.newest().await?.and_then(|head| {
             let tracking = head.entry.state.tracking.get(self.remote.name)?;
             let same = tracking.tip == tip && tracking.behind == found.theirs.len() as u64;
-            same.then(|| tracking.history.clone())
+            (same && fork.is_none()).then(|| tracking.history.clone())
         });
         let behind = found.theirs.len() as u64;
         let bundles = match known {
@@ -281,15 +282,27 @@ impl<'a> Exchange<'a> {
             _ => {
                 let mut theirs = std::mem::take(&mut found.theirs);
                 theirs.reverse();
-                let gathered = self.inward().gather(theirs).await?;
-                let kept = gathered.into_iter().map(|brought| Kept {
-                    record: brought.record,
-                    gone: !brought.kept,
-                });
-                log.keep_bundles(kept.collect()).await?
+                self.gathered(&log, fork, theirs).await?
             }
         };
         self.track_as(tip, &found, behind, bundles).await
+    }
+
+    /// Brings what commits (oldest first) need that are kept beside the log, and gives the bundles that hold them.
+    pub(super) async fn gathered(
+        &self,
+        log: &FrameLog,
+        fork: Option<HistoryRecord>,
+        records: Vec<HistoryRecord>,
+    ) -> Result<Vec<String>> {
+        let gathered = self.inward().gather(fork, records).await?;
+        let head = log.newest().await?.ok_or_else(|| log.not_found())?;
+        receive::check_gathered(log, self.local.seen(), &head.entry, &gathered).await?;
+        let kept = gathered.into_iter().map(|brought| Kept {
+            record: brought.record,
+            gone: !brought.kept,
+        });
+        log.keep_bundles(kept.collect()).await
     }
 
     /// Brings what is new at the remote into the frame.
@@ -359,11 +372,7 @@ impl<'a> Exchange<'a> {
         let Sent::Done { versions } = sent else {
             return Ok(None);
         };
-        let found = Divergence {
-            ours: Vec::new(),
-            theirs: Vec::new(),
-            common: Some(tip.to_owned()),
-        };
+        let found = Divergence::none(Some(tip.to_owned()));
         self.track(tip, &found, Vec::new()).await?;
         let told = self.told(SyncOutcome::Moved, versions, &found, Some(tip.to_owned()));
         Ok(Some(told))
@@ -397,11 +406,7 @@ impl<'a> Exchange<'a> {
                 }
                 return Err(self.moved_there());
             };
-            let found = Divergence {
-                ours: Vec::new(),
-                theirs: Vec::new(),
-                common: Some(ours.clone()),
-            };
+            let found = Divergence::none(Some(ours.clone()));
             self.track(&ours, &found, Vec::new()).await?;
             return Ok(self.pushed(self.told(outcome, versions, &found, Some(ours))));
         }

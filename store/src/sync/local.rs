@@ -43,6 +43,11 @@ impl LocalPeer {
         self.store.frame(frame).frame_log().clone()
     }
 
+    /// Objects that have been compared with their hash when they came.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     /// The newest entry of a frame that has a history.
     async fn known(&self, log: &FrameLog) -> Result<Arc<Entry>> {
         let head = log.newest().await?;

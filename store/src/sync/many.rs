@@ -9,7 +9,7 @@ use shoots_proto::name::{BucketName, FrameId, FrameName};
 
 use super::exchange::Exchange;
 use super::local::LocalPeer;
-use super::options::{CloneOptions, PullOptions, RemoteEnd};
+use super::options::{CloneOptions, FetchOptions, PullOptions, RemoteEnd};
 use super::peer::Peer;
 use super::progress::ProgressSink;
 use super::settle::{self, Settled};
@@ -133,6 +133,51 @@ pub struct Travelled {
     pub result: Result<SyncedFrame>,
 }
 
+/// What is done with each frame.
+#[derive(Clone, Copy)]
+enum Verb<'a> {
+    Clone(&'a CloneOptions),
+    Fetch(&'a FetchOptions),
+    Pull(&'a PullOptions),
+    Push(&'a ProgressSink),
+}
+
+impl<'a> Verb<'a> {
+    fn progress(self) -> &'a ProgressSink {
+        match self {
+            Verb::Clone(options) => &options.progress,
+            Verb::Fetch(options) => &options.progress,
+            Verb::Pull(options) => &options.progress,
+            Verb::Push(progress) => progress,
+        }
+    }
+
+    /// Does it with one frame.
+    async fn carry(
+        self,
+        store: &Store,
+        remote: RemoteEnd<'_>,
+        (source, target): (FrameId, FrameId),
+    ) -> Travelled {
+        let (here, there) = match self {
+            Verb::Push(_) => (&source, &target),
+            _ => (&target, &source),
+        };
+        let exchange = Exchange::new(store, remote, here, there, self.progress());
+        let result = match self {
+            Verb::Clone(options) => exchange.clone_here(options).await,
+            Verb::Fetch(options) => exchange.fetch(options).await,
+            Verb::Pull(options) => exchange.pull(options).await,
+            Verb::Push(_) => exchange.push().await,
+        };
+        Travelled {
+            source,
+            target,
+            result,
+        }
+    }
+}
+
 impl Store {
     /// Brings frames of a remote here which are not here, with their histories.
     ///
@@ -148,13 +193,7 @@ impl Store {
     ) -> Result<Vec<Travelled>> {
         self.shared().check_writable()?;
         let found = frames.found(remote.peer).await?;
-        let travels = found.into_iter().map(|(source, target)| async move {
-            let progress = &options.progress;
-            let exchange = Exchange::new(self, remote, &target, &source, progress);
-            let result = exchange.clone_here(options).await;
-            told(source.clone(), target.clone(), result)
-        });
-        Ok(all(travels).await)
+        Ok(self.carry_all(remote, found, Verb::Clone(options)).await)
     }
 
     /// Brings the history of frames here, and what it is made of, without changing the frames. Those that are not here
@@ -166,7 +205,7 @@ impl Store {
         &self,
         remote: RemoteEnd<'_>,
         frames: &Travellers,
-        progress: &ProgressSink,
+        options: &FetchOptions,
     ) -> Result<Vec<Travelled>> {
         self.shared().check_writable()?;
         let mut found = frames.found(remote.peer).await?;
@@ -180,12 +219,7 @@ impl Store {
             }
             found = here;
         }
-        let travels = found.into_iter().map(|(source, target)| async move {
-            let exchange = Exchange::new(self, remote, &target, &source, progress);
-            let result = exchange.fetch().await;
-            told(source.clone(), target.clone(), result)
-        });
-        Ok(all(travels).await)
+        Ok(self.carry_all(remote, found, Verb::Fetch(options)).await)
     }
 
     /// Brings what is new at a remote into the frames here; those that are not here come along as in a
@@ -201,13 +235,7 @@ impl Store {
     ) -> Result<Vec<Travelled>> {
         self.shared().check_writable()?;
         let found = frames.found(remote.peer).await?;
-        let travels = found.into_iter().map(|(source, target)| async move {
-            let progress = &options.progress;
-            let exchange = Exchange::new(self, remote, &target, &source, progress);
-            let result = exchange.pull(options).await;
-            told(source.clone(), target.clone(), result)
-        });
-        Ok(all(travels).await)
+        Ok(self.carry_all(remote, found, Verb::Pull(options)).await)
     }
 
     /// Brings what is new here to a remote. A history there is only ever moved forward.
@@ -223,12 +251,24 @@ impl Store {
     ) -> Result<Vec<Travelled>> {
         let here = LocalPeer::new(self, "this store");
         let found = frames.found(&here).await?;
-        let travels = found.into_iter().map(|(source, target)| async move {
-            let exchange = Exchange::new(self, remote, &source, &target, progress);
-            let result = exchange.push().await;
-            told(source.clone(), target.clone(), result)
-        });
-        Ok(all(travels).await)
+        Ok(self.carry_all(remote, found, Verb::Push(progress)).await)
+    }
+
+    /// Some frames at the same time, each by its names where it comes from and where it goes to.
+    async fn carry_all(
+        &self,
+        remote: RemoteEnd<'_>,
+        found: Vec<(FrameId, FrameId)>,
+        verb: Verb<'_>,
+    ) -> Vec<Travelled> {
+        let travels: Vec<_> = found
+            .into_iter()
+            .map(|names| verb.carry(self, remote, names))
+            .collect();
+        stream::iter(travels)
+            .buffered(PARALLEL_FRAMES)
+            .collect()
+            .await
     }
 }
 
@@ -304,20 +344,4 @@ impl Frame {
             seen: history::time(known.at),
         })
     }
-}
-
-fn told(source: FrameId, target: FrameId, result: Result<SyncedFrame>) -> Travelled {
-    Travelled {
-        source,
-        target,
-        result,
-    }
-}
-
-async fn all(travels: impl Iterator<Item = impl Future<Output = Travelled>>) -> Vec<Travelled> {
-    let travels: Vec<_> = travels.collect();
-    stream::iter(travels)
-        .buffered(PARALLEL_FRAMES)
-        .collect()
-        .await
 }

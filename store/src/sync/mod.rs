@@ -9,16 +9,19 @@
 //! | [`told`], [`stored`] | its histories, newest first, and its objects |
 //! | [`walk`] | where two histories went apart |
 //! | [`course`] | which commits of another history become versions |
-//! | [`transfer`] | objects that are missing, then commits |
+//! | [`transfer`], [`wanted`] | objects that are missing, then commits |
 //! | [`receive`], [`arrive`] | what is checked before anything that was sent is believed |
 //! | [`exchange`] | one frame and one remote: clone, fetch, pull, push |
 //! | [`options`] | what they are told |
 //! | [`many`] | the same for some of a bucket, or for everything |
 //! | [`settle`] | histories that went apart are put together |
+//! | [`beside`] | states of commits that are no versions here |
+//! | [`unshallow`] | what lies before a newest state that was cloned alone |
 //! | [`promise`] | segments that stayed at a remote |
 //! | [`progress`] | how far a transfer has come |
 
 mod arrive;
+pub(crate) mod beside;
 mod course;
 mod exchange;
 pub(crate) mod local;
@@ -32,4 +35,6 @@ mod settle;
 mod stored;
 mod told;
 mod transfer;
+mod unshallow;
 mod walk;
+mod wanted;

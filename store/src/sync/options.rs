@@ -31,6 +31,16 @@ pub struct CloneOptions {
     pub progress: ProgressSink,
 }
 
+/// How frames are fetched.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// Brings the commits, too, that lie before a newest state which was cloned alone, with their rows as far as the
+    /// remote keeps them.
+    pub unshallow: bool,
+    /// Where progress is told.
+    pub progress: ProgressSink,
+}
+
 /// A range of the first index column, as it was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRange {

@@ -104,9 +104,13 @@ pub struct HistoryRecord {
     /// The version that it is there; `None`: a merge brought it.
     #[serde(default)]
     pub version: Option<u64>,
-    /// Whether that version can be read there; of what a merge brought, whether its objects are there.
+    /// Whether the commit's own objects are there for sure: that version can be read there, or a merge brought them.
     #[serde(default)]
     pub kept: bool,
+    /// Whether the rows after it can be read there, at that version or at one with the same rows: [`list`](Peer::list)
+    /// tells them.
+    #[serde(default)]
+    pub readable: bool,
 }
 
 /// What an object is for.
@@ -166,12 +170,14 @@ impl Publish {
 /// One commit that arrives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// The commit, with its list where that was asked for or the commit alone does not say it. Among what it follows is
-    /// the arrival before it, or, of the first one, the expected tip.
+    /// The commit, with its list where that was asked for or the commit alone does not say it: then that list counts, and
+    /// what the commit names itself need not come along. Among what it follows, or what the commits that it brings follow,
+    /// is the arrival before it, or, of the first one, the expected tip.
     pub record: Record,
     /// Whether its rows come along; otherwise it becomes a version that can be named and not read.
     pub kept: bool,
-    /// Of a merge: the commits that it brings and that are not versions of the frame, parents before children.
+    /// The commits that come with it and are not versions of the frame, parents before children: the other side of a
+    /// merge, or what lies before it and has expired at the sender.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brings: Vec<Brought>,
 }
@@ -181,7 +187,8 @@ pub struct Arrival {
 pub struct Brought {
     /// The commit.
     pub record: Record,
-    /// Whether the objects that it speaks of come along; otherwise they are gone.
+    /// Whether the objects that it speaks of come along; otherwise they are gone, and only those of its list come along,
+    /// if it has one.
     pub kept: bool,
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
 use crate::layout::{self, FramePaths};
 use crate::lineage::record::Listed;
+use crate::log::change::Segment;
 use crate::log::commit::State;
 use crate::log::entry::{decode_json, encode_json};
 use crate::objects::Objects;
@@ -115,6 +116,26 @@ impl Promised {
     }
 }
 
+/// Refuses what takes all of these segments of a frame, if some of them were left at a remote.
+pub(crate) async fn expect_all(log: &FrameLog, state: &State, segments: &[Segment]) -> Result<()> {
+    let Some(promised) = Promised::of(state) else {
+        return Ok(());
+    };
+    let left = promised.ids(log.objects(), log.paths()).await?;
+    match segments.iter().any(|own| left.contains(&own.record.id)) {
+        true => Err(left_elsewhere(log, promised)),
+        false => Ok(()),
+    }
+}
+
+fn left_elsewhere(log: &FrameLog, promised: Promised) -> Error {
+    Cause::LeftElsewhere {
+        frame: log.frame().to_string(),
+        remote: promised.remote,
+    }
+    .into()
+}
+
 /// The error of whatever needed the rows of a state: if they were left at a remote, that they are there.
 pub(crate) async fn explain(log: &FrameLog, state: &State, error: Error) -> Error {
     let Some((promised, object)) = Promised::of(state).zip(error.missing_object()) else {
@@ -129,9 +150,5 @@ pub(crate) async fn explain(log: &FrameLog, state: &State, error: Error) -> Erro
     if !left {
         return error;
     }
-    Cause::LeftElsewhere {
-        frame: log.frame().to_string(),
-        remote: promised.remote,
-    }
-    .into()
+    left_elsewhere(log, promised)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::arrive::{self, Known, SortedBy, commit_name};
-use super::peer::{Arrival, Publish, PublishOutcome};
+use super::peer::{Arrival, Brought, Publish, PublishOutcome};
 use super::promise::Promised;
 use super::stored::Seen;
 use super::told;
@@ -173,23 +173,11 @@ impl<'a> Receiving<'a> {
 
     /// Checks every object that is new to the frame.
     async fn check_objects(&self, seen: &Seen) -> Result<()> {
-        let mut present: HashMap<String, Listed> = HashMap::new();
-        if let Some(before) = &self.before {
-            let list = before.list_through(before.last_version());
-            let segments = self.log.checkpoints().segments(list).await?;
-            present.extend(segments.iter().map(|segment| {
-                let listed = Listed::of(segment);
-                (listed.segment.id.clone(), listed)
-            }));
-        }
-        // Schemas come first: without them nobody knows what rows are sorted by.
-        let records = self.request.arrivals.iter().flat_map(records_of);
-        let schemas: BTreeSet<&str> = records.flat_map(schemas_of).collect();
-        let schemas: Vec<_> = schemas
-            .into_iter()
-            .map(|hash| arrive::check_schema(self.log, hash))
-            .collect();
-        all(schemas).await?;
+        let present = match &self.before {
+            Some(before) => present_in(self.log, before).await?,
+            None => HashMap::new(),
+        };
+        check_schemas(self.log, self.request.arrivals.iter().flat_map(records_of)).await?;
         let mut sorted = match &self.before {
             Some(before) => {
                 let state = &before.state;
@@ -202,6 +190,7 @@ impl<'a> Receiving<'a> {
         for arrival in &self.request.arrivals {
             for brought in &arrival.brings {
                 checks.take(&brought.record, brought.kept, false)?;
+                checks.take_list(&brought.record, false)?;
             }
             let (record, commit) = (&arrival.record, &arrival.record.commit);
             let own = arrive::sorted_by(self.log, &commit.schema, &commit.index).await?;
@@ -210,7 +199,11 @@ impl<'a> Receiving<'a> {
                 let problem = "it sorts rows by other columns than the commit before it";
                 return Err(Error::damaged(commit_name(&record.id), problem));
             }
-            checks.take(record, arrival.kept, own != checks.sorted)?;
+            let otherwise = own != checks.sorted;
+            if arrival.kept {
+                checks.take(record, record.list.is_none(), otherwise)?;
+                checks.take_list(record, otherwise)?;
+            }
             follows = arrival.kept;
             sorted = own;
         }
@@ -272,6 +265,53 @@ impl<'a> Receiving<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The segments of a frame, by their ids.
+async fn present_in(log: &FrameLog, entry: &Entry) -> Result<HashMap<String, Listed>> {
+    let list = entry.list_through(entry.last_version());
+    let segments = log.checkpoints().segments(list).await?;
+    let listed = segments.iter().map(|segment| {
+        let listed = Listed::of(segment);
+        (listed.segment.id.clone(), listed)
+    });
+    Ok(listed.collect())
+}
+
+/// Schemas come first: without them nobody knows what rows are sorted by.
+async fn check_schemas<'r>(
+    log: &FrameLog,
+    records: impl Iterator<Item = &'r Record>,
+) -> Result<()> {
+    let schemas: BTreeSet<&str> = records.flat_map(schemas_of).collect();
+    let schemas: Vec<_> = schemas
+        .into_iter()
+        .map(|hash| arrive::check_schema(log, hash))
+        .collect();
+    all(schemas).await
+}
+
+/// Checks what came along with commits that are to be kept beside the log of a frame.
+pub(super) async fn check_gathered(
+    log: &FrameLog,
+    seen: &Seen,
+    head: &Entry,
+    gathered: &[Brought],
+) -> Result<()> {
+    let records = || gathered.iter().map(|brought| &brought.record);
+    records().try_for_each(arrive::check_record)?;
+    check_schemas(log, records()).await?;
+    let state = &head.state;
+    let sorted = arrive::sorted_by(log, &state.schema, &state.index).await?;
+    let mut checks = Checks::new(log, seen, present_in(log, head).await?, sorted);
+    for brought in gathered {
+        let record = &brought.record;
+        let own = arrive::sorted_by(log, &record.commit.schema, &record.commit.index).await?;
+        let otherwise = own != checks.sorted;
+        checks.take(record, brought.kept, otherwise)?;
+        checks.take_list(record, otherwise)?;
+    }
+    checks.run().await
 }
 
 /// Checks segments that a frame has named before they came. Those that are not what they should be do not stay.
@@ -388,10 +428,10 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Notes what a commit names. `otherwise`: it sorts by other columns than what the frame has.
-    fn take(&mut self, record: &Record, kept: bool, otherwise: bool) -> Result<()> {
+    /// Notes what a commit names, if that has come along. `otherwise`: it sorts by other columns than what the frame has.
+    fn take(&mut self, record: &Record, own: bool, otherwise: bool) -> Result<()> {
         let commit = &record.commit;
-        if !kept {
+        if !own {
             return Ok(());
         }
         for segment in &commit.added {
@@ -403,6 +443,11 @@ impl<'a> Checks<'a> {
                 self.hidden.push((hidden.clone(), segment.clone()));
             }
         }
+        Ok(())
+    }
+
+    /// Notes what is on the list that comes with a commit.
+    fn take_list(&mut self, record: &Record, otherwise: bool) -> Result<()> {
         for listed in record.list.iter().flatten() {
             self.segment(record, &listed.segment, &listed.schema, otherwise)?;
             let known = self.present.get(&listed.segment.id);

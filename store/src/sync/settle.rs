@@ -14,8 +14,9 @@ use super::peer::{Arrival, HistoryRecord, ObjectKind, ObjectName, Publish, Publi
 use super::receive;
 use super::stored::{self, Seen};
 use super::told;
-use super::transfer::has_own_list;
-use super::walk::{Cut, Divergence, Walk};
+use super::transfer::{gone_beside, groups, has_own_list};
+use super::walk::{Divergence, Walk, Walked};
+use super::wanted;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
@@ -52,13 +53,22 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
     }
     let mut walk = Walk::new(
         Some((tip.commit.clone(), told::history(log, &head, &tip.commit))),
-        Some((tracking.tip.clone(), told_again(fetched))),
+        Some((tracking.tip.clone(), told_again(fetched.clone()))),
     );
     walk.diverge().await?;
     if walk.is_apart() {
         walk.find_cut().await?;
     }
-    let (found, cut) = walk.finish();
+    let Walked {
+        found,
+        shared,
+        cut,
+        is_whole,
+    } = walk.finish();
+    let told_fork = found.fork.as_ref().and_then(|fork| {
+        let mut fetched = fetched.into_iter().map(|kept| kept.record);
+        fetched.find(|record| record.id == fork.record.id && record.list.is_some())
+    });
     let settling = Settling {
         log,
         head,
@@ -67,6 +77,9 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
         tracking,
         found,
         cut,
+        shared,
+        is_whole,
+        told_fork,
     };
     settling.run(favour).await
 }
@@ -74,11 +87,7 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
 /// What a frame has beyond a remote and the remote beyond it, as far as that was fetched.
 pub(super) async fn apart(log: &FrameLog, head: &Entry, tracking: &Tracking) -> Result<Divergence> {
     let Some(tip) = log.tip(head).await? else {
-        return Ok(Divergence {
-            ours: Vec::new(),
-            theirs: Vec::new(),
-            common: None,
-        });
+        return Ok(Divergence::none(None));
     };
     let fetched = log.bundles(&tracking.history).await?;
     let mut walk = Walk::new(
@@ -86,7 +95,7 @@ pub(super) async fn apart(log: &FrameLog, head: &Entry, tracking: &Tracking) -> 
         Some((tracking.tip.clone(), told_again(fetched))),
     );
     walk.diverge().await?;
-    Ok(walk.finish().0)
+    Ok(walk.finish().found)
 }
 
 /// Fetched commits as a history, newest first.
@@ -98,6 +107,8 @@ fn told_again(mut fetched: Vec<Kept>) -> super::peer::HistoryStream {
             record: kept.record,
             version: None,
             kept: !kept.gone,
+            // What is known of the remote holds all of it.
+            readable: true,
         })
     });
     stream::iter(records).boxed()
@@ -118,7 +129,14 @@ struct Settling<'a> {
     remote: &'a str,
     tracking: Tracking,
     found: Divergence,
-    cut: Option<Cut>,
+    /// The newest commit that all later ones follow and that can be read here.
+    cut: Option<HistoryRecord>,
+    /// What both have and is later, newest first.
+    shared: Vec<HistoryRecord>,
+    /// All of both histories is known.
+    is_whole: bool,
+    /// The newest commit that all later ones follow, with the list that the remote has told of it.
+    told_fork: Option<Record>,
 }
 
 impl Settling<'_> {
@@ -158,12 +176,13 @@ impl Settling<'_> {
         let arrivals: Vec<Arrival> = stages
             .into_iter()
             .map(|stage| Arrival {
+                kept: stage.record.kept || stage.record.record.list.is_some(),
                 record: stage.record.record,
-                kept: stage.record.kept,
                 brings: super::course::brought(stage.brings),
             })
             .collect();
-        for group in super::transfer::groups(&arrivals)? {
+        let arrivals = gone_beside(arrivals);
+        for group in groups(&arrivals)? {
             let request = Publish {
                 expected: Some(expected),
                 arrivals: group.to_vec(),
@@ -199,28 +218,22 @@ impl Settling<'_> {
 
     /// Does the changes of both again, on the state that all of them follow. `settled` takes one side.
     async fn replay(&self, settled: Option<&CommitId>) -> Result<Outcome> {
-        let start = match &self.cut {
-            Some(cut) => self.start(cut).await?,
-            None if self.found.common.is_some() => None,
-            // Two histories that are known from their beginnings.
-            None => Some(Start::default()),
-        };
-        let Some(start) = start else {
-            let problem = "the rows of their last common commit are no longer kept here";
+        let Some((start, later)) = self.begin().await? else {
+            let problem = "the rows of their last common commit are kept on neither side any more";
             return Ok(self.conflict(Kind::Expired, problem.to_owned()));
         };
-        let shared = self.cut.iter().flat_map(|cut| &cut.shared);
         let both = self.found.ours.iter().chain(&self.found.theirs);
         let mut records = Vec::new();
-        for record in both.chain(shared) {
-            match self.whole(record).await? {
-                Some(record) => records.push(record),
-                None => {
-                    let id = &record.record.id;
-                    let problem = format!("what commit {id} is made of is no longer kept");
-                    return Ok(self.conflict(Kind::Expired, problem));
-                }
+        let mut gone = HashSet::new();
+        for record in both.chain(later) {
+            let (whole, is_gone) = self.whole(record).await?;
+            if is_gone {
+                gone.insert(whole.id.clone());
             }
+            records.push(whole);
+        }
+        if !gone.is_empty() {
+            self.list_readable(&mut records).await?;
         }
         let theirs = self.found.theirs.first();
         if let (Some(settled), Some(theirs)) = (settled, theirs) {
@@ -230,20 +243,55 @@ impl Settling<'_> {
                 index: taken.index.clone(),
                 ..self.joined(Some(settled.clone()))
             };
-            records.push(chosen.record()?);
+            records.push(Record {
+                list: None,
+                ..chosen.record()?
+            });
         }
         let histories = Histories {
             start,
             records,
+            gone,
             ours: self.tip.commit.clone(),
             theirs: self.tracking.tip.clone(),
         };
         merge::merge(self.log, histories, self.head.last_version() + 1).await
     }
 
-    /// The state that a replay begins with.
-    async fn start(&self, cut: &Cut) -> Result<Option<Start>> {
-        let id = &cut.at.record.id;
+    /// The state that a replay begins with, and the common commits that are later; none if nobody keeps one.
+    async fn begin(&self) -> Result<Option<(Start, Vec<&HistoryRecord>)>> {
+        let told = self.told_fork.as_ref().filter(|told| {
+            let cut = self.cut.as_ref().map(|cut| cut.record.place());
+            cut.is_none_or(|cut| cut < told.place())
+        });
+        if let Some(told) = told {
+            let list = told.list.iter().flatten().cloned();
+            let commit = &told.commit;
+            let start = Start {
+                commit: Some(told.id.clone()),
+                schema: Some(self.log.schema(&commit.schema).await?),
+                index: commit.index.clone(),
+                deleted: commit.leaves_deleted(false),
+                segments: list.map(|listed| listed.at(0)).collect(),
+            };
+            let place = told.place();
+            let later = self.shared.iter();
+            let later = later.filter(|record| record.record.place() > place);
+            return Ok(Some((start, later.collect())));
+        }
+        let Some(cut) = &self.cut else {
+            // Histories that are known from their beginnings need no state to begin with.
+            let from_nothing = || (Start::default(), self.shared.iter().collect());
+            let is_known = self.is_whole || self.found.common.is_none();
+            return Ok(is_known.then(from_nothing));
+        };
+        let start = self.start(cut).await?;
+        Ok(start.map(|start| (start, self.shared.iter().collect())))
+    }
+
+    /// The state after a commit that can be read here.
+    async fn start(&self, cut: &HistoryRecord) -> Result<Option<Start>> {
+        let id = &cut.record.id;
         let Some(found) = readable(self.log, &self.head, id).await? else {
             return Ok(None);
         };
@@ -265,27 +313,21 @@ impl Settling<'_> {
         }))
     }
 
-    /// A commit with all that doing it again takes; none if some of that is gone.
-    async fn whole(&self, record: &HistoryRecord) -> Result<Option<Record>> {
+    /// A commit with all that doing it again takes, and whether its own rows are gone.
+    async fn whole(&self, record: &HistoryRecord) -> Result<(Record, bool)> {
         let mut whole = record.record.clone();
         let operation = whole.commit.operation;
-        if operation == Operation::Merge {
+        let unsure = record.version.is_none() && !record.readable && whole.list.is_some();
+        if unsure && !self.has_listed(&whole).await? {
             whole.list = None;
-            return Ok(Some(whole));
         }
         if has_own_list(operation) {
-            if whole.list.is_none() {
-                let Some(found) = readable(self.log, &self.head, &whole.id).await? else {
-                    return Ok(None);
-                };
-                let list = found.entry.list_through(found.version);
-                let segments = self.log.checkpoints().segments(list).await?;
-                whole.list = Some(segments.iter().map(Listed::of).collect());
-            }
-            return Ok(Some(whole));
+            let listed = self.listed(whole).await?;
+            let gone = operation != Operation::Merge && listed.list.is_none();
+            return Ok((listed, gone));
         }
         if record.kept {
-            return Ok(Some(whole));
+            return Ok((whole, false));
         }
         let names: Vec<ObjectName> = whole
             .commit
@@ -297,7 +339,40 @@ impl Settling<'_> {
             })
             .collect();
         let found = stored::have(self.log, &names).await?;
-        Ok(found.iter().all(Option::is_some).then_some(whole))
+        Ok((whole, !found.iter().all(Option::is_some)))
+    }
+
+    /// Whether everything is here that is on the list which comes with a commit.
+    async fn has_listed(&self, record: &Record) -> Result<bool> {
+        let objects = wanted::of_list(record).into_iter();
+        let names: Vec<ObjectName> = objects.map(|(name, _)| name).collect();
+        let found = stored::have(self.log, &names).await?;
+        Ok(found.iter().all(Option::is_some))
+    }
+
+    /// A commit with the list of all segments after it, if that can be read here.
+    async fn listed(&self, mut record: Record) -> Result<Record> {
+        if record.list.is_none()
+            && let Some(found) = readable(self.log, &self.head, &record.id).await?
+        {
+            let list = found.entry.list_through(found.version);
+            let segments = self.log.checkpoints().segments(list).await?;
+            record.list = Some(segments.iter().map(Listed::of).collect());
+        }
+        Ok(record)
+    }
+
+    /// Some rows are gone: whatever says which ones there were later makes up for them.
+    async fn list_readable(&self, records: &mut [Record]) -> Result<()> {
+        let ours = self.found.ours.iter().chain(&self.shared);
+        let ours = ours.filter(|record| record.readable && record.version.is_some());
+        let readable: HashSet<&str> = ours.map(|record| record.record.id.as_str()).collect();
+        for record in records {
+            if readable.contains(record.id.as_str()) {
+                *record = self.listed(record.clone()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The frame as it is here.

@@ -28,6 +28,8 @@ struct Version {
     line: Bytes,
     operation: Operation,
     parents: Vec<CommitId>,
+    /// Whether its list of segments follows from what it says itself: otherwise what it names may never have come here.
+    applied: bool,
     /// Bundles with commits that it brought.
     history: Vec<String>,
 }
@@ -43,13 +45,13 @@ struct Telling {
     read: VecDeque<Version>,
     /// The next commit of the log.
     next: Option<HistoryRecord>,
-    /// Commits of bundles that are still to be told.
-    beside: BTreeMap<Place, Kept>,
-    /// Whether a later version with the same rows can be read.
-    kept_later: bool,
+    /// Commits of bundles that are still to be told, and whether a version that is kept holds what they name.
+    beside: BTreeMap<Place, (Kept, bool)>,
+    /// Whether this or a later version with the same rows can be read.
+    readable: bool,
     /// The commit to begin with, until it was found.
     from: Option<CommitId>,
-    /// What the last commit of the log follows that was told.
+    /// What the last commit of the log that was told follows, and what those follow that it brought.
     follows: Option<Vec<CommitId>>,
 }
 
@@ -69,7 +71,7 @@ pub(super) fn history(log: &FrameLog, head: &Entry, from: &str) -> HistoryStream
         read: VecDeque::new(),
         next: None,
         beside: BTreeMap::new(),
-        kept_later: false,
+        readable: false,
         from: Some(from.to_owned()),
         follows: None,
     };
@@ -98,6 +100,7 @@ async fn versions(log: FrameLog, sequence: u64) -> Result<Vec<Version>> {
             line,
             operation: commit.operation,
             parents: commit.parents.clone(),
+            applied: entry.own_at(number).is_none_or(|own| !own.unapplied),
             history: entry
                 .own_at(number)
                 .map_or_else(Vec::new, |own| own.history.clone()),
@@ -119,16 +122,17 @@ impl Telling {
         }
         if beside > own.as_ref() {
             let kept = self.beside.pop_last().map(|(_, kept)| kept);
-            return Ok(kept.map(|kept| HistoryRecord {
+            return Ok(kept.map(|(kept, held)| HistoryRecord {
                 record: kept.record,
                 version: None,
-                kept: !kept.gone,
+                kept: !kept.gone && held,
+                readable: held,
             }));
         }
         let brought = own.and_then(|own| self.beside.remove(&own));
         let next = self.next.take();
         Ok(next.map(|mut next| {
-            if let Some(brought) = brought {
+            if let Some((brought, _)) = brought {
                 // A bundle knows what lies between a commit of another store and what it follows.
                 next.record.links = brought.record.links;
             }
@@ -142,11 +146,13 @@ impl Telling {
             if version.operation == Operation::Purge {
                 return Ok(self.end());
             }
-            self.kept_later |= self.state.keeps(version.number);
+            let is_kept = self.state.keeps(version.number);
+            self.readable |= is_kept;
             if version.operation.is_upkeep() {
+                self.bring(&version).await?;
                 continue;
             }
-            let kept = std::mem::take(&mut self.kept_later);
+            let readable = std::mem::take(&mut self.readable);
             if self.from.as_ref().is_some_and(|from| *from != version.id) {
                 continue;
             }
@@ -156,19 +162,32 @@ impl Telling {
                 // What is older belongs to another history, of a frame that was deleted.
                 return Ok(self.end());
             }
-            for kept in self.log.bundles(&version.history).await? {
-                self.beside.insert(kept.record.place(), kept);
-            }
+            let brought = self.log.bundles(&version.history).await?;
             let links = self.links(version.parents).await?;
             let record = Record::new(version.line, links, None)?;
-            self.follows = Some(record.follows()?);
+            let mut follows = record.follows()?;
+            for kept in brought {
+                follows.extend(kept.record.follows()?);
+                self.beside.insert(kept.record.place(), (kept, is_kept));
+            }
+            self.follows = Some(follows);
             return Ok(Some(HistoryRecord {
                 record,
                 version: Some(version.number),
-                kept,
+                kept: is_kept && version.applied,
+                readable,
             }));
         }
         Ok(None)
+    }
+
+    /// What upkeep brought lies before the beginning of the history: it was cloned in part, and the rest came later.
+    async fn bring(&mut self, upkeep: &Version) -> Result<()> {
+        let held = self.state.keeps(upkeep.number);
+        for kept in self.log.bundles(&upkeep.history).await? {
+            self.beside.insert(kept.record.place(), (kept, held));
+        }
+        Ok(())
     }
 
     fn end(&mut self) -> Option<HistoryRecord> {
@@ -187,8 +206,11 @@ impl Telling {
             parents.clone_from(&older.parents);
             links.push(older.line.clone());
             let number = older.number;
-            self.read.pop_front();
-            self.kept_later |= self.state.keeps(number);
+            let older = self.read.pop_front();
+            self.readable |= self.state.keeps(number);
+            if let Some(older) = older {
+                self.bring(&older).await?;
+            }
         }
         Ok(links)
     }

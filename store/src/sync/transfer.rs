@@ -4,7 +4,7 @@
 //! that ends in the middle leaves whole objects that nobody sees, and the next one goes on from there. Then the commits
 //! are published, oldest first. The receiving end trusts nothing of it, see [`super::arrive`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::name::FrameId;
@@ -15,10 +15,10 @@ use super::peer::{
     PublishOutcome, SentObject,
 };
 use super::progress::Meter;
+use super::wanted::{self, Wanted};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::lineage::record::{Listed, Record};
-use crate::log::commit::{Operation, SegmentRecord};
-use crate::log::hidden::HiddenRecord;
+use crate::log::commit::Operation;
 
 /// Objects that are on their way at the same time.
 const PARALLEL_OBJECTS: usize = 8;
@@ -49,9 +49,6 @@ pub(super) enum Sent {
     Moved,
 }
 
-/// What an object is, and its size if that is known.
-type Wanted = BTreeMap<ObjectName, Option<SentObject>>;
-
 impl Route<'_> {
     /// Sends commits (newest first) which the source has beyond the target's tip, and all they need.
     pub(super) async fn forward(
@@ -67,7 +64,7 @@ impl Route<'_> {
             complete = arrival.kept;
             arrivals.push(arrival);
         }
-        self.deliver(tip, false, arrivals).await
+        self.deliver(tip, false, gone_beside(arrivals)).await
     }
 
     /// Sends a whole history (newest first). What is left of a frame that was deleted, its tip, is followed by it.
@@ -105,7 +102,7 @@ impl Route<'_> {
         begins: bool,
         arrivals: Vec<Arrival>,
     ) -> Result<Sent> {
-        self.send(arrivals.iter().flat_map(objects_of).collect())
+        self.send(arrivals.iter().flat_map(wanted::of_arrival).collect())
             .await?;
         let mut expected = tip.map(str::to_owned);
         let mut begins = begins;
@@ -151,7 +148,7 @@ impl Route<'_> {
             kept: true,
             brings: Vec::new(),
         };
-        let mut objects: Wanted = objects_of(&arrival).into_iter().collect();
+        let mut objects: Wanted = wanted::of_arrival(&arrival).into_iter().collect();
         for id in &left {
             objects.remove(&ObjectName {
                 kind: ObjectKind::Segment,
@@ -176,17 +173,30 @@ impl Route<'_> {
     pub(super) async fn bring(&self, segments: &[Listed]) -> Result<()> {
         let objects = segments
             .iter()
-            .map(|listed| segment_object(&listed.segment));
+            .map(|listed| wanted::segment_object(&listed.segment));
         self.send(objects.collect()).await
     }
 
-    /// Sends what commits need that are to be kept beside the log, and gives the commits, in the same order.
-    pub(super) async fn gather(&self, records: Vec<HistoryRecord>) -> Result<Vec<Brought>> {
-        let mut gathered = Vec::with_capacity(records.len());
-        for record in records {
-            gathered.push(self.beside(record).await?);
+    /// Sends what commits (oldest first) need that are to be kept beside the log, and gives the commits, in the same order.
+    /// `fork` is one that they all follow, of which only the rows after it are needed.
+    pub(super) async fn gather(
+        &self,
+        fork: Option<HistoryRecord>,
+        records: Vec<HistoryRecord>,
+    ) -> Result<Vec<Brought>> {
+        let mut gathered = Vec::with_capacity(records.len() + 1);
+        if let Some(fork) = fork {
+            let list = self.from.list(self.source, &fork.record.id).await?;
+            gathered.extend(list.map(|list| Brought {
+                record: Record {
+                    list: Some(list),
+                    ..fork.record
+                },
+                kept: false,
+            }));
         }
-        self.send(gathered.iter().flat_map(objects_of_brought).collect())
+        gathered.extend(self.beside(records).await?);
+        self.send(gathered.iter().flat_map(wanted::of_brought).collect())
             .await?;
         Ok(gathered)
     }
@@ -197,63 +207,81 @@ impl Route<'_> {
             mut record,
             version,
             mut kept,
+            readable,
         } = stage.record;
         let operation = record.commit.operation;
         let own_list = has_own_list(operation);
-        if !kept && operation == Operation::Delete {
-            // That there is nothing any more needs no objects.
-        } else if !kept && complete && !own_list {
-            kept = self
-                .is_whole(&objects_of_record(&record).into_iter().collect())
-                .await?;
+        if !kept && complete && !own_list {
+            let own = wanted::of_commit(&record).into_iter().collect();
+            kept = self.absent(&own).await?.is_empty();
         }
         let begins = operation.clears() || record.follows()?.is_empty();
-        if kept && (own_list || !(complete || begins)) {
+        let alone = kept && !own_list && (complete || begins);
+        if !alone && (kept || readable) {
             record.list = match version {
                 Some(_) => self.from.list(self.source, &record.id).await?,
                 None => None,
             };
             kept = record.list.is_some();
         }
-        let mut brings = Vec::with_capacity(stage.brings.len());
-        for brought in stage.brings {
-            brings.push(self.beside(brought).await?);
-        }
         Ok(Arrival {
             record,
             kept,
-            brings,
+            brings: self.beside(stage.brings).await?,
         })
     }
 
-    /// A commit that a merge brings or that is fetched, as it is to be kept beside the log: with its list if it alone
-    /// does not say what it did.
-    pub(super) async fn beside(&self, brought: HistoryRecord) -> Result<Brought> {
-        let HistoryRecord {
-            mut record,
-            version,
-            kept,
-        } = brought;
-        let listed = has_own_list(record.commit.operation);
-        if listed && record.list.is_none() && version.is_some() {
-            record.list = self.from.list(self.source, &record.id).await?;
+    /// Commits (oldest first) that a merge brings or that are fetched, as they are to be kept beside the log: with their
+    /// lists if they alone do not say what they did. Where the rows of some are gone, the next of them that can be read
+    /// says what there was after it.
+    async fn beside(&self, records: Vec<HistoryRecord>) -> Result<Vec<Brought>> {
+        let unsure = records
+            .iter()
+            .filter(|record| !record.kept && !has_own_list(record.record.commit.operation));
+        let unsure = unsure.flat_map(|record| wanted::of_commit(&record.record));
+        let listed = records
+            .iter()
+            .filter(|record| record.record.list.is_some() && !record.readable);
+        let listed = listed.flat_map(|record| wanted::of_list(&record.record));
+        let absent = self.absent(&unsure.chain(listed).collect()).await?;
+        let mut rows_known = true;
+        let mut brought = Vec::with_capacity(records.len());
+        for record in records {
+            let HistoryRecord {
+                mut record,
+                version,
+                kept,
+                readable,
+            } = record;
+            let own_list = has_own_list(record.commit.operation);
+            let gone = |(name, _): &(ObjectName, _)| absent.contains(name);
+            let whole = !own_list && (kept || !wanted::of_commit(&record).iter().any(gone));
+            if !readable && wanted::of_list(&record).iter().any(gone) {
+                record.list = None;
+            }
+            let telling = version.is_some() && (kept || readable);
+            if record.list.is_none() && telling && (!whole || !rows_known) {
+                record.list = self.from.list(self.source, &record.id).await?;
+            }
+            rows_known = record.list.is_some() || (whole && rows_known);
+            brought.push(Brought {
+                kept: whole || (own_list && record.list.is_some()),
+                record,
+            });
         }
-        let whole = (!listed || record.list.is_some())
-            && (kept
-                || self
-                    .is_whole(&objects_of_record(&record).into_iter().collect())
-                    .await?);
-        Ok(Brought {
-            record,
-            kept: whole,
-        })
+        Ok(brought)
     }
 
-    /// Whether each of these objects is at one end or the other.
-    async fn is_whole(&self, wanted: &Wanted) -> Result<bool> {
+    /// Those of these objects that are at neither end.
+    async fn absent(&self, wanted: &Wanted) -> Result<HashSet<ObjectName>> {
         let missing = self.missing(wanted).await?;
+        if missing.is_empty() {
+            return Ok(HashSet::new());
+        }
         let found = self.from.have(self.source, &missing).await?;
-        Ok(found.iter().all(Option::is_some))
+        let absent = missing.into_iter().zip(found);
+        let absent = absent.filter(|(_, found)| found.is_none());
+        Ok(absent.map(|(name, _)| name).collect())
     }
 
     async fn missing(&self, wanted: &Wanted) -> Result<Vec<ObjectName>> {
@@ -343,7 +371,7 @@ impl Route<'_> {
                 let list = self.from.list(self.source, &arrival.record.id).await?;
                 arrival.kept = list.is_some();
                 arrival.record.list = list;
-                wanted.extend(objects_of(arrival));
+                wanted.extend(wanted::of_arrival(arrival));
             }
             self.send(wanted).await?;
         }
@@ -365,16 +393,50 @@ impl Route<'_> {
     }
 }
 
+/// Commits that are gone at the sender become versions that cannot be read. Where more of them than one entry holds come
+/// in a row, nothing in the log could follow them: they come along beside the next one that can be read.
+pub(super) fn gone_beside(arrivals: Vec<Arrival>) -> Vec<Arrival> {
+    let mut all = Vec::with_capacity(arrivals.len());
+    let mut row: Vec<Arrival> = Vec::new();
+    for mut arrival in arrivals {
+        if !ends_group(&arrival) {
+            row.push(arrival);
+            continue;
+        }
+        if row.len() < Publish::MAX_ARRIVALS {
+            all.append(&mut row);
+        } else if arrival.record.list.is_some() || arrival.record.commit.operation.clears() {
+            let mut brings = Vec::new();
+            for gone in row.drain(..) {
+                brings.extend(gone.brings);
+                brings.push(Brought {
+                    record: gone.record,
+                    kept: false,
+                });
+            }
+            brings.append(&mut arrival.brings);
+            brings.sort_by_cached_key(|brought| brought.record.place());
+            arrival.brings = brings;
+        }
+        all.append(&mut row);
+        all.push(arrival);
+    }
+    all.append(&mut row);
+    all
+}
+
+/// Whether a commit can be the last one of an entry.
+fn ends_group(arrival: &Arrival) -> bool {
+    arrival.kept || arrival.record.commit.operation == Operation::Delete
+}
+
 /// Commits as they can be published together: few enough, the last of them one that can be read.
 pub(super) fn groups(arrivals: &[Arrival]) -> Result<Vec<&[Arrival]>> {
     let mut groups = Vec::new();
     let mut rest = arrivals;
     while !rest.is_empty() {
         let most = rest.len().min(Publish::MAX_ARRIVALS);
-        let ends = |arrival: &Arrival| {
-            arrival.kept || arrival.record.commit.operation == Operation::Delete
-        };
-        let Some(last) = rest[..most].iter().rposition(ends) else {
+        let Some(last) = rest[..most].iter().rposition(ends_group) else {
             let problem = format!(
                 "more than {} commits in a row, to {}, are no longer kept where they come from: clone the frame anew",
                 Publish::MAX_ARRIVALS,
@@ -395,77 +457,4 @@ pub(super) fn has_own_list(operation: Operation) -> bool {
         operation,
         Operation::Restore | Operation::Copy | Operation::Merge
     )
-}
-
-/// All objects that a commit needs which arrives.
-fn objects_of(arrival: &Arrival) -> Vec<(ObjectName, Option<SentObject>)> {
-    let mut objects: Vec<_> = arrival.brings.iter().flat_map(objects_of_brought).collect();
-    match arrival.kept {
-        true => objects.extend(objects_of_record(&arrival.record)),
-        // What is published has its columns, also where its rows are gone.
-        false => objects.push(schema_object(&arrival.record.commit.schema)),
-    }
-    objects
-}
-
-fn objects_of_brought(brought: &Brought) -> Vec<(ObjectName, Option<SentObject>)> {
-    match brought.kept {
-        true => objects_of_record(&brought.record),
-        false => vec![schema_object(&brought.record.commit.schema)],
-    }
-}
-
-/// The objects that a commit speaks of, or those of its list if it comes with one.
-fn objects_of_record(record: &Record) -> Vec<(ObjectName, Option<SentObject>)> {
-    let commit = &record.commit;
-    let mut objects = vec![schema_object(&commit.schema)];
-    match &record.list {
-        Some(list) => {
-            for listed in list {
-                objects.push(segment_object(&listed.segment));
-                objects.push(schema_object(&listed.schema));
-                objects.extend(listed.hidden.as_ref().and_then(vector_object));
-            }
-        }
-        None => {
-            objects.extend(commit.added.iter().map(segment_object));
-            objects.extend(commit.hidden.iter().filter_map(vector_object));
-        }
-    }
-    objects
-}
-
-fn schema_object(hash: &str) -> (ObjectName, Option<SentObject>) {
-    let name = ObjectName {
-        kind: ObjectKind::Schema,
-        id: hash.to_owned(),
-    };
-    (name, None)
-}
-
-fn segment_object(record: &SegmentRecord) -> (ObjectName, Option<SentObject>) {
-    let name = ObjectName {
-        kind: ObjectKind::Segment,
-        id: record.id.clone(),
-    };
-    let object = SentObject {
-        name: name.clone(),
-        bytes: record.bytes,
-        hash: record.hash.clone(),
-    };
-    (name, Some(object))
-}
-
-fn vector_object(hidden: &HiddenRecord) -> Option<(ObjectName, Option<SentObject>)> {
-    let vector = hidden.vector.as_ref()?;
-    let name = ObjectName {
-        kind: ObjectKind::Vector,
-        id: vector.id.clone(),
-    };
-    let object = SentObject {
-        name: name.clone(),
-        bytes: vector.bytes,
-        hash: vector.hash.clone(),
-    };
-    Some((name, Some(object)))
 }

@@ -28,6 +28,10 @@ pub(crate) struct Walk {
     /// Common commits that are later than the cut, newest first.
     shared: Vec<HistoryRecord>,
     cut: Option<HistoryRecord>,
+    /// The newest commit that all later ones follow, whether it can be read here or not.
+    fork: Option<HistoryRecord>,
+    /// A commit that follows nothing has come up, and others were open: what is older is followed by only some.
+    rooted: bool,
 }
 
 /// One of two histories.
@@ -53,15 +57,33 @@ pub(crate) struct Divergence {
     pub(crate) theirs: Vec<HistoryRecord>,
     /// The newest commit of both; none: they share nothing that is known.
     pub(crate) common: Option<CommitId>,
+    /// The newest commit of both that everything later follows, as this side has it; none: that was not looked for.
+    pub(crate) fork: Option<HistoryRecord>,
 }
 
-/// From where two histories can be put together.
+impl Divergence {
+    /// That both have the same, which ends with this commit.
+    pub(crate) fn none(common: Option<CommitId>) -> Self {
+        Self {
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            common,
+            fork: None,
+        }
+    }
+}
+
+/// What a walk has found.
 #[derive(Debug)]
-pub(crate) struct Cut {
-    /// The version here whose state all else follows.
-    pub(crate) at: HistoryRecord,
-    /// What both have and is later, newest first.
+pub(crate) struct Walked {
+    pub(crate) found: Divergence,
+    /// Common commits that are later than the cut, newest first; without a cut, all that have come up.
     pub(crate) shared: Vec<HistoryRecord>,
+    /// The newest version here that can be read and that all later commits follow; none: that was not looked for, or there
+    /// is none.
+    pub(crate) cut: Option<HistoryRecord>,
+    /// All commits of both have come up, to the first ones.
+    pub(crate) is_whole: bool,
 }
 
 impl Side {
@@ -123,6 +145,8 @@ impl Walk {
             common: None,
             shared: Vec::new(),
             cut: None,
+            fork: None,
+            rooted: false,
         };
         for (side, history) in [(&mut walk.ours, ours), (&mut walk.theirs, theirs)] {
             if let Some((tip, records)) = history {
@@ -143,6 +167,12 @@ impl Walk {
         Ok(())
     }
 
+    /// Reads on until there is a commit that all later ones follow.
+    pub(crate) async fn find_fork(&mut self) -> Result<()> {
+        while self.fork.is_none() && self.step().await? {}
+        Ok(())
+    }
+
     /// Reads on until there is a version of ours, which can be read, that all later commits follow.
     pub(crate) async fn find_cut(&mut self) -> Result<()> {
         while self.cut.is_none() && self.step().await? {}
@@ -155,14 +185,18 @@ impl Walk {
     }
 
     /// What was found.
-    pub(crate) fn finish(self) -> (Divergence, Option<Cut>) {
-        let divergence = Divergence {
-            ours: self.ours.own,
-            theirs: self.theirs.own,
-            common: self.common,
-        };
-        let shared = self.shared;
-        (divergence, self.cut.map(|at| Cut { at, shared }))
+    pub(crate) fn finish(self) -> Walked {
+        Walked {
+            found: Divergence {
+                ours: self.ours.own,
+                theirs: self.theirs.own,
+                common: self.common,
+                fork: self.fork,
+            },
+            shared: self.shared,
+            cut: self.cut,
+            is_whole: self.open.is_empty(),
+        }
     }
 
     /// Reads one more commit; says whether there was one.
@@ -186,18 +220,29 @@ impl Walk {
                 self.both(HistoryRecord {
                     version: None,
                     kept: false,
+                    readable: false,
                     ..record
                 })?;
             }
-            (Some(record), None) => Self::own(&mut self.ours, &mut self.open, record)?,
-            (None, Some(record)) => Self::own(&mut self.theirs, &mut self.open, record)?,
+            (Some(record), None) => {
+                Self::own(&mut self.ours, &mut self.open, &mut self.rooted, record)?;
+            }
+            (None, Some(record)) => {
+                Self::own(&mut self.theirs, &mut self.open, &mut self.rooted, record)?;
+            }
             (None, None) => return Ok(false),
         }
         Ok(true)
     }
 
-    fn own(side: &mut Side, open: &mut BTreeSet<CommitId>, record: HistoryRecord) -> Result<()> {
+    fn own(
+        side: &mut Side,
+        open: &mut BTreeSet<CommitId>,
+        rooted: &mut bool,
+        record: HistoryRecord,
+    ) -> Result<()> {
         let parents = record.record.follows()?;
+        *rooted |= parents.is_empty();
         for open in [&mut side.open, open] {
             open.remove(&record.record.id);
             open.extend(parents.iter().cloned());
@@ -208,15 +253,23 @@ impl Walk {
 
     fn both(&mut self, record: HistoryRecord) -> Result<()> {
         let id = &record.record.id;
-        let alone = self.open.len() == 1 && self.open.contains(id);
+        let alone = self.open.len() == 1 && self.open.contains(id) && !self.rooted;
         for open in [&mut self.open, &mut self.ours.open, &mut self.theirs.open] {
             open.remove(id);
         }
-        self.open.extend(record.record.follows()?);
+        let follows = record.record.follows()?;
+        self.rooted |= follows.is_empty();
+        self.open.extend(follows);
         if self.common.is_none() {
             self.common = Some(id.clone());
         }
-        match (&self.cut, alone && record.version.is_some() && record.kept) {
+        if alone && self.fork.is_none() {
+            self.fork = Some(record.clone());
+        }
+        match (
+            &self.cut,
+            alone && record.version.is_some() && record.readable,
+        ) {
             (Some(_), _) => {}
             (None, true) => self.cut = Some(record),
             (None, false) => self.shared.push(record),
@@ -251,6 +304,7 @@ mod tests {
             record,
             version: Some(time),
             kept: true,
+            readable: true,
         }
     }
 
@@ -265,10 +319,7 @@ mod tests {
         times.map(Option::unwrap_or_default).collect()
     }
 
-    async fn walked(
-        ours: &[&HistoryRecord],
-        theirs: &[&HistoryRecord],
-    ) -> (Divergence, Option<Cut>) {
+    async fn walked(ours: &[&HistoryRecord], theirs: &[&HistoryRecord]) -> Walked {
         let mut walk = Walk::new(history(ours), history(theirs));
         walk.diverge().await.unwrap();
         walk.find_cut().await.unwrap();
@@ -288,11 +339,11 @@ mod tests {
         };
         let mut walk = Walk::new(side(&[&two]), side(&[&three, &two]));
         walk.diverge().await.unwrap();
-        let (found, cut) = walk.finish();
+        let Walked { found, cut, .. } = walk.finish();
         assert_eq!(times(&found.theirs), [3]);
         assert!(found.ours.is_empty());
         assert_eq!(found.common.as_ref(), Some(&two.record.id));
-        assert_eq!(cut.unwrap().at.record.id, two.record.id);
+        assert_eq!(cut.unwrap().record.id, two.record.id);
     }
 
     #[tokio::test]
@@ -301,7 +352,7 @@ mod tests {
         let (left, right) = (commit(2, &[&root]), commit(3, &[&root]));
         let merged = commit(4, &[&left, &right]);
         let (ours, theirs) = (commit(5, &[&merged]), commit(6, &[&right]));
-        let (found, cut) = walked(
+        let Walked { found, shared, cut } = walked(
             &[&ours, &merged, &right, &left, &root],
             &[&theirs, &right, &root],
         )
@@ -309,17 +360,20 @@ mod tests {
         assert_eq!(times(&found.ours), [5, 4, 2]);
         assert_eq!(times(&found.theirs), [6]);
         assert_eq!(found.common.as_ref(), Some(&right.record.id));
-        let cut = cut.unwrap();
-        assert_eq!(times(&[cut.at]), [1]);
-        assert_eq!(times(&cut.shared), [3]);
+        assert_eq!(
+            found.fork.as_ref().map(|fork| &fork.record.id),
+            Some(&root.record.id)
+        );
+        assert_eq!(times(&[cut.unwrap()]), [1]);
+        assert_eq!(times(&shared), [3]);
     }
 
     #[tokio::test]
     async fn histories_without_a_common_commit_have_no_cut() {
         let (one, other) = (commit(1, &[]), commit(2, &[]));
-        let (found, cut) = walked(&[&one], &[&other]).await;
-        assert!(found.common.is_none() && cut.is_none());
-        let (found, _) = walked(&[], &[&other]).await;
+        let Walked { found, cut, .. } = walked(&[&one], &[&other]).await;
+        assert!(found.common.is_none() && found.fork.is_none() && cut.is_none());
+        let Walked { found, .. } = walked(&[], &[&other]).await;
         assert_eq!(times(&found.theirs), [2]);
     }
 
@@ -327,7 +381,7 @@ mod tests {
     async fn what_a_short_history_follows_is_common() {
         let one = commit(1, &[]);
         let two = commit(2, &[&one]);
-        let (found, _) = walked(&[&two], &[&one]).await;
+        let Walked { found, .. } = walked(&[&two], &[&one]).await;
         assert_eq!(times(&found.ours), [2]);
         assert!(found.theirs.is_empty());
         assert_eq!(found.common.as_ref(), Some(&one.record.id));

@@ -54,16 +54,24 @@ impl ObjectSet {
         let (added, hidden) = (&record.commit.added, &record.commit.hidden);
         added.iter().for_each(|added| self.segment(added));
         hidden.iter().for_each(|hidden| self.hidden(hidden));
+        self.list(record);
+    }
+
+    /// The list that comes with a commit.
+    pub(crate) fn list(&mut self, record: &Record) {
         for listed in record.list.iter().flatten() {
             self.segment(&listed.segment);
             listed.hidden.iter().for_each(|hidden| self.hidden(hidden));
         }
     }
 
-    /// What the commits of a bundle name, but for those whose segments were gone where they came from.
+    /// What the commits of a bundle name; of those whose segments were gone where they came from, what they list.
     pub(crate) fn kept(&mut self, bundle: &[Kept]) {
-        for kept in bundle.iter().filter(|kept| !kept.gone) {
-            self.record(&kept.record);
+        for kept in bundle {
+            match kept.gone {
+                true => self.list(&kept.record),
+                false => self.record(&kept.record),
+            }
         }
     }
 

@@ -251,8 +251,11 @@ impl FrameCheck<'_> {
         });
         let sound = sound.await?;
         needed.unknown |= sound.len() != count;
-        for kept in sound.iter().flatten().filter(|kept| !kept.gone) {
-            needed.record(&kept.record);
+        for kept in sound.iter().flatten() {
+            match kept.gone {
+                true => needed.list(&kept.record),
+                false => needed.record(&kept.record),
+            }
         }
         Ok(())
     }

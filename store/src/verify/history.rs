@@ -68,6 +68,11 @@ impl Needed {
             self.segment(added, &commit.schema);
         }
         commit.hidden.iter().for_each(|own| self.hidden(own));
+        self.list(record);
+    }
+
+    /// Adds the list that comes with a commit.
+    pub(super) fn list(&mut self, record: &Record) {
         for listed in record.list.iter().flatten() {
             self.segment(&listed.segment, &listed.schema);
             listed.hidden.iter().for_each(|own| self.hidden(own));

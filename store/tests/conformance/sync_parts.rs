@@ -7,8 +7,8 @@ use shoots_proto::name::FrameId;
 use shoots_proto::put::PutMode::{Append, Upsert};
 use shoots_proto::{Closed, TagName};
 use shoots_store::{
-    CloneOptions, Error, ErrorKind, Frame, IndexRange, ProgressSink, PullOptions, ReadOptions,
-    RowsToDelete, Travellers,
+    CloneOptions, Error, ErrorKind, FetchOptions, Frame, IndexRange, ProgressSink, PullOptions,
+    ReadOptions, RowsToDelete, Travellers,
 };
 
 use crate::on_every_place;
@@ -56,7 +56,7 @@ async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
     );
 
     put(&source.frame(&id_in("nyc", "a")), Append, rows(3..5)).await;
-    let unheard = ProgressSink::default();
+    let unheard = FetchOptions::default();
     let fetched = target.fetch(remote(&peer), &some, &unheard);
     let outcomes: Vec<SyncOutcome> = fetched
         .await
@@ -156,7 +156,7 @@ async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(plac
         rows_between(&here, 900, 901).await,
     ] {
         let error = needed.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
         assert!(error.to_string().contains("left at origin"), "{error}");
     }
     assert_sound(&target, "f").await;
@@ -169,6 +169,14 @@ async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(plac
     };
     let error = here.delete_rows(gone).await.unwrap_err();
     assert!(error.to_string().contains("left at origin"), "{error}");
+    for refused in [
+        here.copy_to(&id("copy"), None).await,
+        here.rename_to(&id("copy")).await,
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+    }
+    assert!(!frame(&target, "copy").exists().await.unwrap());
 
     indexed(&frame(&source, "f"), Append, 1_000..1_100).await;
     indexed(&frame(&source, "f"), Upsert, [5, 300]).await;
@@ -177,7 +185,7 @@ async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(plac
     assert!(rows_between(&here, 0, 10).await.is_err());
     assert_sound(&target, "f").await;
 
-    let unheard = ProgressSink::default();
+    let unheard = FetchOptions::default();
     for outcome in [SyncOutcome::Fetched, SyncOutcome::Unchanged] {
         let fetched = target.fetch(remote(&peer), &frames, &unheard).await;
         let fetched = only(fetched.unwrap()).unwrap();
@@ -186,6 +194,8 @@ async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(plac
     assert_same(&target, &source, "f").await;
     here.compact(false).await.unwrap();
     assert_same(&target, &source, "f").await;
+    here.copy_to(&id("copy"), None).await.unwrap();
+    assert_sound(&target, "copy").await;
 }
 
 async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {

@@ -1,6 +1,8 @@
 //! Two servers: clone, fetch, pull, push, merge, each way.
 
-use shoots_client::{ErrorKind, Favour, PutMode, ShootsClient, SyncAnswer, SyncOutcome};
+use shoots_client::arrow_array::RecordBatch;
+use shoots_client::proto::RemoteName;
+use shoots_client::{AsOf, ErrorKind, Favour, PutMode, ShootsClient, SyncAnswer, SyncOutcome};
 
 use super::{QUIET, objects, outcome, tip};
 use crate::refusal::assert_refused;
@@ -18,6 +20,11 @@ async fn pair() -> [Server; 2] {
 
 async fn clients([one, other]: &[Server; 2]) -> [ShootsClient; 2] {
     [one.client().await, other.client().await]
+}
+
+/// What a query about the frame `a` gives.
+async fn queried(client: &ShootsClient, sql: &str) -> RecordBatch {
+    client.sql("a", sql).collect_one().await.unwrap()
 }
 
 async fn stop([one, other]: [Server; 2]) {
@@ -117,9 +124,30 @@ async fn a_pull_can_stop_before_it_merges_and_both_lines_are_told() {
         format!("grpc://{}", servers[0].address())
     );
 
+    let origin = AsOf::Remote(RemoteName::parse("origin").unwrap());
+    let there = other.get("a").as_of(origin.clone()).collect_one().await;
+    assert_eq!(numbers(&there.unwrap()), [0, 1, 2]);
+    let sql = "select n from as_of('a', 'origin') where n > 0 order by n";
+    assert_eq!(numbers(&queried(&other, sql).await), [1, 2]);
+    let refused = other.frame("a").restore(origin).send().await;
+    let told = ["origin", "is no version here"];
+    assert_refused(refused, ErrorKind::InvalidRequestError, &told);
+
     let merged = other.merge("origin").frame("a").send().await.unwrap();
     assert_eq!(outcome(&merged), SyncOutcome::Merged);
     assert_eq!(numbers(&get(&other, "a").await), [0, 1, 2, 3, 4]);
+    let log = other.frame("a").log().all().send().await.unwrap();
+    let merge = &log.commits.iter().find(|c| c.operation == "merge").unwrap();
+    assert_eq!((merge.rows_added, merge.rows_removed), (1, 0));
+    assert_eq!(merge.brings.len(), 1);
+    let brought = AsOf::Commit(merge.brings[0].commit.clone());
+    let brought = other.get("a").as_of(brought).collect_one().await;
+    assert_eq!(numbers(&brought.unwrap()), [0, 1, 2]);
+    let sql = format!(
+        "select rows_added as n from history('a', all => true) where brought_by = {} and version is null",
+        merge.version
+    );
+    assert_eq!(numbers(&queried(&other, &sql).await), [1]);
     stop(servers).await;
 }
 

@@ -72,7 +72,15 @@ impl Coherent for CloneRequest {
 request! {
     /// Brings the history of frames here, and what it is made of, without changing the frames.
     #[derive(Eq)]
-    pub struct FetchRequest (transfer) {}
+    pub struct FetchRequest (transfer) {
+        /// Brings the commits, too, that lie before a newest state which was cloned alone.
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub unshallow: bool,
+    }
 }
 
 impl Coherent for FetchRequest {

@@ -148,7 +148,7 @@ impl Arguments {
         }
     }
 
-    /// A state of a frame: a number is a version, a text is a tag, a time or the beginning of a commit.
+    /// A state of a frame: a number is a version, a text is a tag, a time, a remote or the beginning of a commit.
     pub(crate) fn state_or_none(&mut self, name: &str) -> Result<Option<AsOf>> {
         match self.take(name)? {
             None => Ok(None),
@@ -160,7 +160,7 @@ impl Arguments {
                 )),
             },
             Some(other) => self.wrong(format_args!(
-                "{name} must be a version such as 3 or -1, or text in single quotes: a time, a tag or a commit; \
+                "{name} must be a version such as 3 or -1, or text in single quotes: a time, a tag, a remote or a commit; \
                  not {other}"
             )),
         }

@@ -1,4 +1,4 @@
-//! `as_of('frame', state)`, `history('frame')` and `segments('frame'[, state])`: frames as they were, and what the
+//! `as_of('frame', state)`, `history('frame'[, all => true])` and `segments('frame'[, state])`: frames as they were, and what the
 //! store says about them.
 
 use std::sync::Arc;
@@ -27,10 +27,13 @@ pub(super) async fn commits(
     mut arguments: Arguments,
 ) -> Result<Table, Failure> {
     let name = arguments.text("frame")?;
+    let all = arguments.flag("all", false)?;
     arguments.end()?;
     let named = frames.named(&name).await?;
     let frame = frames.store().frame(named.frame());
-    Ok(Table::Made(Arc::new(records::HistoryTable::new(frame))))
+    Ok(Table::Made(Arc::new(records::HistoryTable::new(
+        frame, all,
+    ))))
 }
 
 /// The segments of a state of a frame; without one, of the state that the query reads.

@@ -81,14 +81,14 @@ impl Function {
     /// How it is called, for messages.
     fn usage(self) -> &'static str {
         match self {
-            Self::AsOf => "as_of('frame', version, time, tag or commit)",
-            Self::History => "history('frame')",
+            Self::AsOf => "as_of('frame', version, time, tag, remote or commit)",
+            Self::History => "history('frame') or history('frame', all => true)",
             Self::Resample => {
                 "resample('frame', '5min', 'mean'), with time_col, by, columns, closed, label, origin, offset, \
                  time_zone, fill, numeric_only, quantile, start and stop by name, such as by => ['symbol']"
             }
             Self::Segments => {
-                "segments('frame') or segments('frame', version, time, tag or commit)"
+                "segments('frame') or segments('frame', version, time, tag, remote or commit)"
             }
             Self::AsofJoin => {
                 "asof_join('left', 'right', 'on', by => ['key'], tolerance => '2s', direction => 'backward', \

@@ -15,7 +15,11 @@ use crate::status::Failure;
 pub(super) async fn log(shared: Arc<Shared>, request: LogRequest) -> Result<LogResult, Failure> {
     let frame = shared.store.frame(&request.frame());
     let limit = usize::try_from(request.limit()).unwrap_or(usize::MAX);
-    Ok(frame.history(limit, request.since.as_ref()).await?)
+    let since = request.since.as_ref();
+    Ok(match request.all {
+        true => frame.whole_history(limit, since).await?,
+        false => frame.history(limit, since).await?,
+    })
 }
 
 /// Compares two states of a frame.

@@ -7,8 +7,8 @@ use shoots_client::FlightPeer;
 use shoots_proto::action::{CloneRequest, Favour, FrameSelection};
 use shoots_proto::{FrameId, RemoteName};
 use shoots_store::{
-    CloneOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd, Store,
-    Travelled, Travellers,
+    CloneOptions, FetchOptions, IndexRange, LocalPeer, Peer, ProgressSink, PullOptions, RemoteEnd,
+    Store, Travelled, Travellers,
 };
 
 use crate::service::Shared;
@@ -21,7 +21,9 @@ pub(in crate::service) enum Verb {
         newest_only: bool,
         range: Option<IndexRange>,
     },
-    Fetch,
+    Fetch {
+        unshallow: bool,
+    },
     Pull {
         merge: bool,
         favour: Option<Favour>,
@@ -112,7 +114,13 @@ impl Transfer {
                 };
                 store.clone_frames(remote, frames, &options).await
             }
-            Verb::Fetch => store.fetch(remote, frames, &progress).await,
+            Verb::Fetch { unshallow } => {
+                let options = FetchOptions {
+                    unshallow,
+                    progress,
+                };
+                store.fetch(remote, frames, &options).await
+            }
             Verb::Pull { merge, favour } => {
                 let options = PullOptions {
                     merge,

@@ -64,7 +64,7 @@ macro_rules! request {
 
 request! {
     CloneRequest as clone => Verb::of_clone(clone);
-    FetchRequest as _fetch => Verb::Fetch;
+    FetchRequest as fetch => Verb::Fetch { unshallow: fetch.unshallow };
     PullRequest as pull => Verb::Pull { merge: pull.merge, favour: pull.favour };
     PushRequest as _push => Verb::Push;
 }

@@ -4,6 +4,7 @@
 //! order: [`site`] holds the stores ([`parts`] is what they are built with), [`op`] what happens to them, [`model`] what must come out.
 
 mod cases;
+mod given_up;
 mod model;
 mod op;
 mod parts;
@@ -15,7 +16,7 @@ use proptest::test_runner::{Config, TestCaseResult, TestRng, TestRunner};
 use self::model::{Replayed, replay};
 use self::op::{Op, any_ops};
 use self::site::{Site, union};
-use super::Merged;
+use super::{Kind, Merged};
 use crate::log::change;
 use crate::log::commit::CommitId;
 
@@ -37,6 +38,8 @@ struct Plan {
     settle: Option<bool>,
     /// By how many milliseconds the clocks are ahead.
     skews: [i64; 3],
+    /// How many of its first commits the second has given up when the first is merged with it.
+    lost: usize,
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
@@ -45,16 +48,26 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let skew = || prop_oneof![Just(0_i64), -3..4_i64, Just(50)];
     let skews = [skew(), skew(), skew()];
     let settle = proptest::option::weighted(0.2, any::<bool>());
-    (any::<bool>(), any_ops(0..4), apart, after, settle, skews).prop_map(
-        |(indexed, before, apart, after, settle, skews)| Plan {
-            indexed,
-            before,
-            apart,
-            after,
-            settle,
-            skews,
-        },
+    (
+        any::<bool>(),
+        any_ops(0..4),
+        apart,
+        after,
+        settle,
+        skews,
+        0..4_usize,
     )
+        .prop_map(
+            |(indexed, before, apart, after, settle, skews, lost)| Plan {
+                indexed,
+                before,
+                apart,
+                after,
+                settle,
+                skews,
+                lost,
+            },
+        )
 }
 
 /// Merges both ways: the frames and the commits must be the same, those that the model has, or both have a conflict of
@@ -83,6 +96,32 @@ async fn merge_both_ways(one: &mut Site, other: &mut Site) -> bool {
     publish_both(one, *ours, other, *theirs, None).await;
     assert_eq!(one.read().await, other.read().await);
     true
+}
+
+/// Without the rows of some commits the outcome is the same, or a conflict where what is left does not tell it.
+async fn merge_without(one: &Site, other: &Site, lost: usize) {
+    one.fetch(other).await;
+    let Some(without) = one.merge_without(other, lost).await else {
+        return;
+    };
+    let expected = replay(&union(one, other));
+    match (without.outcome, expected) {
+        (Ok(merged), Ok(expected)) => {
+            compare(one, &merged, &expected).await;
+            one.log().discard(&merged.written).await.unwrap();
+        }
+        (Err(conflict), Err(kind)) => {
+            assert!(
+                [kind, Kind::Expired].contains(&conflict.kind),
+                "{conflict:?}"
+            );
+        }
+        (Err(conflict), Ok(_)) => {
+            assert_eq!(conflict.kind, Kind::Expired, "{conflict:?}");
+            assert!(without.interleaved, "{conflict:?}");
+        }
+        (Ok(_), Err(kind)) => panic!("merged, where there is a conflict of {kind:?}"),
+    }
 }
 
 /// Takes the side of the first.
@@ -138,6 +177,7 @@ async fn check(plan: Plan) {
         site.run(ops).await;
     }
     let [mut second, mut third] = sites;
+    merge_without(&first, &second, plan.lost).await;
     match plan.settle {
         Some(true) => settle(&mut first, &mut second).await,
         Some(false) => settle(&mut second, &mut first).await,

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Schema};
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::edit::delete::{Condition, Conditions};
 use crate::{Environment, Timestamp};
@@ -92,4 +95,16 @@ pub(super) fn numbers(array: &ArrayRef) -> Vec<Option<i64>> {
     let array = arrow_cast::cast(array, &DataType::Int64).unwrap();
     let array = array.as_any().downcast_ref::<Int64Array>().unwrap();
     array.iter().collect()
+}
+
+/// Copies objects that are not there yet.
+pub(super) async fn copy(from: &InMemory, to: &InMemory, wanted: impl Fn(&str) -> bool) {
+    let objects: Vec<_> = from.list(None).try_collect().await.unwrap();
+    for object in objects {
+        let path = object.location;
+        if wanted(path.as_ref()) && to.head(&path).await.is_err() {
+            let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
+            to.put(&path, bytes.into()).await.unwrap();
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A store with one frame, what it knows of the frame's history, and how it is merged with another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
@@ -15,7 +15,7 @@ use shoots_proto::put::{PutMode, UpdateScope};
 
 use super::model::{Meaning, Row, Told, View, sorted};
 use super::op::{NAMES, Op, Seed};
-use super::parts::{Clock, Rests, numbers, rest};
+use super::parts::{Clock, Rests, copy, numbers, rest};
 use crate::edit::delete::RowsToDelete;
 use crate::frame_log::FrameLog;
 use crate::index::Index;
@@ -86,7 +86,7 @@ impl Site {
         }
     }
 
-    fn log(&self) -> &FrameLog {
+    pub(super) fn log(&self) -> &FrameLog {
         self.frame.frame_log()
     }
 
@@ -98,8 +98,12 @@ impl Site {
         self.history.values().map(|(_, told)| told)
     }
 
+    pub(super) fn has(&self, id: &CommitId) -> bool {
+        self.history.contains_key(id)
+    }
+
     pub(super) fn knows(&self, other: &Self) -> bool {
-        self.history.contains_key(&other.head)
+        self.has(&other.head)
     }
 
     /// What a merge commit says of this site.
@@ -202,7 +206,7 @@ impl Site {
         self.history.insert(id, (record, told));
     }
 
-    async fn newest(&self) -> Option<Arc<Entry>> {
+    pub(super) async fn newest(&self) -> Option<Arc<Entry>> {
         self.log().newest().await.unwrap().map(|head| head.entry)
     }
 
@@ -403,6 +407,7 @@ impl Site {
         let histories = Histories {
             start,
             records,
+            gone: HashSet::new(),
             ours: self.head.clone(),
             theirs: other.head.clone(),
         };
@@ -414,7 +419,7 @@ impl Site {
     }
 
     /// The newest version that all later commits of both descend from, and those.
-    async fn histories(&self, other: &Self) -> (Start, Vec<Record>) {
+    pub(super) async fn histories(&self, other: &Self) -> (Start, Vec<Record>) {
         let mut all: BTreeMap<_, &(Record, Told)> = BTreeMap::new();
         for known in self.history.values().chain(other.history.values()) {
             all.insert(known.1.place.clone(), known);
@@ -568,17 +573,6 @@ impl Site {
 /// All that two sites know, in order.
 pub(super) fn union(one: &Site, other: &Site) -> Vec<Told> {
     sorted(one.told().chain(other.told()).cloned().collect())
-}
-
-async fn copy(from: &InMemory, to: &InMemory, wanted: impl Fn(&str) -> bool) {
-    let objects: Vec<_> = from.list(None).try_collect().await.unwrap();
-    for object in objects {
-        let path = object.location;
-        if wanted(path.as_ref()) && to.head(&path).await.is_err() {
-            let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
-            to.put(&path, bytes.into()).await.unwrap();
-        }
-    }
 }
 
 /// Rows with their values by the names of columns.
