@@ -350,7 +350,23 @@ async fn what_was_acknowledged_outlasts_a_power_cut_at_every_step() {
         check(folder.path(), &knowledge(&steps, at + 1)).await;
     }
     eprintln!("{cuts} power cuts in {} steps", steps.len());
-    assert!(cuts > 100);
+    assert!(cuts > 80);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "version")]
+async fn a_store_that_left_out_a_sync_would_be_found_out() {
+    let steps = recorded().await;
+    let mut machine = Machine::new();
+    for step in &steps {
+        let entry = matches!(step, Step::SyncDirectory(path) if path.ends_with("log"));
+        if !entry {
+            machine.take(step);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    machine.cut(folder.path(), Left::Nothing);
+    check(folder.path(), &knowledge(&steps, steps.len())).await;
 }
 
 /// Random numbers (<https://prng.di.unimi.it/splitmix64.c>).
