@@ -120,7 +120,7 @@ def test_reads_are_made_again_when_nobody_answers(server: ServerProcess, client:
     client.put("frame", TABLE)
     with Relay(server) as relay:
         relay.refuse(1)
-        with through(relay, retries=5) as patient:
+        with through(relay, retries=10) as patient:
             assert patient.get("frame", as_="arrow").equals(TABLE)
         assert relay.refused == 1
     with Relay(server) as relay:

@@ -35,7 +35,7 @@ def filled(client: ShootsClient) -> ShootsClient:
 def test_ranges_are_of_any_kind_of_time_and_keep_the_frequency(filled: ShootsClient, noon: object) -> None:
     got = filled.get("hours", start=noon, stop=dt.date(2024, 1, 2))
     assert_frame_equal(got, FRAME["2024-01-01 12:00":"2024-01-01 23:59"])
-    assert got.index.freqstr == "h"
+    assert got.index.freqstr == HOURS.freqstr
 
 
 def test_parts_are_what_was_asked_for(filled: ShootsClient) -> None:

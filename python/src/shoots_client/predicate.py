@@ -48,10 +48,23 @@ class Translation:
                 return None if one is None or other is None else f"({one} or {other})"
             case {"BinaryExpr": {"left": {"Column": str(column)}, "op": str(op), "right": literal}}:
                 return self.comparison(column, op, literal)
-            case {"Function": {"input": [{"Column": str(column)}, *values], "function": {"Boolean": function}}}:
-                return self.function(column, function, values)
+            case {"Function": {"input": [column, *values], "function": {"Boolean": function}}}:
+                name = self.widened(column)
+                return None if name is None else self.function(name, function, values)
             case {"Column": str(column)} if self._schema.get(column) == pl.Boolean:
                 return identifier(column)
+            case _:
+                return None
+
+    def widened(self, tree: Any) -> str | None:
+        """The column that a tree is, maybe as wider integers, which compare as they did."""
+        match tree:
+            case {"Column": str(column)}:
+                return column
+            case {"Cast": {"expr": {"Column": str(column)}, "dtype": {"Literal": str(kind)}}}:
+                dtype = self._schema.get(column)
+                fits = dtype is not None and dtype.is_integer() and dtype != pl.UInt64 and kind in ("Int64", "Int128")
+                return column if fits else None
             case _:
                 return None
 

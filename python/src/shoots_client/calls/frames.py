@@ -32,14 +32,15 @@ class Frames(Calls):
         frames: builtins.list[ListedFrame] = []
         for flight in self._connection.flights(criteria, None):
             name, *rest = (part.decode() for part in flight.descriptor.path)
-            summary = json.loads(getattr(flight, "app_metadata", b"") or b"{}")
+            # The ticket in a listing names the version that is listed.
+            pinned = json.loads(flight.endpoints[0].ticket.ticket).get("as_of")
             frame: ListedFrame = {
                 "name": name,
                 "bucket": rest[0] if rest else None,
                 "schema": flight.schema,
                 "rows": flight.total_records,
                 "bytes": flight.total_bytes,
-                "version": summary.get("version"),
+                "version": None if pinned is None else pinned["version"],
             }
             frames.append(frame)
         return frames
