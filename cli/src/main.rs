@@ -110,6 +110,7 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
     let place = Place::settle(&cli.place, variable)?;
     let bucket = cli.bucket.or_else(|| variable("SHOOTS_BUCKET"));
     let bucket = bucket.or_else(|| place.bucket.clone());
+    let bucket_said = bucket.is_some();
     let bucket = bucket.filter(|bucket| !bucket.is_empty());
     let bucket = bucket
         .map(|bucket| BucketName::parse(&bucket))
@@ -120,6 +121,7 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
         client: connected.client.clone(),
         output,
         bucket,
+        bucket_said,
         author: variable("SHOOTS_AUTHOR").or_else(|| place.author.clone()),
         is_store: place.is_store(),
     };

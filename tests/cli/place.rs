@@ -95,7 +95,14 @@ impl Place {
         let folder = TempDir::new().unwrap();
         let store = folder.path().join("store");
         let mut server = server_command()
-            .args(["--port", "0", "--log-level", "warn", "--bucket-dir"])
+            .args([
+                "--port",
+                "0",
+                "--log-level",
+                "warn",
+                "--compaction=false",
+                "--bucket-dir",
+            ])
             .arg(&store)
             .arg("--allow-file-remotes")
             .arg(folder.path())

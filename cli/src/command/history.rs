@@ -27,7 +27,7 @@ pub(crate) struct LogArgs {
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<u64>,
     /// Only what is newer than this state
-    #[arg(long, value_name = "STATE", value_parser = as_of, allow_hyphen_values = true)]
+    #[arg(long, value_name = "STATE", value_parser = as_of, allow_negative_numbers = true)]
     since: Option<AsOf>,
 }
 
@@ -37,10 +37,10 @@ pub(crate) struct DiffArgs {
     /// The frame, as `name` or `bucket/name`
     frame: String,
     /// The state to start from: a version (-2 is the last but one), a tag, a time, a commit
-    #[arg(value_parser = as_of, allow_hyphen_values = true, default_value = "-2")]
+    #[arg(value_parser = as_of, allow_negative_numbers = true, default_value = "-2")]
     from: AsOf,
     /// The state to arrive at [default: the newest]
-    #[arg(value_parser = as_of, allow_hyphen_values = true)]
+    #[arg(value_parser = as_of, allow_negative_numbers = true)]
     to: Option<AsOf>,
     /// Show the rows that differ, with a column `_change`, instead of counting them
     #[arg(long)]
@@ -63,7 +63,7 @@ pub(crate) struct RestoreArgs {
     /// The frame, as `name` or `bucket/name`
     frame: String,
     /// The state to go back to: a version (-2 is the last but one), a tag, a time, a commit
-    #[arg(value_parser = as_of, allow_hyphen_values = true)]
+    #[arg(value_parser = as_of, allow_negative_numbers = true)]
     state: AsOf,
     /// An id that makes it safe to repeat this: the server applies it once
     #[arg(long, value_name = "ID")]

@@ -30,7 +30,10 @@ pub(crate) struct ImportArgs {
 /// Puts the frames of a folder, each in one commit. `-b` names another bucket than the one that they come from.
 pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Failure> {
     let list = List::read(&args.folder)?;
-    let bucket = context.bucket.clone().or(list.bucket);
+    let bucket = match context.bucket_said {
+        true => context.bucket.clone(),
+        false => list.bucket,
+    };
     let unknown = args.frames.iter().find(|name| {
         !list
             .frames

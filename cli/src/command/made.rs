@@ -149,8 +149,8 @@ pub(crate) struct CombineArgs {
     #[arg(long)]
     no_exact_matches: bool,
     /// What is appended to names that both frames have [default: _x,_y]
-    #[arg(long, value_name = "LEFT,RIGHT", value_delimiter = ',', num_args = 2)]
-    suffixes: Vec<String>,
+    #[arg(long, value_name = "LEFT,RIGHT", value_parser = suffixes)]
+    suffixes: Option<(String, String)>,
     /// Concatenate in the order of the index that the frames share
     #[arg(long)]
     sorted: bool,
@@ -159,6 +159,13 @@ pub(crate) struct CombineArgs {
     request_id: Option<String>,
     #[command(flatten)]
     note: NoteArgs,
+}
+
+fn suffixes(text: &str) -> Result<(String, String), String> {
+    let (left, right) = text
+        .split_once(',')
+        .ok_or("must be two, with a comma between them")?;
+    Ok((left.to_owned(), right.to_owned()))
 }
 
 /// Functions as they were written: all without columns, or all with one.
@@ -395,7 +402,7 @@ pub(super) async fn combine(context: &Context, args: CombineArgs) -> Result<(), 
     if args.no_exact_matches {
         request = request.allow_exact_matches(false);
     }
-    if let [left, right] = args.suffixes.as_slice() {
+    if let Some((left, right)) = args.suffixes {
         request = request.suffixes(left, right);
     }
     if args.sorted {

@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     /// The bucket of frames that are named without one; `None` is the default bucket.
     pub(crate) bucket: Option<BucketName>,
+    /// Whether that was said.
+    pub(crate) bucket_said: bool,
     /// Who makes commits.
     pub(crate) author: Option<String>,
     /// Whether this process opened the store itself.
@@ -56,6 +58,7 @@ impl Context {
             client: self.client.clone(),
             output: self.output.clone(),
             bucket: self.bucket.clone(),
+            bucket_said: self.bucket_said,
             author: self.author.clone(),
             is_store: self.is_store,
         }

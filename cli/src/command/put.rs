@@ -31,10 +31,10 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     index: Vec<String>,
     /// Mode update: where the range begins in which rows make way
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     start: Option<String>,
     /// Mode update: where that range stops
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     stop: Option<String>,
     /// Mode update: which of the given ends belong to it: left, right, both, neither
     #[arg(long, value_name = "ENDS")]

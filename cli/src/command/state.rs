@@ -32,7 +32,7 @@ pub(crate) fn as_of(text: &str) -> Result<AsOf, String> {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct AsOfArgs {
     /// The state: a version (3; -1 is the newest), a tag, a time, a commit, or snapshot:NAME
-    #[arg(long, value_name = "STATE", value_parser = as_of, allow_hyphen_values = true)]
+    #[arg(long, value_name = "STATE", value_parser = as_of, allow_negative_numbers = true)]
     pub(crate) as_of: Option<AsOf>,
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct AsOfArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RangeArgs {
     /// Only rows that are not before this in the index
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub(crate) start: Option<String>,
     /// Only rows that are before this in the index
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub(crate) stop: Option<String>,
     /// Which ends belong to the range: left, right, both, neither [default: left]
     #[arg(long, value_name = "ENDS")]

@@ -26,7 +26,7 @@ pub(crate) struct ForgetArgs {
     /// The frame, as `name` or `bucket/name`
     frame: String,
     /// The versions: numbers, tags, times, commits
-    #[arg(required = true, value_parser = as_of, allow_hyphen_values = true)]
+    #[arg(required = true, value_parser = as_of, allow_negative_numbers = true)]
     states: Vec<AsOf>,
     /// Only say what would be done
     #[arg(long)]

@@ -29,16 +29,20 @@ fn is_blank(statement: &str) -> bool {
     let mut inside = In::Plain;
     let mut characters = statement.chars().peekable();
     while let Some(c) = characters.next() {
-        let before = inside;
-        inside = step(inside, c, &mut characters);
-        let plain = before == In::Plain && matches!(inside, In::Plain | In::Quotes(_));
-        if plain && !c.is_whitespace() && !matches!(c, '*' | '/') {
+        let (next, two) = step(inside, c, characters.peek().copied());
+        let says = matches!((inside, next), (In::Plain, In::Plain | In::Quotes(_)));
+        if says && !c.is_whitespace() {
             return false;
+        }
+        inside = next;
+        if two {
+            characters.next();
         }
     }
     true
 }
 
+/// The queries that end, what is after them, and where the reader is then.
 fn split(text: &str) -> (Vec<String>, String, In) {
     let mut found = Vec::new();
     let mut statement = String::new();
@@ -50,49 +54,28 @@ fn split(text: &str) -> (Vec<String>, String, In) {
             continue;
         }
         statement.push(c);
-        let next = characters.peek().copied();
-        let before = inside;
-        inside = step(inside, c, &mut characters);
-        // What begins or ends a comment has two characters.
-        if characters.peek().copied() != next
-            && let (Some(second), true) = (
-                next,
-                before != inside || matches!(inside, In::BlockComment(_)),
-            )
-        {
+        let (next, two) = step(inside, c, characters.peek().copied());
+        inside = next;
+        if let Some(second) = characters.next_if(|_| two) {
             statement.push(second);
         }
     }
     (found, statement, inside)
 }
 
-/// Where the reader is after a character; takes the second one of a pair as well.
-fn step(inside: In, c: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> In {
-    let next = rest.peek().copied();
+/// Where the reader is after a character, and whether the next one belongs to it: what begins or ends a comment has
+/// two.
+fn step(inside: In, c: char, next: Option<char>) -> (In, bool) {
     match (inside, c, next) {
-        (In::Plain, '\'' | '"' | '`', _) => In::Quotes(c),
-        (In::Plain, '-', Some('-')) => {
-            rest.next();
-            In::LineComment
-        }
-        (In::Plain, '/', Some('*')) => {
-            rest.next();
-            In::BlockComment(1)
-        }
-        (In::Quotes(quote), c, _) if c == quote => In::Plain,
-        (In::LineComment, '\n', _) => In::Plain,
-        (In::BlockComment(depth), '/', Some('*')) => {
-            rest.next();
-            In::BlockComment(depth + 1)
-        }
-        (In::BlockComment(depth), '*', Some('/')) => {
-            rest.next();
-            match depth {
-                1 => In::Plain,
-                deeper => In::BlockComment(deeper - 1),
-            }
-        }
-        _ => inside,
+        (In::Plain, '\'' | '"' | '`', _) => (In::Quotes(c), false),
+        (In::Plain, '-', Some('-')) => (In::LineComment, true),
+        (In::Plain, '/', Some('*')) => (In::BlockComment(1), true),
+        (In::Quotes(quote), c, _) if c == quote => (In::Plain, false),
+        (In::LineComment, '\n', _) => (In::Plain, false),
+        (In::BlockComment(depth), '/', Some('*')) => (In::BlockComment(depth + 1), true),
+        (In::BlockComment(1), '*', Some('/')) => (In::Plain, true),
+        (In::BlockComment(depth), '*', Some('/')) => (In::BlockComment(depth - 1), true),
+        _ => (inside, false),
     }
 }
 
