@@ -357,7 +357,9 @@ mod tests {
         let (left, right) = (commit(2, &[&root]), commit(3, &[&root]));
         let merged = commit(4, &[&left, &right]);
         let (ours, theirs) = (commit(5, &[&merged]), commit(6, &[&right]));
-        let Walked { found, shared, cut } = walked(
+        let Walked {
+            found, shared, cut, ..
+        } = walked(
             &[&ours, &merged, &right, &left, &root],
             &[&theirs, &right, &root],
         )
