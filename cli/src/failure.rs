@@ -111,7 +111,8 @@ fn code_of(error: &shoots_client::Error) -> u8 {
 pub(crate) fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::InvalidRequestError => code::USAGE,
-        ErrorKind::FileNotFoundError => code::NOT_FOUND,
+        // Rows that stayed at a remote are not here, either.
+        ErrorKind::FileNotFoundError | ErrorKind::PromisedError => code::NOT_FOUND,
         ErrorKind::FileExistsError | ErrorKind::BucketNotEmptyError => code::EXISTS,
         ErrorKind::ConflictError | ErrorKind::DivergedError | ErrorKind::MergeConflictError => {
             code::CONFLICT

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use crate::query::Queries;
 use crate::server::{StartError, open_store};
-use crate::service::{Followers, Remotes, RunningStatements, Service, Shared};
+use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
 use crate::stop::Stop;
 
 /// What a pipe holds that its other end has not taken.
@@ -94,6 +94,7 @@ impl EmbeddedServer {
             store: CallerStore::new(store.clone(), name),
             keys: None,
             remotes: Arc::new(Remotes::new(&config)),
+            publications: Publications::default(),
             queries: Arc::new(queries),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),

@@ -164,7 +164,9 @@ fn sql_ticket() {
         &SqlTicket {
             sql: "select * from prices where day > $1".to_owned(),
             bucket: Some(nyc()),
-            parameters: Some(QueryParameters::from_iter(["2024-01-31".into()])),
+            parameters: Some(QueryParameters::from_iter([ParameterValue::from(
+                "2024-01-31",
+            )])),
             columns: Some(vec!["price".to_owned()]),
             limit: Some(10),
             offset: Some(5),

@@ -134,7 +134,7 @@ mod tests {
             mode: PutMode::Replace,
             ..ResampleRequest::time(id("ticks"), id("bars"), Resampling::new("1h", "max"))
         };
-        let bars = store.frame(&id("bars"));
+        let bars = shared.store.unasked(&id("bars"));
         let mut seen = None;
         for time in [5, 7_000] {
             let columns: [(&str, ArrayRef); 2] = [
@@ -143,8 +143,9 @@ mod tests {
             ];
             let batch = RecordBatch::try_from_iter(columns).unwrap();
             let options = PutOptions::mode(PutMode::Append).index(["t"]);
-            let ticks = store.frame(&id("ticks"));
-            let mut writer = ticks.put(batch.schema(), options).await.unwrap();
+            let ticks = id("ticks");
+            let writer = shared.store.put(&ticks, batch.schema(), options);
+            let mut writer = writer.await.unwrap();
             writer.write(batch).await.unwrap();
             writer.commit().await.unwrap();
             let made = resample(Arc::clone(&shared), Asker::default(), request.clone()).await;

@@ -72,7 +72,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 async fn endless(shared: &Shared) -> impl Sized {
     let ticks = shared
         .store
-        .frame(&id("ticks"))
+        .unasked(&id("ticks"))
         .snapshot(None)
         .await
         .unwrap();
@@ -102,7 +102,8 @@ async fn actions_of_one_connection_do_not_keep_those_of_another_waiting() {
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let options = PutOptions::default().index(["t"]);
-    let writer = shared.store.put(&id("ticks"), batch.schema(), options);
+    let ticks = id("ticks");
+    let writer = shared.store.put(&ticks, batch.schema(), options);
     let mut writer = writer.await.unwrap();
     writer.write(batch).await.unwrap();
     writer.commit().await.unwrap();
