@@ -48,7 +48,7 @@ impl Queries {
         store: &CallerStore,
         ticket: &ColumnsTicket,
     ) -> Result<Plan, Failure> {
-        let (sources, named) = sources(store, ticket).await?;
+        let (sources, named) = Box::pin(sources(store, ticket)).await?;
         let bucket = ticket.bucket.as_ref();
         let wanted = combine::resolve(&ticket.columns, bucket, &sources, &named);
         let wanted: Vec<Wanted> = match wanted {

@@ -168,13 +168,14 @@ impl Queries {
     ) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let interrupt = Interrupt::default();
-        let planning = make_plan(
+        // It is large, and would lie in every future that waits for it, which stacks have no room for.
+        let planning = Box::pin(make_plan(
             Arc::clone(&self.engine),
             self.limits.clone(),
             store.clone(),
             question,
             interrupt.clone(),
-        );
+        ));
         self.planned(planning, interrupt).await
     }
 
@@ -185,13 +186,13 @@ impl Queries {
         part: Part,
     ) -> Result<Plan, Failure> {
         let interrupt = Interrupt::default();
-        let planning = plan_part(
+        let planning = Box::pin(plan_part(
             Arc::clone(&self.engine),
             self.limits.clone(),
             table,
             part,
             interrupt.clone(),
-        );
+        ));
         self.planned(planning, interrupt).await
     }
 

@@ -455,7 +455,7 @@ async fn no_commit_that_is_brought_makes_a_frame_follow_what_its_sender_may_not_
     let server = server().await;
     let mut admin = Caller::admin(&server).await;
     let request = json!({"source": "ticks", "source_bucket": "two", "target": "bars", "target_bucket": "one",
-                         "rule": "1h", "aggregation_func": "count", "mode": "replace", "continuous": true});
+                         "rule": "1h", "time_col": "t", "aggregation_func": "count", "mode": "replace", "continuous": true});
     let sql = "select cast(n as timestamp) as t, n from a";
     let ticks = json!({"source": "a", "source_bucket": "two", "target": "ticks", "target_bucket": "two", "sql": sql,
                        "mode": "replace"});
