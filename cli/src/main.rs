@@ -83,6 +83,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         return done;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(shoots_server::CALL_STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Failure::here(format!("cannot start: {error}")))?;

@@ -140,7 +140,7 @@ fn a_put_command_names_the_field_that_is_wrong() {
         ),
         (
             r#"{"name":"a","Mode":"error"}"#,
-            "m: Mode: unknown field, expected one of `name`, `bucket`, `mode`, `index`, `start`, `stop`, `closed`, `scope`, `batch_size`, `message`, `author`, `metadata`, `request_id`",
+            "m: Mode: unknown field, expected one of `name`, `bucket`, `mode`, `index`, `start`, `stop`, `closed`, `scope`, `batch_size`, `message`, `author`, `metadata`, `request_id`, `sealed`",
         ),
     ] {
         assert_eq!(refused::<PutCommand>(json), expected, "{json}");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shoots_server::cli::{CommandLineError, Invocation, TokenOrder, parse};
-use shoots_server::{Config, LogFormat, Server};
+use shoots_server::{CALL_STACK_BYTES, Config, LogFormat, Server};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -17,10 +17,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Open files that are not connections, roughly.
 const FILES: u64 = 512;
-
-/// What the stack of a thread that answers calls may take. Calls are futures within futures, which builds that are not
-/// optimized put on it, and a stack that is exhausted ends the process.
-const STACK_BYTES: usize = 8 << 20;
 
 /// How long work that cannot be interrupted, such as a write to disk, may hold up the exit.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -57,7 +53,7 @@ fn run(config: Config) -> Outcome {
     log_panics();
     raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(STACK_BYTES)
+        .thread_stack_size(CALL_STACK_BYTES)
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(serve(config));

@@ -452,7 +452,14 @@ mod tests {
     fn a_condition_is_kept_without_the_name_of_the_frame() {
         for (sql, kept) in [
             ("n > 1", "n > 1"),
-            ("\"some\".N > 1 and Some.n < 5", "N > 1 AND \"N\" < 5"),
+            (
+                "\"Some\".\"N\" > 1 and sOME.n < 5",
+                "\"N\" > 1 AND \"N\" < 5",
+            ),
+            (
+                "\"some\".N > 1 and Some.n < 5",
+                "\"some\".N > 1 and Some.n < 5",
+            ),
             (
                 "upper(some.\"Full Name\") = 'some.A' or other.x = 1",
                 "upper(some.\"Full Name\") = 'some.A' or other.x = 1",

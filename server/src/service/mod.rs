@@ -263,7 +263,7 @@ impl FlightService for Service {
         let (call, shared) = self.begin("GetFlightInfo", &request);
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_beside(&session, request.get_ref());
-        let info = info::flight_info(&shared, session, request.into_inner());
+        let info = Box::pin(info::flight_info(&shared, session, request.into_inner()));
         Ok(with_cookie(call.answer(info).await?, cookie))
     }
 
@@ -286,8 +286,8 @@ impl FlightService for Service {
     ) -> Result<Response<SchemaResult>, Status> {
         let (call, shared) = self.begin("GetSchema", &request);
         let session = Session::of(request.metadata());
-        call.answer(info::schema(&shared, session, request.into_inner()))
-            .await
+        let schema = Box::pin(info::schema(&shared, session, request.into_inner()));
+        call.answer(schema).await
     }
 
     async fn do_get(
@@ -297,8 +297,8 @@ impl FlightService for Service {
         let (call, shared) = self.begin("DoGet", &request);
         let session = Session::of(request.metadata());
         let asker = request.remote_addr();
-        call.answers(get::get(shared, session, asker, request.into_inner()))
-            .await
+        let answers = Box::pin(get::get(shared, session, asker, request.into_inner()));
+        call.answers(answers).await
     }
 
     async fn do_put(
@@ -333,7 +333,7 @@ impl FlightService for Service {
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let asker = request.remote_addr();
-        let answers = action::act(shared, session, asker, request.into_inner());
+        let answers = Box::pin(action::act(shared, session, asker, request.into_inner()));
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }
 

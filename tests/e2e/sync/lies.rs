@@ -227,8 +227,14 @@ async fn schemas_without_end_and_lists_that_lie_are_refused_by_a_clone() {
         assert_refused(clone(newest_only).await, DAMAGED, &["schema"]);
     }
     type Change = fn(&mut Vec<Value>);
-    let changes: [(&str, ErrorKind, Change); 5] = [
+    // The first segment has hidden rows, whose record names it too.
+    let changes: [(&str, ErrorKind, Change); 7] = [
         ("no longer kept", CONFLICT, |list| {
+            list[0]["segment"]["id"] = json!("ab".repeat(16));
+            assert!(list[0]["hidden"]["segment"].is_string());
+            list[0]["hidden"]["segment"] = json!("ab".repeat(16));
+        }),
+        ("its list is wrong about segment abab", DAMAGED, |list| {
             list[0]["segment"]["id"] = json!("ab".repeat(16));
         }),
         ("its list is wrong", DAMAGED, |list| {
@@ -237,8 +243,11 @@ async fn schemas_without_end_and_lists_that_lie_are_refused_by_a_clone() {
         ("is not an id", DAMAGED, |list| {
             list[0]["segment"]["id"] = json!("../../secret/segments/ab");
         }),
-        ("rows", DAMAGED, |list| {
+        ("its list is wrong", DAMAGED, |list| {
             list[0]["segment"]["rows"] = json!(7)
+        }),
+        ("it has 500 rows, 499 are recorded", DAMAGED, |list| {
+            list[0]["segment"]["rows"] = json!(499)
         }),
         ("cannot be read", DAMAGED, |list| list[0]["more"] = json!(1)),
     ];
@@ -306,7 +315,7 @@ async fn commits_that_lie_are_refused() {
             Box::new(|c| c["added"][0]["range"]["max"][0]["i"] = json!(5000)),
         ),
         (
-            "hides",
+            "count of hidden rows",
             DAMAGED,
             Box::new(|c| c["hidden"][0]["rows"] = json!(7)),
         ),
@@ -316,7 +325,7 @@ async fn commits_that_lie_are_refused() {
             Box::new(|c| c["rows_removed"] = json!(1)),
         ),
         (
-            "later",
+            "which is older",
             DAMAGED,
             Box::new(|c| c["time"] = json!("1999-01-01T00:00:00.000000000Z")),
         ),

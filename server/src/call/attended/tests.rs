@@ -15,6 +15,7 @@ enum Fake {
     PanicsBeforeWork,
     PanicsInWork,
     PanicsInBody,
+    GoesOn,
 }
 
 impl Service<http::Request<TonicBody>> for Fake {
@@ -33,7 +34,23 @@ impl Service<http::Request<TonicBody>> for Fake {
             Self::Answers => Box::pin(ready(Ok(Status::ok("").into_http()))),
             Self::PanicsInWork => Box::pin(async { panic!("in the middle of work") }),
             Self::PanicsInBody => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken))))),
+            Self::GoesOn => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Endless))))),
         }
+    }
+}
+
+/// A body that always has more to come.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Pending
     }
 }
 
@@ -113,11 +130,12 @@ async fn a_panic_anywhere_around_a_call_is_its_error_and_the_next_one_is_answere
 #[tokio::test]
 async fn a_call_beyond_the_limit_is_refused_until_another_is_let_go_of() {
     let attendant = attendant(1);
-    let mut attended = Attended {
-        service: Fake::Answers,
+    let attended = |service| Attended {
+        service,
         attendant: Arc::clone(&attendant),
     };
-    let first = attended.call(request()).await.unwrap();
+    let first = attended(Fake::GoesOn).call(request()).await.unwrap();
+    let mut attended = attended(Fake::Answers);
     let headers = read(attended.call(request()).await.unwrap()).await;
     let status = Status::from_header_map(&headers).unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted);
