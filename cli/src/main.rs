@@ -29,6 +29,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long work that cannot be interrupted, such as a write to disk, may hold up the exit.
 const LEAVING: Duration = Duration::from_millis(100);
 
+/// An embedded server answers on these threads, deep down without optimizations.
+const STACK_BYTES: usize = 16 << 20;
+
 const AFTER_HELP: &str = "\
 A flag beats its environment variable, which beats the profile, which beats the default.
 
@@ -84,6 +87,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Failure::here(format!("cannot start: {error}")))?;
     let prompts = cli.command.prompts();
