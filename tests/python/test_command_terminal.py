@@ -122,14 +122,14 @@ def test_the_prompt_asks_completes_remembers_and_survives_mistakes(
     terminal.until("shoots> ")
 
     terminal.type("select nonsense from airlines;\r")
-    assert "nonsense" in terminal.until("error: ") + terminal.until("shoots> ")
+    terminal.until("error: ")
     terminal.type("\\d airlines\r")
-    assert "carrier" in terminal.until("shoots> ")
+    terminal.until("carrier")
     terminal.type("\\d\r")
-    assert "weather" in terminal.until("shoots> ")
+    terminal.until("weather")
 
     terminal.type("garbage\x03")
-    terminal.until("shoots> ")
+    terminal.until("^C")
     # The query before `\d`, `\d airlines` and the mistake.
     terminal.type("\x1b[A\x1b[A\x1b[A\x1b[A\r")
     assert "16" in terminal.until("1 row, 1 column")
