@@ -62,7 +62,7 @@ mod tls;
 
 /// What the stack of a thread should have that answers calls, in bytes. Calls are futures within futures, which builds
 /// that are not optimized put on it, and a stack that is exhausted ends the process.
-pub const CALL_STACK_BYTES: usize = 8 << 20;
+pub const CALL_STACK_BYTES: usize = 16 << 20;
 
 pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing, Secret};
 pub use embedded::{EmbeddedServer, Pipes};

@@ -13,7 +13,7 @@ fn each_kind_of_failure_has_its_exit_code_and_one_line() {
         for (code, arguments) in [
             (3, &["get", "absent"][..]),
             (3, &["ls", "absent"]),
-            (3, &["restore", "airlines", "no such tag"]),
+            (3, &["restore", "airlines", "99"]),
             (4, &["put", &other, "--quiet"]),
             (11, &["put", &other, "--mode", "append", "--quiet"]),
             (2, &["get", "airlines", "--start", "1"]),

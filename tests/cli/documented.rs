@@ -1,6 +1,7 @@
 //! The page about the command is true: what it shows is run, in order, in one folder.
 //!
 //! Blocks of `console` hold commands after `$ ` and what they answer. `…` stands for text that is another one each time.
+//! With `SHOOTS_WRITE_PAGE=1` the page is written anew with what its commands answer, to be looked at and committed.
 
 use std::path::Path;
 use std::process::Command;
@@ -81,23 +82,59 @@ fn run(place: &Place, line: &str) -> (Option<i32>, String) {
     (done.status.code(), String::from_utf8(done.stdout).unwrap())
 }
 
+/// What a command answered, with `…` for what is another text each time: paths, commits, times of today, sizes.
+fn lasting(said: &str, place: &Place) -> String {
+    let said = said.replace(place.folder().to_str().unwrap(), "…");
+    let changing = [
+        r"\b[0-9a-f]{12}\b",
+        r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?",
+        r"\b[\d.]+ [kM]?B\b",
+    ];
+    let replaced = |text: String, pattern: &str| {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        pattern.replace_all(&text, "…").into_owned()
+    };
+    changing.into_iter().fold(said, replaced)
+}
+
 #[test]
 fn what_the_page_shows_is_what_happens() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let page = std::fs::read_to_string(root.join("docs/command.md")).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/command.md");
+    let page = std::fs::read_to_string(&path).unwrap();
     let examples = examples(&page);
     assert!(examples.len() > 15, "{}", examples.len());
     let place = Place::store();
     for file in ["weather.csv", "flights.csv", "airlines.csv"] {
         std::fs::copy(data(file), place.folder().join(file)).unwrap();
     }
-    for (line, shown) in examples {
-        let (_, said) = run(&place, &line);
-        assert!(
-            is_shown(&shown, &said),
-            "$ {line}\nshown:\n{shown}\nsaid:\n{said}"
-        );
+    let writes = std::env::var_os("SHOOTS_WRITE_PAGE").is_some();
+    let mut answers = examples.iter().map(|(line, shown)| {
+        let (_, said) = run(&place, line);
+        if !writes {
+            assert!(
+                is_shown(shown, &said),
+                "$ {line}\nshown:\n{shown}\nsaid:\n{said}"
+            );
+        }
+        lasting(&said, &place)
+    });
+    if !writes {
+        answers.for_each(drop);
+        return;
     }
+    let (mut written, mut inside) = (String::new(), false);
+    for line in page.lines() {
+        inside = (inside || line == "```console") && line != "```";
+        let asks = inside && line.starts_with("$ ");
+        if !inside || asks || line == "```console" {
+            written.push_str(line);
+            written.push('\n');
+        }
+        if asks {
+            written.push_str(&answers.next().unwrap());
+        }
+    }
+    std::fs::write(&path, written).unwrap();
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn bins_of_time_are_shown_or_put() {
             "origin",
         ];
         let shown = place.json(&[&["resample", "weather"][..], &daily].concat());
-        assert_eq!(shown.len(), 270);
+        assert_eq!(shown.len(), 273);
         assert!(
             shown[0]
                 .get("temp_mean")
@@ -189,7 +189,7 @@ fn bins_of_time_are_shown_or_put() {
             .remove(0);
         assert_eq!(
             (&made["source_rows"], &made["target_rows"]),
-            (&json!(6463), &json!(270))
+            (&json!(6463), &json!(273))
         );
         assert_eq!(place.json(&["get", "daily"]), shown);
     });

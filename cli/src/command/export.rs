@@ -184,7 +184,8 @@ fn check_texts(frame: &FrameId, schema: &Schema) -> Result<(), Failure> {
     let lost = schema.fields().iter().filter(|field| {
         let data_type = field.data_type();
         let length = matches!(data_type, DataType::Duration(_) | DataType::Interval(_));
-        length || data_type.is_binary() || !can_cast_types(&DataType::Utf8, data_type)
+        let parts = data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..));
+        length || parts || data_type.is_binary() || !can_cast_types(&DataType::Utf8, data_type)
     });
     let names = lost.map(|field| format!("{} ({})", field.name(), type_name(field.data_type())));
     let names: Vec<String> = names.collect();

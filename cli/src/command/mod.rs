@@ -152,7 +152,7 @@ pub(crate) enum Command {
     /// Delete a bucket
     DeleteBucket(bucket::DeleteBucketArgs),
     /// Put into a frame what is made of another one, by bins of time or by SQL
-    Resample(made::ResampleArgs),
+    Resample(Box<made::ResampleArgs>),
     /// List the frames that follow others, or let one follow no more
     Following(made::FollowingArgs),
     /// Put into a frame what is made of several others: joins, as-of joins, concatenation
@@ -242,7 +242,7 @@ impl Command {
             Self::DeleteRows(args) => change::delete_rows(context, args).await,
             Self::Alter(args) => change::alter(context, args).await,
             Self::DeleteBucket(args) => bucket::delete_bucket(context, args).await,
-            Self::Resample(args) => made::resample(context, args).await,
+            Self::Resample(args) => made::resample(context, *args).await,
             Self::Following(args) => made::following(context, args).await,
             Self::Combine(args) => made::combine(context, args).await,
             Self::Compact(args) => upkeep::compact(context, args).await,

@@ -129,7 +129,7 @@ struct Moment {
     zoned: bool,
 }
 
-/// A point of time in ISO 8601, from the year to at least the minute, or a date.
+/// A point of time in ISO 8601, from the year to at least the second, or a date.
 fn moment(text: &str) -> Option<Moment> {
     let (day, rest) = text.split_at_checked(10)?;
     if !is_date(day) || !(rest.is_empty() || rest.starts_with(['T', 't', ' '])) {
@@ -174,7 +174,7 @@ mod tests {
                 &["2013-01-01 10:00:00", "2013-01-01T10:00:00.123456789"],
                 naive.clone(),
             ),
-            (&["2013-01-01", "2013-01-01 10:00"], naive),
+            (&["2013-01-01", "2013-01-01 10:00:00"], naive),
             (
                 &["0001-01-01 00:00:00"],
                 DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -195,6 +195,7 @@ mod tests {
             &["1", "x"],
             &["yes", "no"],
             &["10:30"],
+            &["2013-01-01 10:30"],
             &["1_000", "2,000"],
             &[],
             &["NA", "NA"],
