@@ -137,7 +137,7 @@ impl Asked {
                 _ => return Err(Problem(HELP.to_owned())),
             }
         }
-        if asked.server.is_some() == !asked.load.url.is_empty() {
+        if asked.server.is_some() != asked.load.url.is_empty() {
             return Err(Problem(HELP.to_owned()));
         }
         Ok(asked)

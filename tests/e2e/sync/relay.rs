@@ -182,7 +182,7 @@ impl Middle {
         name: &str,
         request: &Value,
         honest: impl Future<Output = Result<Answers<T>, Status>> + Send,
-        (read, write): (fn(T) -> Bytes, fn(Bytes) -> T),
+        (read, write): Ends<T>,
     ) -> Result<Response<Answers<T>>, Status> {
         let running = self.begin(name, request);
         let pieces: Answers<Bytes> = match self.told(name, request) {
@@ -207,6 +207,9 @@ impl Middle {
 }
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+/// How an answer is read, and how another one is made of bytes.
+type Ends<T> = (fn(T) -> Bytes, fn(Bytes) -> T);
 
 /// Nobody asks a relay for this.
 fn unheard<T>() -> Result<T, Status> {
