@@ -28,7 +28,7 @@ async fn three_messages(mode: &str) -> Vec<FlightData> {
 }
 
 /// Lets a caller work in a runtime of its own, and then takes everything away from it, its socket included.
-async fn vanish<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) {
+pub(crate) async fn vanish<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) {
     let caller = tokio::task::spawn_blocking(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,6 +1,6 @@
 //! What reaches the server over Flight without any client of ours in between: what others send, what nobody
 //! should send, and callers that vanish.
 
-mod broken;
+pub(crate) mod broken;
 mod hostile;
 mod spoken;

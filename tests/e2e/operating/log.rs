@@ -3,6 +3,7 @@
 use serde_json::Value;
 use shoots_client::PutMode;
 
+use crate::flight::broken::vanish;
 use crate::peer::{Peer, told};
 use crate::rows::{put, rows};
 use crate::server::{Server, until};
@@ -71,10 +72,13 @@ async fn every_call_is_one_line_and_an_error_leads_to_its_own() {
 #[tokio::test]
 async fn a_caller_that_goes_away_is_in_the_log_too() {
     let mut server = Server::with(&["--log-format", "json"]).await;
-    let mut peer = Peer::of(&server).await;
-    let (put, ends) = crate::lifecycle::endless_put(&mut peer).await;
-    put.abort();
-    drop(peer);
+    let address = server.address().to_owned();
+    vanish(move || async move {
+        let mut peer = Peer::named(&address, "vanishing").await;
+        // Nothing is polled any more when they are dropped, so nobody ends the stream.
+        let _endless = crate::lifecycle::endless_put(&mut peer).await;
+    })
+    .await;
     until("the call is in the log", async || {
         let lines = calls(&server.process().log());
         lines.iter().any(|line| {
@@ -84,6 +88,5 @@ async fn a_caller_that_goes_away_is_in_the_log_too() {
         })
     })
     .await;
-    drop(ends);
     server.stop().await;
 }
