@@ -69,16 +69,22 @@ pub(crate) fn run<T: Target>(folder: &Path, order: &Order) {
     in_a_runtime(async {
         let mut target = T::begin().await;
         let mut corpus = found::inputs(T::NAME);
-        corpus.extend(target.seeds().await);
+        let found = corpus.len();
         let mut random = Random(order.seed);
+        corpus.extend(random.shuffled(target.seeds().await));
         let mut known = HashSet::new();
         let first = corpus.len();
-        let deadline = Instant::now() + Duration::from_secs_f64(order.seconds);
+        let time = Duration::from_secs_f64(order.seconds);
+        let (halftime, deadline) = (Instant::now() + time / 2, Instant::now() + time);
+        let mut as_they_are = 0;
         let mut executions = 0;
         let mut slowest = Duration::ZERO;
-        while executions < first || Instant::now() < deadline {
-            let input = if executions < first {
-                corpus[executions].clone()
+        // What was found is tried always; real inputs, in another order each time, for half of the time.
+        while as_they_are < found || Instant::now() < deadline {
+            let is_real = as_they_are < found || (as_they_are < first && Instant::now() < halftime);
+            let input = if is_real {
+                as_they_are += 1;
+                corpus[as_they_are - 1].clone()
             } else {
                 mutation::mutated(&mut random, &corpus)
             };
@@ -94,7 +100,7 @@ pub(crate) fn run<T: Target>(folder: &Path, order: &Order) {
                 break;
             }
             let is_new = known.insert(shape(&verdict.told));
-            if is_new && executions > first && corpus.len() < CORPUS {
+            if is_new && !is_real && corpus.len() < CORPUS {
                 corpus.push(input);
             }
         }

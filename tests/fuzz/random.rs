@@ -30,6 +30,13 @@ impl Random {
         &of[self.below(of.len())]
     }
 
+    pub(crate) fn shuffled<T>(&mut self, mut of: Vec<T>) -> Vec<T> {
+        for left in (2..=of.len()).rev() {
+            of.swap(left - 1, self.below(left));
+        }
+        of
+    }
+
     /// A range within `length`, often a short one.
     pub(crate) fn range(&mut self, length: usize) -> std::ops::Range<usize> {
         let start = self.below(length + 1);

@@ -11,6 +11,7 @@
 //! | [`sql`] | statements over small frames |
 //! | [`patterns`] | regular expressions, in listings and in SQL |
 //! | [`flight_sql`] | protobuf messages of Flight SQL |
+//! | [`tokens`] | tokens, in headers and in handshakes, with the right signature or without |
 //! | [`sync`] | what other stores bring: objects and commits |
 //! | [`objects`] | a store in which one object is another: log entries, checkpoints, segments, settings |
 //! | [`files`] | Parquet files in a bucket |
@@ -27,6 +28,7 @@ mod puts;
 mod requests;
 mod sql;
 mod sync;
+mod tokens;
 
 use std::path::PathBuf;
 
@@ -59,6 +61,7 @@ targets! {
     sql: sql::Sql,
     patterns: patterns::Patterns,
     flight_sql: flight_sql::FlightSql,
+    tokens: tokens::Tokens,
     sync: sync::Sync,
     objects: objects::Objects,
     files: files::Files,
