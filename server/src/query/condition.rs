@@ -453,12 +453,12 @@ mod tests {
         for (sql, kept) in [
             ("n > 1", "n > 1"),
             (
-                "\"Some\".\"N\" > 1 and sOME.n < 5",
-                "\"N\" > 1 AND \"N\" < 5",
+                "sOME.n < 5 and \"Some\".\"N\" > 1",
+                "\"N\" < 5 AND \"N\" > 1",
             ),
             (
-                "\"some\".N > 1 and Some.n < 5",
-                "\"some\".N > 1 and Some.n < 5",
+                "some.n < 5 and \"some\".N > 1",
+                "some.n < 5 and \"some\".N > 1",
             ),
             (
                 "upper(some.\"Full Name\") = 'some.A' or other.x = 1",
@@ -466,8 +466,8 @@ mod tests {
             ),
         ] {
             let condition = condition(sql).unwrap();
-            let _ = condition.columns(&rows().schema());
-            assert_eq!(condition.text(), kept);
+            let told = condition.columns(&rows().schema());
+            assert_eq!(condition.text(), kept, "{told:?}");
         }
         let condition = condition("upper(some.\"Full Name\") = 'some.A'").unwrap();
         condition.columns(&rows().schema()).unwrap();

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use super::change::{Change, Segment, SegmentList, totals};
-use super::commit::{Base, Commit, Operation, Own, SegmentRecord, Totals};
+use super::commit::{Base, Commit, CommitId, Operation, Own, SegmentRecord, Totals};
 use super::entry::Entry;
 use super::foreign::{Arrival, Arriving, misfit};
 use super::invariants;
 use crate::error::Result;
 use crate::frame_log::FrameLog;
-use crate::lineage::record::Listed;
+use crate::lineage::record::{Listed, Record};
 
 /// Segments that the lists of an entry hold without a checkpoint, all together.
 const MAX_LISTED: usize = 256;
@@ -32,6 +32,8 @@ pub(super) struct Present {
     totals: Totals,
     /// The frame is deleted, and its rows are gone, too.
     pub(super) emptied: bool,
+    /// The commit after which that is so; none: the next one may begin in the middle of a history.
+    last: Option<CommitId>,
 }
 
 impl Present {
@@ -46,6 +48,7 @@ impl Present {
                 known: Known::Nothing,
                 totals: Totals::default(),
                 emptied: false,
+                last: None,
             });
         }
         let Some(entry) = before else {
@@ -53,6 +56,7 @@ impl Present {
                 known: Known::List(SegmentList::default()),
                 totals: Totals::default(),
                 emptied: false,
+                last: None,
             });
         };
         let list = entry.list_through(entry.last_version());
@@ -61,7 +65,19 @@ impl Present {
             known: Known::List(SegmentList::of(segments)),
             totals: entry.state.totals(),
             emptied: entry.state.retained.emptied,
+            last: log.tip(entry).await?.map(|tip| tip.commit),
         })
+    }
+
+    /// A commit is the next one. If it does not follow the last one, what lies between comes along beside the log, and
+    /// nobody knows what that has done to the list.
+    pub(super) fn meet(&mut self, next: &Record) -> Result<()> {
+        if let Some(last) = self.last.replace(next.id.clone())
+            && !next.follows()?.contains(&last)
+        {
+            self.known = Known::Nothing;
+        }
+        Ok(())
     }
 
     /// Whether a commit says itself what the list is after it.

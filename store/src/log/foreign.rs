@@ -163,16 +163,18 @@ impl FrameLog {
     }
 
     /// Which of some commits, published one after the other after `before`, need a list of all segments. Those that are
-    /// `gone` need none. `begins`: see [`Foreign::begins`].
+    /// said to be gone need none. `begins`: see [`Foreign::begins`].
     pub(crate) async fn unlisted<'a>(
         &self,
         before: Option<&Entry>,
         begins: bool,
-        commits: impl IntoIterator<Item = (&'a CommitId, &'a Commit, bool)>,
+        commits: impl IntoIterator<Item = (&'a Record, bool)>,
     ) -> Result<Vec<CommitId>> {
         let mut rows = Present::after(self, before, begins).await?;
         let mut unlisted = Vec::new();
-        for (id, commit, gone) in commits {
+        for (record, gone) in commits {
+            let (id, commit) = (&record.id, &record.commit);
+            rows.meet(record)?;
             if gone {
                 rows.known = Known::Nothing;
             } else if rows.says_all(commit) {
@@ -362,6 +364,7 @@ impl Foreign {
         let mut arriving = Vec::with_capacity(self.arrivals.len());
         for (version, arrival) in (first..).zip(&self.arrivals) {
             let is_last = version == first + self.arrivals.len() as u64 - 1;
+            present.meet(&arrival.record)?;
             let mut next = if arrival.gone {
                 present.give_up(arrival, is_last)?
             } else {

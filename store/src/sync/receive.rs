@@ -157,10 +157,9 @@ impl<'a> Receiving<'a> {
     /// Commits that need a list and come without.
     async fn unlisted(&self) -> Result<Vec<CommitId>> {
         let arrivals = &self.request.arrivals;
-        let commits = arrivals.iter().map(|arrival| {
-            let record = &arrival.record;
-            (&record.id, &record.commit, !arrival.kept)
-        });
+        let commits = arrivals
+            .iter()
+            .map(|arrival| (&arrival.record, !arrival.kept));
         let before = self.before.as_deref();
         let mut unlisted = self.log.unlisted(before, self.begins(), commits).await?;
         unlisted.retain(|id| {

@@ -94,7 +94,8 @@ impl Route<'_> {
             }
             arrivals.push(arrival);
         }
-        self.deliver(tip, tip.is_some(), arrivals).await
+        self.deliver(tip, tip.is_some(), gone_beside(arrivals))
+            .await
     }
 
     /// Sends what commits need, then the commits.

@@ -107,7 +107,8 @@ fn what_cannot_be_true_is_refused_whatever_its_hash() {
         let refused = decoded(&text).unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::Damaged, "{text}");
     }
-    let newer = decoded("{\"shoots\":\"history\",\"format\":2}\n").unwrap_err();
+    let newer = FORMAT + 1;
+    let newer = decoded(&format!("{{\"shoots\":\"history\",\"format\":{newer}}}\n")).unwrap_err();
     assert_eq!(newer.kind(), crate::ErrorKind::Newer);
 }
 

@@ -147,7 +147,7 @@ async fn foreign(from: &Frame, to: &Frame, known: usize, gone: &[usize]) -> Fore
         })
         .collect();
     let commits = arrivals.iter();
-    let commits = commits.map(|own| (&own.record.id, &own.record.commit, own.gone));
+    let commits = commits.map(|own| (&own.record, own.gone));
     let unlisted = log
         .unlisted(before.as_deref(), false, commits)
         .await
