@@ -125,7 +125,7 @@ def test_a_taken_port_is_one_clear_line_and_a_failure(bucket_dir: Path) -> None:
 def test_an_unusable_directory_is_one_clear_line_and_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in [tmp_path / "file", tmp_path / "file" / "buckets"]:
-        done = server_process.run("--port", "0", "--bucket-dir", str(place))
+        done = server_process.run("--port", "0", "--log-level", "warn", "--bucket-dir", str(place))
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr.count("\n") == 1
