@@ -32,7 +32,7 @@ pub(crate) struct ReadArgs {
     /// What kind of file it is, if its name and first bytes do not tell
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
-    /// Types of columns instead of those inferred: time=timestamp[us],carrier=string (CSV, JSON)
+    /// Types of columns instead of those inferred: `time=timestamp[us],carrier=string` (CSV, JSON)
     #[arg(long, value_name = "COLUMN=TYPE,…")]
     pub(crate) types: Vec<Types>,
     /// How many rows to look at for the types: a number, or `all` (CSV)

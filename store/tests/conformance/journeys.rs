@@ -374,7 +374,7 @@ impl Journey {
     /// Moves what is new from one site to another, perhaps on a bad line, until it has arrived.
     async fn exchange(&mut self, here: usize, there: usize, push: bool) -> Result<(), End> {
         let bad = self.dice();
-        let mut line = (bad % 3 == 0).then_some(bad);
+        let mut line = bad.is_multiple_of(3).then_some(bad);
         for attempt in 0..ATTEMPTS {
             match self.travel(here, there, push, line).await {
                 Ok(done) => {
