@@ -3,7 +3,7 @@
 //! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
 //! `tests/python/requirements.txt`. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers that
 //! the requirements pin are run too, over the benchmarks as well. The package's own tests are those of
-//! [`package`](crate::package).
+//! [`package`].
 
 use serde_json::Value;
 
