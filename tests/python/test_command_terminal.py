@@ -62,13 +62,15 @@ class Terminal:
         return bool(said)
 
     def until(self, text: str) -> str:
-        """What is said up to a text, without escapes."""
+        """What is said up to a text, without escapes. What follows is left to be waited for."""
         started = time.monotonic()
         while True:
-            plain = ESCAPE.sub("", self.raw[self.read :])
-            if text in plain:
-                self.read = len(self.raw)
-                return plain
+            plain = ESCAPE.sub("", self.raw)[self.read :]
+            found = plain.find(text)
+            if found >= 0:
+                said = plain[: found + len(text)]
+                self.read += len(said)
+                return said
             assert time.monotonic() - started < PATIENCE, f"gave up waiting for {text!r}: {plain!r}"
             assert self._more(), f"it ended without {text!r}: {plain!r}"
 
@@ -83,7 +85,7 @@ class Terminal:
             if self.process.poll() is not None and not select.select([self.master], [], [], 0.1)[0]:
                 break
         code = self.process.wait(PATIENCE)
-        return code, ESCAPE.sub("", self.raw[self.read :])
+        return code, ESCAPE.sub("", self.raw)[self.read :]
 
     def close(self) -> None:
         self.process.kill()
