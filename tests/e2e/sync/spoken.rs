@@ -74,7 +74,7 @@ async fn a_pull_after_one_append_to_a_thousand_segments_asks_for_one_and_the_nex
     println!("a push after one append: {log:?}");
     assert_eq!(log.objects.get("segment"), Some(&1), "{log:?}");
     assert!(log.calls.values().sum::<usize>() <= 6, "{log:?}");
-    assert!(log.bytes < 64 << 10, "{log:?}");
+    assert!(log.bytes < 1 << 20, "{log:?}");
     let again = there.push("origin").frame("a").send().await.unwrap();
     assert_eq!(
         (outcome(&again), objects(&again)),
