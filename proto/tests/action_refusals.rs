@@ -543,6 +543,10 @@ fn calls_between_servers_name_the_field_that_is_wrong() {
     refuses::<SyncHistoryRequest>(&[
         (r#"{"name":"a"}"#, "m: from: is missing; it is required"),
         (r#"{"name":"a","from":"0F"}"#, &format!("m: from: {hex}")),
+        (
+            r#"{"name":"a","from":"0f","limit":0}"#,
+            "m: limit: must be at least 1",
+        ),
     ]);
     refuses::<SyncListRequest>(&[(
         r#"{"name":"a","commit":"../x"}"#,

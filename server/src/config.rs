@@ -54,6 +54,8 @@ pub struct Config {
     pub cache_folder: String,
     /// What the files in `cache_folder` may take together, in bytes.
     pub cache_disk_bytes: u64,
+    /// Memory for decoded rows, which are sent again without being read again, in bytes; 0 for none.
+    pub row_cache_bytes: u64,
     /// How old the newest state of a frame may be that a read is given without asking the storage, in seconds; 0
     /// always asks.
     pub max_staleness_seconds: u64,
@@ -175,6 +177,7 @@ impl Default for Config {
             cache_memory_bytes: 256 << 20,
             cache_folder: String::new(),
             cache_disk_bytes: 10 << 30,
+            row_cache_bytes: 1 << 30,
             max_staleness_seconds: 0,
             read_only: false,
             cert_file: String::new(),

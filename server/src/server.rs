@@ -236,6 +236,7 @@ pub(crate) async fn open_store(config: &Config, queries: &Queries) -> Result<Sto
         .retention(config.retention())
         .sweep_grace_seconds(config.sweep_grace_seconds)
         .cache_memory_bytes(config.cache_memory_bytes)
+        .row_cache_bytes(config.row_cache_bytes)
         .cache_disk_bytes(config.cache_disk_bytes)
         .max_staleness(config.max_staleness())
         .conditions(queries.conditions())

@@ -33,10 +33,21 @@ pub struct Activity {
     pub segment_reads: u64,
     /// Bytes that were fetched of them, from a cache or not.
     pub segment_bytes: u64,
-    /// How often each cache had what was looked for: blocks in memory, blocks on disk, footers of segments.
-    pub caches: [CacheCount; 3],
+    /// How often each cache had what was looked for: blocks in memory, blocks on disk, footers of segments, decoded rows.
+    pub caches: [CacheCount; 4],
     /// Memory for rows of puts.
     pub put_memory: PutMemory,
+    /// Memory that decoded rows take, in bytes, and the most that they may take.
+    pub row_cache: RowMemory,
+}
+
+/// Memory of decoded rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowMemory {
+    /// What they may take, in bytes.
+    pub bytes: u64,
+    /// What they take, in bytes.
+    pub used_bytes: u64,
 }
 
 /// How often one kind of thing was asked for.

@@ -46,6 +46,7 @@ impl StoreBuilder {
                 head_cache_bytes: 64 << 20,
                 checkpoint_cache_bytes: 32 << 20,
                 footer_cache_bytes: 64 << 20,
+                row_cache_bytes: 0,
                 put_memory_bytes: 256 << 20,
                 low_space_bytes: 256 << 20,
                 limits: Limits::default(),
@@ -99,6 +100,14 @@ impl StoreBuilder {
     #[must_use]
     pub fn footer_cache_bytes(mut self, bytes: u64) -> Self {
         self.sizes.footer_cache_bytes = bytes;
+        self
+    }
+
+    /// Memory for decoded rows of segments, in bytes, so that rows that were read before are neither fetched nor decoded
+    /// again; 0 for none, which is the default.
+    #[must_use]
+    pub fn row_cache_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.row_cache_bytes = bytes;
         self
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct FrameLog {
     reader: LogReader,
     /// Is told what reading segments costs.
     watch: Option<Arc<dyn ReadWatch>>,
+    /// Whether decoded rows are kept for the next reader.
+    keeps_rows: bool,
 }
 
 impl FrameLog {
@@ -58,12 +60,21 @@ impl FrameLog {
             shared,
             reader,
             watch: None,
+            keeps_rows: false,
         }
     }
 
     /// The same log, whose segments tell what reading them costs.
     pub(crate) fn watched(self, watch: Option<Arc<dyn ReadWatch>>) -> Self {
         Self { watch, ..self }
+    }
+
+    /// The same log, whose segments leave decoded rows for whoever reads them next.
+    pub(crate) fn keeping_rows(self) -> Self {
+        Self {
+            keeps_rows: true,
+            ..self
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -92,6 +103,7 @@ impl FrameLog {
             .near(self.shared.space.is_some())
             .checked(record.footer.as_ref())
             .remembering(&self.shared.footers)
+            .keeping(self.shared.rows.as_ref().filter(|_| self.keeps_rows))
     }
 
     /// A reader of a file that anybody may have written, and may replace.

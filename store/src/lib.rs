@@ -69,7 +69,7 @@ mod upkeep;
 mod usage;
 mod verify;
 
-pub use activity::{Activity, CacheCount, OperationCount, PutMemory};
+pub use activity::{Activity, CacheCount, OperationCount, PutMemory, RowMemory};
 pub use builder::StoreBuilder;
 pub use changed::{Changed, ChangedRange};
 pub use edit::delete::{Condition, Conditions, RowsToDelete};

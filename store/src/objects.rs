@@ -52,6 +52,8 @@ pub(crate) struct SegmentTraffic {
     bytes: AtomicU64,
     /// Of what use remembering their footers is.
     pub(crate) footers: CacheUse,
+    /// Of what use keeping decoded rows is.
+    pub(crate) rows: CacheUse,
 }
 
 impl SegmentTraffic {

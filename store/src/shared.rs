@@ -20,7 +20,7 @@ use crate::log::head::Head;
 use crate::log::publish::Publisher;
 use crate::objects::Objects;
 use crate::read::Readers;
-use crate::segment::{FooterCache, Limits, Packing, footer_cache};
+use crate::segment::{FooterCache, Limits, Packing, RowCache, footer_cache};
 use crate::space::Space;
 use crate::time::Timestamp;
 use crate::upkeep::background::Touched;
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     /// Deletion vectors by id.
     pub(crate) vectors: Cache<String, Arc<RoaringBitmap>, VectorWeight>,
     pub(crate) footers: FooterCache,
+    /// Rows of segments, once they were decoded.
+    pub(crate) rows: Option<RowCache>,
     /// By hash.
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
@@ -83,6 +85,7 @@ pub(crate) struct Sizes {
     pub(crate) head_cache_bytes: u64,
     pub(crate) checkpoint_cache_bytes: u64,
     pub(crate) footer_cache_bytes: u64,
+    pub(crate) row_cache_bytes: u64,
     pub(crate) put_memory_bytes: u64,
     pub(crate) low_space_bytes: u64,
     pub(crate) limits: Limits,
@@ -104,6 +107,7 @@ impl Shared {
             head_cache_bytes,
             checkpoint_cache_bytes,
             footer_cache_bytes,
+            row_cache_bytes,
             put_memory_bytes,
             low_space_bytes,
             limits,
@@ -131,6 +135,7 @@ impl Shared {
             )),
             vectors: Cache::with_weighter(1_000, VECTOR_CACHE_BYTES, VectorWeight),
             footers: footer_cache(footer_cache_bytes),
+            rows: RowCache::new(row_cache_bytes),
             schemas: Cache::new(CACHED_SCHEMAS),
             publisher: Publisher::default(),
             put_memory: Budget::new(put_memory_bytes),

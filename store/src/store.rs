@@ -19,6 +19,7 @@ use crate::frame::Frame;
 use crate::frame_log::Freshness;
 use crate::layout;
 use crate::objects::{Created, Requests};
+use crate::segment::RowCache;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -341,12 +342,19 @@ impl Store {
                 blocks.memory.told("memory"),
                 blocks.disk.told("disk"),
                 segments.footers.told("footers"),
+                segments.rows.told("rows"),
             ],
             put_memory: PutMemory {
                 bytes: memory.bytes(),
                 used_bytes: memory.used_bytes(),
                 waiting: memory.waiting(),
             },
+            row_cache: self
+                .shared
+                .rows
+                .as_ref()
+                .map(RowCache::memory)
+                .unwrap_or_default(),
         }
     }
 

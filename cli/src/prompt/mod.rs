@@ -4,21 +4,16 @@
 //! gives up a line or a query that runs, Ctrl-D ends.
 
 mod editor;
-mod history;
 mod lexer;
 mod names;
 
-use std::io::Write;
 use std::time::{Duration, Instant};
-
-use console::{Key, Term};
 
 use lexer::is_complete;
 pub(crate) use lexer::statements;
 use names::Names;
 
-use self::editor::{Line, Step};
-use self::history::History;
+use self::editor::{LineEditor, Typed};
 use crate::command::{Context, ask};
 use crate::failure::Failure;
 use crate::output::{RowsArgs, printable};
@@ -39,21 +34,20 @@ A query ends with `;` and may take several lines. Tab completes names and words.
 
 /// Answers questions until no more come.
 pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failure> {
-    let term = Term::stdout();
-    let mut history = History::open();
+    let mut editor = LineEditor::open().map_err(unusable)?;
     let mut context = context.here();
-    let mut names = Names::of(&context).await?;
+    editor.know(Names::of(&context).await?);
     let mut asked = Instant::now();
     context.output.note("\\? helps, \\q leaves");
     loop {
         if asked.elapsed() > FRESH {
             // Without new names the old ones do.
             if let Ok(new) = Names::of(&context).await {
-                names = new;
+                editor.know(new);
             }
             asked = Instant::now();
         }
-        let Some(question) = read(&term, &mut history, &names, &context).await? else {
+        let Some(question) = read(&mut editor, &context)? else {
             return Ok(());
         };
         let outcome = match question.trim() {
@@ -121,27 +115,15 @@ async fn about(context: &mut Context, text: &str) -> Result<bool, Failure> {
 }
 
 /// Reads a whole question; nothing at the end.
-async fn read(
-    term: &Term,
-    history: &mut History,
-    names: &Names,
-    context: &Context,
-) -> Result<Option<String>, Failure> {
+fn read(editor: &mut LineEditor, context: &Context) -> Result<Option<String>, Failure> {
     let mut question = String::new();
     loop {
         let prompt = if question.is_empty() { PROMPT } else { MORE };
-        let line = Line::new(history.lines());
-        let (term_of_keys, names) = (term.clone(), names.clone());
         // Keys come from a terminal that blocks.
-        let typed =
-            tokio::task::spawn_blocking(move || type_line(&term_of_keys, prompt, line, &names));
-        let typed = typed.await.map_err(Failure::here)?;
-        let typed =
-            typed.map_err(|error| Failure::here(format!("cannot read the terminal: {error}")))?;
+        let typed = tokio::task::block_in_place(|| editor.read(prompt)).map_err(unusable)?;
         match typed {
             Typed::End if question.is_empty() => return Ok(None),
-            Typed::End => {}
-            Typed::GivenUp => {
+            Typed::End | Typed::GivenUp => {
                 question.clear();
                 continue;
             }
@@ -155,70 +137,15 @@ async fn read(
         let first = question.trim();
         let whole = first.is_empty() || first.starts_with('\\') || is_farewell(first);
         if whole || is_complete(&question) {
-            if let Err(problem) = history.add(&question) {
-                context
-                    .output
-                    .note(&format!("the history is not kept: {problem}"));
+            if let Err(problem) = editor.remember(&question) {
+                let note = format!("the history is not kept: {problem}");
+                context.output.note(&note);
             }
             return Ok(Some(question));
         }
     }
 }
 
-/// What came of typing a line.
-enum Typed {
-    Line(String),
-    GivenUp,
-    End,
-}
-
-/// Lets a line be typed.
-fn type_line(term: &Term, prompt: &str, mut line: Line, names: &Names) -> std::io::Result<Typed> {
-    draw(term, prompt, &line)?;
-    loop {
-        let key = match term.read_key_raw() {
-            Ok(key) => key,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Key::CtrlC,
-            // A terminal that is gone says so once.
-            Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {
-                return Ok(Typed::End);
-            }
-            Err(error) => return Err(error),
-        };
-        match line.press(&key, |before| names.complete(before)) {
-            Step::Edited => draw(term, prompt, &line)?,
-            Step::Choices(choices) => {
-                let mut term = term;
-                writeln!(term, "\r\n{}\r", choices.join("  "))?;
-                draw(term, prompt, &line)?;
-            }
-            Step::Done => {
-                let mut term = term;
-                write!(term, "\r\n")?;
-                return Ok(Typed::Line(line.text()));
-            }
-            Step::GivenUp => {
-                let mut term = term;
-                write!(term, "^C\r\n")?;
-                return Ok(Typed::GivenUp);
-            }
-            Step::End => {
-                let mut term = term;
-                write!(term, "\r\n")?;
-                return Ok(Typed::End);
-            }
-        }
-    }
-}
-
-/// Draws the part of a line that fits, with the cursor in its place.
-fn draw(mut term: &Term, prompt: &str, line: &Line) -> std::io::Result<()> {
-    let width = usize::from(term.size().1).max(prompt.len() + 8);
-    let (shown, cursor) = line.window(width - prompt.len() - 1);
-    write!(
-        term,
-        "\r{prompt}{shown}\x1b[K\r\x1b[{}C",
-        prompt.len() + cursor
-    )?;
-    term.flush()
+fn unusable(problem: rustyline::error::ReadlineError) -> Failure {
+    Failure::here(format!("cannot use the terminal: {problem}"))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::editor::Completions;
 use crate::command::Context;
 use crate::failure::Failure;
 
@@ -103,17 +102,15 @@ impl Names {
         Ok(Self { known })
     }
 
-    /// What completes the word at the end of a text. Names come before words of the language.
-    pub(super) fn complete(&self, before: &str) -> Completions {
+    /// Where the word at the end of a text begins, and what completes it. Names come before words of the language.
+    pub(super) fn completions(&self, before: &str) -> (usize, Vec<String>) {
         let starts = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | '$'));
         let from = before.rfind(starts).map_or(0, |at| {
             at + before[at..].chars().next().map_or(0, char::len_utf8)
         });
         let word = &before[from..];
-        let replaced = word.chars().count();
         if word.is_empty() {
-            let choices = Vec::new();
-            return Completions { replaced, choices };
+            return (from, Vec::new());
         }
         let lower = word.to_lowercase();
         let begins = |name: &&str| {
@@ -129,7 +126,7 @@ impl Names {
             true => word.to_uppercase(),
             false => word.to_owned(),
         }));
-        Completions { replaced, choices }
+        (from, choices)
     }
 }
 
@@ -157,7 +154,7 @@ mod tests {
             "Origin",
         ];
         let known = known.map(str::to_owned).into();
-        Names { known }.complete(before).choices
+        Names { known }.completions(before).1
     }
 
     #[test]
@@ -171,6 +168,7 @@ mod tests {
         assert_eq!(choices("SEL"), ["SELECT"]);
         assert!(choices("select ").is_empty());
         assert!(choices("from zzz").is_empty());
+        assert_eq!(Names::default().completions("é, sel").0, "é, ".len());
     }
 
     #[test]

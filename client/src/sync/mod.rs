@@ -8,6 +8,7 @@
 mod activity;
 mod call;
 mod failure;
+mod history;
 mod object;
 mod peer;
 mod reference;

@@ -6,8 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::action::sync::peer::MAX_OBJECTS;
 use shoots_proto::action::{
     self, SyncFramesRequest, SyncFramesResult, SyncHaveRequest, SyncHaveResult, SyncHeadRequest,
-    SyncHistoryRequest, SyncListRequest, SyncPublishCommand, SyncReadRequest, SyncWriteCommand,
-    SyncWriteResult,
+    SyncListRequest, SyncPublishCommand, SyncReadRequest, SyncWriteCommand, SyncWriteResult,
 };
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 use shoots_store::{
@@ -15,10 +14,8 @@ use shoots_store::{
     PublishOutcome, Result, SentObject,
 };
 
-use super::{FlightPeer, failure, object};
+use super::{FlightPeer, failure, history, object};
 
-/// The longest history that is taken, as text, in bytes. A frame with a longer one can be cloned without it.
-const HISTORY_BYTES: usize = 512 << 20;
 /// The longest list of segments, as text, in bytes: as much as can be published at once.
 const LIST_BYTES: usize = 256 << 20;
 
@@ -51,11 +48,7 @@ impl Peer for FlightPeer {
     }
 
     async fn history(&self, frame: &FrameId, from: &str) -> Result<HistoryStream> {
-        let FrameId { bucket, name } = frame.clone();
-        let from = from.to_owned();
-        let request = SyncHistoryRequest { name, bucket, from };
-        let pieces = self.pieces(action::SYNC_HISTORY, &request).await?;
-        Ok(self.lines(self.at_most(action::SYNC_HISTORY, HISTORY_BYTES, pieces)))
+        history::told(self, frame, from).await
     }
 
     async fn list(&self, frame: &FrameId, commit: &str) -> Result<Option<Vec<ListedSegment>>> {

@@ -263,6 +263,8 @@ fn calls_between_servers() {
             name: name("prices"),
             bucket: None,
             from: commit(),
+            skip: Some(16),
+            limit: Some(256),
         },
     );
     round_trips(

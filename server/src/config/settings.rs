@@ -57,6 +57,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "What the files in the cache folder may take together, in bytes",
     },
     Setting {
+        name: "row_cache_bytes",
+        flag: "row-cache-bytes",
+        help: "Memory for decoded rows, which are sent again without being read again, in bytes; 0 for none",
+    },
+    Setting {
         name: "max_staleness_seconds",
         flag: "max-staleness-seconds",
         help: "How old a state may be that a read is given without asking the storage, in seconds; 0 always asks",

@@ -113,7 +113,8 @@ impl Observed {
     }
 
     fn memory(&self, to: &mut Writer<'_>) -> fmt::Result {
-        let puts = self.store.activity().put_memory;
+        let activity = self.store.activity();
+        let (puts, rows) = (activity.put_memory, activity.row_cache);
         let queries = self.queries.usage();
         let (receiving, receiving_most) = self.metrics.receive_memory();
         let bytes = Some(&Unit::Bytes);
@@ -122,6 +123,7 @@ impl Observed {
             (("budget", "messages"), receiving),
             (("budget", "query_operators"), queries.operator_bytes),
             (("budget", "query_values"), queries.value_bytes),
+            (("budget", "row_cache"), rows.used_bytes),
         ];
         let help = "Memory in use of each budget";
         to.gauges("shoots_memory_used", help, bytes, &used)?;
@@ -130,6 +132,7 @@ impl Observed {
             (("budget", "messages"), receiving_most),
             (("budget", "query_operators"), queries.memory_bytes),
             (("budget", "query_values"), queries.memory_bytes),
+            (("budget", "row_cache"), rows.bytes),
         ];
         let help = "What each budget may take";
         to.gauges("shoots_memory_budget", help, bytes, &most)

@@ -135,7 +135,7 @@ impl Start {
 
 /// Finds out where the rows lie that are asked for.
 async fn find(mut source: Source, options: ReadOptions) -> Result<(Scan, Start)> {
-    source.log = source.log.watched(options.watch.clone());
+    source.log = source.log.watched(options.watch.clone()).keeping_rows();
     let columns = projection(&source.schema, options.columns.as_deref())?;
     let output = match &columns {
         Some(columns) => Arc::new(project(&identity::public(&source.schema), columns)?),

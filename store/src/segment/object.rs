@@ -24,6 +24,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::blocks::Blocks;
 use super::footer::{Footer, FooterCache};
+use super::kept::RowCache;
 use crate::log::commit::FooterRecord;
 use crate::objects::SegmentTraffic;
 use crate::read::ReadWatch;
@@ -46,6 +47,7 @@ pub(crate) struct ObjectReader {
     /// How the end is checked; `None`: nothing is.
     record: Option<Arc<FooterRecord>>,
     footers: Option<FooterCache>,
+    rows: Option<RowCache>,
     traffic: Arc<SegmentTraffic>,
     watch: Option<Arc<dyn ReadWatch>>,
     counted: Arc<AtomicBool>,
@@ -65,6 +67,7 @@ impl ObjectReader {
             near: false,
             record: None,
             footers: None,
+            rows: None,
             traffic: Arc::default(),
             watch: None,
             counted: Arc::default(),
@@ -96,6 +99,24 @@ impl ObjectReader {
     pub(crate) fn remembering(mut self, footers: &FooterCache) -> Self {
         self.footers = Some(Arc::clone(footers));
         self
+    }
+
+    /// Looks for decoded rows there first, and leaves them there; only those of objects that are checked.
+    #[must_use]
+    pub(crate) fn keeping(mut self, rows: Option<&RowCache>) -> Self {
+        self.rows = rows.cloned();
+        self
+    }
+
+    /// Where decoded rows of the object are kept, and the hash that they are kept by.
+    pub(crate) fn kept(&self) -> Option<(RowCache, [u8; 32])> {
+        let end = blake3::Hash::from_hex(&self.record.as_ref()?.hash).ok()?;
+        Some((self.rows.clone()?, *end.as_bytes()))
+    }
+
+    /// Notes whether rows were found where they are kept.
+    pub(crate) fn count_kept(&self, hit: bool) {
+        self.traffic.rows.count(hit);
     }
 
     /// Counts what is fetched there.

@@ -25,6 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use roaring::RoaringBitmap;
 
+use self::units::{Part, Units};
 use self::visible::Visible;
 use super::blocks::BlocksRecord;
 use super::categories::Recorded;
@@ -36,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::schema::check;
 
 mod steps;
+mod units;
 mod visible;
 
 /// Record batches of one file, in the order of its rows.
@@ -167,6 +169,8 @@ impl Progress {
                 Some(Err(error)) if self.rows.batch_rows > 1 && error.is_overflow() => {
                     self.rows = visible::after(&self.rows, self.taken);
                     self.rows.batch_rows /= 2;
+                    // What is kept has the size of average rows.
+                    self.reading.file = self.reading.file.clone().keeping(None);
                     self.taken = 0;
                     let (batches, _) = self.reading.open(self.rows.clone()).await?;
                     self.batches = batches;
@@ -203,8 +207,10 @@ async fn start(
         Origin::Segment if file.is_near() => steps::step_rows(&metadata, &layout.roots),
         _ => None,
     };
-    let batch_rows =
-        as_usize(step.map_or(most, |step| steps::batch_rows(step.min(count.max(1)), most)));
+    let units = Units::new(&file, &metadata, &output, &layout, total);
+    // Units are batches, which are handed out in pieces where that is too much.
+    let decoded_at_once = step.map_or(most, |step| steps::batch_rows(step.min(count.max(1)), most));
+    let batch_rows = as_usize(units.as_ref().map_or(decoded_at_once, Units::rows));
     if count == 0 || layout.roots.is_empty() {
         let batches = unread(output, count, batch_rows, file.path().to_string());
         return Ok((batches, batch_rows));
@@ -220,35 +226,117 @@ async fn start(
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&layout.hint));
     let arrow = ArrowReaderMetadata::try_new(metadata, options)
         .map_err(|problem| failed(&file, problem))?;
-    let object = file.clone();
-    let Layout { roots, places, .. } = layout;
-    let open = move |step: Visible| {
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), arrow.clone())
-                .with_projection(mask.clone())
-                .with_batch_size(batch_rows);
-        let selection = (step.count() < total).then(|| step.selection(as_usize(total)));
-        file.count_pages(|| steps::pages(arrow.metadata(), &roots, selection.as_ref()));
+    let decoder = Arc::new(Decoder {
+        file: file.clone(),
+        arrow,
+        mask,
+        batch_rows,
+        total,
+        output,
+        layout,
+        dictionaries,
+    });
+    let step = step.unwrap_or(u64::MAX);
+    let batches = match units {
+        None => {
+            let open = move |rows| decoder.decode(rows);
+            stream::iter(visible.in_steps(step)).flat_map(open).boxed()
+        }
+        Some(units) => {
+            let parts = units.parts(&visible, step);
+            let open = move |part| decoder.part(&units, part);
+            let batches = stream::iter(parts).flat_map(open);
+            in_pieces(batches.boxed(), most)
+        }
+    };
+    let batches = AssertUnwindSafe(batches)
+        .catch_unwind()
+        .map(move |batch| batch.unwrap_or_else(|panic| Err(gave_up(&file, panic.as_ref()))))
+        .boxed();
+    Ok((batches, batch_rows))
+}
+
+/// Decodes rows of one file.
+struct Decoder {
+    file: ObjectReader,
+    arrow: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    /// The most rows of a batch.
+    batch_rows: usize,
+    /// How many rows the file has.
+    total: u64,
+    output: SchemaRef,
+    layout: Layout,
+    /// What is recorded of the dictionaries in each wanted column.
+    dictionaries: Vec<Vec<Option<Recorded>>>,
+}
+
+impl Decoder {
+    fn decode(self: &Arc<Self>, rows: Visible) -> BatchStream {
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            self.file.clone(),
+            self.arrow.clone(),
+        )
+        .with_projection(self.mask.clone())
+        .with_batch_size(self.batch_rows);
+        let selection = (rows.count() < self.total).then(|| rows.selection(as_usize(self.total)));
+        let metadata = self.arrow.metadata();
+        self.file
+            .count_pages(|| steps::pages(metadata, &self.layout.roots, selection.as_ref()));
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
+        let decoder = Arc::clone(self);
         match builder.build() {
-            Ok(batches) => batches.boxed(),
-            Err(problem) => stream::once(std::future::ready(Err(problem))).boxed(),
+            Ok(batches) => batches.map(move |batch| decoder.restored(batch)).boxed(),
+            Err(problem) => {
+                let failure = failed(&self.file, problem);
+                stream::once(std::future::ready(Err(failure))).boxed()
+            }
         }
-    };
-    let batches = stream::iter(visible.in_steps(step.unwrap_or(u64::MAX))).flat_map(open);
-    let decoded_from = object.clone();
-    let batches = batches.map(move |batch| {
-        let batch = batch.map_err(|problem| failed(&decoded_from, problem))?;
-        restore(&batch, &output, &places, &dictionaries)
-            .map_err(|problem| Error::damaged(decoded_from.path(), problem))
+    }
+
+    /// Takes a part from what is kept, or decodes it and keeps it.
+    fn part(self: &Arc<Self>, units: &Units, part: Part) -> BatchStream {
+        match part {
+            Part::Kept(batch) => {
+                let batch = batch.map_err(|problem| Error::damaged(self.file.path(), problem));
+                stream::once(std::future::ready(batch)).boxed()
+            }
+            Part::Decode { rows, from: None } => self.decode(rows),
+            Part::Decode {
+                rows,
+                from: Some(from),
+            } => self.decode(rows).map(units.clone().keeping(from)).boxed(),
+        }
+    }
+
+    fn restored(&self, batch: Result<RecordBatch, ParquetError>) -> Result<RecordBatch> {
+        let batch = batch.map_err(|problem| failed(&self.file, problem))?;
+        restore(
+            &batch,
+            &self.output,
+            &self.layout.places,
+            &self.dictionaries,
+        )
+        .map_err(|problem| Error::damaged(self.file.path(), problem))
+    }
+}
+
+/// The same rows in batches of at most so many.
+fn in_pieces(batches: BatchStream, most: u64) -> BatchStream {
+    let pieces = batches.flat_map(move |batch| {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return stream::once(std::future::ready(Err(error))).boxed(),
+        };
+        let rows = batch.num_rows();
+        let piece = as_usize(steps::batch_rows(rows as u64, most));
+        let starts = (0..rows).step_by(piece.max(1));
+        stream::iter(starts.map(move |start| Ok(batch.slice(start, piece.min(rows - start)))))
+            .boxed()
     });
-    let batches = AssertUnwindSafe(batches)
-        .catch_unwind()
-        .map(move |batch| batch.unwrap_or_else(|panic| Err(gave_up(&object, panic.as_ref()))))
-        .boxed();
-    Ok((batches, batch_rows))
+    pieces.boxed()
 }
 
 /// How the columns that are wanted lie in the file.

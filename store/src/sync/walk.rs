@@ -215,12 +215,13 @@ impl Walk {
         let their = from_them.then(|| self.theirs.take()).flatten();
         match (our, their) {
             (Some(record), Some(_)) => self.both(record)?,
-            // A side that knows nothing older may still name what it follows.
-            (Some(record), None) if self.theirs.names(&record.record.id) => {
+            // What is older than the fork is followed by both sides, whether both can tell it or not; and a side that knows
+            // nothing older may still name what it follows.
+            (Some(record), None) if self.forked() || self.theirs.names(&record.record.id) => {
                 self.theirs.named.extend(record.record.follows()?);
                 self.both(record)?;
             }
-            (None, Some(record)) if self.ours.names(&record.record.id) => {
+            (None, Some(record)) if self.forked() || self.ours.names(&record.record.id) => {
                 self.ours.named.extend(record.record.follows()?);
                 self.both(HistoryRecord {
                     version: None,
@@ -238,6 +239,11 @@ impl Walk {
             (None, None) => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Whether everything that comes up from now on is followed by a commit of both.
+    fn forked(&self) -> bool {
+        self.fork.is_some()
     }
 
     fn own(
@@ -373,6 +379,21 @@ mod tests {
         );
         assert_eq!(times(&[cut.unwrap()]), [1]);
         assert_eq!(times(&shared), [3]);
+    }
+
+    #[tokio::test]
+    async fn what_only_one_side_still_tells_of_before_the_fork_is_not_its_own() {
+        let root = commit(1, &[]);
+        let mut fork = commit(2, &[&root]);
+        fork.readable = false;
+        let (ours, theirs) = (commit(3, &[&fork]), commit(4, &[&fork]));
+        let Walked { found, cut, .. } = walked(&[&ours, &fork, &root], &[&theirs, &fork]).await;
+        assert_eq!(
+            (times(&found.ours), times(&found.theirs)),
+            (vec![3], vec![4])
+        );
+        assert_eq!(found.fork.map(|fork| fork.record.id), Some(fork.record.id));
+        assert_eq!(times(&[cut.unwrap()]), [1]);
     }
 
     #[tokio::test]

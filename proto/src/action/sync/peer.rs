@@ -85,12 +85,27 @@ request! {
 impl Coherent for SyncHeadRequest {}
 
 request! {
-    /// Asks for a frame's history from a commit on, newest first.
+    /// Asks for a frame's history from a commit on, newest first: all of it, or the commits that `skip` and `limit` name.
+    /// The history of a commit never changes its order, so its parts can be asked for one after the other.
     #[derive(Eq)]
     pub struct SyncHistoryRequest (frame) {
         /// The id of the commit, in hexadecimal digits.
         #[serde(deserialize_with = "commit_id")]
         pub from: String,
+        /// How many of the newest commits to leave out.
+        #[serde(
+            default,
+            deserialize_with = "field::count",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub skip: Option<u64>,
+        /// The greatest number of commits to tell after those, at least 1; `None`: all.
+        #[serde(
+            default,
+            deserialize_with = "field::positive_count",
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub limit: Option<u64>,
     }
 }
 

@@ -62,7 +62,7 @@ pub(in crate::service) async fn have(
     Ok(SyncHaveResult { sizes })
 }
 
-/// The history of a frame, newest first.
+/// The history of a frame, or a part of it, newest first.
 pub(in crate::service) async fn history(
     shared: Arc<Shared>,
     request: SyncHistoryRequest,
@@ -70,6 +70,10 @@ pub(in crate::service) async fn history(
     let frame = request.frame();
     let peer = shared.store.peer_to_read(&frame)?;
     let records = peer.history(&frame, &request.from).await?;
+    let count = |commits: u64| usize::try_from(commits).unwrap_or(usize::MAX);
+    let records = records
+        .skip(request.skip.map_or(0, count))
+        .take(request.limit.map_or(usize::MAX, count));
     Ok(lines(records.map_err(Failure::from)))
 }
 

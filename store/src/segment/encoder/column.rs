@@ -25,6 +25,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
 
 use super::super::categories::Union;
+use super::super::encoding::PAGE_ROWS;
 use super::super::size::plain_size;
 use super::super::storage;
 use super::{invalid_rows, unencodable};
@@ -67,8 +68,14 @@ enum Rows {
         /// Their size in the plain encoding.
         bytes: usize,
     },
-    /// A writer for each leaf below the column.
-    Written(Vec<ArrowColumnWriter>),
+    Written(Writers),
+}
+
+/// A writer for each leaf below a column.
+struct Writers {
+    leaves: Vec<ArrowColumnWriter>,
+    /// How many rows they have.
+    rows: usize,
 }
 
 impl ColumnShape {
@@ -97,19 +104,34 @@ impl ColumnShape {
         })
     }
 
-    fn open(&self) -> Result<Vec<ArrowColumnWriter>> {
-        self.writers.create_column_writers(0).map_err(unencodable)
+    fn open(&self) -> Result<Writers> {
+        let leaves = self.writers.create_column_writers(0).map_err(unencodable)?;
+        Ok(Writers { leaves, rows: 0 })
     }
 
-    fn write(&self, writers: &mut [ArrowColumnWriter], array: &ArrayRef) -> Result<()> {
-        let levels = compute_leaves(&self.stored, array).map_err(unencodable)?;
-        for (writer, leaf) in writers.iter_mut().zip(&levels) {
-            writer.write(leaf).map_err(unencodable)?;
+    /// Writes rows, those up to the next border of pages by themselves: Parquet's writer looks only now and then whether a
+    /// page is full, counted from where it was called. So all columns have their borders at the same rows, and whoever
+    /// reads from one border to another reads no page in vain.
+    fn write(&self, writers: &mut Writers, array: &ArrayRef) -> Result<()> {
+        let to_border = (PAGE_ROWS - writers.rows % PAGE_ROWS) % PAGE_ROWS;
+        let first = to_border.min(array.len());
+        for piece in [
+            array.slice(0, first),
+            array.slice(first, array.len() - first),
+        ] {
+            if piece.is_empty() {
+                continue;
+            }
+            let levels = compute_leaves(&self.stored, &piece).map_err(unencodable)?;
+            for (writer, leaf) in writers.leaves.iter_mut().zip(&levels) {
+                writer.write(leaf).map_err(unencodable)?;
+            }
         }
+        writers.rows += array.len();
         Ok(())
     }
 
-    fn written(&self, pieces: &[ArrayRef]) -> Result<Vec<ArrowColumnWriter>> {
+    fn written(&self, pieces: &[ArrayRef]) -> Result<Writers> {
         let mut writers = self.open()?;
         for piece in pieces {
             self.write(&mut writers, piece)?;
@@ -161,6 +183,7 @@ impl OpenColumn {
         let rows: usize = match &self.rows {
             Rows::Held { bytes, .. } => *bytes,
             Rows::Written(writers) => writers
+                .leaves
                 .iter()
                 .map(ArrowColumnWriter::get_estimated_total_bytes)
                 .sum(),
@@ -173,7 +196,7 @@ impl OpenColumn {
         let rows: usize = match &self.rows {
             Rows::Held { pieces, bytes } => bytes + pieces.len() * PIECE_BYTES,
             Rows::Written(writers) => {
-                let counted = writers.iter().map(ArrowColumnWriter::memory_size);
+                let counted = writers.leaves.iter().map(ArrowColumnWriter::memory_size);
                 counted.sum::<usize>() + shape.uncounted
             }
         };
@@ -185,7 +208,7 @@ impl OpenColumn {
     pub(super) fn writers(&self) -> usize {
         match &self.rows {
             Rows::Held { .. } => 0,
-            Rows::Written(writers) => writers.len(),
+            Rows::Written(writers) => writers.leaves.len(),
         }
     }
 
@@ -196,6 +219,7 @@ impl OpenColumn {
             Rows::Written(writers) => writers,
         };
         writers
+            .leaves
             .into_iter()
             .map(|writer| writer.close().map_err(unencodable))
             .collect()

@@ -3,8 +3,8 @@
 //! Parquet's reader fetches all pages of all columns that it is asked for before it decodes the first one: up to the
 //! size of a segment. Where a read costs little more than its bytes, a few pages of each column at a time are better:
 //! what is fetched, checked and decoded stays in the processor's cache, its memory is used again for the next step, and
-//! the first rows come sooner. A step ends where pages do, so that only those at its ends may be read twice; a dictionary
-//! is, so steps grow with it.
+//! the first rows come sooner. A step ends where pages do, so that no page is read twice; a dictionary is, so steps grow
+//! with it.
 
 use std::ops::Range;
 

@@ -24,6 +24,7 @@ use super::*;
 use crate::error::ErrorKind;
 
 mod cost;
+mod kept;
 
 /// A segment with a column of numbers, one of text, one of lists, one of categories and one of floats.
 fn segment(rows: usize) -> (RecordBatch, Bytes) {

@@ -26,6 +26,29 @@ impl Visible {
         }
     }
 
+    /// All rows of a range.
+    pub(super) fn between(range: Range<u64>) -> Self {
+        Self {
+            range,
+            hidden: None,
+        }
+    }
+
+    /// The rows from the first to the last one, hidden ones counted.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    /// Whether `next` begins where these rows end, in the same step of so many rows of the file.
+    pub(super) fn meets(&self, next: &Self, step: u64) -> bool {
+        self.range.end == next.range.start && self.range.start / step == next.range.start / step
+    }
+
+    /// Takes in the rows that follow.
+    pub(super) fn extend(&mut self, next: &Self) {
+        self.range.end = next.range.end;
+    }
+
     /// Those that lie in each step of so many rows; steps without any are left out.
     pub(super) fn in_steps(&self, step: u64) -> impl Iterator<Item = Self> + use<> {
         let hidden = self.hidden.clone();
@@ -49,7 +72,7 @@ impl Visible {
     }
 
     /// The runs of neighbouring rows.
-    fn runs(&self) -> Vec<Range<usize>> {
+    pub(super) fn runs(&self) -> Vec<Range<usize>> {
         let Range { start, end } = self.range;
         let mut runs = Vec::new();
         let mut from = start;
