@@ -1,0 +1,389 @@
+"""A page of the documentation: its blocks of examples, and a stage on which they are run, in their order.
+
+- `console`: lines after `$ ` go to a shell on a terminal, which remembers what was exported; what follows is
+  what they answer. A line that runs a server starts one on a free port instead of the one that it shows.
+- `pycon`: a Python session, one for the page.
+- `wire`: a call after `> `, with its JSON; what comes back is after `< `. A put sends rows of the weather.
+- `toml`: a file that can be read. `rust`: lines that stand in an example that the Rust tests run.
+
+`…` stands for what is another text each time; in JSON, the key `"…"` for fields that are not shown.
+"""
+
+from __future__ import annotations
+
+import doctest
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.flight as fl
+
+from flight_peer import OPTIONS, Peer
+from server_process import SECONDS, ServerProcess, binary, environment
+
+ROOT = Path(__file__).parent.parent.parent
+DATA = ROOT / "tests/data"
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVER = re.compile(
+    r"(?:cargo run --release --bin shoots-server(?: --(?= ))?|shoots-server)(?P<flags>(?: --\S+ [^-\s]\S*)*)"
+)
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# How wide the terminal is, in characters.
+COLUMNS = 120
+# What is shown for a reader to do once, and has been done where the tests run.
+DONE_BEFORE = ("cargo build ", "python3 -m venv ", "tour/bin/pip install ", "certs-example/make-certs.sh")
+# Texts that are others each time: commits, times of today, sizes, calls.
+CHANGING = [
+    r"\b[0-9a-f]{12}\b",
+    r"\b20(?:2[5-9]|[3-9]\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?",
+    r"\b[\d.]+ [kM]?B\b",
+    r"(?<=\(call )[0-9a-z-]+",
+]
+
+
+@dataclass
+class Block:
+    """A block of examples: its language, its lines, and where they stand in the page."""
+
+    language: str
+    text: str
+    start: int
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page."""
+    return [Block(match["language"], match["text"], match.start("text")) for match in BLOCK.finditer(page)]
+
+
+def fits(shown: str, said: str) -> bool:
+    """Whether a text is what is shown, where `…` stands for anything on its line."""
+    lines, expected = [[line.rstrip() for line in text.splitlines()] for text in (said, shown)]
+    return len(lines) == len(expected) and all(map(line_fits, expected, lines))
+
+
+def line_fits(shown: str, line: str) -> bool:
+    # The spaces about it are those that keep columns in line.
+    pattern = ".* *".join(re.escape(part) for part in re.split(" *… *", shown))
+    return shown == line or re.fullmatch(pattern, line) is not None
+
+
+def json_fits(shown: Any, said: Any) -> bool:
+    """Whether JSON is what is shown, where `…` stands for text that is left out, or for other fields."""
+    match shown, said:
+        case str(), str():
+            return line_fits(shown, said)
+        case "…", _:
+            return True
+        case dict(), dict():
+            named = {key: value for key, value in shown.items() if key != "…"}
+            complete = "…" in shown or named.keys() == said.keys()
+            return complete and all(
+                key in said and json_fits(value, said[key]) for key, value in named.items()
+            )
+        case list(), list():
+            return len(shown) == len(said) and all(map(json_fits, shown, said))
+        case _:
+            return bool(shown == said)
+
+
+def lasting(said: str) -> str:
+    """A text with `…` for what is another one each time."""
+    for pattern in CHANGING:
+        said = re.sub(rf"(?:{pattern})(?P<column>(?=  ))?", ellipsis, said)
+    return said
+
+
+def ellipsis(text: re.Match[str]) -> str:
+    """What stands for a text: as long as it, if it is in a column."""
+    width = len(text[0]) if text["column"] is not None else 1
+    return "…".rjust(width) if text[0].endswith("B") else "…".ljust(width)
+
+
+class Stage:
+    """A folder with the tests' data, servers, a shell and a Python session. Use it as a context."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.servers: list[ServerProcess] = []
+        self.ports: dict[str, str] = {}
+        self.session: dict[str, Any] = {"__name__": "__main__"}
+        self.exported = folder / ".exported"
+        self.exported.write_text("")
+        (folder / "tests").mkdir()
+        (folder / "tests/data").symlink_to(DATA)
+        for file in DATA.glob("*.csv"):
+            (folder / file.name).symlink_to(file)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for value in self.session.values():
+            if hasattr(type(value), "close"):
+                value.close()
+        for server in self.servers:
+            assert server.stop() == 0, server.log()
+            assert "panicked" not in server.log()
+
+    def serve(self, flags: str = "") -> str:
+        """Starts a server as a page does, and gives what it says, with the page's port."""
+        words = self.real(flags).split()
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        shown = options.pop("--port", "8081")
+        bucket_dir = self.folder / options.pop("--bucket-dir", "buckets").lstrip("/")
+        rest = [word for pair in options.items() for word in pair]
+        log = self.folder / f"server-{shown}.log"
+        server = ServerProcess.start(bucket_dir, *rest, log=log)
+        self.servers.append(server)
+        self.ports[shown] = str(server.port)
+        return self.shown(server.ready_line)
+
+    def real(self, text: str) -> str:
+        """A text of the page with the ports that servers really have."""
+        for shown, port in self.ports.items():
+            text = re.sub(rf"\b{shown}\b", port, text)
+        return text
+
+    def shown(self, text: str) -> str:
+        """A text of a run as the page shows it."""
+        for shown, port in self.ports.items():
+            text = re.sub(rf"\b{port}\b", shown, text)
+        return text.replace(str(self.folder), "…")
+
+    def shell(self, line: str) -> str:
+        """What a line answers that is typed into the shell."""
+        if line.startswith(DONE_BEFORE):
+            return ""
+        if server := SERVER.fullmatch(line):
+            return self.serve(server["flags"])
+        path = f"{Path(binary()).parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        script = f'. "{self.exported}"\n{{ {self.real(line)}\n}} 2>&1\nexport -p > "{self.exported}"\n'
+        variables = {"PATH": path, "HOME": str(self.folder), "SHOOTS_URL": self.real("grpc://localhost:8081")}
+        variables |= {"TERM": "dumb", "NO_COLOR": "1"}
+        return self.shown(on_terminal(["sh", "-c", script], self.folder, environment(variables)))
+
+    def run(self, block: Block) -> Run:
+        """Runs a block, line by line."""
+        match block.language:
+            case "console":
+                return console(block, self.shell)
+            case "pycon":
+                return self.python(block)
+            case "wire":
+                return self.wire(block)
+            case "toml":
+                tomllib.loads(block.text)
+            case "rust":
+                code = [line.strip() for line in block.text.splitlines() if line.strip()]
+                missing = [line for line in code if line not in rust_examples()]
+                return Run(block.text, [f"no example has {line!r}" for line in missing])
+        return Run(block.text, [])
+
+    def python(self, block: Block) -> Run:
+        """Runs a Python session on."""
+        examples = doctest.DocTestParser().get_examples(self.real(block.text), self.name)
+        test = doctest.DocTest(examples, self.session, self.name, self.name, None, None)
+        test.globs = self.session
+        runner = Recorder(self.shown)
+        runner.run(test, out=lambda _: None, clear_globs=False)
+        return Run("".join(runner.written), runner.problems)
+
+    def wire(self, block: Block) -> Run:
+        """Makes the calls of a block."""
+        written, problems = [], []
+        with Peer(f"grpc://localhost:{self.ports['8081']}") as peer:
+            for call, shown in calls(block.text):
+                said = list(exchange(peer, call))
+                if wire_fits(shown, said):
+                    said = shown
+                else:
+                    problems.append(f"> {call}\nshown: {shown}\nsaid: {said}")
+                written += [f"> {call}\n", *(f"< {answer}\n" for answer in said)]
+        return Run("".join(written), problems)
+
+
+@dataclass
+class Run:
+    """What a run of a block led to: the block with what its lines answer, and where it said otherwise."""
+
+    text: str
+    problems: list[str]
+
+
+def on_terminal(command: list[str], folder: Path, variables: dict[str, str]) -> str:
+    """What a command leaves on a terminal of its own, without what it has drawn over."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    said = b""
+    deadline = time.monotonic() + SECONDS
+    while select.select([master], [], [], max(deadline - time.monotonic(), 0))[0]:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        said += part
+    else:
+        process.kill()
+    os.close(master)
+    process.wait(SECONDS)
+    lines = ESCAPE.sub("", said.decode()).replace("\r\n", "\n").splitlines(keepends=True)
+    return "".join(line.rpartition("\r")[2] for line in lines)
+
+
+def console(block: Block, shell: Callable[[str], str]) -> Run:
+    """Types the commands of a block into a shell."""
+    written, problems = [], []
+    for part in re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE):
+        command, _, shown = re.sub(r"\\\n", "\\\0", part).partition("\n")
+        if not command:
+            continue
+        command = command.replace("\0", "\n")
+        said = shell(command.removeprefix("$ ").replace("\\\n", ""))
+        if fits(shown, said):
+            said = shown
+        else:
+            problems.append(f"{command}\nshown:\n{shown}\nsaid:\n{said}")
+        written.append(f"{command}\n{lasting(said) if said != shown else said}")
+    return Run("".join(written), problems)
+
+
+class Recorder(doctest.DocTestRunner):
+    """Runs examples, and writes them anew with what they answer."""
+
+    def __init__(self, shown: Callable[[str], str]) -> None:
+        super().__init__(verbose=False, optionflags=FLAGS)
+        self.shown = shown
+        self.written: list[str] = []
+        self.problems: list[str] = []
+
+    def write(self, example: doctest.Example, answer: str) -> None:
+        first, *more = self.shown(example.source).splitlines()
+        lines = [f">>> {first}", *(f"... {line}".rstrip() for line in more)]
+        if more and first.endswith(":"):
+            lines.append("...")
+        self.written.append("\n".join(lines) + "\n" + answer)
+
+    def report_start(self, *_: Any) -> None:
+        pass
+
+    def report_success(self, _out: Any, _test: Any, example: doctest.Example, _got: str) -> None:
+        self.write(example, self.shown(example.want))
+
+    def report_failure(self, _out: Any, _test: Any, example: doctest.Example, got: str) -> None:
+        self.problems.append(f">>> {example.source}shown:\n{example.want}said:\n{got}")
+        self.write(example, "".join(f"{line.rstrip()}\n" for line in self.shown(got).splitlines()))
+
+    def report_unexpected_exception(
+        self, _out: Any, _test: Any, example: doctest.Example, exc_info: Any
+    ) -> None:
+        kind, error, _ = exc_info
+        said = f"{kind.__module__}.{kind.__name__}: {error}"
+        self.problems.append(f">>> {example.source}shown:\n{example.want}said:\n{said}")
+        self.write(example, f"Traceback (most recent call last):\n  ...\n{self.shown(said)}\n")
+
+
+def calls(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The calls of a block, each with the answers that are shown."""
+    for part in re.split(r"^> ", text, flags=re.MULTILINE):
+        if part:
+            call, *answers = re.split(r"^< ", part, flags=re.MULTILINE)
+            yield call.rstrip("\n"), [answer.rstrip("\n") for answer in answers]
+
+
+def wire_fits(shown: list[str], said: list[str]) -> bool:
+    """Whether answers are those that are shown; `…` alone stands for any number of them."""
+    if shown and shown[0] == "…":
+        shown, said = shown[1:], said[len(said) - len(shown) + 1 :]
+    return len(shown) == len(said) and all(map(answer_fits, shown, said))
+
+
+def answer_fits(shown: str, said: str) -> bool:
+    (kind, expected), (said_kind, got) = split_json(shown), split_json(said)
+    return line_fits(kind, said_kind) and json_fits(expected, got)
+
+
+def split_json(answer: str) -> tuple[str, Any]:
+    """An answer as the text before its JSON, and that JSON."""
+    at = re.search(r"(?:^| )(?=[{\[])", answer)
+    return (answer, None) if at is None else (answer[: at.start()], json.loads(answer[at.end() :]))
+
+
+def exchange(peer: Peer, call: str) -> Iterator[str]:
+    """Makes one call, `Name {…}` or `DoAction name {…}`, and gives its answers as text."""
+    parsed = re.fullmatch(r"(\w+)(?: ([a-z_]+))?(?: ([{\[].*?[}\]]))?(?: \+ (\d+) rows)?", call, re.DOTALL)
+    assert parsed is not None, call
+    name, action, body, rows = parsed.groups()
+    # One text, whatever lines the page breaks it into.
+    body = json.dumps(json.loads(body)) if body else ""
+    descriptor = fl.FlightDescriptor.for_path(*json.loads(body)) if body.startswith("[") else None
+    try:
+        match name:
+            case "DoPut":
+                table = weather()[: int(rows)] if rows else weather()
+                answer = peer.put_batches(json.loads(body), table.schema, table.to_batches())
+                yield json.dumps(answer)
+            case "DoGet":
+                yield described(peer.get_ticket(body))
+            case "DoAction":
+                for result in peer.client.do_action(fl.Action(action, body.encode()), OPTIONS):
+                    yield result.body.to_pybytes().decode()
+            case "ListFlights":
+                for info in peer.client.list_flights(body.encode(), OPTIONS):
+                    path = json.dumps([part.decode() for part in info.descriptor.path])
+                    yield f"{path}"
+            case "GetSchema":
+                schema = peer.client.get_schema(descriptor or fl.FlightDescriptor.for_command(body), OPTIONS)
+                yield ", ".join(schema.schema.names)
+            case "GetFlightInfo":
+                info = peer.client.get_flight_info(
+                    descriptor or fl.FlightDescriptor.for_command(body), OPTIONS
+                )
+                yield f"{info.total_records} rows {info.app_metadata.decode()}"
+            case _:
+                raise AssertionError(call)
+    except fl.FlightServerError as error:
+        yield f"error {error.extra_info.decode()}"
+
+
+def described(table: pa.Table) -> str:
+    return f"{table.num_rows} rows of {', '.join(table.column_names)}"
+
+
+def weather() -> pa.Table:
+    """The weather of three months, hour by hour, with what a put is about."""
+    options = pyarrow.csv.ConvertOptions(
+        include_columns=["time_hour", "origin", "temp", "wind_speed", "precip"],
+        column_types={"time_hour": pa.timestamp("ns", "UTC")},
+        null_values=["NA"],
+    )
+    return pyarrow.csv.read_csv(DATA / "weather.csv", convert_options=options)
+
+
+def rust_examples() -> set[str]:
+    """The lines of the Rust examples that tests run: those in the documentation of the client."""
+    files = (ROOT / "client/src").rglob("*.rs")
+    commented = [re.findall(r"^\s*//[/!] ?(.*)$", file.read_text(), re.MULTILINE) for file in files]
+    return {line.strip() for lines in commented for line in lines}

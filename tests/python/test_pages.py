@@ -1,0 +1,67 @@
+"""The README and the pages about Shoots, typed in: what they show is what happens.
+
+With `SHOOTS_WRITE_PAGES=1` a page is written anew with what its examples answer, to be looked at.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from page import ROOT, Stage, blocks, fits, json_fits
+
+# Run by the tests of the command (`tests/cli`) and of the package (`python/tests/test_examples.py`).
+ELSEWHERE = {"docs/command.md", "docs/python.md"}
+PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
+RUN = {"console", "pycon", "wire", "toml", "rust"}
+# What is there to be read: recipes for a machine of one's own or a cloud, differences of programs, log lines.
+READ = {"sh", "diff", "text"}
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if page not in ELSEWHERE])
+def test_a_page_comes_out_as_it_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / name).read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SHOOTS_URL", raising=False)
+    problems: list[str] = []
+    with Stage(tmp_path, name) as stage:
+        if "shoots-server listening on" not in page:
+            stage.serve()
+        written = page
+        for block in blocks(page):
+            assert block.language in RUN | READ, block.language
+            run = stage.run(block)
+            problems += run.problems
+            written = written.replace(block.text, run.text, 1)
+    if os.environ.get("SHOOTS_WRITE_PAGES"):
+        (ROOT / name).write_text(written)
+        return
+    assert problems == [], "\n\n".join(problems)
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page for page in PAGES[1:] if f"({page})" not in readme] == []
+
+
+def test_every_block_says_its_language() -> None:
+    for page in PAGES:
+        fences = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("```")]
+        assert all(fence != "```" for fence in fences[::2]), page
+
+
+def test_an_ellipsis_stands_for_anything_on_its_line() -> None:
+    assert fits("a … c\n", "a b c\n")
+    assert fits("a …\n", "a b c\n")
+    assert not fits("a … c\n", "a b d\n")
+    assert not fits("a\n", "a\nb\n")
+
+
+def test_fields_that_are_not_shown_may_be_there_only_where_an_ellipsis_says_so() -> None:
+    assert json_fits({"a": 1, "b": "…"}, {"a": 1, "b": 3})
+    assert json_fits({"a": 1, "…": "…"}, {"a": 1, "b": 3})
+    assert not json_fits({"a": 1}, {"a": 1, "b": 3})
+    assert not json_fits({"a": 1, "b": "…"}, {"a": 1})
+    assert not json_fits([{"a": 1}], [{"a": 2}])
