@@ -300,7 +300,7 @@ class Recorder(doctest.DocTestRunner):
         self, _out: Any, _test: Any, example: doctest.Example, exc_info: Any
     ) -> None:
         kind, error, _ = exc_info
-        said = f"{kind.__module__}.{kind.__name__}: {error}"
+        said = re.sub(r"\(call [^)]*\)", "(call ...)", f"{kind.__module__}.{kind.__name__}: {error}")
         self.problems.append(f">>> {example.source}shown:\n{example.want}said:\n{said}")
         self.write(example, f"Traceback (most recent call last):\n  ...\n{self.shown(said)}\n")
 
