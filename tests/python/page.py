@@ -80,7 +80,7 @@ def fits(shown: str, said: str) -> bool:
 def line_fits(shown: str, line: str) -> bool:
     # The spaces about it are those that keep columns in line.
     pattern = ".* *".join(re.escape(part) for part in re.split(" *… *", shown))
-    return shown == line or re.fullmatch(pattern, line) is not None
+    return shown == line or re.fullmatch(pattern, line, re.DOTALL) is not None
 
 
 def json_fits(shown: Any, said: Any) -> bool:

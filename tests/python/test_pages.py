@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flight_peer import OPTIONS, Peer
 from page import ROOT, Stage, blocks, fits, json_fits
 
 # Run by the tests of the command (`tests/cli`) and of the package (`python/tests/test_examples.py`).
@@ -44,6 +45,14 @@ def test_a_page_comes_out_as_it_is_written(
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [page for page in PAGES[1:] if f"({page})" not in readme] == []
+
+
+def test_every_action_stands_in_the_wire_contract(peer: Peer) -> None:
+    page = (ROOT / "docs/wire.md").read_text()
+    actions = [action.type for action in peer.client.list_actions(OPTIONS)]
+    ours = [action for action in actions if action.islower()]
+    assert len(ours) > 40
+    assert [action for action in ours if f"`{action}`" not in page] == []
 
 
 def test_every_block_says_its_language() -> None:
