@@ -40,7 +40,7 @@ ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVER = re.compile(
-    r"(?:cargo run --release --bin shoots-server(?: --(?= ))?|shoots-server)(?P<flags>(?: --\S+ [^-\s]\S*)*)"
+    r"(?:cargo run --release --bin shoots-server(?: --(?= ))?|shoots-server)(?P<flags>(?: --[a-z-]+[ =]\S+)*)"
 )
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -145,12 +145,10 @@ class Stage:
     def serve(self, flags: str = "") -> str:
         """Starts a server as a page does, and gives what it says, with the page's port."""
         words = self.real(flags).split()
-        options = dict(zip(words[::2], words[1::2], strict=True))
-        shown = options.pop("--port", "8081")
-        bucket_dir = self.folder / options.pop("--bucket-dir", "buckets").lstrip("/")
-        rest = [word for pair in options.items() for word in pair]
+        shown = taken(words, "--port") or "8081"
+        bucket_dir = self.folder / (taken(words, "--bucket-dir") or "buckets").lstrip("/")
         log = self.folder / f"server-{shown}.log"
-        server = ServerProcess.start(bucket_dir, *rest, log=log)
+        server = ServerProcess.start(bucket_dir, *words, log=log)
         self.servers.append(server)
         self.ports[shown] = str(server.port)
         return self.shown(server.ready_line)
@@ -225,6 +223,16 @@ class Run:
 
     text: str
     problems: list[str]
+
+
+def taken(words: list[str], flag: str) -> str | None:
+    """The value of a flag, which is taken out of the words of a command."""
+    if flag not in words:
+        return None
+    at = words.index(flag)
+    _, value = words[at : at + 2]
+    del words[at : at + 2]
+    return value
 
 
 def on_terminal(command: list[str], folder: Path, variables: dict[str, str]) -> str:
