@@ -4,7 +4,8 @@
   what they answer. A line that runs a server starts one on a free port instead of the one that it shows.
 - `pycon`: a Python session, one for the page.
 - `wire`: a call after `> `, with its JSON; what comes back is after `< `. A put sends rows of the weather.
-- `toml`: a file that can be read. `rust`: lines that stand in an example that the Rust tests run.
+- `text`: lines that a server has logged. `toml`: a file that can be read. `rust`: lines that stand in an
+  example that the Rust tests run.
 
 `…` stands for what is another text each time; in JSON, the key `"…"` for fields that are not shown.
 """
@@ -18,6 +19,8 @@ import os
 import pty
 import re
 import select
+import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -34,7 +37,7 @@ import pyarrow.csv
 import pyarrow.flight as fl
 
 from flight_peer import OPTIONS, Peer
-from server_process import SECONDS, ServerProcess, binary, environment
+from server_process import SECONDS, ServerProcess, binary, environment, run
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
@@ -44,10 +47,11 @@ SERVER = re.compile(
 )
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ONLY_SCRIPTS = shutil.ignore_patterns("*.pem", "*.key")
 # How wide the terminal is, in characters.
 COLUMNS = 120
 # What is shown for a reader to do once, and has been done where the tests run.
-DONE_BEFORE = ("cargo build ", "python3 -m venv ", "tour/bin/pip install ", "certs-example/make-certs.sh")
+DONE_BEFORE = ("cargo build ", "python3 -m venv ", "tour/bin/pip install ")
 # Texts that are others each time: commits, times of today, sizes, calls.
 CHANGING = [
     r"\b[0-9a-f]{12}\b",
@@ -121,11 +125,12 @@ class Stage:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.servers: list[ServerProcess] = []
+        self.servers: dict[str, ServerProcess] = {}
         self.ports: dict[str, str] = {}
         self.session: dict[str, Any] = {"__name__": "__main__"}
         self.exported = folder / ".exported"
         self.exported.write_text("")
+        shutil.copytree(ROOT / "certs-example", folder / "certs-example", ignore=ONLY_SCRIPTS)
         (folder / "tests").mkdir()
         (folder / "tests/data").symlink_to(DATA)
         for file in DATA.glob("*.csv"):
@@ -138,32 +143,40 @@ class Stage:
         for value in self.session.values():
             if hasattr(type(value), "close"):
                 value.close()
-        for server in self.servers:
+        for server in self.servers.values():
             assert server.stop() == 0, server.log()
             assert "panicked" not in server.log()
 
     def serve(self, flags: str = "") -> str:
-        """Starts a server as a page does, and gives what it says, with the page's port."""
-        words = self.real(flags).split()
+        """Starts a server as a page does, and gives what it says, with the page's ports."""
+        words = flags.split()
         shown = taken(words, "--port") or "8081"
         bucket_dir = self.folder / (taken(words, "--bucket-dir") or "buckets").lstrip("/")
+        if (port := taken(words, "--metrics-port")) is not None:
+            self.ports[port] = free_port()
+            words += ["--metrics-port", self.ports[port]]
+        words = [self.real(word) for word in words]
+        if shown in self.servers:
+            port = self.ports[shown]
+            done = run("--port", port, "--bucket-dir", str(bucket_dir), *words, "--log-level", "off")
+            return self.shown(done.stdout + done.stderr)
         log = self.folder / f"server-{shown}.log"
         server = ServerProcess.start(bucket_dir, *words, log=log)
-        self.servers.append(server)
+        self.servers[shown] = server
         self.ports[shown] = str(server.port)
         return self.shown(server.ready_line)
 
     def real(self, text: str) -> str:
-        """A text of the page with the ports that servers really have."""
+        """A text of the page with the ports and folders that servers really have."""
         for shown, port in self.ports.items():
             text = re.sub(rf"\b{shown}\b", port, text)
-        return text
+        return text.replace("file:///", f"file://{self.folder}/")
 
     def shown(self, text: str) -> str:
         """A text of a run as the page shows it."""
         for shown, port in self.ports.items():
             text = re.sub(rf"\b{port}\b", shown, text)
-        return text.replace(str(self.folder), "…")
+        return text.replace(f"file://{self.folder}/", "file:///").replace(str(self.folder), "…")
 
     def shell(self, line: str) -> str:
         """What a line answers that is typed into the shell."""
@@ -173,9 +186,16 @@ class Stage:
             return self.serve(server["flags"])
         path = f"{Path(binary()).parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         script = f'. "{self.exported}"\n{{ {self.real(line)}\n}} 2>&1\nexport -p > "{self.exported}"\n'
-        variables = {"PATH": path, "HOME": str(self.folder), "SHOOTS_URL": self.real("grpc://localhost:8081")}
-        variables |= {"TERM": "dumb", "NO_COLOR": "1"}
-        return self.shown(on_terminal(["sh", "-c", script], self.folder, environment(variables)))
+        variables = {"PATH": path, "HOME": str(self.folder), "TERM": "dumb", "NO_COLOR": "1"}
+        variables["SHOOTS_URL"] = self.real("grpc://localhost:8081")
+        said = self.shown(on_terminal(["sh", "-c", script], self.folder, environment(variables)))
+        # A server that is started again has another port.
+        ours = f"export SHOOTS_URL='{variables['SHOOTS_URL']}'\n"
+        self.exported.write_text(self.exported.read_text().replace(ours, ""))
+        if line == "shoots shutdown":
+            stopped = self.servers.pop("8081")
+            assert stopped.wait() == 0, stopped.log()
+        return said
 
     def run(self, block: Block) -> Run:
         """Runs a block, line by line."""
@@ -188,6 +208,12 @@ class Stage:
                 return self.wire(block)
             case "toml":
                 tomllib.loads(block.text)
+            case "text":
+                logs = [log.read_text() for log in self.folder.glob("server-*.log")]
+                logged = [line for log in logs for line in log.splitlines()]
+                shown = block.text.splitlines()
+                missing = [line for line in shown if not any(line_fits(line, told) for told in logged)]
+                return Run(block.text, [f"no server has logged {line!r}" for line in missing])
             case "rust":
                 code = [line.strip() for line in block.text.splitlines() if line.strip()]
                 missing = [line for line in code if line not in rust_examples()]
@@ -233,6 +259,12 @@ def taken(words: list[str], flag: str) -> str | None:
     _, value = words[at : at + 2]
     del words[at : at + 2]
     return value
+
+
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.create_server(("localhost", 0)) as listening:
+        return str(listening.getsockname()[1])
 
 
 def on_terminal(command: list[str], folder: Path, variables: dict[str, str]) -> str:

@@ -3,10 +3,15 @@
 With `SHOOTS_WRITE_PAGES=1` a page is written anew with what its examples answer, to be looked at.
 """
 
+import ast
 import os
+import re
+import shutil
+from inspect import signature
 from pathlib import Path
 
 import pytest
+from shoots_client import ShootsClient
 
 from flight_peer import OPTIONS, Peer
 from page import ROOT, Stage, blocks, fits, json_fits
@@ -14,21 +19,27 @@ from page import ROOT, Stage, blocks, fits, json_fits
 # Run by the tests of the command (`tests/cli`) and of the package (`python/tests/test_examples.py`).
 ELSEWHERE = {"docs/command.md", "docs/python.md"}
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
-RUN = {"console", "pycon", "wire", "toml", "rust"}
-# What is there to be read: recipes for a machine of one's own or a cloud, differences of programs, log lines.
-READ = {"sh", "diff", "text"}
+RUN = {"console", "pycon", "wire", "text", "toml", "rust"}
+# What is there to be read: recipes for a machine of one's own or a cloud, differences of programs.
+READ = {"sh", "diff"}
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("name", [page for page in PAGES if page not in ELSEWHERE])
 def test_a_page_comes_out_as_it_is_written(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / name).read_text()
+    page = text(name)
+    if "$ openssl" in page and shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SHOOTS_URL", raising=False)
     problems: list[str] = []
     with Stage(tmp_path, name) as stage:
-        if "shoots-server listening on" not in page:
+        if "127.0.0.1:8081" not in page and "grpc+tls://127" not in page:
             stage.serve()
         written = page
         for block in blocks(page):
@@ -43,21 +54,40 @@ def test_a_page_comes_out_as_it_is_written(
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = text("README.md")
     assert [page for page in PAGES[1:] if f"({page})" not in readme] == []
 
 
 def test_every_action_stands_in_the_wire_contract(peer: Peer) -> None:
-    page = (ROOT / "docs/wire.md").read_text()
+    page = text("docs/wire.md")
     actions = [action.type for action in peer.client.list_actions(OPTIONS)]
     ours = [action for action in actions if action.islower()]
     assert len(ours) > 40
     assert [action for action in ours if f"`{action}`" not in page] == []
 
 
+def test_calls_of_the_package_that_pages_name_exist() -> None:
+    named = {(page, call) for page in PAGES for call in re.findall(r"\bclient\.([a-z_]+)", text(page))}
+    assert len(named) > 50
+    assert [(page, call) for page, call in sorted(named) if not hasattr(ShootsClient, call)] == []
+
+
+def test_calls_in_the_text_of_pages_are_calls_that_the_package_takes() -> None:
+    said = {
+        call for page in PAGES for call in re.findall(r"`(client\.\w+\(.*?\))`", (ROOT / page).read_text())
+    }
+    assert len(said) > 15
+    for line in said:
+        call = ast.parse(line.replace("…", "..."), mode="eval").body
+        assert isinstance(call, ast.Call), line
+        assert isinstance(call.func, ast.Attribute), line
+        keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
+        signature(getattr(ShootsClient, call.func.attr)).bind(None, *call.args, **keywords)
+
+
 def test_every_block_says_its_language() -> None:
     for page in PAGES:
-        fences = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("```")]
+        fences = [line for line in text(page).splitlines() if line.startswith("```")]
         assert all(fence != "```" for fence in fences[::2]), page
 
 
