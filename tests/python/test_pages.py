@@ -41,16 +41,69 @@ def test_a_page_comes_out_as_it_is_written(
     with Stage(tmp_path, name) as stage:
         if "127.0.0.1:8081" not in page and "grpc+tls://127" not in page:
             stage.serve()
-        written = page
+        written, end = "", 0
         for block in blocks(page):
             assert block.language in RUN | READ, block.language
             run = stage.run(block)
             problems += run.problems
-            written = written.replace(block.text, run.text, 1)
+            written += page[end : block.start] + run.text
+            end = block.start + len(block.text)
+        written += page[end:]
     if os.environ.get("SHOOTS_WRITE_PAGES"):
         (ROOT / name).write_text(written)
         return
     assert problems == [], "\n\n".join(problems)
+
+
+FALSE = """
+```console
+$ echo one
+two
+$ shoots ping
+pong after … ms
+```
+```pycon
+>>> 1 + 1
+3
+>>> 1 / 0
+Traceback (most recent call last):
+  ...
+ValueError: no
+```
+```wire
+> DoAction buckets {}
+< ["nyc"]
+> DoGet {"name": "wether"}
+< error {"type": "FileExistsError", "message": "…"}
+```
+```text
+a server that sings
+```
+```rust
+client.sing().await?;
+```
+"""
+
+
+def test_what_a_page_shows_wrongly_is_found(tmp_path: Path) -> None:
+    with Stage(tmp_path, "a page") as stage:
+        stage.serve()
+        runs = [stage.run(block) for block in blocks(FALSE)]
+    assert [len(run.problems) for run in runs] == [1, 2, 2, 1, 1]
+    assert runs[0].text == "$ echo one\none\n$ shoots ping\npong after … ms\n"
+    assert runs[1].text.startswith(">>> 1 + 1\n2\n>>> 1 / 0\nTraceback")
+    assert runs[2].text.startswith("> DoAction buckets {}\n< []\n")
+
+
+def test_the_profiles_that_the_page_about_the_command_shows_are_read(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(text("docs/command.md")) if block.language == "toml"]
+    config = tmp_path / "config.toml"
+    config.write_text(example.text)
+    with Stage(tmp_path, "profiles") as stage:
+        said = stage.shell("LAB_TOKEN=x shoots --config config.toml --profile lab --ca ca.pem ping")
+        assert "ca.pem" in said, said
+        config.write_text(example.text.replace("server =", "severs ="))
+        assert "severs" in stage.shell("shoots --config config.toml --profile lab ping")
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
@@ -73,9 +126,7 @@ def test_calls_of_the_package_that_pages_name_exist() -> None:
 
 
 def test_calls_in_the_text_of_pages_are_calls_that_the_package_takes() -> None:
-    said = {
-        call for page in PAGES for call in re.findall(r"`(client\.\w+\(.*?\))`", (ROOT / page).read_text())
-    }
+    said = {call for page in PAGES for call in re.findall(r"`(client\.\w+\(.*?\))`", text(page))}
     assert len(said) > 15
     for line in said:
         call = ast.parse(line.replace("…", "..."), mode="eval").body
