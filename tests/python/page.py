@@ -43,7 +43,7 @@ ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVER = re.compile(
-    r"(?:cargo run --release --bin shoots-server(?: --(?= ))?|shoots-server)(?P<flags>(?: --[a-z-]+[ =]\S+)*)"
+    r"(?:cargo run --release --bin shoots-server(?: --(?= ))?|shoots-server)(?P<flags>(?: --[a-z-]+(?:[ =][^-\s]\S*)?)*)"
 )
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
