@@ -14,7 +14,8 @@ import pytest
 from shoots_client import ShootsClient
 
 from flight_peer import OPTIONS, Peer
-from page import ROOT, Stage, blocks, fits, json_fits
+from page import blocks, fits, json_fits
+from stage import ROOT, Stage
 
 # Run by the tests of the command (`tests/cli`) and of the package (`python/tests/test_examples.py`).
 ELSEWHERE = {"docs/command.md", "docs/python.md"}
