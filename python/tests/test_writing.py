@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from shoots_client import CancelledError, ManyFramesError, PutMode, ShootsClient
+from shoots_client import CancelledError, ManyFramesError, PutMode, SchemaError, ShootsClient
 
 DAYS = pd.date_range("2024-01-01", periods=4, name="day")
 FRAME = pd.DataFrame({"a": [1, 2, 3, 4]}, index=DAYS)
@@ -70,6 +70,23 @@ def test_a_range_is_corrected_and_rows_are_replaced_by_key(client: ShootsClient)
     assert client.upsert("frame", late)["version"] == 3
     assert client.get("frame")["a"].tolist() == [10, 30, 4, 50]
     assert client.get("frame", as_of=1)["a"].tolist() == [1, 2, 3, 4]
+
+
+def test_integers_that_pandas_made_floats_of_go_back_as_integers(client: ShootsClient) -> None:
+    days = pa.array(DAYS.to_numpy())
+    client.put("frame", pa.table({"day": days, "n": pa.array([1, None, 3, 2**53], pa.int64())}), index="day")
+    rows = client.get("frame")
+    assert rows["n"].dtype == "float64"
+    assert client.update("frame", rows[:3].assign(n=[5, None, 7]))["rows"] == 3
+    assert client.upsert("frame", rows[:1].assign(n=6.0))["rows"] == 1
+    assert client.get("frame", as_="arrow")["n"].to_pylist() == [6, None, 7, 2**53]
+    assert client.schema("frame").field("n").type == pa.int64()
+    for wrong in (0.5, 1e300, float("inf")):
+        with pytest.raises(SchemaError, match="`n` is Float64, the frame has Int64"):
+            client.upsert("frame", rows[:1].assign(n=wrong))
+    with pytest.raises(SchemaError):
+        client.upsert("frame", pl.DataFrame({"day": DAYS[:1], "n": [1.0]}))
+    assert client.describe("frame")["version"] == 3
 
 
 def test_every_kind_of_dataframe_is_put(client: ShootsClient) -> None:

@@ -43,12 +43,14 @@ class Remotes(Calls):
         *,
         token: str | None = None,
         ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
         allow_insecure_token: bool = False,
     ) -> Remote:
         """Gives another server or store a name.
 
         `token` and `ca` say where the server finds a token, and the certificate of an authority: `env:NAME` or
-        `file:/path`.
+        `file:/path`; `certificate` and `key` where those are that it shows.
 
         >>> client.add_remote("backup", "grpc://127.0.0.1:9")["remote"]
         'backup'
@@ -62,6 +64,8 @@ class Remotes(Calls):
             url=url,
             token=token,
             ca=ca,
+            certificate=certificate,
+            key=key,
             allow_insecure_token=allow_insecure_token or None,
         )
         return cast(Remote, answer)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..conversion import Outgoing, outgoing
-from ..conversion.outgoing import Dataframe
-from ..errors import NotFoundError
+from ..conversion.outgoing import Dataframe, with_whole_numbers
+from ..errors import NotFoundError, SchemaError
 from ..modes import PutMode
 from ..progress import Watch
 from ..results import PutResult
@@ -62,6 +63,9 @@ class Writing(Calls):
         >>> client.describe("closes")["index"][0]["name"]
         'time'
 
+        pandas makes floats of integers among which some are missing. Where the frame has integers, they go back as
+        such.
+
         Raises `FrameExistsError` (a `FileExistsError`) if the frame exists and the mode is `PutMode.ERROR`, and
         `SchemaError` if the rows do not go with those of the frame.
         """
@@ -86,7 +90,18 @@ class Writing(Calls):
                 "request_id": request_id or new_request_id(),
             }
         )
-        return send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
+
+        def attempt(rows: Outgoing) -> PutResult:
+            return send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
+
+        try:
+            return attempt(rows)
+        except SchemaError:
+            ticket = json.dumps(given({"name": name, "bucket": bucket})).encode()
+            whole_again = with_whole_numbers(dataframe, rows, self._connection.schema(ticket, timeout))
+            if whole_again is None:
+                raise
+        return attempt(whole_again)
 
     def _index(
         self, name: str, bucket: Bucket, rows: Outgoing, mode: PutMode, index: str | Sequence[str] | bool | None

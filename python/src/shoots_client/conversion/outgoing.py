@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -59,6 +59,29 @@ def outgoing(dataframe: Dataframe) -> Outgoing:
     raise TypeError(
         f"cannot put a {type(dataframe).__name__}; give a dataframe of pandas, Polars or Arrow, or an iterable of them"
     )
+
+
+def with_whole_numbers(dataframe: Dataframe, rows: Outgoing, schema: pa.Schema) -> Outgoing | None:
+    """The rows of pandas with integers where a frame has them and pandas had to make floats of them, which it does when
+    some are missing; `None` if there is nothing to be done about the types."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(dataframe, pandas.DataFrame):
+        return None
+    table = pa.concat_tables(rows.parts())
+    changed = table
+    for position, field in enumerate(table.schema):
+        known = schema.field(field.name).type if schema.get_field_index(field.name) >= 0 else None
+        if known is None or not pa.types.is_integer(known) or not pa.types.is_floating(field.type):
+            continue
+        try:
+            column = table.column(position).cast(known)
+        except pa.ArrowInvalid:
+            # There are fractions, or numbers that are too large.
+            return None
+        changed = changed.set_column(position, field.with_type(known), column)
+    if changed is table:
+        return None
+    return replace(rows, schema=changed.schema, parts=lambda: iter([changed]))
 
 
 def of_parts(parts: Iterator[pa.Table], schema: pa.Schema) -> Outgoing:
