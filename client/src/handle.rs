@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use shoots_proto::action::{Aggregations, Resampling};
 use shoots_proto::action::{
-    AlterRequest, CompactRequest, CopyRequest, DeleteRowsRequest, DescribeRequest, DiffRequest,
-    ExpireRequest, FilesRequest, ForgetRequest, LogRequest, PurgeRequest, RenameRequest,
-    ResampleRequest, RestoreRequest, RetentionRequest, SweepRequest, TagRequest, TagsRequest,
-    UndeleteRequest, UntagRequest, VerifyRequest,
+    AlterRequest, CompactRequest, CopyRequest, DeleteRequest, DeleteRowsRequest, DescribeRequest,
+    DiffRequest, ExpireRequest, FilesRequest, ForgetRequest, LogRequest, PurgeRequest,
+    RenameRequest, ResampleRequest, RestoreRequest, RetentionRequest, SweepRequest, TagRequest,
+    TagsRequest, UndeleteRequest, UntagRequest, VerifyRequest,
 };
 use shoots_proto::{AsOf, FrameId, RequestError, TagName};
 
@@ -138,6 +138,11 @@ impl Frame {
     /// Makes an older state the newest. The versions between stay.
     pub fn restore(&self, state: AsOf) -> ActionCall<RestoreRequest> {
         self.call(|frame| Ok(RestoreRequest::new(frame, state)))
+    }
+
+    /// Deletes it. Its history stays with the store for as long as that keeps it.
+    pub fn delete(&self) -> ActionCall<DeleteRequest> {
+        self.call(|frame| Ok(DeleteRequest::new(frame)))
     }
 
     /// Brings it back after it was deleted.

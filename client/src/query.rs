@@ -1,19 +1,13 @@
-//! Queries that name their frames themselves, by Flight SQL.
+//! Queries that name their frames themselves.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
-use arrow_flight::{FlightDescriptor, FlightInfo};
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
 use futures::TryStreamExt;
-use prost::Message;
-use shoots_flight::read_schema_message;
-use shoots_proto::{BucketName, ErrorKind};
-use tonic::metadata::{Ascii, MetadataValue};
+use shoots_proto::{AsOf, ParameterValue, QueryParameters, SqlTicket};
 
-use crate::connection::{Connection, answer};
+use crate::connection::{Connection, json};
 use crate::frame::bucket_name;
 use crate::{Batches, Error, get};
 
@@ -22,34 +16,56 @@ use crate::{Batches, Error, get};
 #[must_use = "nothing is sent before `stream`, `collect`, `collect_one` or `schema`"]
 pub struct QueryRequest {
     connection: Arc<Connection>,
-    sql: String,
-    bucket: Result<Option<BucketName>, Error>,
+    ticket: Result<SqlTicket, Error>,
 }
 
 impl QueryRequest {
     pub(crate) fn new(connection: Arc<Connection>, sql: String) -> Self {
         Self {
             connection,
-            sql,
-            bucket: Ok(None),
+            ticket: Ok(SqlTicket::new(sql)),
         }
     }
 
     /// The bucket of frames that the query names without one, instead of the default bucket.
     pub fn bucket(mut self, bucket: &str) -> Self {
-        self.bucket = bucket_name(bucket).map(Some);
+        self.ticket = self.ticket.and_then(|mut ticket| {
+            ticket.bucket = Some(bucket_name(bucket)?);
+            Ok(ticket)
+        });
         self
+    }
+
+    /// The state of all frames at a time, [`AsOf::Time`].
+    pub fn as_of(self, time: AsOf) -> Self {
+        self.with(|ticket| ticket.as_of = Some(time))
+    }
+
+    /// Values for the parameters of the query: `$1`, `$2`, …, or one `?` after the other.
+    ///
+    /// ```
+    /// # async fn example(client: shoots_client::ShootsClient) -> Result<(), shoots_client::Error> {
+    /// let query = "select count(*) from nyc.flights where origin = $1 and distance > $2";
+    /// let far = client.query(query).parameters(["JFK".into(), 2000.into()]).collect().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn parameters(self, values: impl IntoIterator<Item = ParameterValue>) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
+    }
+
+    /// Values for the parameters of the query that have names: `$origin`, named without the `$`.
+    pub fn named_parameters<N: Into<String>>(
+        self,
+        values: impl IntoIterator<Item = (N, ParameterValue)>,
+    ) -> Self {
+        let values = QueryParameters::from_iter(values);
+        self.with(|ticket| ticket.parameters = Some(values))
     }
 
     /// The rows as a stream. When this returns, the query is planned and its schema known.
     pub async fn stream(self) -> Result<Batches, Error> {
-        let connection = Arc::clone(&self.connection);
-        let info = self.info().await?;
-        let ticket = info.endpoint.into_iter().find_map(|end| end.ticket);
-        let Some(ticket) = ticket else {
-            return Err(Error::unexpected("query", "it has no ticket"));
-        };
-        get::stream(&connection, ticket.ticket).await
+        get::stream(&self.connection, json(&self.ticket?)?).await
     }
 
     /// All rows, in the batches they come in.
@@ -64,40 +80,13 @@ impl QueryRequest {
 
     /// The schema that the rows would have.
     pub async fn schema(self) -> Result<SchemaRef, Error> {
-        let info = self.info().await?;
-        Ok(Arc::new(read_schema_message(&info.schema)?))
+        get::schema(&self.connection, json(&self.ticket?)?).await
     }
 
-    async fn info(self) -> Result<FlightInfo, Error> {
-        let session = session(self.bucket?.as_ref())?;
-        let command = CommandStatementQuery {
-            query: self.sql,
-            transaction_id: None,
-        };
-        let command = Bytes::from(command.as_any().encode_to_vec());
-        let connection = self.connection;
-        connection
-            .open("query", || async {
-                let descriptor = FlightDescriptor::new_cmd(command.clone());
-                let mut request = connection.request(descriptor);
-                if let Some(session) = &session {
-                    request.metadata_mut().insert("cookie", session.clone());
-                }
-                answer(connection.flight().get_flight_info(request).await)
-            })
-            .await
+    fn with(mut self, set: impl FnOnce(&mut SqlTicket)) -> Self {
+        if let Ok(ticket) = &mut self.ticket {
+            set(ticket);
+        }
+        self
     }
-}
-
-/// The cookie in which a server looks for the bucket of names without one.
-fn session(bucket: Option<&BucketName>) -> Result<Option<MetadataValue<Ascii>>, Error> {
-    let Some(bucket) = bucket else {
-        return Ok(None);
-    };
-    let cookie = format!("shoots-schema={}", bucket.encoded().replace(' ', "+"));
-    let value = cookie.parse().map_err(|_| {
-        let problem = format!("the bucket's name {bucket} cannot be sent");
-        Error::new(ErrorKind::InvalidRequestError, problem)
-    })?;
-    Ok(Some(value))
 }

@@ -17,6 +17,8 @@ pub(crate) struct RmArgs {
     /// The frames, as `name` or `bucket/name`
     #[arg(required = true)]
     frames: Vec<String>,
+    #[command(flatten)]
+    note: NoteArgs,
 }
 
 /// Which frame to bring back.
@@ -115,7 +117,8 @@ pub(super) async fn rm(context: &Context, args: RmArgs) -> Result<(), Failure> {
         .output
         .confirm(&format!("delete {}?", names.join(", ")))?;
     for frame in &frames {
-        let done = context.client.delete(frame).await?;
+        let request = context.client.frame(frame).delete();
+        let done = noted!(request, context, args.note.clone()).send().await?;
         context.output.answer(&done, || done.message.clone())?;
     }
     Ok(())

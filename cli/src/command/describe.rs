@@ -154,16 +154,16 @@ pub(super) async fn files(context: &Context, args: DescribeArgs) -> Result<(), F
     let frame = context.client.frame(context.frame(&args.frame)?);
     let told = frame.files(args.as_of.as_of).send().await?;
     context.output.list(&told.files, || {
-        let heading = ["path", "rows", "hidden", "size", "from", "to"];
-        let mut listing = Listing::new(&heading).right(&[1, 2, 3]);
+        let heading = ["rows", "hidden", "size", "from", "to", "path"];
+        let mut listing = Listing::new(&heading).right(&[0, 1, 2]);
         for file in &told.files {
             listing.row([
-                file.path.clone(),
                 count(file.rows),
                 count(file.hidden_rows),
                 bytes(file.bytes),
                 file.min.as_deref().map(key).unwrap_or_default(),
                 file.max.as_deref().map(key).unwrap_or_default(),
+                file.path.clone(),
             ]);
         }
         listing

@@ -1,8 +1,8 @@
 //! `log`, `diff`, `restore`, `tag`, `untag`, `tags`: the versions of a frame.
 
 use clap::Args;
-use shoots_client::AsOf;
-use shoots_client::proto::action::{CommitRecord, FrameDiff};
+use shoots_client::proto::action::{BroughtCommit, CommitRecord, FrameDiff};
+use shoots_client::{AsOf, Frame};
 
 use super::Context;
 use super::describe::moment;
@@ -29,6 +29,9 @@ pub(crate) struct LogArgs {
     /// Only what is newer than this state
     #[arg(long, value_name = "STATE", value_parser = as_of, allow_negative_numbers = true)]
     since: Option<AsOf>,
+    /// Also the commits that merges brought, which are no versions here
+    #[arg(long)]
+    all: bool,
 }
 
 /// Which states to compare.
@@ -36,9 +39,10 @@ pub(crate) struct LogArgs {
 pub(crate) struct DiffArgs {
     /// The frame, as `name` or `bucket/name`
     frame: String,
-    /// The state to start from: a version (-2 is the last but one), a tag, a time, a commit
-    #[arg(value_parser = as_of, allow_negative_numbers = true, default_value = "-2")]
-    from: AsOf,
+    /// The state to start from: a version (-2 is the last but one), a tag, a time, a commit [default: the one before the
+    /// last change]
+    #[arg(value_parser = as_of, allow_negative_numbers = true)]
+    from: Option<AsOf>,
     /// The state to arrive at [default: the newest]
     #[arg(value_parser = as_of, allow_negative_numbers = true)]
     to: Option<AsOf>,
@@ -79,6 +83,9 @@ pub(crate) struct TagArgs {
     frame: String,
     /// The name
     tag: String,
+    /// The state to name: a version (3; -1 is the newest), a tag, a time, a commit [default: the newest]
+    #[arg(value_parser = as_of, allow_negative_numbers = true, conflicts_with = "as_of")]
+    state: Option<AsOf>,
     #[command(flatten)]
     as_of: AsOfArgs,
     /// Take the name from another version that has it
@@ -113,6 +120,9 @@ pub(super) async fn log(context: &Context, args: LogArgs) -> Result<(), Failure>
     if let Some(since) = args.since {
         request = request.since(since);
     }
+    if args.all {
+        request = request.all();
+    }
     let told = request.send().await?;
     context.output.list(&told.commits, || {
         let heading = [
@@ -139,6 +149,9 @@ pub(super) async fn log(context: &Context, args: LogArgs) -> Result<(), Failure>
                 commit.author.clone().unwrap_or_default(),
                 remarks(commit),
             ]);
+            for brought in &commit.brings {
+                listing.row(brought_row(brought));
+            }
         }
         listing
     })?;
@@ -148,6 +161,23 @@ pub(super) async fn log(context: &Context, args: LogArgs) -> Result<(), Failure>
             .note("there are older ones; -n says how many to tell");
     }
     Ok(())
+}
+
+/// A commit that is no version here, when it was made.
+fn brought_row(commit: &BroughtCommit) -> [String; 9] {
+    let expired = commit.expired.then(|| "(expired)".to_owned());
+    let remarks: Vec<String> = expired.into_iter().chain(commit.message.clone()).collect();
+    [
+        String::new(),
+        moment(&commit.time),
+        commit.operation.clone(),
+        String::new(),
+        count(commit.rows_added),
+        count(commit.rows_removed),
+        short(&commit.commit),
+        commit.author.clone().unwrap_or_default(),
+        remarks.join(" "),
+    ]
 }
 
 /// What a commit says, and what is said of its version.
@@ -163,17 +193,35 @@ fn remarks(commit: &CommitRecord) -> String {
 /// Compares two states.
 pub(super) async fn diff(context: &Context, args: DiffArgs) -> Result<(), Failure> {
     let frame = context.client.frame(context.frame(&args.frame)?);
+    let from = match args.from {
+        Some(from) => from,
+        None => before_last_change(&frame).await?,
+    };
     if args.show_rows {
         let target = args.rows.target(&context.output)?;
-        let mut request = frame.diff_rows(args.from, args.to);
+        let mut request = frame.diff_rows(from, args.to);
         if !args.columns.is_empty() {
             request = request.columns(args.columns);
         }
         let batches = request.stream().await?;
         return target.take(&context.output, batches, None).await;
     }
-    let told = frame.diff(args.from, args.to).send().await?;
+    let told = frame.diff(from, args.to).send().await?;
     context.output.answer(&told, || difference(&told))
+}
+
+/// The version before the newest one that has other rows or columns: tags, upkeep and pushes make versions, too.
+async fn before_last_change(frame: &Frame) -> Result<AsOf, Failure> {
+    let told = frame.log().send().await?;
+    let changed = |commit: &&CommitRecord| {
+        commit.rows_added > 0 || commit.rows_removed > 0 || commit.operation == "alter"
+    };
+    let newest = told.commits.iter().find(changed);
+    let before = newest.and_then(|commit| i64::try_from(commit.version).ok());
+    let before = before
+        .map(|version| version - 1)
+        .filter(|version| *version > 0);
+    Ok(AsOf::Version(before.unwrap_or(-2)))
 }
 
 fn difference(told: &FrameDiff) -> String {
@@ -228,7 +276,7 @@ pub(super) async fn restore(context: &Context, args: RestoreArgs) -> Result<(), 
 pub(super) async fn tag(context: &Context, args: TagArgs) -> Result<(), Failure> {
     let frame = context.frame(&args.frame)?;
     let mut request = context.client.frame(&frame).tag(&args.tag);
-    if let Some(state) = args.as_of.as_of {
+    if let Some(state) = args.state.or(args.as_of.as_of) {
         request = request.as_of(state);
     }
     if args.replace {

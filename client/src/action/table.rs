@@ -3,15 +3,15 @@
 use serde_json::{Map, Value};
 use shoots_proto::action::{
     self, AddRemoteRequest, AlterRequest, AlterResult, CombineRequest, CombineResult, CommitResult,
-    CompactRequest, CompactResult, ContinuousRequest, ContinuousResult, CopyRequest,
-    DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest, DropSnapshotRequest,
-    DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest, FilesResult, ForgetRequest,
-    FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame, PurgeRequest, PurgeResult,
-    RemoteResult, RemotesRequest, RemotesResult, RemoveRemoteRequest, RenameRequest,
-    ResampleRequest, ResampleResult, RestoreRequest, RetentionRequest, RetentionResult,
-    SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult, SweepRequest, SweepResult,
-    TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest, UntagRequest, UntagResult,
-    UsageRequest, UsageResult, VerifyRequest, VerifyResult,
+    CompactRequest, CompactResult, ContinuousRequest, ContinuousResult, CopyRequest, DeleteRequest,
+    DeleteResult, DeleteRowsRequest, DeleteRowsResult, DescribeRequest, DiffRequest,
+    DropSnapshotRequest, DropSnapshotResult, ExpireRequest, ExpireResult, FilesRequest,
+    FilesResult, ForgetRequest, FrameDescription, FrameDiff, LogRequest, LogResult, NewFrame,
+    PurgeRequest, PurgeResult, RemoteResult, RemotesRequest, RemotesResult, RemoveRemoteRequest,
+    RenameRequest, ResampleRequest, ResampleResult, RestoreRequest, RetentionRequest,
+    RetentionResult, SnapshotRequest, SnapshotResult, SnapshotsRequest, SnapshotsResult,
+    SweepRequest, SweepResult, TagRequest, TagResult, TagsRequest, TagsResult, UndeleteRequest,
+    UntagRequest, UntagResult, UsageRequest, UsageResult, VerifyRequest, VerifyResult,
 };
 
 use super::ActionRequest;
@@ -46,6 +46,7 @@ actions! {
     CompactRequest, COMPACT, CompactResult, true;
     ContinuousRequest, CONTINUOUS, ContinuousResult, true;
     CopyRequest, COPY, NewFrame, true;
+    DeleteRequest, DELETE, DeleteResult, true;
     DeleteRowsRequest, DELETE_ROWS, DeleteRowsResult, true, request_id;
     DescribeRequest, DESCRIBE, FrameDescription, false;
     DiffRequest, DIFF, FrameDiff, false;
@@ -133,7 +134,7 @@ macro_rules! fields {
 }
 
 fields! {
-    Noted: AlterRequest, CombineRequest, CopyRequest, DeleteRowsRequest, RenameRequest, ResampleRequest, RestoreRequest, TagRequest,
+    Noted: AlterRequest, CombineRequest, CopyRequest, DeleteRequest, DeleteRowsRequest, RenameRequest, ResampleRequest, RestoreRequest, TagRequest,
     UndeleteRequest, UntagRequest
 }
 fields! { DryRun: CompactRequest, ExpireRequest, ForgetRequest, PurgeRequest, SweepRequest }

@@ -96,8 +96,9 @@ fn whatever_was_read_before_the_rows_are_the_same() {
                 ..part(None, offset, limit)
             };
             let file = open_segment(&kept.segment);
+            let schema = kept.batch.schema();
             let expected = block_on(async {
-                let batches = read(file, Origin::Segment, &kept.batch.schema(), rows.clone());
+                let batches = read(file, Origin::Segment, &schema, rows.clone());
                 batches
                     .await
                     .unwrap()
