@@ -200,7 +200,6 @@ async fn start(
         None => Arc::clone(schema),
     };
     let layout = Layout::new(&metadata, &output, &file)?;
-    // Parquet's reader reserves memory for as many rows as a batch may have.
     let most = extent::batch_rows(&metadata, &layout.roots).min(count.max(1));
     let most = (rows.batch_rows as u64).clamp(1, most);
     let step = match origin {
@@ -273,12 +272,14 @@ struct Decoder {
 
 impl Decoder {
     fn decode(self: &Arc<Self>, rows: Visible) -> BatchStream {
+        // Parquet's reader reserves memory for as many rows as a batch may have.
+        let batch_rows = self.batch_rows.min(as_usize(rows.count())).max(1);
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
             self.file.clone(),
             self.arrow.clone(),
         )
         .with_projection(self.mask.clone())
-        .with_batch_size(self.batch_rows);
+        .with_batch_size(batch_rows);
         let selection = (rows.count() < self.total).then(|| rows.selection(as_usize(self.total)));
         let metadata = self.arrow.metadata();
         self.file
