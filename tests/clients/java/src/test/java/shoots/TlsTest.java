@@ -14,7 +14,9 @@ import java.security.KeyStore;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import org.apache.arrow.flight.CallStatus;
 import org.apache.arrow.flight.FlightClient;
 import org.apache.arrow.flight.FlightRuntimeException;
@@ -23,22 +25,27 @@ import org.apache.arrow.flight.Location;
 import org.apache.arrow.flight.grpc.CredentialCallOption;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Encrypted connections, and tokens. */
 class TlsTest {
   private static final String SECRET = "a secret of the tests, which is long enough to be one";
 
-  /** Writes a certificate for localhost that signs itself, `cert.pem`, and its key, `key.pem`. */
-  private static void certify(Path folder) throws Exception {
+  /**
+   * Writes a certificate for localhost that signs itself, `cert.pem`, and its key, `key.pem`: as Java has it, without its
+   * public part if it is on an elliptic curve.
+   */
+  private static void certify(Path folder, String... kind) throws Exception {
     Path store = folder.resolve("store.p12");
-    String[] command = {
-      Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-      "-genkeypair", "-alias", "server", "-keyalg", "RSA", "-keysize", "2048",
-      "-dname", "CN=localhost", "-ext", "san=dns:localhost", "-ext", "bc:c", "-validity", "1",
-      "-storetype", "PKCS12", "-keystore", store.toString(), "-storepass", "changeit",
-    };
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
+    command.addAll(List.of("-genkeypair", "-alias", "server"));
+    command.addAll(List.of(kind));
+    command.addAll(List.of("-dname", "CN=localhost", "-ext", "san=dns:localhost", "-ext", "bc:c"));
+    command.addAll(List.of("-validity", "1", "-storetype", "PKCS12"));
+    command.addAll(List.of("-keystore", store.toString(), "-storepass", "changeit"));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String told = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
@@ -74,10 +81,11 @@ class TlsTest {
         headers -> headers.insert("authorization", "Bearer " + token));
   }
 
-  @Test
-  void encryptedConnectionsWithATokenAreLetInAndOthersAreNot(@TempDir Path folder)
+  @ParameterizedTest
+  @ValueSource(strings = {"RSA -keysize 2048", "EC -groupname secp256r1", "EC -groupname secp384r1"})
+  void encryptedConnectionsWithATokenAreLetInAndOthersAreNot(String kind, @TempDir Path folder)
       throws Exception {
-    certify(folder);
+    certify(folder, ("-keyalg " + kind).split(" "));
     Path cert = folder.resolve("cert.pem");
     Path secret = Files.writeString(folder.resolve("secret"), SECRET);
     String[] flags = {
