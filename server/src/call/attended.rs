@@ -26,6 +26,7 @@ use tonic::{Code, Status};
 use tracing::Instrument;
 
 use super::defect;
+use super::memory::MessageMemory;
 use super::receiving::{Receiving, ReceivingLimits};
 use super::record::{CallIds, Outcome, Record, step_within, within};
 use crate::config::Config;
@@ -60,14 +61,19 @@ pub(crate) struct Attendant {
 }
 
 impl Attendant {
-    pub(crate) fn new(config: &Config, ids: CallIds, metrics: &Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        ids: CallIds,
+        memory: &MessageMemory,
+        metrics: &Arc<Metrics>,
+    ) -> Arc<Self> {
         let places = usize::try_from(config.max_calls).unwrap_or(usize::MAX);
         Arc::new(Self {
             ids,
             metrics: Arc::clone(metrics),
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             max_calls: config.max_calls,
-            receiving: ReceivingLimits::new(config, metrics),
+            receiving: ReceivingLimits::new(config, memory, metrics),
         })
     }
 

@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`attended`] | stands between the connection and the service: id, limits, panics, the end of the record |
+//! | [`memory`] | what all calls together may receive at the same time |
 //! | [`receiving`] | what comes from the caller: bounded in size, in time, and in memory |
 //! | [`record`] | what is known of a call, for its line in the log, for metrics and in errors |
 //!
@@ -11,6 +12,7 @@
 //! into an orderly end of the call. Work inside a call knows nothing of statuses.
 
 pub(crate) mod attended;
+pub(crate) mod memory;
 mod receiving;
 pub(crate) mod record;
 

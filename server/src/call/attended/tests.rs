@@ -74,7 +74,8 @@ fn attendant(max_calls: u64) -> Arc<Attendant> {
         ..Config::default()
     };
     let metrics = Arc::new(Metrics::default());
-    Attendant::new(&config, CallIds::new(1), &metrics)
+    let memory = MessageMemory::new(&config);
+    Attendant::new(&config, CallIds::new(1), &memory, &metrics)
 }
 
 fn request() -> http::Request<TonicBody> {
