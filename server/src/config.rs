@@ -97,6 +97,8 @@ pub struct Config {
     pub idle_seconds: u64,
     /// How long a put may bring nothing, in seconds.
     pub put_idle_seconds: u64,
+    /// How long a caller may take nothing of an answer that waits for it, in seconds.
+    pub read_idle_seconds: u64,
     /// Memory for messages that are being received, for all calls together, in bytes.
     pub receive_memory_bytes: u64,
     /// Memory for rows on their way to the store, for all puts together, in bytes.
@@ -196,6 +198,7 @@ impl Default for Config {
             header_seconds: 30,
             idle_seconds: 3600,
             put_idle_seconds: 300,
+            read_idle_seconds: 1800,
             receive_memory_bytes: 512 << 20,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
@@ -316,6 +319,11 @@ impl Config {
         time(self.put_idle_seconds)
     }
 
+    /// How long a caller may take nothing of an answer.
+    pub(crate) fn read_idle_time(&self) -> Duration {
+        time(self.read_idle_seconds)
+    }
+
     /// How long running calls may go on once the server was asked to stop.
     pub(crate) fn shutdown_grace(&self) -> Duration {
         time(self.shutdown_grace_seconds)
@@ -333,6 +341,7 @@ impl Config {
             ("header_seconds", self.header_seconds),
             ("idle_seconds", self.idle_seconds),
             ("put_idle_seconds", self.put_idle_seconds),
+            ("read_idle_seconds", self.read_idle_seconds),
             ("receive_memory_bytes", self.receive_memory_bytes),
             ("put_memory_bytes", self.put_memory_bytes),
             ("query_memory_bytes", self.query_memory_bytes),

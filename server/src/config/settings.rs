@@ -162,6 +162,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "How long a put may bring nothing, in seconds",
     },
     Setting {
+        name: "read_idle_seconds",
+        flag: "read-idle-seconds",
+        help: "How long a caller may take nothing of an answer that waits for it, in seconds",
+    },
+    Setting {
         name: "receive_memory_bytes",
         flag: "receive-memory-bytes",
         help: "Memory for messages that are being received, for all calls together, in bytes",
