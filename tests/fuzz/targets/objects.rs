@@ -31,11 +31,29 @@ pub(super) struct Objects {
     known: Vec<(FrameId, i64, RecordBatch)>,
 }
 
-fn frames() -> [FrameId; 2] {
-    let nyc = BucketName::parse("nyc").unwrap();
+/// What lies in a store besides a bucket: one of each must be there to be changed.
+const KINDS: [&str; 6] = [
+    "/log/",
+    "/segments/",
+    "/schemas/",
+    "/checkpoints/",
+    "/_bucket.json",
+    "_snapshots/",
+];
+
+/// How often something is deleted of `changed`, and so many segments it has: more changes than a log entry lists.
+const DELETIONS: i64 = 12;
+const SEGMENTS: i64 = 6;
+
+/// One with an index that knows all kinds of changes, one without, and one with so many changes that there are
+/// checkpoints. All of them are small, since every input reads and checks everything.
+fn frames() -> [FrameId; 3] {
+    let nyc = || Some(BucketName::parse("nyc").unwrap());
+    let name = |name| FrameName::parse(name).unwrap();
     [
-        FrameId::new(None, FrameName::parse("prices").unwrap()),
-        FrameId::new(Some(nyc), FrameName::parse("numbers").unwrap()),
+        FrameId::new(None, name("prices")),
+        FrameId::new(nyc(), name("numbers")),
+        FrameId::new(nyc(), name("changed")),
     ]
 }
 
@@ -47,11 +65,10 @@ impl Target for Objects {
         let store = open(&memory).await;
         fill(&store).await;
         let mut known = Vec::new();
-        // Of the long history only some: each has a segment more than the one before.
-        for (id, versions) in frames()
-            .into_iter()
-            .zip([&[1, 3, 5, 6, 9][..], &[1, 30, 70]])
-        {
+        // Of the long history only some: each differs from the one before by a few rows.
+        let last = SEGMENTS + DELETIONS;
+        let versions = [&[1, 3, 5, 6, 9][..], &[1, 3], &[SEGMENTS, last - 2, last]];
+        for (id, versions) in frames().into_iter().zip(versions) {
             for version in versions {
                 let batch = rows(&store, &id, *version).await.unwrap();
                 known.push((id.clone(), *version, batch));
@@ -67,6 +84,10 @@ impl Target for Objects {
                 .await
                 .unwrap();
             stored.insert(object.location.to_string(), bytes.to_vec());
+        }
+        for kind in KINDS {
+            let there = stored.keys().any(|path| path.contains(kind));
+            assert!(there, "nothing in {kind} among {:?}", stored.keys());
         }
         Self { stored, known }
     }
@@ -142,7 +163,7 @@ async fn put(
 
 /// Objects of every kind.
 async fn fill(store: &Store) {
-    let [indexed, plain] = frames();
+    let [indexed, plain, changed] = frames();
     let index = |mode| PutOptions::mode(mode).index(["time", "symbol"]);
     put(store, &indexed, index(PutMode::Error), prices(0..40))
         .await
@@ -169,11 +190,24 @@ async fn fill(store: &Store) {
     )
     .await
     .unwrap();
-    for start in 0..70 {
+    for start in [50, 60] {
         let options = PutOptions::mode(PutMode::Append);
         put(store, &plain, options, numbers(start..start + 2))
             .await
             .unwrap();
+    }
+    for _ in 0..SEGMENTS {
+        let options = PutOptions::mode(PutMode::Append).index(["n"]);
+        put(store, &changed, options, numbers(0..40)).await.unwrap();
+    }
+    for number in 0..DELETIONS {
+        // A row of each segment.
+        let some = RowsToDelete {
+            start: Some(number.into()),
+            stop: Some((number + 1).into()),
+            ..RowsToDelete::default()
+        };
+        store.frame(&changed).delete_rows(some).await.unwrap();
     }
     let frame = store.frame(&indexed);
     let some = RowsToDelete {
@@ -243,15 +277,11 @@ async fn used(store: &Store) -> String {
     tell("verify", store.verify(&everything).await.map(drop));
     tell("buckets", store.buckets().await.map(drop));
     tell("snapshots", store.snapshots().await.map(drop));
-    let [indexed, plain] = frames();
-    tell(
-        "history",
-        store
-            .frame(&plain)
-            .history(usize::MAX, None)
-            .await
-            .map(drop),
-    );
+    let [indexed, plain, changed] = frames();
+    for id in [plain, changed] {
+        let history = store.frame(&id).history(usize::MAX, None).await;
+        tell("history", history.map(drop));
+    }
     let frame = store.frame(&indexed);
     let id = &indexed;
     tell("list", store.frames(id.bucket.as_ref()).await.map(drop));
