@@ -73,6 +73,8 @@ pub struct Config {
     pub previous_secret: Secret,
     /// A file with the secret before the present one, in place of `previous_secret`.
     pub previous_secret_file: String,
+    /// A file with the ids of tokens that are not taken any more, one a line; empty: there are none.
+    pub revoked_tokens_file: String,
     /// Take tokens without TLS, where everybody on the way can read them.
     pub allow_insecure_auth: bool,
     /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
@@ -186,6 +188,7 @@ impl Default for Config {
             secret_file: String::new(),
             previous_secret: Secret::default(),
             previous_secret_file: String::new(),
+            revoked_tokens_file: String::new(),
             allow_insecure_auth: false,
             log_level: "info".into(),
             log_format: LogFormat::Text,

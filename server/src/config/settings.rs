@@ -102,6 +102,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "File with the secret that was used before, looked at again while the server runs",
     },
     Setting {
+        name: "revoked_tokens_file",
+        flag: "revoked-tokens-file",
+        help: "File with the ids of tokens that are not taken any more, one a line, looked at again while the server runs; empty for none",
+    },
+    Setting {
         name: "allow_insecure_auth",
         flag: "allow-insecure-auth",
         help: "Take tokens without TLS, where everybody on the way can read them",
