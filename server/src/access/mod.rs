@@ -1,8 +1,9 @@
 //! Who may do what.
 //!
-//! With a secret in the settings, every call needs a token that was signed with it ([`token`], [`keys`]) and was not called back ([`revoked`]). The [`gate`]
-//! looks at it before anything of a request but its headers is read, and puts the [`Access`] that it gives among the
-//! request's extensions. A call without one has no rights at all, so that a way past the gate would lead nowhere.
+//! With a secret in the settings, every call needs a token that was signed with it ([`token`], [`keys`]) and was not
+//! called back ([`revoked`]). The [`gate`] looks at it before anything of a request but its headers is read, and puts the
+//! [`Access`] that it gives among the request's extensions. A call without one has no rights at all, so that a way past
+//! the gate would lead nowhere.
 //!
 //! A token of an admin gives all rights. Any other token gives rights on buckets, to read or to write, by patterns of
 //! their names ([`pattern`]). They are looked at where the store is reached: a call has a [`CallerStore`] and no other,

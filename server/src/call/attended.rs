@@ -2,8 +2,9 @@
 //!
 //! [`Attended`] takes a request before anything reads it. A call beyond `max_calls` is refused here; all others have their
 //! [`Record`] among the request's extensions and its id among the answer's headers (`x-shoots-call`), whatever becomes
-//! of them. The caller's [`Deadline`] is kept from here on. What no [`Call`](super::Call) stands around is caught here, too: a panic while a request is taken apart or an
-//! answer is put together ends with an internal error, and a request that is no call of Flight is counted.
+//! of them. The caller's [`Deadline`] is kept from here on. What no [`Call`](super::Call) stands around is caught here,
+//! too: a panic while a request is taken apart or an answer is put together ends with an internal error, and a request
+//! that is no call of Flight is counted.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

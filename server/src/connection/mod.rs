@@ -5,8 +5,9 @@
 //! told can wait, one that hangs cannot. Only if very many are being told at once is one closed without a word.
 //!
 //! What is accepted has `header_seconds` to speak HTTP/2. After that it stays for as long as it carries calls; when it has
-//! carried none for `idle_seconds`, when it does not take an answer ([`streams`]), or when the server drains, it is asked to bring no more (GOAWAY), and calls that are
-//! under way, or crossed that on the wire, are finished before it is closed.
+//! carried none for `idle_seconds`, when nobody reads one of its answers ([`streams`]), or when the server drains, it is
+//! asked to bring no more (GOAWAY), and calls that are under way, or crossed that on the wire, are finished before it is
+//! closed.
 
 mod began;
 mod refused;
