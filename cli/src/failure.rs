@@ -119,7 +119,9 @@ pub(crate) fn of_kind(kind: ErrorKind) -> u8 {
         }
         ErrorKind::UnavailableError => code::UNREACHABLE,
         ErrorKind::OutcomeUnknownError => code::UNKNOWN,
-        ErrorKind::LimitError | ErrorKind::NoSpaceError => code::LIMIT,
+        ErrorKind::LimitError | ErrorKind::NoSpaceError | ErrorKind::CallTimeoutError => {
+            code::LIMIT
+        }
         ErrorKind::ReadOnlyError
         | ErrorKind::UnauthenticatedError
         | ErrorKind::InvalidSignatureError

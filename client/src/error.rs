@@ -228,7 +228,8 @@ fn kind_of(code: Code) -> ErrorKind {
         Code::ResourceExhausted | Code::OutOfRange => ErrorKind::LimitError,
         Code::Aborted => ErrorKind::ConflictError,
         Code::DataLoss => ErrorKind::DamagedError,
-        Code::Unavailable | Code::DeadlineExceeded => ErrorKind::UnavailableError,
+        Code::Unavailable => ErrorKind::UnavailableError,
+        Code::DeadlineExceeded => ErrorKind::CallTimeoutError,
         Code::Cancelled => ErrorKind::CancelledError,
         Code::Ok | Code::Unknown | Code::Internal => ErrorKind::InternalError,
     }
@@ -298,7 +299,7 @@ mod tests {
             (Code::Aborted, ErrorKind::ConflictError),
             (Code::DataLoss, ErrorKind::DamagedError),
             (Code::Unavailable, ErrorKind::UnavailableError),
-            (Code::DeadlineExceeded, ErrorKind::UnavailableError),
+            (Code::DeadlineExceeded, ErrorKind::CallTimeoutError),
             (Code::Cancelled, ErrorKind::CancelledError),
             (Code::Unknown, ErrorKind::InternalError),
             (Code::Internal, ErrorKind::InternalError),

@@ -89,6 +89,8 @@ error_kinds! {
     DamagedError,
     /// The server is stopping or not ready: try again elsewhere or later.
     UnavailableError,
+    /// The time that the caller gave the call was over before it was answered: give it more, or ask for less.
+    CallTimeoutError,
     /// The caller gave up, or the server stopped the call.
     CancelledError,
     /// A defect of the server, or a kind that this version does not know: report it.

@@ -75,6 +75,8 @@ pub struct Config {
     pub previous_secret: Secret,
     /// A file with the secret before the present one, in place of `previous_secret`.
     pub previous_secret_file: String,
+    /// A file with the ids of tokens that are not taken any more, one a line; empty: there are none.
+    pub revoked_tokens_file: String,
     /// Take tokens without TLS, where everybody on the way can read them.
     pub allow_insecure_auth: bool,
     /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
@@ -99,6 +101,8 @@ pub struct Config {
     pub idle_seconds: u64,
     /// How long a put may bring nothing, in seconds.
     pub put_idle_seconds: u64,
+    /// How long a caller may take nothing of an answer that waits for it, in seconds.
+    pub read_idle_seconds: u64,
     /// Memory for messages that are being received, for all calls together, in bytes.
     pub receive_memory_bytes: u64,
     /// Memory for rows on their way to the store, for all puts together, in bytes.
@@ -187,6 +191,7 @@ impl Default for Config {
             secret_file: String::new(),
             previous_secret: Secret::default(),
             previous_secret_file: String::new(),
+            revoked_tokens_file: String::new(),
             allow_insecure_auth: false,
             log_level: "info".into(),
             log_format: LogFormat::Text,
@@ -199,6 +204,7 @@ impl Default for Config {
             header_seconds: 30,
             idle_seconds: 3600,
             put_idle_seconds: 300,
+            read_idle_seconds: 1800,
             receive_memory_bytes: 512 << 20,
             put_memory_bytes: 256 << 20,
             low_space_bytes: 256 << 20,
@@ -319,6 +325,11 @@ impl Config {
         time(self.put_idle_seconds)
     }
 
+    /// How long a caller may take nothing of an answer.
+    pub(crate) fn read_idle_time(&self) -> Duration {
+        time(self.read_idle_seconds)
+    }
+
     /// How long running calls may go on once the server was asked to stop.
     pub(crate) fn shutdown_grace(&self) -> Duration {
         time(self.shutdown_grace_seconds)
@@ -336,6 +347,7 @@ impl Config {
             ("header_seconds", self.header_seconds),
             ("idle_seconds", self.idle_seconds),
             ("put_idle_seconds", self.put_idle_seconds),
+            ("read_idle_seconds", self.read_idle_seconds),
             ("receive_memory_bytes", self.receive_memory_bytes),
             ("put_memory_bytes", self.put_memory_bytes),
             ("query_memory_bytes", self.query_memory_bytes),

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::access::{CallerStore, Gate};
+use crate::call::memory::MessageMemory;
 use crate::config::Config;
 use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use crate::query::Queries;
@@ -94,7 +95,7 @@ impl EmbeddedServer {
             store: CallerStore::new(store.clone(), name),
             keys: None,
             remotes: Arc::new(Remotes::new(&config)),
-            publications: Publications::default(),
+            publications: Publications::new(&MessageMemory::new(&config)),
             queries: Arc::new(queries),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),

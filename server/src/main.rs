@@ -61,12 +61,14 @@ fn run(config: Config) -> Outcome {
     outcome
 }
 
-/// Prints a token and nothing else.
+/// Prints a token and nothing else; its id goes where people see it and scripts do not read it.
 fn issue(order: TokenOrder) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    print(&runtime.block_on(order.fill())?);
+    let issued = runtime.block_on(order.fill())?;
+    eprintln!("shoots-server: the id of this token is {}", issued.id);
+    print(&issued.token);
     Ok(())
 }
 

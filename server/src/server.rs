@@ -24,6 +24,7 @@ use tracing::{info, warn};
 use crate::access::{CallerStore, Gate, Keys};
 use crate::call::COMMITTING;
 use crate::call::attended::{Attendant, Attended};
+use crate::call::memory::MessageMemory;
 use crate::call::record::CallIds;
 use crate::config::{Config, ConfigError, MetricsPort, Packing};
 use crate::connection::Connections;
@@ -125,6 +126,7 @@ impl Server {
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
         let metrics = Arc::new(Metrics::default());
+        let memory = MessageMemory::new(&config);
         if let Some(pages) = &pages {
             pages.ready(observed::registry(&metrics, &store, &queries));
         }
@@ -132,7 +134,7 @@ impl Server {
             store: CallerStore::new(store, format!("{scheme}://{address}")),
             keys: keys.clone(),
             remotes: Arc::new(Remotes::new(&config)),
-            publications: Publications::default(),
+            publications: Publications::new(&memory),
             queries: Arc::new(queries),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
@@ -152,8 +154,10 @@ impl Server {
         if let Some(keys) = keys.clone() {
             tokio::spawn(stop.clone().until_draining(keys.follow()));
         }
+        let ids = CallIds::new(getrandom::u64().unwrap_or_default());
+        let attendant = Attendant::new(&config, ids, &memory, &metrics);
         let calls = RunningCalls::default();
-        let routes = routes(service, keys, &config, &metrics, &calls, &stop)?;
+        let routes = routes(service, keys, attendant, &config, &calls, &stop)?;
         let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
@@ -290,8 +294,8 @@ async fn pages(config: &Config, stop: &Stop) -> Result<Option<Pages>, StartError
 fn routes(
     service: Service,
     keys: Option<Keys>,
+    attendant: Arc<Attendant>,
     config: &Config,
-    metrics: &Arc<Metrics>,
     calls: &RunningCalls,
     stop: &Stop,
 ) -> Result<Routes, StartError> {
@@ -299,13 +303,12 @@ fn routes(
     let flight = FlightServiceServer::new(service)
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let ids = CallIds::new(getrandom::u64().unwrap_or_default());
     let attended = Attended {
         service: Gate {
             service: TellsCancelled(flight),
             keys,
         },
-        attendant: Attendant::new(config, ids, metrics),
+        attendant,
     };
     let counted = Counted {
         service: attended,

@@ -76,6 +76,22 @@ impl Failure {
         )
     }
 
+    /// The time that the caller gave the call is over.
+    pub(crate) fn out_of_time() -> Self {
+        Self::new(
+            ErrorKind::CallTimeoutError,
+            "the time that the caller gave this call (grpc-timeout) was over before it was answered, and it was ended; give it more time, or ask for less",
+        )
+    }
+
+    /// A commit was under way when the time that the caller gave the call was over.
+    pub(crate) fn out_of_time_in_a_commit() -> Self {
+        Self::new(
+            ErrorKind::OutcomeUnknownError,
+            "the time that the caller gave this call (grpc-timeout) was over while its change was being published; read the frame to see whether it took effect",
+        )
+    }
+
     /// A part of the server's work ended in a panic.
     pub(crate) fn defect(problem: impl fmt::Display) -> Self {
         Self::new(
@@ -126,6 +142,7 @@ impl Failure {
                 | ErrorKind::PermissionDeniedError
                 | ErrorKind::LimitError
                 | ErrorKind::UnavailableError
+                | ErrorKind::CallTimeoutError
                 | ErrorKind::CancelledError => false,
             },
         }
@@ -207,6 +224,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
         ErrorKind::UnavailableError => Code::Unavailable,
+        ErrorKind::CallTimeoutError => Code::DeadlineExceeded,
         ErrorKind::CancelledError => Code::Cancelled,
         // Not a code on which gRPC clients retry by themselves: a put may have taken effect.
         ErrorKind::OutcomeUnknownError => Code::Unknown,
@@ -218,6 +236,7 @@ fn code(kind: ErrorKind) -> Code {
 fn cpp_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::UnavailableError => Code::Unavailable,
+        ErrorKind::CallTimeoutError => Code::DeadlineExceeded,
         ErrorKind::CancelledError => Code::Cancelled,
         ErrorKind::UnauthenticatedError => Code::Unauthenticated,
         ErrorKind::PermissionDeniedError => Code::PermissionDenied,

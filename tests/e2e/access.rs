@@ -11,6 +11,11 @@ const SECRET: &str = "a secret for tests that is long enough";
 
 /// A token of the binary.
 async fn token(secret: &str, flags: &[&str]) -> String {
+    issued(secret, flags).await.0
+}
+
+/// A token of the binary, and its id.
+async fn issued(secret: &str, flags: &[&str]) -> (String, String) {
     let mut command = binary();
     command
         .env("SHOOTS_SECRET", secret)
@@ -19,7 +24,8 @@ async fn token(secret: &str, flags: &[&str]) -> String {
     let (code, out, log) = run(&mut command).await;
     assert_eq!(code, Some(0), "{log}");
     assert!(!format!("{out}{log}").contains(secret));
-    out.trim_end().to_owned()
+    let (_, id) = log.split_once("the id of this token is ").unwrap();
+    (out.trim_end().to_owned(), id.trim_end().to_owned())
 }
 
 /// What the binary says when it does not start.
@@ -40,10 +46,15 @@ async fn client(server: &Server, authority: &Authority, token: &str) -> ShootsCl
 
 /// An encrypted server that wants tokens.
 async fn encrypted(authority: &Authority, files: &TempDir) -> Server {
+    encrypted_with(authority, files, &[]).await
+}
+
+async fn encrypted_with(authority: &Authority, files: &TempDir, more: &[&str]) -> Server {
     let secret = file(files.path(), "secret", &format!("{SECRET}\n"));
     let mut flags = authority.server().write(files.path()).to_vec();
     flags.push(format!("--secret-file={}", secret.display()));
     flags.push("--compaction=false".to_owned());
+    flags.extend(more.iter().map(|flag| (*flag).to_owned()));
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     Server::with(&flags).await
 }
@@ -124,6 +135,33 @@ async fn a_token_opens_what_it_says_and_only_over_tls() {
         .unwrap_err();
     assert!(error.to_string().contains("unencrypted"), "{error}");
     assert!(!server.process().log().contains(&scoped));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_called_back_opens_nothing_any_more() {
+    let (authority, files) = (Authority::new(), TempDir::new().unwrap());
+    let revoked = file(files.path(), "revoked", "");
+    let setting = format!("--revoked-tokens-file={}", revoked.display());
+    let mut server = encrypted_with(&authority, &files, &[&setting]).await;
+    let (lost, id) = issued(SECRET, &["--admin", "--subject=ada"]).await;
+    let (kept, _) = issued(SECRET, &["--admin", "--subject=ada"]).await;
+    let (holder, other) = (
+        client(&server, &authority, &lost).await,
+        client(&server, &authority, &kept).await,
+    );
+    holder.ping().await.unwrap();
+    std::fs::write(&revoked, format!("{id} # lost\n")).unwrap();
+    until("the token is refused", async || {
+        holder.ping().await.is_err()
+    })
+    .await;
+    let error = holder.ping().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnauthenticatedError);
+    assert!(error.to_string().contains("was called back"), "{error}");
+    other.ping().await.unwrap();
+    let log = server.process().log();
+    assert!(log.contains(&format!("token=\"{id}\"")), "{log}");
     server.stop().await;
 }
 

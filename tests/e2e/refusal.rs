@@ -26,6 +26,7 @@ pub(crate) fn code_of(kind: ErrorKind) -> Code {
         ErrorKind::LimitError | ErrorKind::NoSpaceError => Code::ResourceExhausted,
         ErrorKind::DamagedError => Code::DataLoss,
         ErrorKind::UnavailableError => Code::Unavailable,
+        ErrorKind::CallTimeoutError => Code::DeadlineExceeded,
         ErrorKind::CancelledError => Code::Cancelled,
         ErrorKind::ShootsIOError | ErrorKind::InternalError => Code::Internal,
     }

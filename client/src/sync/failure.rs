@@ -52,6 +52,7 @@ fn kind(told: Told) -> ErrorKind {
         | Told::DataFusionError
         | Told::LimitError
         | Told::UnavailableError
+        | Told::CallTimeoutError
         | Told::CancelledError => ErrorKind::Io,
     }
 }

@@ -129,6 +129,7 @@ KINDS: dict[str, type[ShootsError]] = {
     "NoSpaceError": NoSpaceError,
     "DamagedError": DamagedError,
     "UnavailableError": UnavailableError,
+    "CallTimeoutError": CallTimeoutError,
     "CancelledError": CancelledError,
     "InternalError": InternalError,
     "UnauthenticatedError": UnauthenticatedError,

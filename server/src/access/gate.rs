@@ -75,6 +75,9 @@ where
                     if let Some(subject) = access.subject() {
                         record.note_subject(subject);
                     }
+                    if let Some(token) = access.token() {
+                        record.note_token(token);
+                    }
                     access
                 }
                 Err(failure) => {

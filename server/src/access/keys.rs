@@ -1,8 +1,8 @@
 //! The secrets that tokens are signed with.
 //!
 //! There are two of them, so that they can be changed: new tokens are signed with the present one, and those that were
-//! signed with the one before are taken until it is left out of the settings. Secrets in files are looked at again and
-//! again; a file that cannot be read changes nothing.
+//! signed with the one before are taken until it is left out of the settings. Tokens may be called back one by one
+//! ([`Revoked`]). Files are looked at again and again; one that cannot be read changes nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Access;
+use super::revoked::Revoked;
 use super::token::{Refusal, verify};
 use crate::config::{Config, ConfigError, Secret};
 use crate::refresh::keep_looking;
@@ -26,12 +27,15 @@ const GOOD_BYTES: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Keys {
     sources: Arc<[Source]>,
+    /// The file with tokens that were called back; empty for none.
+    revoked: Arc<str>,
     current: watch::Sender<Arc<Current>>,
 }
 
 struct Current {
     secrets: Vec<Secret>,
     keys: Vec<DecodingKey>,
+    revoked: Revoked,
 }
 
 /// Where a secret is.
@@ -101,7 +105,7 @@ impl Keys {
     /// Those of the settings; `None` if calls need no token.
     ///
     /// # Errors
-    /// If a file with a secret cannot be read.
+    /// If a file with a secret, or with tokens that were called back, cannot be read.
     pub(crate) async fn open(config: &Config) -> Result<Option<Self>, ConfigError> {
         let (previous, previous_file) = (&config.previous_secret, &config.previous_secret_file);
         let sources = [
@@ -113,8 +117,10 @@ impl Keys {
             return Ok(None);
         }
         let secrets = read(&sources).await?;
+        let revoked = Revoked::read(&config.revoked_tokens_file).await?;
         Ok(Some(Self {
-            current: watch::Sender::new(Arc::new(Current::new(secrets)?)),
+            current: watch::Sender::new(Arc::new(Current::new(secrets, revoked)?)),
+            revoked: config.revoked_tokens_file.as_str().into(),
             sources,
         }))
     }
@@ -130,30 +136,33 @@ impl Keys {
                     refused = refusal;
                     break;
                 }
-                access => return access,
+                Ok(access) => return current.admit(access),
             }
         }
         Err(refused)
     }
 
-    /// Takes over what changes in files with secrets, for as long as it is polled.
+    /// Takes over what changes in the files, for as long as it is polled.
     pub(crate) async fn follow(self) {
-        keep_looking("secrets", || self.look()).await;
+        keep_looking("secrets and tokens that were called back", || self.look()).await;
     }
 
     /// Looks at the files once, and says whether they have changed.
     pub(super) async fn look(&self) -> Result<bool, ConfigError> {
         let secrets = read(&self.sources).await?;
-        if secrets == self.current.borrow().secrets {
+        let revoked = Revoked::read(&self.revoked).await?;
+        let current = Arc::clone(&self.current.borrow());
+        if secrets == current.secrets && revoked == current.revoked {
             return Ok(false);
         }
-        self.current.send_replace(Arc::new(Current::new(secrets)?));
+        self.current
+            .send_replace(Arc::new(Current::new(secrets, revoked)?));
         Ok(true)
     }
 }
 
 impl Current {
-    fn new(secrets: Vec<Secret>) -> Result<Self, ConfigError> {
+    fn new(secrets: Vec<Secret>, revoked: Revoked) -> Result<Self, ConfigError> {
         if secrets
             .iter()
             .any(|secret| secret.as_bytes().len() < GOOD_BYTES)
@@ -167,7 +176,16 @@ impl Current {
         Ok(Self {
             keys: keys.collect::<Result<_, _>>()?,
             secrets,
+            revoked,
         })
+    }
+
+    /// Lets a token in unless it was called back.
+    fn admit(&self, access: Access) -> Result<Access, Refusal> {
+        if access.token().is_some_and(|id| self.revoked.contains(id)) {
+            return Err(Refusal::Revoked);
+        }
+        Ok(access)
     }
 }
 

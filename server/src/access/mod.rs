@@ -1,8 +1,9 @@
 //! Who may do what.
 //!
-//! With a secret in the settings, every call needs a token that was signed with it ([`token`], [`keys`]). The [`gate`]
-//! looks at it before anything of a request but its headers is read, and puts the [`Access`] that it gives among the
-//! request's extensions. A call without one has no rights at all, so that a way past the gate would lead nowhere.
+//! With a secret in the settings, every call needs a token that was signed with it ([`token`], [`keys`]) and was not
+//! called back ([`revoked`]). The [`gate`] looks at it before anything of a request but its headers is read, and puts the
+//! [`Access`] that it gives among the request's extensions. A call without one has no rights at all, so that a way past
+//! the gate would lead nowhere.
 //!
 //! A token of an admin gives all rights. Any other token gives rights on buckets, to read or to write, by patterns of
 //! their names ([`pattern`]). They are looked at where the store is reached: a call has a [`CallerStore`] and no other,
@@ -18,6 +19,7 @@ mod gate;
 mod handshake;
 mod keys;
 mod pattern;
+mod revoked;
 mod store;
 mod token;
 
@@ -50,6 +52,8 @@ pub(crate) struct Access(Arc<Holder>);
 struct Holder {
     /// What the token calls its holder.
     subject: Option<String>,
+    /// The token's own id.
+    token: Option<String>,
     rights: Rights,
 }
 
@@ -68,11 +72,20 @@ impl Default for Rights {
 impl Access {
     /// All rights of nobody in particular: the server's own, or everybody's where there are no tokens.
     pub(crate) fn everything() -> Self {
-        Self::new(None, Rights::All)
+        Self::new(None, None, Rights::All)
     }
 
-    fn new(subject: Option<String>, rights: Rights) -> Self {
-        Self(Arc::new(Holder { subject, rights }))
+    fn new(subject: Option<String>, token: Option<String>, rights: Rights) -> Self {
+        Self(Arc::new(Holder {
+            subject,
+            token,
+            rights,
+        }))
+    }
+
+    /// The id of the token, for the log, and by which it may be called back.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.0.token.as_deref()
     }
 
     /// What the token calls its holder, for the log.

@@ -25,7 +25,12 @@ fn grants(read: &[&str], write: &[&str]) -> Grants {
 
 /// A token that is good for a century.
 fn token(secret: &str, subject: Option<&str>, grants: Option<Grants>) -> Vec<u8> {
+    token_of("an-id", secret, subject, grants)
+}
+
+fn token_of(id: &str, secret: &str, subject: Option<&str>, grants: Option<Grants>) -> Vec<u8> {
     let wish = Wish {
+        id: id.to_owned(),
         subject: subject.map(str::to_owned),
         grants,
         server: "grpc://test".to_owned(),
@@ -177,6 +182,7 @@ async fn a_secret_in_a_file_may_change_and_may_not_vanish() {
 fn refusals_name_the_bucket_and_what_is_needed() {
     let ada = Access::new(
         Some("ada".to_owned()),
+        None,
         Rights::Granted(grants(&["daily"], &[])),
     );
     let told = |right, name: &str| {
@@ -205,7 +211,7 @@ fn commits_carry_the_name_of_the_holder() {
         author: author.map(str::to_owned),
         ..Note::default()
     };
-    let of = |subject: Option<&str>, rights| Access::new(subject.map(str::to_owned), rights);
+    let of = |subject: Option<&str>, rights| Access::new(subject.map(str::to_owned), None, rights);
     let ada = of(Some("ada"), Rights::default());
     assert_eq!(ada.sign(note(None)).unwrap().author.as_deref(), Some("ada"));
     assert!(ada.sign(note(Some("ada"))).is_ok());
@@ -256,4 +262,33 @@ fn the_documentation_says_the_same_of_every_action() {
         format!("| `{name}` | {need} |")
     });
     assert_eq!(rows, expected.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_token_that_is_called_back_is_not_taken_and_others_are() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("revoked");
+    let config = Config {
+        secret: SECRET.into(),
+        revoked_tokens_file: path.to_str().unwrap().to_owned(),
+        ..Config::default()
+    };
+    let error = Keys::open(&config).await.unwrap_err().to_string();
+    assert!(error.contains("revoked_tokens_file"), "{error}");
+    std::fs::write(&path, "").unwrap();
+    let keys = Keys::open(&config).await.unwrap().unwrap();
+    let (lost, kept) = (
+        token_of("lost", SECRET, Some("ada"), None),
+        token_of("kept", SECRET, Some("ada"), None),
+    );
+    assert_eq!(keys.verify(&lost).unwrap().token(), Some("lost"));
+    std::fs::write(&path, "lost # on a train\n").unwrap();
+    assert!(keys.look().await.unwrap());
+    assert!(!keys.look().await.unwrap());
+    assert_eq!(keys.verify(&lost).unwrap_err(), Refusal::Revoked);
+    assert_eq!(keys.verify(&kept).unwrap().token(), Some("kept"));
+    // A file that cannot be used lets nobody in again.
+    std::fs::write(&path, "a line").unwrap();
+    assert!(keys.look().await.is_err());
+    assert_eq!(keys.verify(&lost).unwrap_err(), Refusal::Revoked);
 }

@@ -1,7 +1,7 @@
 //! What a token says: JSON Web Tokens, signed with HS256.
 //!
-//! The claims are `exp` and `iat` in seconds, `server`, `sub` (who holds it), and `type`: `admin`, or `scoped` with
-//! `grants`, `{"read": [pattern, …], "write": [pattern, …]}`. Tokens of older servers are `admin` ones without `sub`.
+//! The claims are `exp` and `iat` in seconds, `server`, `sub` (who holds it), `jti` (its id), and `type`: `admin`, or `scoped` with
+//! `grants`, `{"read": [pattern, …], "write": [pattern, …]}`. Tokens of older servers are `admin` ones without `sub` and `jti`.
 //! `iat` and `server` say where a token is from; they are not compared with anything.
 
 use jsonwebtoken::errors::ErrorKind as Problem;
@@ -46,12 +46,16 @@ struct Claims {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     grants: Option<Grants>,
 }
 
 /// What a new token is to say; without grants it is an admin's.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
+    /// What tells it from all others.
+    pub(crate) id: String,
     pub(crate) subject: Option<String>,
     pub(crate) grants: Option<Grants>,
     pub(crate) server: String,
@@ -69,6 +73,7 @@ pub(crate) fn issue(secret: &Secret, wish: Wish) -> Option<String> {
         iat: Some(wish.now),
         server: Some(wish.server),
         sub: wish.subject,
+        jti: Some(wish.id),
         grants: wish.grants,
     };
     let key = EncodingKey::from_secret(secret.as_bytes()).ok()?;
@@ -83,6 +88,8 @@ pub(crate) enum Refusal {
     Signature,
     #[error("the token has expired: get another one")]
     Expired,
+    #[error("the token was called back: get another one")]
+    Revoked,
     #[error("the token {0}: get another one")]
     Other(&'static str),
 }
@@ -115,6 +122,7 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
     let Claims {
         r#type,
         sub,
+        jti,
         grants,
         ..
     } = claims.claims;
@@ -127,5 +135,6 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
             return Err(Refusal::Other(problem));
         }
     };
-    Ok(Access::new(sub.filter(|sub| !sub.is_empty()), rights))
+    let named = |name: Option<String>| name.filter(|name| !name.is_empty());
+    Ok(Access::new(named(sub), named(jti), rights))
 }

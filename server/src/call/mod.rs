@@ -3,7 +3,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`attended`] | stands between the connection and the service: id, limits, panics, the end of the record |
+//! | [`deadline`] | how long the caller gives the call |
+//! | [`memory`] | what all calls together may receive at the same time |
 //! | [`receiving`] | what comes from the caller: bounded in size, in time, and in memory |
+//! | [`sending`] | what goes to the caller: a reader that takes nothing does not hold it for ever |
 //! | [`record`] | what is known of a call, for its line in the log, for metrics and in errors |
 //!
 //! A [`Call`] stands around the work of one call. It turns a failure into the status that its caller
@@ -11,8 +14,11 @@
 //! into an orderly end of the call. Work inside a call knows nothing of statuses.
 
 pub(crate) mod attended;
+mod deadline;
+pub(crate) mod memory;
 mod receiving;
 pub(crate) mod record;
+pub(crate) mod sending;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;

@@ -24,21 +24,21 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use shoots_proto::ErrorKind;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use shoots_proto::action::sync::peer::CHUNK_BYTES;
+use tokio::time::{Instant, Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body as TonicBody;
 
+use super::memory::{MessageMemory, Share};
 use super::record::Record;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::status::Failure;
 
-/// Messages up to this length are not worth counting: the connection's windows are larger.
-const SMALL_BYTES: u64 = 1 << 20;
-
-/// Bytes that one permit of the budget stands for.
-const UNIT: u64 = 1024;
+/// Messages up to this length are not worth counting: the connection's windows are larger. Those of a transfer between
+/// servers are, with what is around their bytes: so commits that are being gathered take memory
+/// ([`MessageMemory::share_at_once`]), but never wait for it.
+const SMALL_BYTES: u64 = CHUNK_BYTES as u64 + (64 << 10);
 
 /// The call that brings rows. All others bring one small message.
 const PUT: &str = "DoPut";
@@ -50,26 +50,18 @@ pub(super) struct ReceivingLimits {
     put_bytes: u64,
     put_idle: Duration,
     header: Duration,
-    memory: Arc<Semaphore>,
-    memory_bytes: u64,
-    memory_units: u32,
+    memory: MessageMemory,
 }
 
 impl ReceivingLimits {
-    pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
-        let units = u32::try_from(config.receive_memory_bytes.div_ceil(UNIT));
-        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
-        let units = units.unwrap_or(u32::MAX).min(most);
-        let memory = Arc::new(Semaphore::new(units as usize));
-        metrics.watch_receive_memory(&memory, UNIT, u64::from(units) * UNIT);
+    pub(super) fn new(config: &Config, memory: &MessageMemory, metrics: &Metrics) -> Self {
+        memory.show(metrics);
         Self {
             message_bytes: config.max_message_bytes,
             put_bytes: config.max_put_bytes,
             put_idle: config.put_idle_time(),
             header: config.header_time(),
-            memory,
-            memory_bytes: config.receive_memory_bytes,
-            memory_units: units,
+            memory: memory.clone(),
         }
     }
 
@@ -109,28 +101,6 @@ impl ReceivingLimits {
             self.patience(call).as_secs()
         );
         Failure::new(ErrorKind::LimitError, problem)
-    }
-
-    fn no_memory(&self) -> Failure {
-        let problem = format!(
-            "receive_memory_bytes is {}, and messages of other calls took all of it for {} s; send smaller batches, try \
-             again later, or have the setting raised",
-            self.memory_bytes,
-            self.put_idle.as_secs()
-        );
-        Failure::new(ErrorKind::LimitError, problem)
-    }
-
-    /// Waits for memory for a message of so many bytes.
-    async fn share(self, bytes: u64) -> Result<OwnedSemaphorePermit, Failure> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let units = units.min(self.memory_units);
-        let share = Arc::clone(&self.memory).acquire_many_owned(units);
-        match timeout(self.put_idle, share).await {
-            Ok(Ok(share)) => Ok(share),
-            Ok(Err(_)) => Err(Failure::stopping()),
-            Err(_) => Err(self.no_memory()),
-        }
     }
 }
 
@@ -176,7 +146,7 @@ impl Framing {
 }
 
 /// Memory that is waited for.
-type Granting = BoxFuture<'static, Result<OwnedSemaphorePermit, Failure>>;
+type Granting = BoxFuture<'static, Result<Share, Failure>>;
 
 /// A request's body within its bounds.
 pub(super) struct Receiving {
@@ -186,7 +156,7 @@ pub(super) struct Receiving {
     framing: Framing,
     received: u64,
     /// The memory of the message that is under way, or was last.
-    share: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
     /// What came, while there is no memory for the message that begins in it.
     held: Option<(Frame<Bytes>, Granting)>,
     /// Runs while nothing comes.
@@ -291,7 +261,8 @@ impl Body for Receiving {
         match passed {
             Ok(None) => Poll::Ready(Some(Ok(frame))),
             Ok(Some(bytes)) => {
-                let share = self.limits.clone().share(bytes);
+                let memory = self.limits.memory.clone();
+                let share = memory.share(bytes, self.limits.put_idle);
                 self.held = Some((frame, Box::pin(share)));
                 self.poll_frame(cx)
             }

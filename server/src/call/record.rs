@@ -140,7 +140,8 @@ impl Record {
             call,
             action = field::Empty,
             frame = field::Empty,
-            by = field::Empty
+            by = field::Empty,
+            token = field::Empty
         );
         if let Some(peer) = peer {
             span.in_scope(|| tracing::trace!(%peer, "began"));
@@ -205,6 +206,11 @@ impl Record {
     /// Which frame it is about.
     pub(crate) fn note_frame(&self, frame: &impl fmt::Display) {
         self.span.record("frame", field::display(frame));
+    }
+
+    /// The id of its token.
+    pub(crate) fn note_token(&self, id: &str) {
+        self.span.record("token", id);
     }
 
     /// What its token calls its holder.

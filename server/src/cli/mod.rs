@@ -12,7 +12,7 @@ use clap::builder::styling::Styles;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub use self::token::TokenOrder;
+pub use self::token::{IssuedToken, TokenOrder};
 use crate::config::{Config, ConfigError, Layers, SETTINGS, Setting};
 
 /// What the command line asks for.

@@ -1,7 +1,9 @@
 //! `shoots-server token`: issues a token that calls are let in with.
 //!
-//! The secret comes from the settings that the server itself is started with. The token is all that is printed.
+//! The secret comes from the settings that the server itself is started with. The token is all that is printed
+//! on standard output; the id by which it can be called back is told beside it.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
@@ -130,7 +132,7 @@ impl TokenOrder {
     ///
     /// # Errors
     /// If there is no secret, or the file with it cannot be read.
-    pub async fn fill(self) -> Result<String, ConfigError> {
+    pub async fn fill(self) -> Result<IssuedToken, ConfigError> {
         let secret = present(&self.config).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let scheme = if self.config.has_tls() {
@@ -138,7 +140,9 @@ impl TokenOrder {
         } else {
             "grpc"
         };
+        let id = new_id()?;
         let wish = Wish {
+            id: id.clone(),
             subject: self.subject,
             grants: self.grants,
             server: format!("{scheme}://{}:{}", self.config.host, self.config.port),
@@ -146,8 +150,38 @@ impl TokenOrder {
             seconds: self.seconds,
         };
         let token = issue(&secret, wish);
-        token.ok_or_else(|| ConfigError::new("settings", "no token can be signed with the secret"))
+        let token = token.ok_or_else(|| {
+            ConfigError::new("settings", "no token can be signed with the secret")
+        })?;
+        Ok(IssuedToken { token, id })
     }
+}
+
+/// A token, and what tells it from others.
+#[derive(Clone)]
+pub struct IssuedToken {
+    /// What calls are let in with.
+    pub token: String,
+    /// By which it can be called back; no secret.
+    pub id: String,
+}
+
+/// Says nothing of the token.
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn new_id() -> Result<String, ConfigError> {
+    let random = getrandom::u64();
+    let random = random.map_err(|error| {
+        let problem = format!("the system gives no random numbers for the token's id: {error}");
+        ConfigError::new("token", problem)
+    })?;
+    Ok(format!("{random:016x}"))
 }
 
 #[cfg(test)]
@@ -215,6 +249,8 @@ mod tests {
         let Ok(Invocation::Token(order)) = parse(arguments, secret) else {
             panic!("expected a token");
         };
-        assert_eq!(order.fill().await.unwrap().split('.').count(), 3);
+        let issued = order.fill().await.unwrap();
+        assert_eq!(issued.token.split('.').count(), 3);
+        assert!(!format!("{issued:?}").contains(&issued.token));
     }
 }

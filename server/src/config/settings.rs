@@ -107,6 +107,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "File with the secret that was used before, looked at again while the server runs",
     },
     Setting {
+        name: "revoked_tokens_file",
+        flag: "revoked-tokens-file",
+        help: "File with the ids of tokens that are not taken any more, one a line, looked at again while the server runs; empty for none",
+    },
+    Setting {
         name: "allow_insecure_auth",
         flag: "allow-insecure-auth",
         help: "Take tokens without TLS, where everybody on the way can read them",
@@ -165,6 +170,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "put_idle_seconds",
         flag: "put-idle-seconds",
         help: "How long a put may bring nothing, in seconds",
+    },
+    Setting {
+        name: "read_idle_seconds",
+        flag: "read-idle-seconds",
+        help: "How long a caller may take nothing of an answer that waits for it, in seconds",
     },
     Setting {
         name: "receive_memory_bytes",

@@ -108,6 +108,7 @@ fn a_bound_of_nothing_is_refused_by_name_whatever_its_origin() {
         "header_seconds",
         "idle_seconds",
         "put_idle_seconds",
+        "read_idle_seconds",
         "receive_memory_bytes",
         "put_memory_bytes",
         "query_memory_bytes",

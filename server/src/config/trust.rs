@@ -60,6 +60,10 @@ impl Config {
         if previous && !self.has_secret() {
             return lacks("previous_secret", "secret", "the present secret");
         }
+        if !self.revoked_tokens_file.is_empty() && !self.has_secret() {
+            let what = "what tokens are signed with";
+            return lacks("revoked_tokens_file", "secret", what);
+        }
         None
     }
 

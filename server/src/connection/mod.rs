@@ -5,11 +5,13 @@
 //! told can wait, one that hangs cannot. Only if very many are being told at once is one closed without a word.
 //!
 //! What is accepted has `header_seconds` to speak HTTP/2. After that it stays for as long as it carries calls; when it has
-//! carried none for `idle_seconds`, or when the server drains, it is asked to bring no more (GOAWAY), and calls that are
-//! under way, or crossed that on the wire, are finished before it is closed.
+//! carried none for `idle_seconds`, when nobody reads one of its answers ([`streams`]), or when the server drains, it is
+//! asked to bring no more (GOAWAY), and calls that are under way, or crossed that on the wire, are finished before it is
+//! closed.
 
 mod began;
 mod refused;
+mod streams;
 
 use std::convert::Infallible;
 use std::io;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -32,6 +34,7 @@ use tracing::{debug, error, warn};
 
 use self::began::Watched;
 use self::refused::Refused;
+use self::streams::Streams;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::running::{Counted, RunningCalls};
@@ -159,7 +162,10 @@ impl Connections {
             service: self.routes.clone(),
             calls: calls.clone(),
         };
-        let connection = builder().serve_connection(TokioIo::new(io), served(counted, address));
+        let streams = Streams::default();
+        let given_up = streams.given_up();
+        let connection =
+            builder(streams).serve_connection(TokioIo::new(io), served(counted, address));
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
@@ -176,6 +182,7 @@ impl Connections {
             ended = &mut connection => return log_failure(ended),
             () = reached(&mut phases, Phase::Draining) => {}
             () = calls.none_for(self.idle) => { self.metrics.connections_idled.inc(); }
+            () = given_up.notified() => debug!("a connection does not take its answers"),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -193,8 +200,8 @@ impl Connections {
         let address = connection.connect_info();
         let refused = Refused::new(self.max_connections);
         let calls = refused.calls();
-        let connection =
-            builder().serve_connection(TokioIo::new(connection), served(refused, address));
+        let connection = builder(Streams::default())
+            .serve_connection(TokioIo::new(connection), served(refused, address));
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
@@ -205,8 +212,8 @@ impl Connections {
     }
 }
 
-fn builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn builder(streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)

@@ -75,7 +75,7 @@ impl Shared {
             store: CallerStore::from(&store),
             keys: None,
             remotes: Arc::new(Remotes::new(config)),
-            publications: Publications::default(),
+            publications: Publications::new(&crate::call::memory::MessageMemory::new(config)),
             queries: Arc::new(Queries::new(config).unwrap()),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),

@@ -81,6 +81,11 @@ const TABLE: &[(ErrorKind, Code, Code)] = &[
         Code::Unavailable,
         Code::Unavailable,
     ),
+    (
+        ErrorKind::CallTimeoutError,
+        Code::DeadlineExceeded,
+        Code::DeadlineExceeded,
+    ),
     (ErrorKind::CancelledError, Code::Cancelled, Code::Cancelled),
     (ErrorKind::InternalError, Code::Internal, Code::Unknown),
 ];

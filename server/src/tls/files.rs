@@ -7,10 +7,12 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use tokio::io::AsyncReadExt;
 
+use super::key::Incomplete;
 use crate::config::Config;
 
 /// The longest file that is read, in bytes: some hundred certificates.
@@ -88,8 +90,7 @@ impl Files {
     /// What connections are encrypted with.
     pub(super) fn settings(&self, contents: &Contents) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let chain = self.certificates.certificates(&contents.certificates)?;
-        let key = self.key.key(&contents.key)?;
+        let certified = self.certified(contents)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| self.key.wrong(error))?;
@@ -102,16 +103,45 @@ impl Files {
             }
             _ => builder.with_no_client_auth(),
         };
-        let settings = builder.with_single_cert(chain, key);
-        let mut settings = settings.map_err(|error| self.unfit(error))?;
+        let shown = Arc::new(SingleCertAndKey::from(certified));
+        let mut settings = builder.with_cert_resolver(shown);
         settings.alpn_protocols = vec![HTTP2.to_vec()];
         Ok(Arc::new(settings))
     }
 
-    fn unfit(&self, error: rustls::Error) -> TlsError {
-        if !matches!(error, rustls::Error::InconsistentKeys(_)) {
-            return self.certificates.wrong(error);
+    /// The certificates with the key of the first of them.
+    fn certified(&self, contents: &Contents) -> Result<CertifiedKey, TlsError> {
+        let chain = self.certificates.certificates(&contents.certificates)?;
+        let key = self.signing_key(&contents.key, &chain[0])?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(certified)
+            }
+            Err(rustls::Error::InconsistentKeys(_)) => Err(self.unfit()),
+            Err(error) => Err(self.certificates.wrong(error)),
         }
+    }
+
+    /// The key, whose public part may be left out, since it is in the certificate, too.
+    fn signing_key(
+        &self,
+        text: &[u8],
+        certificate: &CertificateDer<'_>,
+    ) -> Result<Arc<dyn SigningKey>, TlsError> {
+        let key = self.key.key(text)?;
+        let Some(incomplete) = Incomplete::of(&key) else {
+            return ring::sign::any_supported_type(&key).map_err(|_| self.key.unusable());
+        };
+        let certificate = ParsedCertificate::try_from(certificate);
+        let certificate = certificate.map_err(|error| self.certificates.wrong(error))?;
+        let public_key = certificate.subject_public_key_info();
+        let whole = incomplete.with(public_key.as_ref());
+        let key = whole.and_then(|key| ring::sign::any_supported_type(&key).ok());
+        key.ok_or_else(|| self.unfit())
+    }
+
+    fn unfit(&self) -> TlsError {
         TlsError(format!(
             "{} and {} do not belong together: the key is not that of the first certificate; name the key that the certificate was made for",
             self.certificates.named(),
@@ -127,6 +157,16 @@ impl File {
 
     fn wrong(&self, problem: impl std::fmt::Display) -> TlsError {
         TlsError(format!("{}: {problem}", self.named()))
+    }
+
+    /// A key that the cryptography here refuses. What it says of it is of no use to anybody.
+    fn unusable(&self) -> TlsError {
+        let path = self.path.display();
+        self.wrong(format_args!(
+            "the key cannot be used: it must be RSA of 2048 to 8192 bits, on the curve P-256 or P-384, or Ed25519; \
+             `openssl pkey -noout -text -in {path}` says what it is, and if it is one of these, `openssl pkey -in {path} \
+             -out NEW` writes it in a form that can be used"
+        ))
     }
 
     async fn read(&self) -> Result<Vec<u8>, TlsError> {

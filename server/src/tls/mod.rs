@@ -1,11 +1,13 @@
 //! Encrypted connections: whose certificate the server shows, and whose it asks for.
 //!
 //! The certificate and its key come from two files, and so does the authority that certificates of clients must come
-//! from, if there is one ([`files`]). The files are looked at again and again: what changes in them holds for the next
-//! connection, and those that are there go on. New files that cannot be used change nothing; a warning says so.
-//! [`secured`] makes a connection of what arrives at the port, with or without encryption.
+//! from, if there is one ([`files`]); a key that some tools write by halves is made whole ([`key`]). The files are looked
+//! at again and again: what changes in them holds for the next connection, and those that are there go on. New files that
+//! cannot be used change nothing; a warning says so. [`secured`] makes a connection of what arrives at the port, with or
+//! without encryption.
 
 mod files;
+mod key;
 mod secured;
 
 use std::fmt;

@@ -108,12 +108,15 @@ async fn files_that_cannot_be_used_are_named_with_their_setting() {
     let ((certificate, key), (_, other_key)) = (authority.sign(), authority.sign());
     let secret = "MIGHAgEAMBMGByqGSM49";
     let broken = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n");
+    let unusable = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
     for (pair, expected) in [
         ((certificate.as_str(), ""), "key_file "),
         ((&certificate, &broken), "key_file "),
         ((&certificate, encrypted), "without a passphrase"),
+        ((&certificate, unusable), "key_file "),
+        ((&certificate, unusable), "openssl pkey "),
         ((&certificate, &other_key), "do not belong together"),
         (("nothing", &key), "has no certificate in it"),
         ((&key, &key), "has no certificate in it"),

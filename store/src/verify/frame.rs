@@ -116,7 +116,7 @@ impl FrameCheck<'_> {
             return Ok(true);
         };
         let walk = Walk::new(&self.reader, &state);
-        let mut needed = walk.run(last, &mut self.findings).await?;
+        let mut needed = walk.run(last, &numbers, &mut self.findings).await?;
         self.histories(&mut needed).await?;
         let lists = state.retained.condemned.iter();
         let lists: BTreeSet<String> = lists.map(|condemned| condemned.list.clone()).collect();

@@ -24,6 +24,8 @@ use crate::log::tip::Tip;
 
 /// Memory for checkpoints while the lists of a frame are put together.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// How many entries of a gap in the log are looked for.
+const GAP: usize = 1000;
 
 /// What must be there.
 #[derive(Debug, Default)]
@@ -125,13 +127,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reads all entries that are kept up to `last`, and tells what they need.
-    pub(super) async fn run(mut self, last: u64, findings: &mut Findings) -> Result<Needed> {
+    /// Reads all entries that are kept up to `last`, and tells what they need. Those of `listed` are there.
+    pub(super) async fn run(
+        mut self,
+        last: u64,
+        listed: &BTreeSet<u64>,
+        findings: &mut Findings,
+    ) -> Result<Needed> {
         let first = self.state.retained.first_entry.max(1);
         let older = self.state.marks().map(|mark| mark.sequence);
         let older: BTreeSet<u64> = older.filter(|sequence| *sequence < first).collect();
         let reader = self.reader;
-        let mut entries = stream::iter(older.into_iter().chain(first..=last))
+        let mut entries = stream::iter(older.into_iter().chain(expected(first, last, listed)))
             .map(|sequence| async move { (sequence, reader.entry(sequence).await) })
             .buffered(PARALLEL_READS);
         while let Some((sequence, read)) = entries.next().await {
@@ -246,5 +253,49 @@ impl<'a> Walk<'a> {
             Err(_) => self.needed.unknown = true,
         }
         Ok(())
+    }
+}
+
+/// The numbers from `first` to `last` at which an entry should be: those that are listed, and the ones between them. An
+/// object that is no entry can have the name of any, however far ahead; so of a long gap only the beginning counts.
+fn expected(first: u64, last: u64, listed: &BTreeSet<u64>) -> impl Iterator<Item = u64> {
+    let mut there: BTreeSet<u64> = listed
+        .iter()
+        .copied()
+        .filter(|number| (first..=last).contains(number))
+        .collect();
+    if first <= last {
+        there.insert(last);
+    }
+    let mut next = first;
+    there.into_iter().flat_map(move |number| {
+        let gap = next..number;
+        next = number.saturating_add(1);
+        gap.take(GAP).chain([number])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn between(first: u64, last: u64, listed: &[u64]) -> Vec<u64> {
+        expected(first, last, &listed.iter().copied().collect()).collect()
+    }
+
+    #[test]
+    fn entries_are_expected_where_they_are_listed_and_between() {
+        assert_eq!(between(1, 3, &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(between(2, 6, &[1, 3, 5, 9]), [2, 3, 4, 5, 6]);
+        assert_eq!(between(1, 2, &[]), [1, 2]);
+        assert_eq!(between(3, 2, &[1, 2]), [0; 0]);
+    }
+
+    #[test]
+    fn of_a_gap_as_long_as_a_name_can_make_it_only_the_beginning_is_looked_for() {
+        let all = between(1, u64::MAX, &[1, 2, 500, u64::MAX]);
+        assert_eq!(all.len(), 500 + GAP + 1);
+        assert_eq!(all.last(), Some(&u64::MAX));
+        assert_eq!(all[all.len() - 2], 500 + GAP as u64);
     }
 }

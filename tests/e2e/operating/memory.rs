@@ -17,7 +17,7 @@ use crate::server::{Server, until};
 const BATCH_ROWS: i64 = 50_000;
 
 /// 400 kB that no encoding makes much smaller.
-fn numbers(batch: i64) -> RecordBatch {
+pub(super) fn numbers(batch: i64) -> RecordBatch {
     let numbers = (0..BATCH_ROWS)
         .map(|n| (batch * BATCH_ROWS + n).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64));
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));

@@ -1,9 +1,11 @@
 //! What those see who run a server: its limits, its health, its metrics and its log.
 
 mod connections;
+mod deadlines;
 mod health;
 mod log;
 mod memory;
 mod messages;
 mod metrics;
 mod pages;
+mod readers;

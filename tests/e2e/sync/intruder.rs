@@ -414,8 +414,9 @@ async fn commits_that_lie_are_not_published() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn publications_together_have_a_bound_which_frees_itself() {
-    let (server, mut peer, _) = server().await;
+async fn publications_are_within_the_memory_for_messages_which_frees_itself() {
+    let server = Server::with(&[QUIET, &["--receive-memory-bytes", "16777216"]].concat()).await;
+    let mut peer = Peer::of(&server).await;
     let command = json!({"sync_publish": {"name": "mine"}});
     let descriptor = FlightDescriptor::new_cmd(command.to_string());
     let body = Bytes::from(vec![b' '; 1 << 20]);
@@ -428,8 +429,12 @@ async fn publications_together_have_a_bound_which_frees_itself() {
             ..FlightData::default()
         })
     };
-    let refused = peer.put(messages(257)).await;
-    assert_status(refused, ErrorKind::LimitError, &["publish less at once"]);
+    let refused = peer.put(messages(9)).await;
+    assert_status(
+        refused,
+        ErrorKind::LimitError,
+        &["receive_memory_bytes is 16777216", "publish less at once"],
+    );
     // Once it was refused, there is room for others.
     let refused = bring(&mut peer, &command, vec!["x".into()]).await;
     assert_status(refused, INVALID, &["publication"]);

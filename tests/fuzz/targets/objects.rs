@@ -4,6 +4,9 @@
 //! An input is a word, the object's path and its bytes. With the word `sealed`, sums that the bytes carry of themselves
 //! are made right again, so that what is inside of them is looked at: the digest of a log entry, the checksum of a
 //! checkpoint in its name and in what refers to it.
+//!
+//! Frames know nothing of each other. So an input is tried on the frames whose objects it changes, and on everything if it
+//! changes what is common to all, or now and then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +16,12 @@ use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use shoots_proto::action::VerifyRequest;
+use shoots_proto::action::{Retention, VerifyRequest};
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 use shoots_proto::{AsOf, PutMode, SnapshotName, TagName};
-use shoots_store::{ColumnEdit, NewColumn, PutOptions, ReadOptions, RowsToDelete, Store};
+use shoots_store::{
+    ColumnEdit, NewColumn, PutOptions, ReadOptions, RowsToDelete, Store, StoreBuilder,
+};
 
 use super::{bytes, text};
 use crate::child::{Target, Verdict};
@@ -31,11 +36,30 @@ pub(super) struct Objects {
     known: Vec<(FrameId, i64, RecordBatch)>,
 }
 
-fn frames() -> [FrameId; 2] {
-    let nyc = BucketName::parse("nyc").unwrap();
+/// What lies in a store besides a bucket: one of each must be there to be changed.
+const KINDS: [&str; 6] = [
+    "/log/",
+    "/segments/",
+    "/schemas/",
+    "/checkpoints/",
+    "/_bucket.json",
+    "_snapshots/",
+];
+
+/// Puts of which `listed` is made: more segments than a log entry lists, so that there are checkpoints.
+const PUTS: i64 = 70;
+/// How often an input is tried on everything.
+const ALL_ONCE_IN: u8 = 16;
+
+/// One with an index that knows all kinds of changes, one without, and one that began with many segments. All of them are
+/// small, since inputs read and check all of a frame.
+fn frames() -> [FrameId; 3] {
+    let nyc = || Some(BucketName::parse("nyc").unwrap());
+    let name = |name| FrameName::parse(name).unwrap();
     [
-        FrameId::new(None, FrameName::parse("prices").unwrap()),
-        FrameId::new(Some(nyc), FrameName::parse("numbers").unwrap()),
+        FrameId::new(None, name("prices")),
+        FrameId::new(nyc(), name("numbers")),
+        FrameId::new(nyc(), name("listed")),
     ]
 }
 
@@ -44,14 +68,20 @@ impl Target for Objects {
 
     async fn begin() -> Self {
         let memory = Arc::new(InMemory::new());
-        let store = open(&memory).await;
-        fill(&store).await;
+        let one = Retention {
+            keep_versions: Some(1),
+            keep_seconds: Some(0),
+            ..Retention::default()
+        };
+        fill(&builder(&memory).retention(one).open().await.unwrap()).await;
+        let store = builder(&memory).open().await.unwrap();
         let mut known = Vec::new();
-        // Of the long history only some: each has a segment more than the one before.
-        for (id, versions) in frames()
-            .into_iter()
-            .zip([&[1, 3, 5, 6, 9][..], &[1, 30, 70]])
-        {
+        // Of the last frame the only one that is kept, by its number: another newest one is none of these.
+        let [.., listed] = frames();
+        let last = store.frame(&listed).snapshot(None).await.unwrap();
+        let last = i64::try_from(last.version().unwrap()).unwrap();
+        let versions = [&[1, 3, 5, 6, 9][..], &[1, 3], &[last]];
+        for (id, versions) in frames().into_iter().zip(versions) {
             for version in versions {
                 let batch = rows(&store, &id, *version).await.unwrap();
                 known.push((id.clone(), *version, batch));
@@ -67,6 +97,11 @@ impl Target for Objects {
                 .await
                 .unwrap();
             stored.insert(object.location.to_string(), bytes.to_vec());
+        }
+        stored.retain(|path, _| !path.contains(&folder(&source())));
+        for kind in KINDS {
+            let there = stored.keys().any(|path| path.contains(kind));
+            assert!(there, "nothing in {kind} among {:?}", stored.keys());
         }
         Self { stored, known }
     }
@@ -92,15 +127,22 @@ impl Target for Objects {
             object = seal(object);
             stored = refer(stored, &path, &object);
         }
+        stored.insert(location.to_string(), object);
+        let all = input_hash(input) < u8::MAX / ALL_ONCE_IN;
+        let changed = if all {
+            None
+        } else {
+            self.changed(&stored, &location)
+        };
         let memory = Arc::new(InMemory::new());
         for (path, bytes) in stored {
             let location = Path::parse(path).unwrap();
             memory.put(&location, bytes.into()).await.unwrap();
         }
-        memory.put(&location, object.into()).await.unwrap();
         let mut told = Vec::new();
-        let store = open(&memory).await;
-        for (id, version, expected) in &self.known {
+        let store = builder(&memory).open().await.unwrap();
+        let frames = changed.clone().unwrap_or_else(|| frames().to_vec());
+        for (id, version, expected) in self.known.iter().filter(|(id, ..)| frames.contains(id)) {
             match rows(&store, id, *version).await {
                 // Whoever makes sums right can say anything.
                 Ok(found) if sealed || found == *expected => {}
@@ -113,15 +155,56 @@ impl Target for Objects {
                 Err(error) => told.push(error),
             }
         }
-        told.push(used(&store).await);
+        if changed.is_none() {
+            told.push(looked_at(&store).await);
+        }
+        for id in &frames {
+            told.push(used(&store, id).await);
+        }
         Verdict::told(told.join("; "))
     }
 }
 
-async fn open(memory: &Arc<InMemory>) -> Store {
+impl Objects {
+    /// The frames with the object at hand, or with others that differ; none if there is something else among them.
+    fn changed(&self, stored: &Stored, at: &Path) -> Option<Vec<FrameId>> {
+        let differ = stored
+            .iter()
+            .filter(|(path, bytes)| *path == at.as_ref() || self.stored.get(*path) != Some(*bytes));
+        let of = |path: &str| frames().into_iter().find(|id| path.contains(&folder(id)));
+        let mut changed = Vec::new();
+        for (path, _) in differ {
+            let id = of(path)?;
+            if !changed.contains(&id) {
+                changed.push(id);
+            }
+        }
+        Some(changed)
+    }
+}
+
+/// What the paths of a frame's objects hold.
+fn folder(id: &FrameId) -> String {
+    format!("/{}/", id.name)
+}
+
+/// What `listed` is a copy of. Nothing of it stays.
+fn source() -> FrameId {
+    FrameId::new(None, FrameName::parse("source").unwrap())
+}
+
+fn input_hash(input: &Input) -> u8 {
+    let mut hasher = blake3::Hasher::new();
+    input.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    hasher.finalize().as_bytes()[0]
+}
+
+fn builder(memory: &Arc<InMemory>) -> StoreBuilder {
     let builder =
         Store::builder("memory://").object_store(Arc::clone(memory) as Arc<dyn ObjectStore>);
-    builder.sweep_grace_seconds(0).open().await.unwrap()
+    builder.sweep_grace_seconds(0)
 }
 
 async fn put(
@@ -142,7 +225,7 @@ async fn put(
 
 /// Objects of every kind.
 async fn fill(store: &Store) {
-    let [indexed, plain] = frames();
+    let [indexed, plain, listed] = frames();
     let index = |mode| PutOptions::mode(mode).index(["time", "symbol"]);
     put(store, &indexed, index(PutMode::Error), prices(0..40))
         .await
@@ -169,12 +252,13 @@ async fn fill(store: &Store) {
     )
     .await
     .unwrap();
-    for start in 0..70 {
+    for start in [50, 60] {
         let options = PutOptions::mode(PutMode::Append);
         put(store, &plain, options, numbers(start..start + 2))
             .await
             .unwrap();
     }
+    list(store, &listed).await;
     let frame = store.frame(&indexed);
     let some = RowsToDelete {
         start: Some(1_700_001_000.into()),
@@ -211,6 +295,23 @@ async fn fill(store: &Store) {
         .unwrap();
 }
 
+/// Makes a frame that begins with a checkpoint, and removes what is not needed any more, since each input reads all of it.
+async fn list(store: &Store, id: &FrameId) {
+    for start in 0..PUTS {
+        let options = PutOptions::mode(PutMode::Append);
+        put(store, &source(), options, numbers(start..start + 2))
+            .await
+            .unwrap();
+    }
+    store.frame(&source()).copy_to(id, None).await.unwrap();
+    let frame = store.frame(id);
+    frame.compact(false).await.unwrap();
+    frame.expire(false).await.unwrap();
+    frame.sweep(false).await.unwrap();
+    let options = PutOptions::mode(PutMode::Append);
+    put(store, id, options, numbers(90..95)).await.unwrap();
+}
+
 /// All rows of a version, or why there are none.
 async fn rows(store: &Store, id: &FrameId, version: i64) -> Result<RecordBatch, String> {
     let failed = |error: shoots_store::Error| error.to_string();
@@ -228,50 +329,64 @@ async fn rows(store: &Store, id: &FrameId, version: i64) -> Result<RecordBatch, 
         .map_err(|error| error.to_string())
 }
 
-/// Everything else that looks at what is stored, or changes it.
-async fn used(store: &Store) -> String {
-    let (mut told, mut appended) = (Vec::new(), Vec::new());
-    let mut tell = |what: &str, outcome: Result<(), shoots_store::Error>| {
-        if let Err(error) = outcome {
-            told.push(format!("{what}: {:?} {error}", error.kind()));
-        }
-    };
+/// What looks at all that is stored.
+async fn looked_at(store: &Store) -> String {
     let everything = VerifyRequest {
         all_buckets: true,
         ..VerifyRequest::default()
     };
-    tell("verify", store.verify(&everything).await.map(drop));
-    tell("buckets", store.buckets().await.map(drop));
-    tell("snapshots", store.snapshots().await.map(drop));
-    let [indexed, plain] = frames();
-    tell(
-        "history",
-        store
-            .frame(&plain)
-            .history(usize::MAX, None)
-            .await
-            .map(drop),
-    );
-    let frame = store.frame(&indexed);
-    let id = &indexed;
-    tell("list", store.frames(id.bucket.as_ref()).await.map(drop));
-    tell("history", frame.history(usize::MAX, None).await.map(drop));
-    tell("tracking", frame.tracking().await.map(drop));
-    tell("tags", frame.tags().await.map(drop));
-    tell("retention", frame.retention().await.map(drop));
+    let mut told = Told::default();
+    told.tell("verify", store.verify(&everything).await);
+    told.tell("buckets", store.buckets().await);
+    told.tell("snapshots", store.snapshots().await);
+    for id in frames() {
+        told.tell("list", store.frames(id.bucket.as_ref()).await);
+    }
+    told.0.join("; ")
+}
+
+/// Everything else that looks at a frame, or changes it.
+async fn used(store: &Store, id: &FrameId) -> String {
+    let (mut told, frame) = (Told::default(), store.frame(id));
+    let alone = VerifyRequest {
+        name: Some(id.name.clone()),
+        bucket: id.bucket.clone(),
+        ..VerifyRequest::default()
+    };
+    told.tell("verify", store.verify(&alone).await);
+    told.tell("history", frame.history(usize::MAX, None).await);
+    told.tell("tracking", frame.tracking().await);
+    told.tell("tags", frame.tags().await);
+    told.tell("retention", frame.retention().await);
+    let [indexed, ..] = frames();
+    let more = match *id == indexed {
+        true => prices(90..95),
+        false => numbers(90..95),
+    };
     let options = PutOptions::mode(PutMode::Append);
-    appended.extend(put(store, id, options, prices(90..95)).await.err());
+    told.0.extend(put(store, id, options, more).await.err());
     let some = RowsToDelete {
         start: Some(1_700_001_900.into()),
         ..RowsToDelete::default()
     };
-    tell("delete_rows", frame.delete_rows(some).await.map(drop));
-    tell("restore", frame.restore(&AsOf::Version(2)).await.map(drop));
-    tell("compact", frame.compact(false).await.map(drop));
-    tell("expire", frame.expire(false).await.map(drop));
-    tell("sweep", frame.sweep(false).await.map(drop));
-    told.extend(appended);
-    told.join("; ")
+    told.tell("delete_rows", frame.delete_rows(some).await);
+    told.tell("restore", frame.restore(&AsOf::Version(2)).await);
+    told.tell("compact", frame.compact(false).await);
+    told.tell("expire", frame.expire(false).await);
+    told.tell("sweep", frame.sweep(false).await);
+    told.0.join("; ")
+}
+
+/// What went wrong, one after the other.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Told {
+    fn tell<T>(&mut self, what: &str, outcome: Result<T, shoots_store::Error>) {
+        if let Err(error) = outcome {
+            self.0.push(format!("{what}: {:?} {error}", error.kind()));
+        }
+    }
 }
 
 /// A log entry whose digest is that of its bytes; anything else as it is.

@@ -2,9 +2,11 @@
 
 use std::future::ready;
 
-use http_body::Body as _;
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use shoots_proto::ErrorBody;
 use tonic::codegen::Service;
+use tonic::{Code, Status};
 
 use super::*;
 
@@ -16,6 +18,7 @@ enum Fake {
     PanicsInWork,
     PanicsInBody,
     GoesOn,
+    NeverAnswers,
 }
 
 impl Service<http::Request<TonicBody>> for Fake {
@@ -31,6 +34,7 @@ impl Service<http::Request<TonicBody>> for Fake {
         let fake = *self;
         match fake {
             Self::PanicsBeforeWork => panic!("before any work"),
+            Self::NeverAnswers => Box::pin(std::future::pending()),
             Self::Answers => Box::pin(ready(Ok(Status::ok("").into_http()))),
             Self::PanicsInWork => Box::pin(async { panic!("in the middle of work") }),
             Self::PanicsInBody => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken))))),
@@ -74,7 +78,8 @@ fn attendant(max_calls: u64) -> Arc<Attendant> {
         ..Config::default()
     };
     let metrics = Arc::new(Metrics::default());
-    Attendant::new(&config, CallIds::new(1), &metrics)
+    let memory = MessageMemory::new(&config);
+    Attendant::new(&config, CallIds::new(1), &memory, &metrics)
 }
 
 fn request() -> http::Request<TonicBody> {
@@ -144,4 +149,44 @@ async fn a_call_beyond_the_limit_is_refused_until_another_is_let_go_of() {
     let headers = read(attended.call(request()).await.unwrap()).await;
     let status = Status::from_header_map(&headers).unwrap();
     assert_eq!(status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_call_is_ended_when_the_time_that_its_caller_gave_it_is_over() {
+    let attendant = attendant(1);
+    for fake in [Fake::NeverAnswers, Fake::Answers] {
+        let mut attended = Attended {
+            service: fake,
+            attendant: Arc::clone(&attendant),
+        };
+        let mut request = request();
+        let time = "50m".parse().unwrap();
+        request.headers_mut().insert("grpc-timeout", time);
+        let headers = read(attended.call(request).await.unwrap()).await;
+        let status = Status::from_header_map(&headers).unwrap();
+        if matches!(fake, Fake::Answers) {
+            assert_eq!(status.code(), Code::Ok);
+            continue;
+        }
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        let told = ErrorBody::from_json(status.details()).unwrap();
+        assert_eq!(told.kind, ErrorKind::CallTimeoutError);
+        assert!(told.message.contains("grpc-timeout"), "{}", told.message);
+    }
+    assert_eq!(attendant.metrics.calls_running.get(), 0);
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_read_is_refused_before_any_work() {
+    let mut attended = Attended {
+        service: Fake::PanicsBeforeWork,
+        attendant: attendant(1),
+    };
+    let mut request = request();
+    let time = "soon".parse().unwrap();
+    request.headers_mut().insert("grpc-timeout", time);
+    let headers = read(attended.call(request).await.unwrap()).await;
+    let status = Status::from_header_map(&headers).unwrap();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("grpc-timeout"), "{status:?}");
 }

@@ -34,7 +34,7 @@ fn message(bytes: usize) -> Vec<u8> {
 }
 
 fn limits(config: &Config) -> ReceivingLimits {
-    ReceivingLimits::new(config, &Metrics::default())
+    ReceivingLimits::new(config, &MessageMemory::new(config), &Metrics::default())
 }
 
 fn receiving(call: &'static str, limits: &ReceivingLimits, pieces: Vec<Vec<u8>>) -> Receiving {

@@ -13,11 +13,11 @@ use shoots_proto::action::sync::peer::CHUNK_BYTES;
 use shoots_proto::action::{SyncPublishCommand, SyncWriteCommand, SyncWriteResult};
 use shoots_proto::{ErrorKind, FrameId, decode};
 use shoots_store::{Peer, Publish, PublishOutcome, SentObject};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info};
 
 use super::alive;
 use super::peer::object_name;
+use crate::call::memory::{MessageMemory, Share};
 use crate::service::action::carry_through;
 use crate::service::follow::declared;
 use crate::service::{Shared, check_length, json};
@@ -26,40 +26,56 @@ use crate::status::Failure;
 /// What the command is called in errors.
 const WHAT: &str = "put command";
 /// What commits that are published at once may take as text, in bytes: the lists of segments of large frames.
-const PUBLISH_BYTES: usize = 256 << 20;
+const PUBLISH_BYTES: u64 = 256 << 20;
 
-/// What all commits that are published at once may take as text, in bytes: no caller alone can take all of it.
-const ALL_PUBLISH_BYTES: usize = 2 * PUBLISH_BYTES;
-/// Bytes that one permit stands for.
-const UNIT: usize = 1024;
-
-/// Room for the commits that are being published.
+/// Room for the commits that are being published, which is that for messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Publications(Arc<Semaphore>);
+pub(crate) struct Publications(MessageMemory);
 
-impl Default for Publications {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ALL_PUBLISH_BYTES / UNIT)))
+impl Publications {
+    pub(crate) fn new(memory: &MessageMemory) -> Self {
+        Self(memory.clone())
+    }
+
+    /// A publication that has taken nothing so far.
+    fn begin(&self) -> Held<'_> {
+        Held {
+            room: &self.0,
+            bytes: 0,
+            share: None,
+        }
     }
 }
 
-/// The room that one publication takes, until this is dropped.
-#[derive(Debug, Default)]
-struct Held(Option<OwnedSemaphorePermit>);
+/// What one publication takes.
+#[derive(Debug)]
+struct Held<'a> {
+    room: &'a MessageMemory,
+    bytes: u64,
+    share: Option<Share>,
+}
 
-impl Held {
-    /// Takes room for more bytes. Whoever finds none is refused: two that wait with half of it would wait for ever.
-    fn grow(&mut self, room: &Publications, bytes: usize) -> Result<(), Failure> {
-        let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let Ok(more) = Arc::clone(&room.0).try_acquire_many_owned(wanted) else {
-            let problem = format!(
-                "more than {ALL_PUBLISH_BYTES} bytes of commits are being published at the same time; nothing was changed, publish these again later"
-            );
+impl Held<'_> {
+    /// Takes room for more bytes, of which no caller alone can take all.
+    fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        let all = self.bytes + bytes as u64;
+        let half = self.room.bytes() / 2;
+        if all > half.min(PUBLISH_BYTES) {
+            let problem = if half < PUBLISH_BYTES {
+                format!(
+                    "receive_memory_bytes is {}, and more than half of it is to be published at once; publish less at once, or have the setting raised",
+                    self.room.bytes()
+                )
+            } else {
+                format!("more than {PUBLISH_BYTES} bytes are to be published; publish less at once")
+            };
             return Err(Failure::new(ErrorKind::LimitError, problem));
-        };
-        match &mut self.0 {
-            Some(held) => held.merge(more),
-            None => self.0 = Some(more),
+        }
+        let more = self.room.share_at_once(bytes as u64)?;
+        self.bytes = all;
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            None => self.share = Some(more),
         }
         Ok(())
     }
@@ -149,25 +165,21 @@ where
 {
     let frame = sync_publish.frame();
     let peer = shared.store.peer_to_write(&frame)?.clone();
-    let mut room = Held::default();
+    let mut room = shared.publications.begin();
     let mut text = Vec::new();
     let mut bodies = std::pin::pin!(bodies);
     while let Some(body) = bodies.try_next().await? {
-        if text.len() + body.len() > PUBLISH_BYTES {
-            let problem = format!(
-                "more than {PUBLISH_BYTES} bytes are to be published; publish less at once"
-            );
-            return Err(Failure::new(ErrorKind::LimitError, problem));
-        }
-        room.grow(&shared.publications, body.len())?;
+        room.grow(body.len())?;
         text.extend_from_slice(&body);
     }
     let request: Publish = decode("publication", &text)?;
+    drop(text);
+    let share = room.share;
     check_sources(shared, &frame, &request)?;
     let target = frame.clone();
     let outcome = carry_through(async move {
         let published = peer.publish(&target, request).await;
-        drop(room);
+        drop(share);
         published
     })
     .await?;
@@ -204,17 +216,38 @@ fn broken_off(failure: &Failure) -> shoots_store::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
-    fn publications_share_a_room_and_leave_it_when_they_end() {
-        let room = Publications::default();
-        let (mut one, mut other, mut third) = (Held::default(), Held::default(), Held::default());
-        one.grow(&room, PUBLISH_BYTES - 1).unwrap();
-        one.grow(&room, UNIT).unwrap();
-        other.grow(&room, PUBLISH_BYTES - UNIT).unwrap();
-        let refused = third.grow(&room, 1).unwrap_err();
-        assert!(refused.to_string().contains("again later"), "{refused}");
+    fn publications_share_the_memory_for_messages_and_leave_it_when_they_end() {
+        let config = Config {
+            receive_memory_bytes: 8 << 20,
+            ..Config::default()
+        };
+        let room = Publications::new(&MessageMemory::new(&config));
+        let (mut one, mut other, mut third) = (room.begin(), room.begin(), room.begin());
+        one.grow((4 << 20) - 1).unwrap();
+        let refused = one.grow(2).unwrap_err().to_string();
+        assert!(refused.contains("receive_memory_bytes is"), "{refused}");
+        assert!(refused.contains("publish less at once"), "{refused}");
+        other.grow(4 << 20).unwrap();
+        let refused = third.grow(1).unwrap_err().to_string();
+        assert!(refused.contains("receive_memory_bytes is"), "{refused}");
+        assert!(refused.contains("again later"), "{refused}");
         drop(one);
-        third.grow(&room, PUBLISH_BYTES).unwrap();
+        third.grow(4 << 20).unwrap();
+    }
+
+    #[test]
+    fn one_publication_is_bounded_however_much_memory_there_is() {
+        let config = Config {
+            receive_memory_bytes: 4 << 30,
+            ..Config::default()
+        };
+        let room = Publications::new(&MessageMemory::new(&config));
+        let mut one = room.begin();
+        one.grow(256 << 20).unwrap();
+        let refused = one.grow(1).unwrap_err().to_string();
+        assert!(refused.contains("publish less at once"), "{refused}");
     }
 }

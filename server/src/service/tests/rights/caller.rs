@@ -23,6 +23,7 @@ pub(super) struct Caller {
 pub(super) fn token(subject: &str, grants: Option<(&[&str], &[&str])>) -> String {
     let patterns = |texts: &[&str]| texts.iter().map(|text| BucketPattern::new(*text)).collect();
     let wish = Wish {
+        id: "an-id".to_owned(),
         subject: Some(subject.to_owned()),
         grants: grants.map(|(read, write)| Grants {
             read: patterns(read),
@@ -38,6 +39,7 @@ pub(super) fn token(subject: &str, grants: Option<(&[&str], &[&str])>) -> String
 /// A token of an admin of another server.
 pub(super) fn another() -> String {
     let wish = Wish {
+        id: "an-id".to_owned(),
         subject: None,
         grants: None,
         server: String::new(),
