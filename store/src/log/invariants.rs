@@ -215,8 +215,8 @@ fn segments_are_listed_once(_: Option<&Entry>, after: &Entry) -> bool {
     });
     let mut seen = HashSet::new();
     after.state.tail.iter().cloned().chain(own).all(|change| {
-        // What took the place of all others may bring some of them back.
-        if change.base.is_some() {
+        // What takes the place of all others may bring some of them back.
+        if change.clears {
             seen.clear();
         }
         let mut added = change.added.into_iter();

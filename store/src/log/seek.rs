@@ -208,9 +208,15 @@ impl LogReader {
                 .versions()
                 .filter(|(_, id, _)| id.starts_with(&prefix))
             {
-                if let Some((_, other)) = &found {
-                    let problem = format!("`{prefix}` could be {other} or {id}: give more digits");
-                    return Err(Error::invalid("as_of", problem));
+                match &found {
+                    Some((_, other)) if other != id => {
+                        let problem =
+                            format!("`{prefix}` could be {other} or {id}: give more digits");
+                        return Err(Error::invalid("as_of", problem));
+                    }
+                    // A history that was deleted here and cloned again has its commits once more: the newest count.
+                    Some((newer, _)) if newer.version >= version => continue,
+                    _ => {}
                 }
                 let entry = entry.clone();
                 found = Some((Found { entry, version }, id.clone()));

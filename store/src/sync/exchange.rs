@@ -355,6 +355,16 @@ impl<'a> Exchange<'a> {
                         ..told
                     }));
                 }
+                Settled::Forwarded(commit, versions) => {
+                    return Ok(self.counted(SyncedFrame {
+                        outcome: SyncOutcome::Moved,
+                        versions,
+                        ahead: 0,
+                        behind: 0,
+                        commit: Some(commit),
+                        ..told
+                    }));
+                }
                 Settled::Unchanged => {
                     return Ok(self.counted(SyncedFrame {
                         outcome: SyncOutcome::Unchanged,

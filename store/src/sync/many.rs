@@ -13,7 +13,7 @@ use super::options::{CloneOptions, FetchOptions, PullOptions, RemoteEnd};
 use super::peer::Peer;
 use super::progress::ProgressSink;
 use super::settle::{self, Settled};
-use crate::error::{Cause, Result};
+use crate::error::{Cause, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::Freshness;
 use crate::history;
@@ -103,9 +103,24 @@ impl Travellers {
                 [None].into_iter().chain(named).collect()
             }
         };
+        let everything = matches!(self.selection, FrameSelection::Everything { .. });
         let mut found = Vec::new();
         for bucket in buckets {
-            let names = from.frames(bucket.as_ref()).await?;
+            let names = match from.frames(bucket.as_ref()).await {
+                // As listings leave it out.
+                Err(error) if everything && error.kind() == ErrorKind::PermissionDenied => continue,
+                names => names?,
+            };
+            if let (true, false, Some(bucket)) = (names.is_empty(), everything, &bucket)
+                && !from.buckets().await?.contains(bucket)
+            {
+                let name = format!("{bucket} at {}", from.location());
+                return Err(Cause::NotFound {
+                    what: "bucket",
+                    name,
+                }
+                .into());
+            }
             let wanted = names
                 .into_iter()
                 .filter(|name| self.filter.as_ref().is_none_or(|filter| filter(name)));
@@ -280,10 +295,14 @@ impl Frame {
     /// together and nothing says whose side is to be taken.
     pub async fn merge(&self, remote: &str, favour: Option<Favour>) -> Result<SyncedFrame> {
         for _ in 0..MAX_ATTEMPTS {
-            let (outcome, commit) = match settle::merge(self.frame_log(), remote, favour).await? {
+            let settled = settle::merge(self.frame_log(), remote, favour).await?;
+            let (outcome, versions, commit) = match settled {
                 Settled::Moved => continue,
-                Settled::Unchanged => (SyncOutcome::Unchanged, None),
-                Settled::Merged(commit) => (SyncOutcome::Merged, Some(commit)),
+                Settled::Unchanged => (SyncOutcome::Unchanged, 0, None),
+                Settled::Merged(commit) => (SyncOutcome::Merged, 1, Some(commit)),
+                Settled::Forwarded(commit, versions) => {
+                    (SyncOutcome::Moved, versions, Some(commit))
+                }
             };
             let tracked = self.tracked(remote).await?;
             return Ok(SyncedFrame {
@@ -292,7 +311,7 @@ impl Frame {
                 target: self.id().name.clone(),
                 target_bucket: self.id().bucket.clone(),
                 outcome,
-                versions: u64::from(outcome == SyncOutcome::Merged),
+                versions,
                 objects: 0,
                 bytes: 0,
                 ahead: tracked.ahead,

@@ -6,8 +6,8 @@ use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
 use shoots_store::{
-    CloneOptions, Error as StoreError, ErrorKind, Frame, LocalPeer, Peer, ProgressSink,
-    PullOptions, PutOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
+    CloneOptions, Error as StoreError, ErrorKind, FetchOptions, Frame, LocalPeer, Peer,
+    ProgressSink, PullOptions, PutOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
 };
 
 use crate::faults::{Plan, faulty};
@@ -25,7 +25,9 @@ on_every_place!(
     a_pull_may_stop_before_a_merge_which_is_made_later,
     upkeep_on_either_side_is_no_change,
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
-    a_deleted_frame_travels_and_can_be_cloned_over;
+    a_deleted_frame_travels_and_can_be_cloned_over,
+    a_clone_that_was_deleted_can_be_cloned_again,
+    what_was_fetched_is_merged_however_rows_lie_by_then;
     not_on_s3 "a thousand segments, one after the other":
     a_pull_after_one_append_moves_one_segment_however_many_there_are,
     histories_of_many_commits_travel_in_parts,
@@ -523,6 +525,69 @@ async fn a_deleted_frame_travels_and_can_be_cloned_over(place: &Place) {
     put(&frame(&ours, "f"), Append, rows(9..10)).await;
     push(&ours, &other, "f").await;
     assert_same(&ours, &other, "f").await;
+}
+
+async fn a_clone_that_was_deleted_can_be_cloned_again(place: &Place) {
+    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
+    lively(&theirs, "f").await;
+    clone(&ours, &theirs, "f").await;
+    for moved_on in [false, true] {
+        frame(&ours, "f").delete().await.unwrap();
+        if moved_on {
+            put(&frame(&theirs, "f"), Append, rows(90..91)).await;
+        }
+        let again = clone(&ours, &theirs, "f").await;
+        assert_eq!(again.outcome, SyncOutcome::Created);
+        assert_same(&ours, &theirs, "f").await;
+    }
+    assert_sound(&ours, "f").await;
+    let known = clone(&ours, &theirs, "f").await;
+    assert_eq!(known.outcome, SyncOutcome::Unchanged);
+}
+
+/// Brings what is new at the other store, and applies it later.
+async fn fetch_and_merge(ours: &Store, theirs: &Store, between: bool) -> SyncedFrame {
+    let (peer, frames) = (origin(theirs), Travellers::one(&id("f")));
+    let options = FetchOptions::default();
+    let fetched = ours.fetch(remote(&peer), &frames, &options).await.unwrap();
+    assert_eq!(only(fetched).unwrap().behind, 2);
+    if between {
+        compact(ours).await;
+    }
+    frame(ours, "f").merge("origin", None).await.unwrap()
+}
+
+async fn what_was_fetched_is_merged_however_rows_lie_by_then(place: &Place) {
+    for (theirs_first, ours_first, between) in [
+        (true, false, false),
+        (false, true, false),
+        (false, false, true),
+        (true, true, true),
+    ] {
+        let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
+        let there = frame(&theirs, "f");
+        indexed(&there, Error, 0..10).await;
+        indexed(&there, Append, 10..20).await;
+        indexed(&there, Append, [5, 15]).await;
+        clone(&ours, &theirs, "f").await;
+        for (compacts, store) in [(theirs_first, &theirs), (ours_first, &ours)] {
+            if compacts {
+                compact(store).await;
+            }
+        }
+        let odd = RowsToDelete {
+            start: Some(3.into()),
+            stop: Some(7.into()),
+            ..RowsToDelete::default()
+        };
+        there.delete_rows(odd).await.unwrap();
+        indexed(&there, Upsert, [12, 99]).await;
+        let merged = fetch_and_merge(&ours, &theirs, between).await;
+        assert_eq!((merged.outcome, merged.versions), (SyncOutcome::Moved, 2));
+        assert_same(&ours, &theirs, "f").await;
+        assert_sound(&ours, "f").await;
+        frame(&ours, "f").purge(false).await.unwrap();
+    }
 }
 
 async fn a_pull_after_one_append_moves_one_segment_however_many_there_are(place: &Place) {
