@@ -48,6 +48,10 @@ class Player:
     def hold(self, key: str, file: Path) -> None:
         self.ask("hold", key=key, file=str(file))
 
+    def drop(self, key: str) -> None:
+        """Lets rows go, so that only one rival at a time has them in memory."""
+        self.ask("drop", key=key)
+
     def call(self, method: str, *arguments: Any) -> float:
         seconds: float = self.ask("call", method=method, arguments=arguments, result=None)["seconds"]
         return seconds

@@ -31,6 +31,10 @@ class Worker:
         self.rival.hold(key, frames.load(Path(file)))
         return {}
 
+    def drop(self, key: str) -> Answer:
+        del self.rival.held[key]
+        return {}
+
     def call(self, method: str, arguments: list[Any], result: str | None) -> Answer:
         """One call; its rows are kept in a file, if one is named."""
         gc.collect()

@@ -28,7 +28,15 @@ class Whole(Group):
         self.more(player, name)
         self.pandas(player, name)
 
+    def hand_out(self, player: Player) -> None:
+        """Each holds the rows while it puts them only: all together may have no room for them."""
+
     def put(self, player: Player, name: str) -> None:
+        player.hold(self.key, self.file(self.key))
+        self.measured_put(player, name)
+        player.drop(self.key)
+
+    def measured_put(self, player: Player, name: str) -> None:
         work = f"{self.title}: put"
         with self.measurements.attempt(work, player):
             self.measurements.note(work, player, player.call("put", name, self.key))
@@ -71,11 +79,13 @@ class Large(Whole):
     key = "ticks"
 
     def make(self) -> dict[str, pa.Table]:
-        later = self.plan.rounds * APPENDED
-        everything = frames.ticks(self.plan.rows + later)
+        everything = frames.ticks(self.plan.rows + APPENDED)
         ticks = everything.slice(0, self.plan.rows)
         short = ticks.slice(self.plan.rows - self.plan.rows // 100)
         return {"ticks": ticks, "short": short, "tail": everything.slice(self.plan.rows)}
+
+    def hand_out(self, player: Player) -> None:
+        player.hold("tail", self.file("tail"))
 
     def more(self, player: Player, name: str) -> None:
         ticks = self.tables["ticks"]
@@ -92,7 +102,9 @@ class Large(Whole):
     def pandas(self, player: Player, name: str) -> None:
         super().pandas(player, name)
         self.append(player, name, f"{APPENDED} rows appended to it", "ticks")
+        player.hold("short", self.file("short"))
         player.call("load", f"short_{name}", "short")
+        player.drop("short")
         self.append(player, f"short_{name}", f"{APPENDED} rows appended to 1 % of it", "short")
 
     def append(self, player: Player, name: str, title: str, key: str) -> None:
