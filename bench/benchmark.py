@@ -68,18 +68,20 @@ def measure(
             player = stack.enter_context(
                 crew.player(title, group.plan.binary, arguments.environments, group.folder)
             )
-            note_memory(measurements, "idle", player, "now")
-            group.hand_out(player)
             with measurements.attempt(f"{name}: preparation", player):
+                note_memory(measurements, "idle", player, "now")
+                group.hand_out(player)
                 group.prepare(player)
                 players.append(player)
         for turn in range(group.plan.rounds):
             shift = turn % max(1, len(players))
             for player in players[shift:] + players[:shift]:
-                group.round(player, turn)
+                with measurements.attempt(f"{name}: rest of a round", player):
+                    group.round(player, turn)
             print(f"{name}: round {turn + 1} of {group.plan.rounds} is done", flush=True)
         for player in players:
-            note_memory(measurements, f"peak of {name}", player, "peak")
+            with measurements.attempt(f"{name}: memory", player):
+                note_memory(measurements, f"peak of {name}", player, "peak")
 
 
 def note_memory(measurements: Measurements, moment: str, player: Player, which: str) -> None:

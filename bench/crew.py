@@ -89,5 +89,6 @@ def player(title: str, binary: Path, environment_folder: Path, folder: Path) -> 
         yield Player(title, process, place)
     finally:
         assert process.stdin is not None
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         process.wait()

@@ -74,8 +74,6 @@ class Measurements:
             self.reasons[work][player.title] = str(reason)
         except Exception as problem:
             self.fail(work, player.title, problem)
-            if player.process.poll() is not None:
-                raise
 
     def fail(self, work: str, title: str, problem: Exception) -> None:
         """Notes that something did not work, or gave other rows."""
