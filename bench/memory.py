@@ -149,35 +149,47 @@ def get(client: fl.FlightClient) -> Checksum:
     return got
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", type=Path, default=targets.release_binary())
-    parser.add_argument("--megabytes", type=int, default=4000, help="size of the frame")
-    parser.add_argument("--batch-rows", type=int, default=100_000)
-    parser.add_argument("--limit", type=int, default=800, help="megabytes the server may use")
-    parser.add_argument("--folder", type=Path, help="where the server keeps its frames")
-    arguments = parser.parse_args()
-
-    kinds = templates(arguments.batch_rows)
-    count = -(-arguments.megabytes * MEGABYTE // (arguments.batch_rows * ROW_BYTES))
+def put_and_get(
+    server: targets.Target, client: fl.FlightClient, megabytes: int, batch_rows: int = 100_000
+) -> tuple[dict[str, Checksum], dict[str, float]]:
+    """Sums over the rows that were put and got, and the most megabytes that the server held meanwhile."""
+    kinds = templates(batch_rows)
+    count = -(-megabytes * MEGABYTE // (batch_rows * ROW_BYTES))
     print(
         f"a frame of {count * kinds[0].nbytes / MEGABYTE:,.0f} MB in {count:,} batches "
         f"of {kinds[0].nbytes / MEGABYTE:.1f} MB"
     )
     peaks = {}
     checksums = {}
+    for what in ["put", "get"]:
+        started = time.perf_counter()
+        with Watch(server.process) as watch:
+            checksums[what] = put(client, kinds, count) if what == "put" else get(client)
+            peaks[what] = watch.peak_megabytes()
+        seconds = time.perf_counter() - started
+        print(f"{what}: {seconds:.1f} s, the server's memory reached {peaks[what]:,.0f} MB", flush=True)
+    return checksums, peaks
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", type=Path, default=targets.release_binary())
+    parser.add_argument("--megabytes", type=int, default=4000, help="size of the frame")
+    parser.add_argument("--batch-rows", type=int, default=100_000)
+    parser.add_argument("--row-cache-bytes", type=int, help="the server's, if not its default")
+    parser.add_argument("--limit", type=int, default=800, help="megabytes the server may use")
+    parser.add_argument("--folder", type=Path, help="where the server keeps its frames")
+    arguments = parser.parse_args()
+
+    flags = []
+    if arguments.row_cache_bytes is not None:
+        flags.append(f"--row-cache-bytes={arguments.row_cache_bytes}")
     with (
         tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
-        targets.shoots(arguments.server, Path(folder)) as server,
+        targets.shoots(arguments.server, Path(folder), *flags) as server,
         fl.connect(server.address) as client,
     ):
-        for what in ["put", "get"]:
-            started = time.perf_counter()
-            with Watch(server.process) as watch:
-                checksums[what] = put(client, kinds, count) if what == "put" else get(client)
-                peaks[what] = watch.peak_megabytes()
-            seconds = time.perf_counter() - started
-            print(f"{what}: {seconds:.1f} s, the server's memory reached {peaks[what]:,.0f} MB")
+        checksums, peaks = put_and_get(server, client, arguments.megabytes, arguments.batch_rows)
         stored = sum(file.stat().st_size for file in Path(folder).rglob("*.parquet"))
     print(f"{stored / MEGABYTE:,.0f} MB on disk")
     if checksums["get"] != checksums["put"]:

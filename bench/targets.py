@@ -80,6 +80,22 @@ def in_memory() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
+def in_memory_rust(binary: Path) -> Iterator[Target]:
+    """The same in Rust: the example `holding`, which cargo puts into a folder beside the server's binary."""
+    holding = holding_binary(binary)
+    if not holding.exists():
+        message = f"{holding} does not exist: run `cargo build --release -p shoots-server --example holding`"
+        raise FileNotFoundError(message)
+    with running([str(holding)]) as process:
+        yield Target("in memory, Rust", announced_port(process), process.pid)
+
+
+def holding_binary(binary: Path) -> Path:
+    """Where cargo leaves the ceiling in Rust."""
+    return binary.parent / "examples" / "holding"
+
+
+@contextlib.contextmanager
 def running(command: list[str], settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     environment = {key: text for key, text in os.environ.items() if not key.startswith("SHOOTS_")}
     # The older server warns about its own dependencies.
