@@ -93,7 +93,7 @@ transfers! {
     PullRequest, PULL;
     PushRequest, PUSH;
 }
-selecting! { CloneRequest, FetchRequest, PullRequest, PushRequest }
+selecting! { CloneRequest, FetchRequest, MergeRequest, PullRequest, PushRequest }
 
 /// A transfer in the making. Without more it is about every frame of the default bucket.
 ///
@@ -254,24 +254,6 @@ impl TransferCall<PullRequest> {
 }
 
 impl TransferCall<MergeRequest> {
-    /// One frame, instead of every frame of the default bucket.
-    pub fn frame(self, frame: impl ToFrameId) -> Self {
-        self.try_with(|request| {
-            let frame = frame.to_frame_id()?;
-            request.name = Some(frame.name);
-            request.bucket = frame.bucket;
-            Ok(())
-        })
-    }
-
-    /// The bucket, instead of the default one.
-    pub fn bucket(self, bucket: &str) -> Self {
-        self.try_with(|request| {
-            request.bucket = Some(bucket_name(bucket)?);
-            Ok(())
-        })
-    }
-
     /// Whose side is taken where two histories cannot be merged.
     pub fn favour(self, favour: Favour) -> Self {
         self.with(|request| request.favour = Some(favour))
@@ -471,12 +453,17 @@ impl ShootsClient {
         })
     }
 
-    /// Settles histories that went apart and were fetched.
+    /// Settles histories that went apart and were fetched. Unless a target is given, frames are called as they are at the
+    /// server.
     pub fn merge(&self, remote: &str) -> TransferCall<MergeRequest> {
         self.transfer(remote, |remote| MergeRequest {
             remote,
             name: None,
             bucket: None,
+            regex: None,
+            all_buckets: false,
+            target: None,
+            target_bucket: None,
             favour: None,
         })
     }

@@ -8,10 +8,11 @@ use shoots_proto::action::{
     AlterRequest, CloneRequest, CombineRequest, CompactRequest, ContinuousRequest, CopyRequest,
     DeleteRequest, DeleteRowsRequest, DescribeRequest, DiffRequest, DropSnapshotRequest,
     ExpireRequest, FetchRequest, FilesRequest, ForgetRequest, FrameDescription, LogRequest,
-    PullRequest, PurgeRequest, PushRequest, RemotesRequest, RenameRequest, ResampleRequest,
-    RestoreRequest, Retention, RetentionRequest, SnapshotRequest, SnapshotsRequest, SweepRequest,
-    SyncHaveRequest, SyncHistoryRequest, SyncListRequest, SyncReadRequest, TagRequest, TagsRequest,
-    UndeleteRequest, UntagRequest, UsageRequest, VerifyRequest,
+    MergeRequest, PullRequest, PurgeRequest, PushRequest, RemotesRequest, RenameRequest,
+    ResampleRequest, RestoreRequest, Retention, RetentionRequest, SnapshotRequest,
+    SnapshotsRequest, SweepRequest, SyncHaveRequest, SyncHistoryRequest, SyncListRequest,
+    SyncReadRequest, TagRequest, TagsRequest, UndeleteRequest, UntagRequest, UsageRequest,
+    VerifyRequest,
 };
 use shoots_proto::{AsOf, ColumnsTicket, FrameId, FrameName, decode};
 
@@ -509,6 +510,7 @@ fn transfers_name_the_field_that_is_wrong() {
     ];
     refuses::<CloneRequest>(&selection);
     refuses::<FetchRequest>(&selection);
+    refuses::<MergeRequest>(&selection);
     refuses::<PullRequest>(&selection);
     refuses::<PushRequest>(&selection);
     refuses::<CloneRequest>(&[

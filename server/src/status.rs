@@ -312,6 +312,7 @@ impl From<&shoots_store::Error> for Failure {
             Store::Io | Store::Newer => ErrorKind::ShootsIOError,
             Store::NoSpace => ErrorKind::NoSpaceError,
             Store::ReadOnly => ErrorKind::ReadOnlyError,
+            Store::PermissionDenied => ErrorKind::PermissionDeniedError,
             Store::Internal => ErrorKind::InternalError,
         };
         Self::new(kind, error.to_string())

@@ -45,6 +45,8 @@ pub enum ErrorKind {
     NoSpace,
     /// The store was opened for reading only.
     ReadOnly,
+    /// Another server does not let this program do that: it needs another token there.
+    PermissionDenied,
     /// The frame was written by a program that is newer than this one.
     Newer,
     /// The store was about to break one of its own rules, and did not. Report it.

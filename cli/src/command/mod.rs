@@ -179,7 +179,7 @@ pub(crate) enum Command {
     /// Bring frames of a remote here that are not here, with their histories
     Clone(transfer::CloneArgs),
     /// Bring the history of a remote's frames here, without changing the frames
-    Fetch(transfer::SelectArgs),
+    Fetch(transfer::FetchArgs),
     /// Bring what is new at a remote into the frames here
     Pull(transfer::PullArgs),
     /// Bring what is new here to a remote

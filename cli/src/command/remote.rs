@@ -31,6 +31,12 @@ pub(crate) struct AddArgs {
     /// Where the server finds the authority that signed the remote's certificate: env:NAME or file:/path
     #[arg(long, value_name = "REFERENCE")]
     remote_ca: Option<String>,
+    /// Where the server finds the certificate that it shows to the remote: env:NAME or file:/path
+    #[arg(long, value_name = "REFERENCE", requires = "remote_key")]
+    remote_certificate: Option<String>,
+    /// Where the server finds the key of that certificate: env:NAME or file:/path
+    #[arg(long, value_name = "REFERENCE", requires = "remote_certificate")]
+    remote_key: Option<String>,
     /// Let that token travel unencrypted
     #[arg(long)]
     allow_insecure_remote_token: bool,
@@ -64,6 +70,9 @@ pub(super) async fn remote(context: &Context, command: RemoteCommand) -> Result<
             }
             if let Some(reference) = &args.remote_ca {
                 request = request.ca(reference);
+            }
+            if let (Some(certificate), Some(key)) = (&args.remote_certificate, &args.remote_key) {
+                request = request.identity(certificate, key);
             }
             if args.allow_insecure_remote_token {
                 request = request.allow_insecure_token();

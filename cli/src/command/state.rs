@@ -5,9 +5,9 @@ use serde_json::json;
 use shoots_client::{AsOf, Closed};
 
 /// Reads a state: a version (`3`, `-1` is the newest), a tag, a time, the beginning of a commit's id, or one of these
-/// said outright: `version:3`, `tag:eod`, `time:2024-01-31`, `commit:3fa9`, `snapshot:year end`.
+/// said outright: `version:3`, `tag:eod`, `time:2024-01-31`, `commit:3fa9`, `snapshot:year end`, `remote:office`.
 pub(crate) fn as_of(text: &str) -> Result<AsOf, String> {
-    const FORMS: [&str; 5] = ["version", "tag", "time", "commit", "snapshot"];
+    const FORMS: [&str; 6] = ["version", "tag", "time", "commit", "snapshot", "remote"];
     let form = text
         .split_once(':')
         .filter(|(form, _)| FORMS.contains(form));
@@ -31,7 +31,7 @@ pub(crate) fn as_of(text: &str) -> Result<AsOf, String> {
 /// The flag that names a state.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct AsOfArgs {
-    /// The state: a version (3; -1 is the newest), a tag, a time, a commit, or snapshot:NAME
+    /// The state: a version (3; -1 is the newest), a tag, a time, a commit, snapshot:NAME, or remote:NAME
     #[arg(long, value_name = "STATE", value_parser = as_of, allow_negative_numbers = true)]
     pub(crate) as_of: Option<AsOf>,
 }
@@ -77,11 +77,19 @@ mod tests {
             as_of("snapshot:year end").unwrap(),
             AsOf::Snapshot(_)
         ));
+        assert!(matches!(as_of("remote:office").unwrap(), AsOf::Remote(_)));
     }
 
     #[test]
     fn what_is_no_state_is_refused() {
-        for text in ["", "version:x", "commit:xyz", "time:yesterday", "snapshot:"] {
+        for text in [
+            "",
+            "version:x",
+            "commit:xyz",
+            "time:yesterday",
+            "snapshot:",
+            "remote:a/b",
+        ] {
             assert!(as_of(text).is_err(), "{text}");
         }
     }

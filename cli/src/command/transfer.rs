@@ -27,7 +27,7 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "FRAME", requires = "frame")]
     target: Option<String>,
     /// The bucket that frames go to [default: the one they come from]
-    #[arg(long, value_name = "BUCKET", conflicts_with_all = ["target", "all"])]
+    #[arg(long, value_name = "BUCKET", conflicts_with = "all")]
     target_bucket: Option<String>,
 }
 
@@ -56,13 +56,21 @@ pub(crate) struct PullArgs {
     favour: Option<Favour>,
 }
 
-/// Which histories to settle.
+/// Whose histories to bring here, and how far back.
+#[derive(Args, Debug)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    /// Also the commits before a newest state that was cloned alone
+    #[arg(long)]
+    unshallow: bool,
+}
+
+/// Which histories to settle. Without a target, frames are called as they are here.
 #[derive(Args, Debug)]
 pub(crate) struct MergeArgs {
-    /// The remote that the other history came from
-    remote: String,
-    /// The frame here [default: every frame of the bucket]
-    frame: Option<String>,
+    #[command(flatten)]
+    select: SelectArgs,
     /// Whose side is taken where histories cannot be merged: ours, theirs
     #[arg(long, value_name = "SIDE")]
     favour: Option<Favour>,
@@ -83,6 +91,11 @@ fn selected<Q: Selecting>(
         call = call.matching(pattern);
     }
     if let Some(target) = &args.target {
+        if args.target_bucket.is_some() && target.contains('/') {
+            let problem =
+                "--target: names a bucket, as --target-bucket does; leave one of them out";
+            return Err(Failure::usage(problem));
+        }
         call = call.target(context.frame(target)?);
     }
     if let Some(bucket) = &args.target_bucket {
@@ -111,9 +124,13 @@ pub(super) async fn clone(context: &Context, args: CloneArgs) -> Result<(), Fail
 }
 
 /// Brings histories here.
-pub(super) async fn fetch(context: &Context, args: SelectArgs) -> Result<(), Failure> {
-    let call = context.client.fetch(&args.remote);
-    carry_out(context, selected(context, call, args)?).await
+pub(super) async fn fetch(context: &Context, args: FetchArgs) -> Result<(), Failure> {
+    let call = context.client.fetch(&args.select.remote);
+    let mut call = selected(context, call, args.select)?;
+    if args.unshallow {
+        call = call.unshallow();
+    }
+    carry_out(context, call).await
 }
 
 /// Brings frames up to date.
@@ -134,12 +151,8 @@ pub(super) async fn push(context: &Context, args: SelectArgs) -> Result<(), Fail
 
 /// Settles histories.
 pub(super) async fn merge(context: &Context, args: MergeArgs) -> Result<(), Failure> {
-    let mut call = context.client.merge(&args.remote);
-    match (&args.frame, &context.bucket) {
-        (Some(frame), _) => call = call.frame(context.frame(frame)?),
-        (None, Some(bucket)) => call = call.bucket(bucket.as_str()),
-        (None, None) => {}
-    }
+    let call = context.client.merge(&args.select.remote);
+    let mut call = selected(context, call, args.select)?;
     if let Some(favour) = args.favour {
         call = call.favour(favour);
     }

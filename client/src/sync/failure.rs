@@ -9,6 +9,9 @@ pub(super) fn told(location: &str, error: &crate::Error) -> Error {
         Told::UnavailableError => {
             "; see whether it runs and can be reached, then ask again: what has arrived is not sent again"
         }
+        Told::UnauthenticatedError | Told::InvalidSignatureError | Told::PermissionDeniedError => {
+            "; see to the token that the remote refers to"
+        }
         _ => "",
     };
     Error::elsewhere(kind(error.kind()), format!("{location}: {error}{advice}"))
@@ -33,11 +36,12 @@ fn kind(told: Told) -> ErrorKind {
         Told::FileNotFoundError => ErrorKind::NotFound,
         Told::FileExistsError => ErrorKind::AlreadyExists,
         Told::BucketNotEmptyError => ErrorKind::BucketNotEmpty,
-        // What was refused is the token that the remote refers to, and not that of whoever asks here.
-        Told::InvalidRequestError
-        | Told::UnauthenticatedError
-        | Told::InvalidSignatureError
-        | Told::PermissionDeniedError => ErrorKind::InvalidRequest,
+        Told::InvalidRequestError => ErrorKind::InvalidRequest,
+        // The token that the remote refers to is none there. Whoever asks here has shown who they are, so this is not told
+        // as if they had not.
+        Told::UnauthenticatedError | Told::InvalidSignatureError | Told::PermissionDeniedError => {
+            ErrorKind::PermissionDenied
+        }
         Told::SchemaError => ErrorKind::Schema,
         Told::ConflictError => ErrorKind::Conflict,
         Told::DivergedError => ErrorKind::Diverged,

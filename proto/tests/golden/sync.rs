@@ -168,24 +168,26 @@ fn verbs() {
         ..everything_of!(PushRequest {})
     };
     request(PUSH, &full, &everything_of!(PushRequest {}), SELECTION);
-    let minimal = MergeRequest {
-        remote: origin(),
-        name: None,
-        bucket: None,
-        favour: None,
-    };
+    let minimal = everything_of!(MergeRequest { favour: None });
     let full = MergeRequest {
         name: Some(name("prices")),
         bucket: Some(nyc()),
         favour: Some(Favour::Ours),
         ..minimal.clone()
     };
-    request(
-        MERGE,
-        &full,
-        &minimal,
-        "expected one of `remote`, `name`, `bucket`, `favour`",
-    );
+    request(MERGE, &full, &minimal, &format!("{SELECTION}, `favour`"));
+    let renamed = MergeRequest {
+        target: Some(name("rates")),
+        target_bucket: Some(None),
+        ..full
+    };
+    round_trips("merge_request.renamed.json", &renamed);
+    let matching = MergeRequest {
+        regex: Some("^p".to_owned()),
+        all_buckets: true,
+        ..minimal
+    };
+    round_trips("merge_request.everything.json", &matching);
 }
 
 #[test]

@@ -15,9 +15,14 @@ const SECRET: &str = "a secret for tests that is long enough";
 
 /// A token of an admin.
 async fn token(secret: &str) -> String {
+    granting(secret, &["--admin"]).await
+}
+
+/// A token that gives these rights.
+async fn granting(secret: &str, rights: &[&str]) -> String {
     let mut command = binary();
-    command.env("SHOOTS_SECRET", secret);
-    let (code, out, log) = run(command.args(["token", "--admin"])).await;
+    command.env("SHOOTS_SECRET", secret).arg("token");
+    let (code, out, log) = run(command.args(rights)).await;
     assert_eq!(code, Some(0), "{log}");
     out.trim_end().to_owned()
 }
@@ -95,6 +100,7 @@ async fn a_remote_is_let_in_by_the_certificate_and_the_token_that_it_refers_to_a
     let another = token("another secret that nobody knows here").await;
     file(folder, "token", &another);
     let refused = pull(&here, "office").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDeniedError);
     assert!(refused.to_string().contains("secret"), "{refused}");
     assert!(!refused.to_string().contains(&another), "{refused}");
     file(folder, "token", &format!("{}\n", token(SECRET).await));
@@ -103,6 +109,69 @@ async fn a_remote_is_let_in_by_the_certificate_and_the_token_that_it_refers_to_a
         (outcome(&again), objects(&again)),
         (SyncOutcome::Unchanged, 0)
     );
+    laptop.stop().await;
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_remote_does_not_allow_is_left_out_of_everything_and_otherwise_refused_by_the_remotes_name()
+ {
+    let files = TempDir::new().unwrap();
+    let folder = files.path();
+    let secret = format!("--secret-file={}", file(folder, "secret", SECRET).display());
+    let office = Server::with(&[QUIET, &[&secret, "--allow-insecure-auth"]].concat()).await;
+    let there = ShootsClient::builder(office.url()).token_without_tls(true);
+    let there = there.token(token(SECRET).await).connect().await.unwrap();
+    for frame in ["nyc/f", "rome/g", "h"] {
+        put(&there, frame, PutMode::Append, rows(0..3)).await;
+    }
+    let scoped = granting(SECRET, &["--read", "nyc"]).await;
+    let scoped = format!("file:{}", file(folder, "scoped", &scoped).display());
+    let allowed = format!("--allow-file-remotes={}", folder.display());
+    let laptop = Server::with(&[QUIET, &[&allowed]].concat()).await;
+    let here = laptop.client().await;
+    for (remote, reference) in [
+        ("office", scoped.as_str()),
+        ("unset", "env:SHOOTS_REMOTE_NONE"),
+    ] {
+        let adding = here.add_remote(remote, &office.url()).token(reference);
+        adding.allow_insecure_token().send().await.unwrap();
+    }
+
+    let cloned = here.clone_frames("office").all_buckets().send().await;
+    assert_eq!(outcome(&cloned.unwrap()), SyncOutcome::Created);
+    assert_eq!(get(&here, "nyc/f").await, rows(0..3));
+    let pulled = here.pull("office").all_buckets().matching("f").send().await;
+    assert_eq!(outcome(&pulled.unwrap()), SyncOutcome::Unchanged);
+
+    let denied = ErrorKind::PermissionDeniedError;
+    let url = office.url();
+    let default = here.clone_frames("office").send().await;
+    let words = [
+        "remote office",
+        url.as_str(),
+        "may not read the default bucket",
+    ];
+    assert_refused(default, denied, &words);
+    let other = here.pull("office").frame("rome/g").send().await;
+    assert_refused(
+        other,
+        denied,
+        &["remote office", "may not read bucket rome"],
+    );
+    put(&here, "nyc/f", PutMode::Append, rows(3..4)).await;
+    let pushed = here.push("office").frame("nyc/f").send().await;
+    assert_refused(
+        pushed,
+        denied,
+        &["remote office", "may not write to bucket nyc"],
+    );
+    let pushed = here.push("office").bucket("nyc").send().await.unwrap();
+    let problem = pushed.frames[0].problem.as_ref().unwrap();
+    assert_eq!(problem.kind, denied);
+    let unset = pull(&here, "unset").await;
+    let words = ["remote unset", "token: env:SHOOTS_REMOTE_NONE is not set"];
+    assert_refused(unset, ErrorKind::InvalidRequestError, &words);
     laptop.stop().await;
     office.stop().await;
 }

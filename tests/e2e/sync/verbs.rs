@@ -207,3 +207,86 @@ async fn many_frames_travel_together_under_other_names_and_tell_their_progress()
     assert!(matches!(answers.last(), Some(SyncAnswer::Done(_))));
     stop(servers).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_says_which_frames_as_the_other_verbs_do() {
+    let servers = pair().await;
+    let [one, other] = clients(&servers).await;
+    let frames = ["a", "nyc/a", "nyc/b", "nyc/c", "rome/d"];
+    for frame in frames {
+        put(&one, frame, PutMode::Append, rows(0..2)).await;
+    }
+    let cloning = other.clone_frames("origin").frame("a").target("own/x");
+    cloning.send().await.unwrap();
+    let cloning = other
+        .clone_frames("origin")
+        .bucket("nyc")
+        .target_bucket("york");
+    cloning.send().await.unwrap();
+    let cloning = other.clone_frames("origin").frame("rome/d");
+    cloning.send().await.unwrap();
+    for frame in frames {
+        put(&one, frame, PutMode::Append, rows(2..3)).await;
+    }
+    for frame in ["own/x", "york/a", "york/b", "york/c", "rome/d"] {
+        put(&other, frame, PutMode::Append, rows(3..4)).await;
+    }
+    let fetching = other.fetch("origin").frame("a").target("own/x");
+    fetching.send().await.unwrap();
+    let fetching = other.fetch("origin").bucket("nyc").target_bucket("york");
+    fetching.send().await.unwrap();
+    other.fetch("origin").frame("rome/d").send().await.unwrap();
+
+    let elsewhere = other.merge("origin").frame("nyc/a").target("own/x");
+    let words = ["target", "own/x follows a of remote origin, not nyc/a"];
+    assert_refused(
+        elsewhere.send().await,
+        ErrorKind::InvalidRequestError,
+        &words,
+    );
+    let merging = other.merge("origin").frame("a").target("own/x");
+    assert_eq!(outcome(&merging.send().await.unwrap()), SyncOutcome::Merged);
+    let merging = other.merge("origin").bucket("nyc").target_bucket("york");
+    let merged = merging.matching("^b$").send().await.unwrap();
+    assert_eq!(outcome(&merged), SyncOutcome::Merged);
+    assert_eq!(merged.frames[0].target.as_str(), "b");
+    let merging = other.merge("origin").bucket("york").matching("a");
+    assert_eq!(outcome(&merging.send().await.unwrap()), SyncOutcome::Merged);
+    let merged = other.merge("origin").all_buckets().send().await.unwrap();
+    let names: Vec<&str> = merged.frames.iter().map(|f| f.target.as_str()).collect();
+    assert_eq!(names, ["d", "c"]);
+    for frame in ["own/x", "york/a", "york/b", "york/c", "rome/d"] {
+        assert_eq!(get(&other, frame).await, rows(0..4), "{frame}");
+    }
+    stop(servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_or_bucket_that_is_not_there_is_told_with_what_is_known_of_it() {
+    let servers = pair().await;
+    let [one, other] = clients(&servers).await;
+    put(&one, "nyc/a", PutMode::Append, rows(0..2)).await;
+    let cloning = other.clone_frames("origin").frame("nyc/a").target("mine");
+    cloning.send().await.unwrap();
+    let words = ["mine", "came from nyc/a of remote origin", "`target`"];
+    let pulled = other.pull("origin").frame("mine").send().await;
+    assert_refused(pulled, ErrorKind::FileNotFoundError, &words);
+    let fetched = other.fetch("origin").frame("mine").send().await;
+    assert_refused(fetched, ErrorKind::FileNotFoundError, &words);
+    let pulled = other
+        .pull("origin")
+        .frame("nyc/a")
+        .target("mine")
+        .send()
+        .await;
+    assert_eq!(outcome(&pulled.unwrap()), SyncOutcome::Unchanged);
+
+    let words = ["no such bucket", "tokyo"];
+    let cloned = other.clone_frames("origin").bucket("tokyo").send().await;
+    assert_refused(cloned, ErrorKind::FileNotFoundError, &words);
+    let pushed = other.push("origin").bucket("tokyo").send().await;
+    assert_refused(pushed, ErrorKind::FileNotFoundError, &words);
+    let none = other.clone_frames("origin").bucket("nyc").matching("^z");
+    assert!(none.send().await.unwrap().frames.is_empty());
+    stop(servers).await;
+}

@@ -13,7 +13,6 @@ use crate::field;
 use crate::mode::UnknownMode;
 use crate::name::{BucketName, FrameId, FrameName};
 use crate::range::{Closed, IndexValue};
-use crate::remote::RemoteName;
 use crate::request::{Coherent, Misfit, request};
 
 request! {
@@ -141,24 +140,23 @@ impl Coherent for PushRequest {
 }
 
 request! {
-    /// Settles histories that went apart and were fetched. `name` and `bucket` are the frames' here.
+    /// Settles histories that went apart and were fetched.
+    ///
+    /// Nothing comes from the remote any more, so without `target` and `target_bucket` the frames are called as they are
+    /// here, also where they have another name at the remote.
     #[derive(Eq)]
-    pub struct MergeRequest () {
-        /// The remote that the other history came from.
-        pub remote: RemoteName,
-        /// The frame; `None` is every frame of the bucket.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub name: Option<FrameName>,
-        /// Its bucket; `None` is the default bucket.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub bucket: Option<BucketName>,
+    pub struct MergeRequest (transfer) {
         /// Whose side is taken where the two cannot be merged; `None` refuses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub favour: Option<Favour>,
     }
 }
 
-impl Coherent for MergeRequest {}
+impl Coherent for MergeRequest {
+    fn check(&self) -> Result<(), Misfit> {
+        self.selected().check()
+    }
+}
 
 /// Which frames are moved.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! history is compared or checked; that is the store's.
 
 mod alive;
+mod apart;
 pub(super) mod arrival;
 pub(super) mod peer;
 pub(super) mod remotes;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use shoots_client::FlightPeer;
-use shoots_proto::action::{CloneRequest, Favour, FrameSelection};
+use shoots_proto::action::{CloneRequest, Favour, MergeRequest};
 use shoots_proto::{FrameId, RemoteName, RemoteUrl};
 use shoots_store::{
     CloneOptions, Error, ErrorKind, FetchOptions, IndexRange, LocalPeer, Peer, ProgressSink,
     PullOptions, RemoteEnd, Store, Travelled, Travellers,
 };
 
+use super::apart;
 use crate::service::Shared;
 use crate::status::Failure;
 
@@ -32,11 +33,7 @@ pub(in crate::service) enum Verb {
         favour: Option<Favour>,
     },
     Push,
-    Merge {
-        /// Without everything: a request cannot say that.
-        frames: FrameSelection,
-        favour: Option<Favour>,
-    },
+    Merge(MergeRequest),
 }
 
 impl Verb {
@@ -58,19 +55,28 @@ impl Verb {
     }
 }
 
-/// An error of an exchange with a remote, which says so where its own words are about an object or a connection.
-fn of_remote(remote: &RemoteName, url: &RemoteUrl, error: Error) -> Error {
+/// An error of reaching a remote, which says which one.
+fn of_remote(remote: &RemoteName, url: &RemoteUrl, error: &Error) -> Error {
+    let told = error.to_string();
+    let place = if told.contains(url.as_str()) {
+        String::new()
+    } else {
+        format!(" ({url})")
+    };
+    let told = format!("exchanging frames with remote {remote}{place}: {told}");
+    Error::elsewhere(error.kind(), told)
+}
+
+/// An error of an exchange with a remote, which says so where its own words are the remote's, or about an object or a
+/// connection.
+fn of_exchange(remote: &RemoteName, url: &RemoteUrl, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Io | ErrorKind::Damaged | ErrorKind::OutcomeUnknown | ErrorKind::Newer => {
-            let told = error.to_string();
-            let place = if told.contains(url.as_str()) {
-                String::new()
-            } else {
-                format!(" ({url})")
-            };
-            let told = format!("exchanging frames with remote {remote}{place}: {told}");
-            Error::elsewhere(error.kind(), told)
-        }
+        ErrorKind::Io
+        | ErrorKind::Damaged
+        | ErrorKind::OutcomeUnknown
+        | ErrorKind::Newer
+        | ErrorKind::PermissionDenied => of_remote(remote, url, &error),
+        _ if error.to_string().starts_with(url.as_str()) => of_remote(remote, url, &error),
         _ => error,
     }
 }
@@ -94,13 +100,13 @@ impl Transfer {
     ) -> Result<Self, Failure> {
         let store = shared.store.whole(EXCHANGE)?;
         let place = shared.remotes.find(store, &remote).await?;
-        let there: Arc<dyn Peer> = if matches!(verb, Verb::Merge { .. }) {
+        let there: Arc<dyn Peer> = if matches!(verb, Verb::Merge(_)) {
             // What is merged was fetched before.
             Arc::new(shared.store.peer(EXCHANGE)?.clone())
         } else if place.url.scheme().is_server() {
             let silence = shared.remotes.silence();
             let reached = FlightPeer::connect(&place, silence).await;
-            Arc::new(reached.map_err(|error| of_remote(&remote, &place.url, error))?)
+            Arc::new(reached.map_err(|error| of_remote(&remote, &place.url, &error))?)
         } else {
             let url = place.url.as_str();
             let store = Store::builder(url)
@@ -108,7 +114,7 @@ impl Transfer {
                 .conditions(shared.queries.conditions())
                 .open()
                 .await;
-            let store = store.map_err(|error| of_remote(&remote, &place.url, error))?;
+            let store = store.map_err(|error| of_remote(&remote, &place.url, &error))?;
             Arc::new(LocalPeer::new(&store, url))
         };
         Ok(Self {
@@ -156,46 +162,58 @@ impl Transfer {
                 store.pull(remote, frames, &options).await
             }
             Verb::Push => store.push(remote, frames, &progress).await,
-            Verb::Merge { frames, favour } => self.merge(store, &frames, favour).await,
+            Verb::Merge(request) => self.merge(store, &request).await,
         };
-        let told = |error| of_remote(&self.remote, &self.url, error);
+        let told = |error| of_exchange(&self.remote, &self.url, error);
         let mut travelled = travelled.map_err(told)?;
         for frame in &mut travelled {
             if let Err(error) = &frame.result {
-                frame.result = Err(told(error.clone()));
+                let error = self.named(store, frame, error.clone()).await;
+                frame.result = Err(told(error));
             }
         }
         Ok(travelled)
     }
 
-    /// Merges what was fetched, into one frame or into each of a bucket that something was fetched of.
+    /// Merges what was fetched into each of the frames that are meant.
     async fn merge(
         &self,
         store: &Store,
-        frames: &FrameSelection,
-        favour: Option<Favour>,
+        request: &MergeRequest,
     ) -> shoots_store::Result<Vec<Travelled>> {
         let remote = self.remote.as_str();
-        let frames = match frames {
-            FrameSelection::Frame(frame) => vec![frame.clone()],
-            FrameSelection::Bucket { bucket, .. } => {
-                let tracked = store.tracked_frames(bucket.as_ref()).await?.into_iter();
-                tracked
-                    .filter(|frame| frame.remote == remote && frame.behind > 0)
-                    .map(|frame| FrameId::new(frame.bucket, frame.name))
-                    .collect()
-            }
-            FrameSelection::Everything { .. } => Vec::new(),
-        };
+        let frames = apart::find(store, request).await?;
         let mut merged = Vec::with_capacity(frames.len());
-        for frame in frames {
-            let result = store.frame(&frame).merge(remote, favour).await;
+        for (source, target) in frames {
+            let result = store.frame(&target).merge(remote, request.favour).await;
             merged.push(Travelled {
-                source: frame.clone(),
-                target: frame,
+                source,
+                target,
                 result,
             });
         }
         Ok(merged)
+    }
+
+    /// The error of a frame that is not at the remote under the name that was asked for, if the frame here is known to
+    /// have another name there.
+    async fn named(&self, store: &Store, frame: &Travelled, error: Error) -> Error {
+        if error.kind() != ErrorKind::NotFound || matches!(self.verb, Verb::Push) {
+            return error;
+        }
+        let tracked = store.frame(&frame.target).tracking().await;
+        let mut tracked = tracked.unwrap_or_default().into_iter();
+        let Some(known) = tracked.find(|known| known.remote == self.remote.as_str()) else {
+            return error;
+        };
+        let there = FrameId::new(known.remote_bucket, known.remote_name);
+        if there == frame.source {
+            return error;
+        }
+        let told = format!(
+            "{error}; frame {} came from {there} of remote {}: give that as `name` (and `bucket`), and the name here as `target` (and `target_bucket`)",
+            frame.target, self.remote
+        );
+        Error::elsewhere(error.kind(), told)
     }
 }

@@ -66,34 +66,7 @@ request! {
     FetchRequest as fetch => Verb::Fetch { unshallow: fetch.unshallow };
     PullRequest as pull => Verb::Pull { merge: pull.merge, favour: pull.favour };
     PushRequest as _push => Verb::Push;
-}
-
-impl Request for MergeRequest {
-    fn remote(&self) -> &RemoteName {
-        &self.remote
-    }
-
-    fn frames(&self) -> FrameSelection {
-        let bucket = self.bucket.clone();
-        match &self.name {
-            Some(name) => FrameSelection::Frame(FrameId::new(bucket, name.clone())),
-            None => FrameSelection::Bucket {
-                bucket,
-                regex: None,
-            },
-        }
-    }
-
-    fn target_of(&self, frame: &FrameId) -> FrameId {
-        frame.clone()
-    }
-
-    fn verb(&self) -> Verb {
-        Verb::Merge {
-            frames: Request::frames(self),
-            favour: self.favour,
-        }
-    }
+    MergeRequest as merge => Verb::Merge(merge.clone());
 }
 
 /// Moves the frames that a request of type `Q` is about.
