@@ -12,6 +12,12 @@ fn a_frame_is_pushed_cloned_changed_and_pulled() {
         let url = format!("file://{other}");
         place.ok(&["remote", "add", "backup", &url]);
         assert_eq!(place.json(&["remote", "ls"])[0]["url"], url.as_str());
+        let shown = ["remote", "add", "far", "grpc+tls://far.example:8081"];
+        let certificate = ["--remote-certificate", "env:SHOOTS_REMOTE_CERTIFICATE"];
+        let key = ["--remote-key", "env:SHOOTS_REMOTE_KEY"];
+        place.fails(2, &[&shown[..], &certificate].concat());
+        place.ok(&[&shown[..], &certificate, &key].concat());
+        place.ok(&["remote", "rm", "far"]);
         let pushed = place.json(&["push", "backup", "weather"]).remove(0);
         assert_eq!(pushed["outcome"], "created");
 
@@ -44,13 +50,28 @@ fn a_frame_is_pushed_cloned_changed_and_pulled() {
         assert!(place.ok(&["push", "backup"]).contains("unchanged"));
         place.ok(&["clone", "backup", "weather", "--target", "again"]);
         assert!(place.json(&["log", "again"]).len() >= 2);
+        let into = ["clone", "backup", "weather", "--target-bucket", "attic"];
+        place.ok(&[&into[..], &["--target", "old"]].concat());
+        assert!(place.json(&["log", "attic/old"]).len() >= 2);
+        let error = place.fails(2, &[&into[..], &["--target", "other/old"]].concat());
+        assert!(error.contains("--target-bucket"), "{error}");
 
         there(&["delete-rows", "weather", "--where", "month = 1"]);
         place.ok(&["delete-rows", "weather", "--where", "month = 2"]);
         let err = place.run(&["push", "backup", "weather"]);
         assert_eq!(err.code, Some(5), "{err:?}");
-        place.ok(&["fetch", "backup", "weather"]);
-        place.ok(&["merge", "backup", "weather"]);
+        place.ok(&["fetch", "backup", "weather", "--unshallow"]);
+        let months = |state: &str| {
+            let rows = place.json(&["get", "weather", "--columns", "month", "--as-of", state]);
+            let months = rows.iter().map(|row| row["month"].as_i64().unwrap());
+            months.collect::<std::collections::BTreeSet<i64>>()
+        };
+        assert_eq!(months("remote:backup"), [2, 3].into());
+        assert_eq!(months("-1"), [1, 3].into());
+        let none = place.json(&["merge", "backup", "--match", "^z"]);
+        assert_eq!(none.len(), 0, "{none:?}");
+        let merged = place.json(&["merge", "backup", "--all", "--match", "^w"]);
+        assert_eq!(merged[0]["outcome"], "merged");
         let months = place.json(&["sql", "select distinct month from weather"]);
         assert_eq!(months, [json!({"month": 3})]);
         place.ok(&["remote", "rm", "backup"]);
