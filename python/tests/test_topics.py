@@ -7,7 +7,14 @@ import pyarrow as pa
 import pytest
 
 from server_process import SECONDS, ServerProcess
-from shoots_client import DivergedError, NotFoundError, Progress, ShootsClient
+from shoots_client import (
+    DivergedError,
+    ManyFramesError,
+    MergeConflictError,
+    NotFoundError,
+    Progress,
+    ShootsClient,
+)
 
 DAYS = pd.date_range("2024-01-01", periods=6, name="day")
 FRAME = pd.DataFrame({"a": range(6), "b": [n / 4 for n in range(6)]}, index=DAYS)
@@ -95,11 +102,24 @@ def test_histories_travel_between_servers(client: ShootsClient, start_server: Ca
         (fetched,) = laptop.fetch("office", "frame")
         assert (fetched["ahead"], fetched["behind"]) == (1, 1)
         assert laptop.remotes(frames=True)[0]["frames"][0]["behind"] == 1
-        assert laptop.merge("office", "frame")[0]["outcome"] == "merged"
+        assert laptop.merge("office", regex="^z") == []
+        assert laptop.merge("office", all_buckets=True, regex="^f")[0]["outcome"] == "merged"
+        merge = next(commit for commit in laptop.log("frame", all=True) if commit["operation"] == "merge")
+        assert [brought["operation"] for brought in merge["brings"]] == ["upsert"]
+        assert laptop.fetch("office", "frame", unshallow=True)[0]["outcome"] in ("fetched", "unchanged")
         assert laptop.push("office", "frame")[0]["outcome"] == "moved"
         assert laptop.pull("office", regex="^f", merge=False)[0]["outcome"] == "unchanged"
         assert laptop.clone("office", "frame", target="copy", target_bucket="plant")[0]["target_bucket"] == "plant"
         assert laptop.get("frame").equals(client.get("frame"))
+        client.put("other", FRAME)
+        client.put("frame", FRAME[:1], "append")
+        laptop.put("other", FRAME[:2])
+        with pytest.raises(ManyFramesError, match="other") as failed:
+            laptop.pull("office")
+        assert isinstance(failed.value.errors["other"], MergeConflictError)
+        assert list(failed.value.results) == ["frame"]
+        with pytest.raises(NotFoundError, match="no such bucket"):
+            laptop.clone("office", bucket="nowhere")
         assert laptop.remove_remote("office")["remote"] == "office"
 
 

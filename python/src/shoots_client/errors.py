@@ -58,6 +58,10 @@ class MergeConflictError(ShootsError):
     """Two histories cannot be merged by themselves: settle it with `favour`."""
 
 
+class PromisedError(ShootsError):
+    """Rows that this takes were left at a remote when a part of the frame was cloned: `fetch` it."""
+
+
 class OutcomeUnknownError(ShootsError):
     """The change may or may not have happened: look, or repeat it with the same `request_id`."""
 
@@ -123,6 +127,7 @@ KINDS: dict[str, type[ShootsError]] = {
     "ConflictError": ConflictError,
     "DivergedError": DivergedError,
     "MergeConflictError": MergeConflictError,
+    "PromisedError": PromisedError,
     "OutcomeUnknownError": OutcomeUnknownError,
     "ReadOnlyError": ReadOnlyError,
     "LimitError": LimitError,
@@ -185,5 +190,10 @@ def body(error: Exception) -> ShootsError | None:
         kind, message = told["type"], str(told["message"])
     except (ValueError, TypeError, KeyError):
         return None
+    return of_kind(kind, message)
+
+
+def of_kind(kind: str, message: str) -> ShootsError:
+    """The exception for a kind on the wire."""
     known = KINDS.get(kind)
     return InternalError(f"{kind}: {message}") if known is None else known(message)

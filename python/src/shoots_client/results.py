@@ -146,6 +146,21 @@ class NewFrame(TypedDict):
     rows: int
 
 
+class BroughtCommit(TypedDict):
+    """A commit of a frame's history that is no version here."""
+
+    commit: str
+    parents: list[str]
+    time: str
+    operation: str
+    rows_added: int
+    rows_removed: int
+    author: NotRequired[str]
+    message: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    expired: NotRequired[bool]
+
+
 class Commit(TypedDict):
     """One change of a frame."""
 
@@ -164,6 +179,8 @@ class Commit(TypedDict):
     metadata: NotRequired[dict[str, Any]]
     tags: list[str]
     expired: NotRequired[bool]
+    brings: NotRequired[list[BroughtCommit]]
+    """The commits that came with it and are no versions here, newest first, if they were asked for."""
 
 
 class VersionSummary(TypedDict):

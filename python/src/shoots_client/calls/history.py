@@ -23,15 +23,23 @@ class History(Reading, Calls):
     """Calls about versions."""
 
     def log(
-        self, name: str, bucket: Bucket = None, *, limit: int | None = None, since: AsOf | None = None
+        self,
+        name: str,
+        bucket: Bucket = None,
+        *,
+        limit: int | None = None,
+        since: AsOf | None = None,
+        all: bool = False,  # noqa: A002
     ) -> list[Commit]:
         """The commits of a frame, newest first: the last 100, or `limit` of them, or those newer than `since`.
+
+        `all` tells, too, the commits that merges brought: each merge has them as `brings`.
 
         >>> _ = client.put("prices", prices.iloc[:0], mode="append", message="nothing new")
         >>> [(commit["version"], commit["operation"], commit.get("message")) for commit in client.log("prices")]
         [(2, 'append', 'nothing new'), (1, 'create', None)]
         """
-        answer = self._act("log", safe=True, name=name, bucket=bucket, limit=limit, since=state(since))
+        answer = self._act("log", safe=True, name=name, bucket=bucket, limit=limit, since=state(since), all=all or None)
         return cast(list[Commit], answer["commits"])
 
     def diff(self, name: str, from_: AsOf, to: AsOf | None = None, bucket: Bucket = None) -> Diff:

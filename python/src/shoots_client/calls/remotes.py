@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, TypedDict, Unpack, cast
 
+from ..errors import ManyFramesError, of_kind
 from ..progress import Tracker, Watch
 from ..results import Remote, SyncedFrame
 from ..values import IndexValue, given, plain
@@ -33,8 +34,28 @@ class Transfer(TypedDict, total=False):
     """How progress is told, in bytes."""
 
 
+def raise_problems(frames: list[SyncedFrame]) -> None:
+    """Raises `ManyFramesError` if some of the frames did not travel."""
+    results: dict[str, object] = {}
+    errors: dict[str, Exception] = {}
+    for frame in frames:
+        bucket = frame.get("bucket")
+        name = frame["name"] if bucket is None else f"{bucket}/{frame['name']}"
+        problem = frame.get("problem")
+        if problem is None:
+            results[name] = frame
+        else:
+            errors[name] = of_kind(problem["type"], problem["message"])
+    if errors:
+        raise ManyFramesError(results, errors)
+
+
 class Remotes(Calls):
-    """Calls about other places that keep frames. All of them are done by the server that is called."""
+    """Calls about other places that keep frames. All of them are done by the server that is called.
+
+    Where several frames travel, one that fails does not keep back the others; a `ManyFramesError` says afterwards which
+    did, and what became of the others.
+    """
 
     def add_remote(
         self,
@@ -98,9 +119,14 @@ class Remotes(Calls):
         part = given({"depth": depth, "start": plain(start), "stop": plain(stop), "closed": closed})
         return self._transfer("clone", remote, name, transfer, part)
 
-    def fetch(self, remote: str, name: str | None = None, **transfer: Unpack[Transfer]) -> list[SyncedFrame]:
-        """Brings what is new at a remote, without changing the frames."""
-        return self._transfer("fetch", remote, name, transfer, {})
+    def fetch(
+        self, remote: str, name: str | None = None, *, unshallow: bool = False, **transfer: Unpack[Transfer]
+    ) -> list[SyncedFrame]:
+        """Brings what is new at a remote, without changing the frames.
+
+        `unshallow` brings the commits, too, that lie before a newest state which was cloned alone.
+        """
+        return self._transfer("fetch", remote, name, transfer, given({"unshallow": unshallow or None}))
 
     def pull(
         self,
@@ -126,11 +152,18 @@ class Remotes(Calls):
         return self._transfer("push", remote, name, transfer, {})
 
     def merge(
-        self, remote: str, name: str | None = None, bucket: Bucket = None, *, favour: Favour | None = None
+        self,
+        remote: str,
+        name: str | None = None,
+        *,
+        favour: Favour | None = None,
+        **transfer: Unpack[Transfer],
     ) -> list[SyncedFrame]:
-        """Settles histories that went apart and were fetched."""
-        fields = given({"remote": remote, "name": name, "bucket": bucket, "favour": favour})
-        return self._followed("merge", fields, None, None)
+        """Settles histories that went apart and were fetched.
+
+        Without a `target` or a `target_bucket`, frames are called as they are here.
+        """
+        return self._transfer("merge", remote, name, transfer, given({"favour": favour}))
 
     def _transfer(
         self, action: str, remote: str, name: str | None, transfer: Transfer, more: dict[str, Any]
@@ -144,7 +177,9 @@ class Remotes(Calls):
         target_bucket = cast(NewBucket, said.pop("target_bucket", ...))
         said["all_buckets"] = said.get("all_buckets") or None
         fields = given({"remote": remote, "name": name, **said}) | more | moved(target_bucket=target_bucket)
-        return self._followed(action, fields, timeout, progress)
+        frames = self._followed(action, fields, timeout, progress)
+        raise_problems(frames)
+        return frames
 
     def _followed(
         self, action: str, fields: dict[str, Any], timeout: float | None, progress: Watch
