@@ -546,8 +546,8 @@ fn calls_between_servers_name_the_field_that_is_wrong() {
         (r#"{"name":"a"}"#, "m: from: is missing; it is required"),
         (r#"{"name":"a","from":"0F"}"#, &format!("m: from: {hex}")),
         (
-            r#"{"name":"a","from":"0f","limit":0}"#,
-            "m: limit: must be at least 1",
+            &format!(r#"{{"name":"a","from":"{}","limit":0}}"#, "0f".repeat(32)),
+            "m: limit: must be at least 1 (got 0)",
         ),
     ]);
     refuses::<SyncListRequest>(&[(
