@@ -11,6 +11,7 @@
 //! <bucket>/<frame>/histories/<hash>.jsonl   commits of the frame's history that are no versions, see `crate::lineage`
 //! <bucket>/<frame>/promised/<hash>.json     segments that stayed at a remote, see `crate::sync`
 //! <bucket>/<frame>/condemned/<hash>.json    what the sweep is to remove
+//! <bucket>/<frame>/condemned/<hash>.claim   that it does, or that some of it is needed again
 //! <bucket>/_settings/<number>.json          settings of a bucket, the newest of which counts
 //! <bucket>/<name>.parquet                   a plain file: a frame until it is adopted
 //! _default/…, <name>.parquet                the same for the bucket without a name
@@ -214,6 +215,10 @@ impl FramePaths {
 
     pub(crate) fn condemned(&self, hash: &str) -> Path {
         path(&format!("{}/condemned/{hash}.json", self.folder))
+    }
+
+    pub(crate) fn claim(&self, hash: &str) -> Path {
+        path(&format!("{}/condemned/{hash}.claim", self.folder))
     }
 
     /// The folder of all its objects.

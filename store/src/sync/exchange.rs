@@ -18,7 +18,7 @@ use super::peer::{HistoryRecord, ObjectKind, ObjectName, Peer, PeerHead};
 use super::progress::{Meter, ProgressSink};
 use super::promise::{self, Promised};
 use super::receive;
-use super::settle::{self, Settled};
+use super::settle::Settled;
 use super::stored;
 use super::transfer::{Route, Sent};
 use super::walk::{Divergence, Walk};
@@ -81,7 +81,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// From the remote to here.
-    fn inward(&self) -> Route<'_> {
+    pub(super) fn inward(&self) -> Route<'_> {
         Route {
             from: self.remote.peer,
             source: self.there,
@@ -342,8 +342,7 @@ impl<'a> Exchange<'a> {
             if !options.merge {
                 return Ok(self.counted(told));
             }
-            let log = self.local.log(self.here);
-            match settle::merge(&log, self.remote.name, options.favour).await? {
+            match self.merge_here(options.favour).await? {
                 Settled::Moved => {}
                 Settled::Merged(commit) => {
                     return Ok(self.counted(SyncedFrame {

@@ -8,6 +8,7 @@ use shoots_proto::name::{BucketName, FrameId, FrameName};
 use super::peer::{
     ByteStream, HistoryStream, ObjectName, Peer, PeerHead, Publish, PublishOutcome, SentObject,
 };
+use super::promise;
 use super::receive;
 use super::stored::{self, Seen};
 use super::told;
@@ -140,7 +141,14 @@ impl Peer for LocalPeer {
     }
 
     async fn read(&self, frame: &FrameId, object: &ObjectName) -> Result<ByteStream> {
-        stored::read(&self.log(frame), object).await
+        let log = self.log(frame);
+        match stored::read(&log, object).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let left = promise::left_behind(&log, object).await?;
+                Err(left.unwrap_or(error))
+            }
+            read => read,
+        }
     }
 
     async fn write(&self, frame: &FrameId, object: &SentObject, bytes: ByteStream) -> Result<()> {

@@ -8,6 +8,7 @@ use shoots_proto::action::{Favour, FrameSelection, SyncOutcome, SyncedFrame, Tra
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
 use super::exchange::Exchange;
+use super::left;
 use super::local::LocalPeer;
 use super::options::{CloneOptions, FetchOptions, PullOptions, RemoteEnd};
 use super::peer::Peer;
@@ -295,7 +296,7 @@ impl Frame {
     /// together and nothing says whose side is to be taken.
     pub async fn merge(&self, remote: &str, favour: Option<Favour>) -> Result<SyncedFrame> {
         for _ in 0..MAX_ATTEMPTS {
-            let settled = settle::merge(self.frame_log(), remote, favour).await?;
+            let settled = left::merge(self.frame_log(), remote, favour).await?;
             let (outcome, versions, commit) = match settled {
                 Settled::Moved => continue,
                 Settled::Unchanged => (SyncOutcome::Unchanged, 0, None),

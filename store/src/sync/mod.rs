@@ -17,13 +17,14 @@
 //! | [`settle`] | histories that went apart are put together |
 //! | [`beside`] | states of commits that are no versions here |
 //! | [`unshallow`] | what lies before a newest state that was cloned alone |
-//! | [`promise`] | segments that stayed at a remote |
+//! | [`promise`], [`left`] | segments that stayed at a remote |
 //! | [`progress`] | how far a transfer has come |
 
 mod arrive;
 pub(crate) mod beside;
 mod course;
 mod exchange;
+mod left;
 pub(crate) mod local;
 pub(crate) mod many;
 pub(crate) mod options;

@@ -207,6 +207,9 @@ pub struct Brought {
 pub struct Promise {
     /// The remote's name or URL, for people and for the fetch that completes them.
     pub remote: String,
+    /// Where that is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Their ids.
     pub segments: Vec<String>,
 }

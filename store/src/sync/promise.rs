@@ -10,8 +10,8 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::peer::Promise;
-use crate::error::{Cause, Error, Result};
+use super::peer::{ObjectKind, ObjectName, Promise};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::layout::{self, FramePaths};
 use crate::lineage::record::Listed;
@@ -30,6 +30,9 @@ const FORMAT: u32 = 1;
 pub(crate) struct Promised {
     /// The remote's name.
     pub(crate) remote: String,
+    /// Where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     /// Which segments: `promised/<hash>.json`.
     list: String,
     /// How many there are.
@@ -79,6 +82,7 @@ impl Promised {
             .await?;
         let promised = Self {
             remote: promise.remote.clone(),
+            place: promise.place.clone(),
             list,
             segments,
             bytes,
@@ -134,6 +138,29 @@ fn left_elsewhere(log: &FrameLog, promised: Promised) -> Error {
         remote: promised.remote,
     }
     .into()
+}
+
+/// The error of whoever asks for an object of a frame that was left at a remote; none if it was not.
+pub(super) async fn left_behind(log: &FrameLog, object: &ObjectName) -> Result<Option<Error>> {
+    let head = log.newest().await?;
+    let promised = head.and_then(|head| Promised::of(&head.entry.state));
+    let promised = promised.filter(|_| object.kind == ObjectKind::Segment);
+    let Some(promised) = promised else {
+        return Ok(None);
+    };
+    let left = promised.ids(log.objects(), log.paths()).await?;
+    if !left.contains(&object.id) {
+        return Ok(None);
+    }
+    let place = promised.place.filter(|place| *place != promised.remote);
+    let place = place.map(|place| format!(" ({place})"));
+    let problem = format!(
+        "frame {frame} is not whole here: only a part of it was cloned, and the other rows were left at {remote}{place}; take          the frame from there, or fetch it from {remote} first",
+        frame = log.frame(),
+        remote = promised.remote,
+        place = place.unwrap_or_default(),
+    );
+    Ok(Some(Error::elsewhere(ErrorKind::Promised, problem)))
 }
 
 /// The error of whatever needed the rows of a state: if they were left at a remote, that they are there.

@@ -161,6 +161,7 @@ impl Route<'_> {
         self.send(objects).await?;
         let promise = (!left.is_empty()).then(|| Promise {
             remote: remote.to_owned(),
+            place: Some(self.from.location().to_owned()),
             segments: left,
         });
         self.publish(Publish {
@@ -319,7 +320,14 @@ impl Route<'_> {
 
     /// Sends those of the objects that the target lacks.
     async fn send(&self, wanted: Wanted) -> Result<()> {
-        let missing = self.missing(&wanted).await?;
+        let mut missing = self.missing(&wanted).await?;
+        if missing.len() > PARALLEL_OBJECTS {
+            // What is not there comes first, so that little is sent in vain.
+            let found = self.from.have(self.source, &missing).await?;
+            let mut both: Vec<_> = missing.into_iter().zip(found).collect();
+            both.sort_by_key(|(_, found)| found.is_some());
+            missing = both.into_iter().map(|(name, _)| name).collect();
+        }
         let known = missing.iter().filter_map(|name| wanted.get(name)?.as_ref());
         let bytes = known.map(|object| object.bytes).sum();
         self.meter.expect(missing.len() as u64, bytes);

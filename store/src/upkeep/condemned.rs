@@ -4,6 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use super::claim::{Claim, claim};
 use super::garbage::ObjectSet;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
@@ -11,8 +12,6 @@ use crate::log::commit::Condemned;
 
 const MAGIC: &str = "condemned";
 const FORMAT: u32 = 1;
-/// What is removed as soon as this cannot be had back.
-const SPARED_SECONDS: u64 = 3600;
 /// Objects that are removed at the same time.
 const PARALLEL_REMOVALS: usize = 16;
 
@@ -70,13 +69,12 @@ pub(crate) async fn read(log: &FrameLog, condemned: &Condemned) -> Result<Option
 /// name some of it.
 ///
 /// # Errors
-/// If some of it may be removed at any time.
+/// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if a sweep is at it.
 pub(crate) async fn spare(
     log: &FrameLog,
     lists: &[Condemned],
     named: &ObjectSet,
 ) -> Result<Option<Vec<Condemned>>> {
-    let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
     let mut spared = Vec::with_capacity(lists.len());
     let mut found = false;
     for list in lists {
@@ -86,11 +84,10 @@ pub(crate) async fn spare(
             continue;
         }
         found = true;
-        if now.seconds_since(list.at) + SPARED_SECONDS >= grace {
+        if claim(log, list, Claim::Spare).await? == Claim::Sweep {
             let problem = format!(
-                "segments of frame {} that are named wait to be removed since {}: run `sweep` first",
-                log.frame(),
-                list.at
+                "rows of frame {} that this brings back are being removed, because they had expired: let `sweep` finish",
+                log.frame()
             );
             return Err(Cause::Conflict(problem).into());
         }
@@ -107,10 +104,13 @@ pub(crate) async fn spare(
     Ok(found.then_some(spared))
 }
 
-/// Removes the list itself.
+/// Removes the list itself, and after it what it was claimed for.
 pub(super) async fn remove(log: &FrameLog, condemned: &Condemned) -> Result<()> {
-    let path = log.paths().condemned(&condemned.list);
-    log.objects().remove(&path).await
+    let paths = log.paths();
+    log.objects()
+        .remove(&paths.condemned(&condemned.list))
+        .await?;
+    log.objects().remove(&paths.claim(&condemned.list)).await
 }
 
 /// Removes objects of a frame.

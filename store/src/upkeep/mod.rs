@@ -5,6 +5,7 @@
 //! | [`policy`], [`borders`], [`compact`] | few large segments instead of many small ones; no row and no order changes |
 //! | [`retention`], [`expire`] | versions that no rule keeps cannot be read any more |
 //! | [`garbage`], [`condemned`] | what only those versions needed |
+//! | [`claim`] | which of it is removed, and which is needed again |
 //! | [`sweep`] | removes it, a grace period later; and whole frames, if told to |
 //! | [`background`] | does all this by itself |
 //!
@@ -13,6 +14,7 @@
 
 pub(crate) mod background;
 pub(crate) mod borders;
+mod claim;
 mod compact;
 pub(crate) mod condemned;
 mod expire;

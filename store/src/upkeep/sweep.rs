@@ -11,13 +11,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shoots_proto::action::{PurgeResult, SweepResult};
 
+use super::claim::{Claim, claim};
 use super::condemned;
 use super::garbage::ObjectSet;
 use crate::edit::marks::DropPin;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::FrameLog;
-use crate::log::commit::{Base, Operation, Retained, Totals};
+use crate::log::commit::{Base, Condemned, Operation, Retained, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::entry::Entry;
 use crate::snapshots::Abandoned;
@@ -39,6 +40,30 @@ impl Derive for Swept {
         if retained == entry.state.retained {
             return Ok(None);
         }
+        Ok(Some(Step {
+            edits: vec![StateEdit::Retain(Box::new(retained))],
+            ..Step::bare(log, entry, Operation::Expire).await?
+        }))
+    }
+}
+
+/// A list takes the place of another one with the same objects.
+#[derive(Debug)]
+struct Renewed {
+    old: Condemned,
+    new: Condemned,
+}
+
+#[async_trait]
+impl Derive for Renewed {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        let entry = log.known(before)?;
+        let mut retained = entry.state.retained.clone();
+        let mut lists = retained.condemned.iter_mut();
+        let Some(list) = lists.find(|list| **list == self.old) else {
+            return Ok(None);
+        };
+        list.clone_from(&self.new);
         Ok(Some(Step {
             edits: vec![StateEdit::Retain(Box::new(retained))],
             ..Step::bare(log, entry, Operation::Expire).await?
@@ -189,6 +214,13 @@ impl Frame {
             result.waiting_objects += list.objects;
             result.waiting_bytes += list.bytes;
         }
+        if !dry_run && !due.is_empty() {
+            self.log_writable()?;
+        }
+        let due: Vec<Condemned> = match dry_run {
+            true => due.into_iter().cloned().collect(),
+            false => self.claimed(due).await?,
+        };
         for list in &due {
             result.objects += list.objects;
             result.bytes += list.bytes;
@@ -196,7 +228,6 @@ impl Frame {
         if dry_run || due.is_empty() {
             return Ok(result);
         }
-        self.log_writable()?;
         for list in &due {
             if let Some(objects) = condemned::read(log, list).await? {
                 condemned::remove_all(log, &objects).await?;
@@ -208,6 +239,59 @@ impl Frame {
             condemned::remove(log, list).await?;
         }
         Ok(result)
+    }
+
+    /// Those lists of which nothing can be needed again, which is so as soon as they are claimed for the sweep.
+    async fn claimed(&self, due: Vec<&Condemned>) -> Result<Vec<Condemned>> {
+        let log = self.frame_log();
+        let mut claimed = Vec::with_capacity(due.len());
+        for list in due {
+            match claim(log, list, Claim::Sweep).await? {
+                Claim::Sweep => claimed.push(list.clone()),
+                // Whoever needs some of it may never have said so to the log.
+                Claim::Spare => {
+                    if let Some(renewed) = self.renewed(list).await?
+                        && claim(log, &renewed, Claim::Sweep).await? == Claim::Sweep
+                    {
+                        claimed.push(renewed);
+                    }
+                }
+            }
+        }
+        if claimed.is_empty() {
+            return Ok(claimed);
+        }
+        // A list that is gone from the log by now was spared or swept by others, whatever is left of its claim.
+        let head = log.newest().await?;
+        let lists = head.map_or_else(Vec::new, |head| head.entry.state.retained.condemned.clone());
+        let (claimed, gone): (Vec<_>, Vec<_>) =
+            claimed.into_iter().partition(|list| lists.contains(list));
+        for list in &gone {
+            condemned::remove(log, list).await?;
+        }
+        Ok(claimed)
+    }
+
+    /// A list of the same objects that nobody has claimed; none if some of them are needed again by now.
+    async fn renewed(&self, list: &Condemned) -> Result<Option<Condemned>> {
+        let log = self.frame_log();
+        let Some(objects) = condemned::read(log, list).await? else {
+            return Ok(None);
+        };
+        let new = Condemned {
+            at: list.at,
+            ..condemned::write(log, &objects).await?
+        };
+        let renewed = Renewed {
+            old: list.clone(),
+            new: new.clone(),
+        };
+        let (lost, kept) = match self.change(renewed).await? {
+            Some(_) => (list, Some(new.clone())),
+            None => (&new, None),
+        };
+        condemned::remove(log, lost).await?;
+        Ok(kept)
     }
 
     /// Removes the frame and its whole history for good: what holds rows at once. The newest entry of its log stays, so

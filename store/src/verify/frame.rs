@@ -120,6 +120,8 @@ impl FrameCheck<'_> {
         self.histories(&mut needed).await?;
         let lists = state.retained.condemned.iter();
         let lists: BTreeSet<String> = lists.map(|condemned| condemned.list.clone()).collect();
+        self.referenced
+            .extend(lists.iter().map(|list| paths.claim(list)));
         let tree = self.checkpoints(&needed.checkpoints).await?;
         self.schemas(&needed.schemas).await?;
         self.vectors(&needed.vectors).await?;

@@ -1,8 +1,8 @@
 //! Histories of which one side has given up a part: compacted, expired and swept, so that single commits are gone there.
 
-use shoots_proto::action::{Favour, SyncOutcome};
+use shoots_proto::action::{Favour, Retention, SyncOutcome};
 use shoots_proto::as_of::AsOf;
-use shoots_proto::put::PutMode::{Append, Error, Upsert};
+use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
 use shoots_store::{ErrorKind, FetchOptions, PullOptions, RowsToDelete, Store, Travellers};
 
 use crate::on_every_place;
@@ -19,7 +19,8 @@ on_every_place!(
     the_last_commit_travels_although_only_compaction_keeps_its_rows,
     what_was_received_without_its_own_rows_travels_on,
     opposite_settlements_are_a_conflict_until_that_is_settled,
-    a_side_may_be_taken_in_a_pull_and_the_other_one_follows;
+    a_side_may_be_taken_in_a_pull_and_the_other_one_follows,
+    what_has_expired_and_is_restored_elsewhere_comes_back_however_short_the_grace_period_is;
     not_on_s3 "hundreds of commits, one after the other":
     more_commits_than_an_entry_holds_may_have_expired,
 );
@@ -203,6 +204,36 @@ async fn what_was_received_without_its_own_rows_travels_on(place: &Place) {
     );
     push(&third, &follower, "f").await;
     assert_same(&third, &follower, "f").await;
+}
+
+async fn what_has_expired_and_is_restored_elsewhere_comes_back_however_short_the_grace_period_is(
+    place: &Place,
+) {
+    let folder = Place::in_memory();
+    for (place, grace) in [(place, 3600), (&folder, 60)] {
+        let origin = Place::in_memory().open().await;
+        let builder = place.builder().sweep_grace_seconds(grace);
+        let follower = builder.open().await.unwrap();
+        let (there, here) = (frame(&origin, "f"), frame(&follower, "f"));
+        indexed(&there, Error, 0..20).await;
+        clone(&follower, &origin, "f").await;
+        indexed(&there, Replace, 20..30).await;
+        pull(&follower, &origin, "f").await;
+        let newest = Retention {
+            keep_versions: Some(1),
+            ..Retention::default()
+        };
+        here.set_retention(Some(newest)).await.unwrap();
+        assert_eq!(here.expire(false).await.unwrap().segments, 1);
+        there.restore(&AsOf::Version(1)).await.unwrap();
+        assert_eq!(
+            pull(&follower, &origin, "f").await.outcome,
+            SyncOutcome::Moved
+        );
+        assert_same(&origin, &follower, "f").await;
+        here.sweep(false).await.unwrap();
+        assert_same(&origin, &follower, "f").await;
+    }
 }
 
 async fn more_commits_than_an_entry_holds_may_have_expired(place: &Place) {

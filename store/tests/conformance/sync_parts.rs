@@ -1,14 +1,14 @@
 //! Parts of stores and of frames that travel: some frames, under other names, the newest state, a range of it, what has
 //! not expired.
 
-use shoots_proto::action::{FrameSelection, Retention, SyncOutcome};
+use shoots_proto::action::{FrameSelection, Retention, SyncOutcome, SyncedFrame};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
-use shoots_proto::put::PutMode::{Append, Upsert};
+use shoots_proto::put::PutMode::{Append, Update, Upsert};
 use shoots_proto::{Closed, TagName};
 use shoots_store::{
     CloneOptions, Error, ErrorKind, FetchOptions, Frame, IndexRange, ProgressSink, PullOptions,
-    ReadOptions, RowsToDelete, Travellers,
+    ReadOptions, RowsToDelete, Store, Travellers,
 };
 
 use crate::on_every_place;
@@ -16,7 +16,7 @@ use crate::place::Place;
 use crate::rows::{bucket, frame, id, id_in, numbers, numbers_as_of, put, rows};
 use crate::sync::{
     assert_same, assert_sound, clone, compact, indexed, lively, only, origin, pull, push, remote,
-    try_clone,
+    try_clone, try_pull_with, try_push,
 };
 
 on_every_place!(
@@ -24,6 +24,8 @@ on_every_place!(
     a_clone_of_what_has_expired_has_what_is_kept,
     the_newest_state_can_be_cloned_alone_and_pulled_on,
     a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched,
+    a_part_of_a_frame_is_not_passed_on_and_says_where_the_rest_is,
+    a_pull_into_a_part_brings_what_a_merge_takes,
 );
 
 async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
@@ -196,6 +198,91 @@ async fn a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched(plac
     assert_same(&target, &source, "f").await;
     here.copy_to(&id("copy"), None).await.unwrap();
     assert_sound(&target, "copy").await;
+}
+
+/// A frame of ten segments with a hundred rows each, at a store and another one that has cloned three of them.
+async fn in_part(source: &Store, target: &Store) {
+    for n in 0..10 {
+        indexed(&frame(source, "f"), Append, n * 100..n * 100 + 100).await;
+    }
+    clone_range(target, source).await.unwrap();
+}
+
+async fn clone_range(to: &Store, from: &Store) -> Result<SyncedFrame, Error> {
+    let (peer, frames) = (origin(from), Travellers::one(&id("f")));
+    let some = CloneOptions {
+        range: Some(IndexRange {
+            start: Some(250.into()),
+            stop: Some(420.into()),
+            closed: Closed::Left,
+        }),
+        ..CloneOptions::default()
+    };
+    only(to.clone_frames(remote(&peer), &frames, &some).await?)
+}
+
+async fn fetch(to: &Store, from: &Store) {
+    let (peer, frames) = (origin(from), Travellers::one(&id("f")));
+    let options = FetchOptions::default();
+    let fetched = to.fetch(remote(&peer), &frames, &options).await;
+    only(fetched.unwrap()).unwrap();
+}
+
+async fn a_part_of_a_frame_is_not_passed_on_and_says_where_the_rest_is(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    in_part(&source, &target).await;
+    let third = Place::in_memory().open().await;
+    // However often it is tried.
+    for _ in 0..2 {
+        for refused in [
+            try_clone(&third, &target, "f").await,
+            try_push(&target, &third, "f").await,
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+            for told in ["left at origin", "fetch it from origin"] {
+                assert!(error.to_string().contains(told), "{error}");
+            }
+            assert!(!frame(&third, "f").exists().await.unwrap());
+        }
+    }
+    let fourth = Place::in_memory().open().await;
+    clone_range(&fourth, &target).await.unwrap();
+    let rows = rows_between(&frame(&fourth, "f"), 250, 420).await;
+    assert_eq!(rows.unwrap(), 170);
+
+    fetch(&target, &source).await;
+    clone(&third, &target, "f").await;
+    assert_same(&third, &source, "f").await;
+}
+
+async fn a_pull_into_a_part_brings_what_a_merge_takes(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    in_part(&source, &target).await;
+    let here = frame(&target, "f");
+    indexed(&here, Append, [255]).await;
+    indexed(&frame(&source, "f"), Update, [520, 522]).await;
+    indexed(&frame(&source, "f"), Update, [720, 822]).await;
+    let apart = PullOptions {
+        merge: false,
+        ..PullOptions::default()
+    };
+    try_pull_with(&target, &source, "f", &apart).await.unwrap();
+    // This asks nobody.
+    let error = here.merge("origin", None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+    assert!(error.to_string().contains("left at origin"), "{error}");
+
+    let merged = pull(&target, &source, "f").await;
+    assert_eq!(merged.outcome, SyncOutcome::Merged);
+    assert_sound(&target, "f").await;
+    assert_eq!(rows_between(&here, 250, 420).await.unwrap(), 171);
+    let error = rows_between(&here, 0, 10).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+    push(&target, &source, "f").await;
+    assert_sound(&source, "f").await;
+    fetch(&target, &source).await;
+    assert_same(&target, &source, "f").await;
 }
 
 async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {

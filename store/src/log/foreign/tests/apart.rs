@@ -1,6 +1,7 @@
 //! Two histories that went apart: what was fetched is held, and merged, whatever is done to look after the frame.
 
 use super::*;
+use crate::objects::Created;
 
 /// Two frames with a common past of three commits, and a change each; the other side's is fetched to the first.
 async fn apart(store: &Store) -> (Frame, Frame) {
@@ -247,7 +248,7 @@ async fn a_merge_of_deleted_frames_is_deleted_and_can_be_undeleted() {
 }
 
 #[tokio::test]
-async fn what_was_given_up_here_is_spared_when_it_comes_back_before_the_sweep() {
+async fn what_was_given_up_here_is_spared_when_it_comes_back_until_a_sweep_is_at_it() {
     let (store, clock) = store().await;
     let (source, target) = (frame(&store, "source"), frame(&store, "target"));
     for start in 0..12 {
@@ -259,8 +260,12 @@ async fn what_was_given_up_here_is_spared_when_it_comes_back_before_the_sweep() 
     target.compact(false).await.unwrap();
     put(&source, Upsert, [0, 1]).await;
     let late = foreign(&source, &target, 12, &[]).await;
-    for seconds in [0, 5 * DAY] {
-        let (here, _) = (frame(&store, &format!("here{seconds}")), ());
+    for (name, seconds, sweeping) in [
+        ("soon", 0, false),
+        ("late", 5 * DAY, false),
+        ("swept", 5 * DAY, true),
+    ] {
+        let here = frame(&store, name);
         publish(&here, foreign(&source, &here, 0, &[]).await)
             .await
             .unwrap();
@@ -270,6 +275,9 @@ async fn what_was_given_up_here_is_spared_when_it_comes_back_before_the_sweep() 
         let condemned = head(&here).await.state.retained.condemned.clone();
         assert_eq!(condemned.len(), 1);
         clock.wait(seconds);
+        if sweeping {
+            claim(&here, &condemned[0].list, "sweep").await;
+        }
         let back = changes(&source).await.last().unwrap().clone();
         let kept = Kept {
             record: back,
@@ -288,16 +296,54 @@ async fn what_was_given_up_here_is_spared_when_it_comes_back_before_the_sweep() 
             fork: None,
         };
         let kept = here.set_tracking("origin", Some(tracking)).await;
-        match seconds {
-            0 => assert!(kept.unwrap().is_some()),
-            _ => assert!(kept.unwrap_err().to_string().contains("sweep")),
+        match sweeping {
+            false => assert!(kept.unwrap().is_some()),
+            true => {
+                let refused = kept.unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+                assert!(refused.to_string().contains("sweep"), "{refused}");
+            }
         }
+        sweep_all(&here, &clock).await;
+        assert!(head(&here).await.state.retained.condemned.is_empty());
+        if sweeping {
+            continue;
+        }
+        assert_sound(&store).await;
+        let added = &late.arrivals[0].record.commit.added[0].id;
+        let log = here.frame_log();
+        let path = log.paths().segment(added);
+        assert!(log.objects().size(&path).await.unwrap().is_some());
     }
-    let here = frame(&store, "here0");
-    sweep_all(&here, &clock).await;
+}
+
+/// What another process leaves that has begun to remove what is on a list, or to spare some of it.
+async fn claim(frame: &Frame, list: &str, word: &'static str) {
+    let log = frame.frame_log();
+    let path = log.paths().claim(list);
+    let created = log
+        .objects()
+        .create(&path, Bytes::from_static(word.as_bytes()));
+    assert_eq!(created.await.unwrap(), Created::Yes);
+}
+
+#[tokio::test]
+async fn what_somebody_wanted_to_spare_and_did_not_is_swept() {
+    let (store, clock) = store().await;
+    let here = frame(&store, "here");
+    for n in 0..4 {
+        put(&here, Replace, [n]).await;
+    }
+    here.expire(false).await.unwrap();
+    let condemned = head(&here).await.state.retained.condemned.clone();
+    assert_eq!(condemned.len(), 1);
+    claim(&here, &condemned[0].list, "spare").await;
+    let before = objects(&here).await;
+    clock.wait(3 * DAY);
+    let swept = here.sweep(false).await.unwrap();
+    assert!(swept.objects > 0);
+    assert!(head(&here).await.state.retained.condemned.is_empty());
+    // The claim went, too.
+    assert_eq!(objects(&here).await, before - 2 - swept.objects as usize);
     assert_sound(&store).await;
-    let added = &late.arrivals[0].record.commit.added[0].id;
-    let log = here.frame_log();
-    let path = log.paths().segment(added);
-    assert!(log.objects().size(&path).await.unwrap().is_some());
 }
