@@ -4,11 +4,13 @@
 //! next one, together with all others that wait ([`Publisher::submit`]). Between processes, creating the entry
 //! decides ([`publish_group`]).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shoots_proto::name::FrameId;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 
 use super::commit::{Base, Published};
 use super::derive::{Derive, Step};
@@ -33,11 +35,42 @@ const CONFIRM_AFTER_SECONDS: u64 = 3600;
 /// So long it is believed that a frame has no log, without another look, when its first entry is created.
 const ABSENT_SECONDS: u64 = 60;
 
+/// How long writers wait for one merge at most.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
 /// The queues of a store's frames.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Publisher {
     /// A frame is in here while a task publishes for it.
     queues: Arc<Mutex<HashMap<FrameId, VecDeque<Waiting>>>>,
+    /// Frames of which only commits of other stores, and merges with them, are published.
+    held: Arc<Mutex<HashSet<FrameId>>>,
+    /// Something was queued for a held frame, or one was let go.
+    stirred: Arc<Notify>,
+}
+
+/// Keeps the writers of a frame in this process waiting, so that what takes long to work out, a merge, is not out of date
+/// each time that it is done. Dropping it lets them go on, and so does time.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    publisher: Publisher,
+    frame: FrameId,
+    timer: AbortHandle,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.timer.abort();
+        self.publisher.let_go(&self.frame);
+    }
+}
+
+/// Whose turn it is in a queue.
+enum Turn {
+    Group(Vec<Waiting>),
+    /// Those who wait are held.
+    Held,
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -71,26 +104,61 @@ impl Publisher {
         queues.is_empty()
     }
 
+    /// Keeps writers of the frame waiting; none: somebody else does.
+    pub(crate) fn hold(&self, frame: &FrameId) -> Option<Hold> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.insert(frame.clone()) {
+            return None;
+        }
+        let (publisher, timed) = (self.clone(), frame.clone());
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(LONGEST_HOLD).await;
+            publisher.let_go(&timed);
+        });
+        Some(Hold {
+            publisher: self.clone(),
+            frame: frame.clone(),
+            timer: timer.abort_handle(),
+        })
+    }
+
+    fn let_go(&self, frame: &FrameId) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(frame);
+        drop(held);
+        self.stirred.notify_waiters();
+    }
+
+    fn is_held(&self, frame: &FrameId) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.contains(frame)
+    }
+
     /// Whether nobody publishes for the frame yet.
     fn enqueue(&self, frame: &FrameId, waiting: Waiting) -> bool {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get_mut(frame) {
             queue.push_back(waiting);
+            self.stirred.notify_waiters();
             return false;
         }
         queues.insert(frame.clone(), VecDeque::from([waiting]));
         true
     }
 
-    fn next_group(&self, frame: &FrameId) -> Option<Vec<Waiting>> {
+    fn next(&self, frame: &FrameId) -> Turn {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.get_mut(frame)?;
-        if queue.is_empty() {
+        let Some(queue) = queues.get_mut(frame).filter(|queue| !queue.is_empty()) else {
             queues.remove(frame);
-            return None;
-        }
+            return Turn::Nothing;
+        };
         // What is worked out from an entry is the first of the next one. What comes from another store fills it.
         let foreign = |waiting: &Waiting| matches!(waiting.proposal.wish, Wish::Foreign(_));
+        if self.is_held(frame) {
+            let first = queue.iter().position(foreign);
+            let first = first.and_then(|first| queue.remove(first));
+            return first.map_or(Turn::Held, |first| Turn::Group(vec![first]));
+        }
         let worked = |waiting: &Waiting| {
             matches!(waiting.proposal.wish, Wish::Derived(_)) || foreign(waiting)
         };
@@ -101,7 +169,7 @@ impl Publisher {
                 next.map_or(queue.len(), |at| at + 1).min(GROUP)
             }
         };
-        Some(queue.drain(..count).collect())
+        Turn::Group(queue.drain(..count).collect())
     }
 
     async fn publish_all(self, log: FrameLog) {
@@ -110,7 +178,17 @@ impl Publisher {
             frame: log.frame(),
             finished: false,
         };
-        while let Some(group) = self.next_group(log.frame()) {
+        loop {
+            let mut stirred = std::pin::pin!(self.stirred.notified());
+            stirred.as_mut().enable();
+            let group = match self.next(log.frame()) {
+                Turn::Group(group) => group,
+                Turn::Held => {
+                    stirred.await;
+                    continue;
+                }
+                Turn::Nothing => break,
+            };
             let (proposals, answers): (Vec<_>, Vec<_>) = group
                 .into_iter()
                 .map(|waiting| (waiting.proposal, waiting.answer))

@@ -312,7 +312,7 @@ impl<'a> Exchange<'a> {
 
     /// Brings what is new at the remote into the frame.
     pub(super) async fn pull(&self, options: &PullOptions) -> Result<SyncedFrame> {
-        for _ in 0..MAX_ATTEMPTS {
+        for attempt in 0..MAX_ATTEMPTS {
             let ends = self.ends().await?;
             let tip = self.expect_theirs(&ends)?;
             if ends.ours.is_none() {
@@ -342,7 +342,8 @@ impl<'a> Exchange<'a> {
             if !options.merge {
                 return Ok(self.counted(told));
             }
-            match self.merge_here(options.favour).await? {
+            let hold = attempt >= super::settle::PATIENCE;
+            match self.merge_here(options.favour, hold).await? {
                 Settled::Moved => {}
                 Settled::Merged(commit) => {
                     return Ok(self.counted(SyncedFrame {

@@ -17,9 +17,14 @@ use crate::lineage::record::Listed;
 /// Segments that one merge brings: each is found out by another attempt. Whoever needs more fetches all.
 const MAX_BROUGHT: u32 = 64;
 
-/// Merges what was fetched from a remote.
-pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) -> Result<Settled> {
-    match settle::merge(log, remote, favour).await {
+/// Merges what was fetched from a remote; `hold`: see [`settle::merge`].
+pub(super) async fn merge(
+    log: &FrameLog,
+    remote: &str,
+    favour: Option<Favour>,
+    hold: bool,
+) -> Result<Settled> {
+    match settle::merge(log, remote, favour, hold).await {
         Err(error) => Err(explained(log, error).await),
         settled => settled,
     }
@@ -35,16 +40,16 @@ async fn explained(log: &FrameLog, error: Error) -> Error {
 
 impl Exchange<'_> {
     /// Merges what was fetched from the remote, with what that takes of the rows that were left there.
-    pub(super) async fn merge_here(&self, favour: Option<Favour>) -> Result<Settled> {
+    pub(super) async fn merge_here(&self, favour: Option<Favour>, hold: bool) -> Result<Settled> {
         let log = self.local.log(self.here);
         for _ in 0..MAX_BROUGHT {
-            match settle::merge(&log, self.remote.name, favour).await {
+            match settle::merge(&log, self.remote.name, favour, hold).await {
                 Err(error) if self.bring_left(&log, &error).await? => {}
                 Err(error) => return Err(explained(&log, error).await),
                 settled => return settled,
             }
         }
-        merge(&log, self.remote.name, favour).await
+        merge(&log, self.remote.name, favour, hold).await
     }
 
     /// Brings the segment whose absence is an error, if it is one that was left at the remote; says whether it was.

@@ -295,8 +295,9 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if nothing was fetched from there, [`ErrorKind::MergeConflict`](crate::ErrorKind::MergeConflict) if the two cannot be put
     /// together and nothing says whose side is to be taken.
     pub async fn merge(&self, remote: &str, favour: Option<Favour>) -> Result<SyncedFrame> {
-        for _ in 0..MAX_ATTEMPTS {
-            let settled = left::merge(self.frame_log(), remote, favour).await?;
+        for attempt in 0..MAX_ATTEMPTS {
+            let hold = attempt >= settle::PATIENCE;
+            let settled = left::merge(self.frame_log(), remote, favour, hold).await?;
             let (outcome, versions, commit) = match settled {
                 Settled::Moved => continue,
                 Settled::Unchanged => (SyncOutcome::Unchanged, 0, None),

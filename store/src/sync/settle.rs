@@ -26,8 +26,12 @@ use crate::log::change::Segment;
 use crate::log::commit::{CommitId, Operation};
 use crate::log::entry::Entry;
 use crate::log::foreign::Merged;
+use crate::log::publish::Hold;
 use crate::log::tip::Tip;
 use crate::merge::{self, Conflict, Histories, Kind, Outcome, Start};
+
+/// How often a merge is tried before the frame's writers have to wait for it.
+pub(super) const PATIENCE: u32 = 2;
 
 /// What became of putting two histories together.
 #[derive(Debug)]
@@ -42,9 +46,16 @@ pub(super) enum Settled {
     Moved,
 }
 
-/// Merges what was fetched from a remote.
-pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) -> Result<Settled> {
+/// Merges what was fetched from a remote. `hold`: the frame's writers wait meanwhile.
+pub(super) async fn merge(
+    log: &FrameLog,
+    remote: &str,
+    favour: Option<Favour>,
+    hold: bool,
+) -> Result<Settled> {
     log.shared().check_writable()?;
+    let publisher = &log.shared().publisher;
+    let hold = hold.then(|| publisher.hold(log.frame())).flatten();
     let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
     let tip = log.tip(&head).await?.ok_or_else(|| log.not_found())?;
     let tracking = head.state.tracking.get(remote).cloned();
@@ -82,6 +93,7 @@ pub(super) async fn merge(log: &FrameLog, remote: &str, favour: Option<Favour>) 
         shared,
         is_whole,
         told_fork,
+        hold,
     };
     settling.run(favour).await
 }
@@ -139,6 +151,8 @@ struct Settling<'a> {
     is_whole: bool,
     /// The newest commit that all later ones follow, with the list that the remote has told of it.
     told_fork: Option<Record>,
+    /// Keeps the frame from moving.
+    hold: Option<Hold>,
 }
 
 impl Settling<'_> {
@@ -513,6 +527,7 @@ impl Settling<'_> {
         };
         let commit = joined.record()?.id;
         let published = self.log.publish_merge(joined).await;
+        drop(self.hold);
         if !matches!(published, Ok(Some(_))) && !is_unknown(&published) {
             // Nobody else knows them.
             self.log.discard(&merged.written).await?;

@@ -1,5 +1,7 @@
 //! Frames that travel between stores: every place is either end, and the other one is a store in memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use shoots_proto::TagName;
 use shoots_proto::action::{Favour, Retention, SyncOutcome, SyncedFrame, VerifyRequest};
 use shoots_proto::as_of::AsOf;
@@ -27,7 +29,8 @@ on_every_place!(
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
     a_deleted_frame_travels_and_can_be_cloned_over,
     a_clone_that_was_deleted_can_be_cloned_again,
-    what_was_fetched_is_merged_however_rows_lie_by_then;
+    what_was_fetched_is_merged_however_rows_lie_by_then,
+    a_merge_comes_about_while_others_write_without_a_pause;
     not_on_s3 "a thousand segments, one after the other":
     a_pull_after_one_append_moves_one_segment_however_many_there_are,
     histories_of_many_commits_travel_in_parts,
@@ -588,6 +591,35 @@ async fn what_was_fetched_is_merged_however_rows_lie_by_then(place: &Place) {
         assert_sound(&ours, "f").await;
         frame(&ours, "f").purge(false).await.unwrap();
     }
+}
+
+async fn a_merge_comes_about_while_others_write_without_a_pause(place: &Place) {
+    let (ours, theirs) = apart(place).await;
+    for n in 300..330 {
+        indexed(&frame(&theirs, "f"), Append, [n]).await;
+        indexed(&frame(&ours, "f"), Upsert, [n + 100]).await;
+    }
+    let done = AtomicBool::new(false);
+    let writing = async {
+        let mut written = 0;
+        while !done.load(Ordering::Relaxed) {
+            indexed(&frame(&ours, "f"), Append, [1000 + written]).await;
+            written += 1;
+        }
+        written
+    };
+    let pulling = async {
+        let pulled = pull(&ours, &theirs, "f").await;
+        done.store(true, Ordering::Relaxed);
+        pulled
+    };
+    let (written, pulled) = tokio::join!(writing, pulling);
+    assert_eq!(pulled.outcome, SyncOutcome::Merged);
+    let found = numbers(&frame(&ours, "f")).await;
+    let mut expected = (300..330).chain(400..430).chain(1000..1000 + written);
+    assert!(expected.all(|n| found.contains(&n)));
+    push(&ours, &theirs, "f").await;
+    assert_same(&ours, &theirs, "f").await;
 }
 
 async fn a_pull_after_one_append_moves_one_segment_however_many_there_are(place: &Place) {

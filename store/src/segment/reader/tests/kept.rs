@@ -107,7 +107,8 @@ fn whatever_was_read_before_the_rows_are_the_same() {
                     .unwrap()
             });
             let (found, _) = kept.read(rows.clone(), dice.roll().is_multiple_of(2));
-            assert_eq!(found, Some(whole(&expected)), "{rows:?}");
+            let expected = (!expected.is_empty()).then(|| whole(&expected));
+            assert_eq!(found, expected, "{rows:?}");
         }
         let memory = kept.cache.memory();
         assert!(memory.used_bytes <= memory.bytes, "{memory:?}");
