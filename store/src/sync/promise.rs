@@ -155,7 +155,8 @@ pub(super) async fn left_behind(log: &FrameLog, object: &ObjectName) -> Result<O
     let place = promised.place.filter(|place| *place != promised.remote);
     let place = place.map(|place| format!(" ({place})"));
     let problem = format!(
-        "frame {frame} is not whole here: only a part of it was cloned, and the other rows were left at {remote}{place}; take          the frame from there, or fetch it from {remote} first",
+        "frame {frame} is not whole here: only a part of it was cloned, and the other rows were left at {remote}{place}; take \
+         the frame from there, or fetch it from {remote} first",
         frame = log.frame(),
         remote = promised.remote,
         place = place.unwrap_or_default(),

@@ -189,8 +189,7 @@ impl Settling<'_> {
     async fn forward(self) -> Result<Settled> {
         let mut written = Vec::new();
         let forwarded = self.publish_fetched(&mut written).await;
-        let known = matches!(&forwarded, Ok(_)) || !is_unknown(&forwarded);
-        if known {
+        if !is_unknown(&forwarded) {
             self.log.discard(&written).await?;
         }
         forwarded

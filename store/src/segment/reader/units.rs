@@ -186,7 +186,7 @@ fn some_of(unit: &RecordBatch, rows: &Visible, first: u64) -> Result<RecordBatch
 /// How many rows a unit has, where a batch should have at most so many: pages end where units do.
 fn unit_rows(most: u64) -> Option<u32> {
     let rows = (1..=PAGE_ROWS as u64 / LEAST_ROWS).map(|parts| PAGE_ROWS as u64 / parts);
-    let mut rows = rows.filter(|rows| PAGE_ROWS as u64 % rows == 0);
+    let mut rows = rows.filter(|rows| (PAGE_ROWS as u64).is_multiple_of(*rows));
     let rows = rows.find(|rows| *rows <= most)?;
     u32::try_from(rows).ok()
 }
