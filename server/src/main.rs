@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(CommandLineError::Usage(text)) => {
-            eprintln!("{}", text.trim_end());
+            complain(text.trim_end());
             return ExitCode::from(2);
         }
         Err(error) => Err(error.into()),
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("shoots-server: {error}");
+            complain(&format!("shoots-server: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -67,7 +67,10 @@ fn issue(order: TokenOrder) -> Outcome {
         .enable_all()
         .build()?;
     let issued = runtime.block_on(order.fill())?;
-    eprintln!("shoots-server: the id of this token is {}", issued.id);
+    complain(&format!(
+        "shoots-server: the id of this token is {}",
+        issued.id
+    ));
     print(&issued.token);
     Ok(())
 }
@@ -133,12 +136,27 @@ fn start_logging(config: &Config) -> Outcome {
         .map_err(|e| format!("log_level {:?}: {e}", config.log_level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| Log);
     match config.log_format {
         LogFormat::Text => lines.with_ansi(false).init(),
         LogFormat::Json => lines.json().init(),
     }
     Ok(())
+}
+
+/// Standard error, as far as it takes the log: a disk that is full or a reader that is gone costs its lines, and nothing else.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = std::io::stderr().flush();
+        Ok(())
+    }
 }
 
 /// Panics become lines of the log, wherever they happen.
@@ -166,6 +184,11 @@ fn raise_open_files(config: &Config) {
         Ok(_) => {}
         Err(error) => warn!(%error, "cannot raise the number of open files"),
     }
+}
+
+/// Writes a line for people; nobody listening is no reason to stop.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Writes a line; nobody listening is no reason to stop.

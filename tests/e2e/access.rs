@@ -263,7 +263,7 @@ async fn histories_travel_between_servers_with_tls_and_a_scoped_token() {
         error.to_string().contains("may not write to bucket one"),
         "{error}"
     );
-    assert_eq!(error.kind(), ErrorKind::InvalidRequestError);
+    assert_eq!(error.kind(), ErrorKind::PermissionDeniedError);
     put(&here, "mine/b", PutMode::Error, rows(0..2)).await;
     here.push("office").frame("mine/b").send().await.unwrap();
     assert_eq!(get(&admin, "mine/b").await.num_rows(), 2);

@@ -125,10 +125,13 @@ def test_the_prompt_asks_completes_remembers_and_survives_mistakes(
 
     terminal.type("select nonsense from airlines;\r")
     terminal.until("error: ")
+    terminal.until("shoots> ")
     terminal.type("\\d airlines\r")
     terminal.until("carrier")
+    terminal.until("shoots> ")
     terminal.type("\\d\r")
     terminal.until("weather")
+    terminal.until("shoots> ")
 
     terminal.type("garbage\x03")
     terminal.until("shoots> ")

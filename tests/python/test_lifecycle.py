@@ -28,6 +28,16 @@ def printed(*flags: str, settings: dict[str, str] | None = None) -> dict[str, ob
     return tomllib.loads(done.stdout)
 
 
+def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else(tmp_path: Path) -> None:
+    for form in ("text", "json"):
+        server = ServerProcess.start(tmp_path / "buckets", "--log-format", form, log=Path("/dev/full"))
+        with Peer(server.address) as peer:
+            for _ in range(20):
+                peer.put(form, TABLE, mode="append")
+            assert peer.get(form).num_rows == 40
+        assert server.stop() == 0
+
+
 def test_one_line_says_where_the_server_listens(server: ServerProcess) -> None:
     assert server.ready_line == f"shoots-server listening on grpc://127.0.0.1:{server.port}\n"
     with Peer(server.address) as peer:

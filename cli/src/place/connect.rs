@@ -40,6 +40,11 @@ impl Place {
     fn builder(&self, address: &str) -> Result<ClientBuilder, Failure> {
         let mut builder = self.limited(ShootsClient::builder(address));
         if let Some(token) = &self.token {
+            if address.starts_with("grpc://") && !self.allow_insecure_token {
+                return Err(Failure::usage(
+                    "a token must not travel unencrypted: use a grpc+tls:// address, or allow it with --allow-insecure-token",
+                ));
+            }
             builder = builder
                 .token(token.token()?)
                 .token_without_tls(self.allow_insecure_token);

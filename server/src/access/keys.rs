@@ -2,7 +2,8 @@
 //!
 //! There are two of them, so that they can be changed: new tokens are signed with the present one, and those that were
 //! signed with the one before are taken until it is left out of the settings. Tokens may be called back one by one
-//! ([`Revoked`]). Files are looked at again and again; one that cannot be read changes nothing.
+//! ([`Revoked`]). Files are looked at again and again; one that cannot be read changes nothing, and keeps no other one from
+//! its effect.
 
 use std::fmt;
 use std::sync::Arc;
@@ -147,17 +148,32 @@ impl Keys {
         keep_looking("secrets and tokens that were called back", || self.look()).await;
     }
 
-    /// Looks at the files once, and says whether they have changed.
+    /// Looks at the files once, and says whether they have changed. What can be read counts, even if something cannot be.
     pub(super) async fn look(&self) -> Result<bool, ConfigError> {
-        let secrets = read(&self.sources).await?;
-        let revoked = Revoked::read(&self.revoked).await?;
         let current = Arc::clone(&self.current.borrow());
-        if secrets == current.secrets && revoked == current.revoked {
-            return Ok(false);
+        let mut problems = Vec::new();
+        let mut secrets = Vec::with_capacity(self.sources.len());
+        for (source, known) in self.sources.iter().zip(&current.secrets) {
+            secrets.push(source.read().await.unwrap_or_else(|problem| {
+                problems.push(problem);
+                known.clone()
+            }));
         }
-        self.current
-            .send_replace(Arc::new(Current::new(secrets, revoked)?));
-        Ok(true)
+        let revoked = Revoked::read(&self.revoked)
+            .await
+            .unwrap_or_else(|problem| {
+                problems.push(problem);
+                current.revoked.clone()
+            });
+        let changed = secrets != current.secrets || revoked != current.revoked;
+        if changed {
+            self.current
+                .send_replace(Arc::new(Current::new(secrets, revoked)?));
+        }
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(changed),
+        }
     }
 }
 

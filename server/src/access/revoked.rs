@@ -14,7 +14,7 @@ use crate::config::ConfigError;
 const FILE_BYTES: u64 = 1 << 20;
 
 /// Ids of tokens that are not taken.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Revoked(HashSet<String>);
 
 impl Revoked {

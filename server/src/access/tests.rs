@@ -287,6 +287,22 @@ async fn a_token_that_is_called_back_is_not_taken_and_others_are() {
     assert!(!keys.look().await.unwrap());
     assert_eq!(keys.verify(&lost).unwrap_err(), Refusal::Revoked);
     assert_eq!(keys.verify(&kept).unwrap().token(), Some("kept"));
+    // A file of secrets that cannot be used keeps no token in.
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let config = Config {
+        secret_file: secret.to_str().unwrap().to_owned(),
+        secret: Secret::default(),
+        ..config
+    };
+    let keys = Keys::open(&config).await.unwrap().unwrap();
+    std::fs::remove_file(&secret).unwrap();
+    assert!(keys.verify(&kept).is_ok());
+    std::fs::write(&path, "lost\nkept\n").unwrap();
+    let problem = keys.look().await.unwrap_err().to_string();
+    assert!(problem.contains("secret_file"), "{problem}");
+    assert_eq!(keys.verify(&kept).unwrap_err(), Refusal::Revoked);
+    assert_eq!(keys.verify(&lost).unwrap_err(), Refusal::Revoked);
     // A file that cannot be used lets nobody in again.
     std::fs::write(&path, "a line").unwrap();
     assert!(keys.look().await.is_err());
