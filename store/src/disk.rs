@@ -26,6 +26,7 @@
 //!
 //! Deletes are not fsynced: what comes back after a power cut is garbage that the next sweep deletes again.
 
+mod absent;
 mod deeds;
 mod directory;
 mod failure;
@@ -116,6 +117,15 @@ impl Disk {
             .await
     }
 
+    /// Makes directories in which objects are about to be created, and makes them last. What goes wrong is for whoever
+    /// creates an object there to meet, and to tell.
+    pub(crate) async fn prepare(&self, directories: Vec<Path>) {
+        let prepared = self.blocking(move |directory| directory.prepare(&directories));
+        if let Err(error) = prepared.await {
+            tracing::debug!(%error, "directories were not made ahead of their objects");
+        }
+    }
+
     /// Runs `work` where blocking is allowed. It is not stopped by dropping the future.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -180,7 +190,11 @@ impl ObjectStore for Disk {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.reader().await?.get_opts(location, options).await
+        let files = self.reader().await?;
+        if absent::is_known_absent(&files.path_to_filesystem(location)?) {
+            return Err(failure::not_found(location));
+        }
+        files.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

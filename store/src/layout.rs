@@ -176,6 +176,16 @@ impl FramePaths {
         path(&format!("{}/log", self.folder))
     }
 
+    /// The folders that every frame has.
+    pub(crate) fn folders(&self) -> [Path; 3] {
+        [self.log(), self.segments(), self.schemas()]
+    }
+
+    /// The folder of its segments.
+    fn segments(&self) -> Path {
+        path(&format!("{}/segments", self.folder))
+    }
+
     pub(crate) fn entry(&self, sequence: u64) -> Path {
         path(&format!("{}/log/{sequence:020}.jsonl", self.folder))
     }

@@ -386,16 +386,26 @@ impl Writing {
         self.sink.write(batch).await
     }
 
-    /// The first durability round: segments, schema and bucket at the same time.
+    /// The first durability round: segments, schema, bucket and folders at the same time.
     async fn finish(self, log: &FrameLog) -> Result<Rows> {
         let schema = self.schema;
         let segments = self.sink.finish();
         let write_schema = write_schema(log, &schema, self.new_schema);
         let bucket = create_bucket(log, self.creates);
-        let (segments, (), ()): (Vec<SegmentRecord>, (), ()) =
-            tokio::try_join!(segments, write_schema, bucket)?;
+        let folders = make_folders(log, self.creates);
+        let (segments, (), (), ()): (Vec<SegmentRecord>, (), (), ()) =
+            tokio::try_join!(segments, write_schema, bucket, folders)?;
         Ok(Rows { schema, segments })
     }
+}
+
+/// Makes the folders of a new frame while its rows are written, so that nobody waits for the disk twice: for what is in
+/// a folder, and before that for the folder.
+async fn make_folders(log: &FrameLog, creates: bool) -> Result<()> {
+    if creates && let Some(disk) = &log.shared().disk {
+        disk.prepare(log.paths().folders().to_vec()).await;
+    }
+    Ok(())
 }
 
 /// The index that the frame has after the put.

@@ -102,6 +102,17 @@ impl Directory {
         }
     }
 
+    /// Makes directories, and makes them last.
+    pub(super) fn prepare(&self, directories: &[Path]) -> Result<()> {
+        let root = self.open_for_writing()?;
+        let paths: Vec<PathBuf> = directories
+            .iter()
+            .map(|directory| root.path.join(directory.as_ref()))
+            .collect();
+        let paths: Vec<&FsPath> = paths.iter().map(PathBuf::as_path).collect();
+        Ok(self.establish(root, &paths)?)
+    }
+
     /// Durable create-if-absent.
     pub(super) fn create(&self, location: &Path, payload: &PutPayload) -> Result<()> {
         let root = self.open_for_writing()?;
@@ -140,12 +151,12 @@ impl Directory {
         directory: &FsPath,
         destination: &FsPath,
     ) -> Result<()> {
-        self.establish(root, directory)?;
+        self.establish(root, &[directory])?;
         let mut linked = self.deeds.hard_link(existing, destination);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             // Somebody removed a directory that was known: make it again.
             self.known.forget(directory);
-            self.establish(root, directory)?;
+            self.establish(root, &[directory])?;
             linked = self.deeds.hard_link(existing, destination);
         }
         match linked {
@@ -233,7 +244,7 @@ impl Directory {
         destination: &FsPath,
     ) -> object_store::Error {
         let durable = self
-            .establish(root, directory)
+            .establish(root, &[directory])
             .and_then(|()| self.sync_directory(directory));
         match durable {
             Ok(()) => failure::already_exists(destination),
@@ -260,18 +271,22 @@ impl Directory {
         Ok(temporary)
     }
 
-    /// Makes sure that `directory`, which is the root or below it, exists and will last.
-    fn establish(&self, root: &Root, directory: &FsPath) -> Result<(), Refused> {
-        if self.known.contains(directory) {
-            return Ok(());
+    /// Makes sure that `directories`, each of which is the root or below it, exist and will last.
+    fn establish(&self, root: &Root, directories: &[&FsPath]) -> Result<(), Refused> {
+        let mut names: Vec<&FsPath> = Vec::new();
+        for directory in directories {
+            if self.known.contains(directory) {
+                continue;
+            }
+            self.make_directory(directory)?;
+            let above = directory.ancestors();
+            let above = above.take_while(|above| above.starts_with(&root.path));
+            let unsure = above.filter(|above| !self.known.contains(above));
+            names.extend(unsure);
         }
-        self.make_directory(directory)?;
-        let chain: Vec<&FsPath> = directory
-            .ancestors()
-            .take_while(|above| above.starts_with(&root.path) && !self.known.contains(above))
-            .collect();
-        for made in &chain {
-            let Some(parent) = made.parent() else {
+        let mut synced: Vec<&FsPath> = Vec::new();
+        for name in &names {
+            let Some(parent) = name.parent().filter(|parent| !synced.contains(parent)) else {
                 continue;
             };
             match self.sync_directory(parent) {
@@ -279,11 +294,12 @@ impl Directory {
                 // The parent of the root may be closed to this user. Then the root is older than this process:
                 // making it would have failed.
                 Err(refused)
-                    if *made == root.path && refused.kind() == io::ErrorKind::PermissionDenied => {}
+                    if *name == root.path && refused.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(refused) => return Err(refused),
             }
+            synced.push(parent);
         }
-        self.known.add(&chain);
+        self.known.add(&names);
         Ok(())
     }
 

@@ -136,6 +136,25 @@ async fn names(disk: &Disk) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn directories_that_were_prepared_are_synced_once_for_all_of_them() {
+    let watched = Watched::new();
+    let paths =
+        ["bucket/frame/log", "bucket/frame/segments"].map(|path| Path::parse(path).unwrap());
+    watched.disk.prepare(paths.to_vec()).await;
+    assert_eq!(watched.synced(), ["bucket/frame", "bucket", "", ".."]);
+
+    create(&watched.disk, LOG, "one").await.unwrap();
+    assert_eq!(watched.synced(), ["file", "bucket/frame/log"]);
+    create(&watched.disk, "bucket/frame/segments/a", "rows")
+        .await
+        .unwrap();
+    assert_eq!(watched.synced(), ["file", "bucket/frame/segments"]);
+
+    watched.disk.prepare(paths.to_vec()).await;
+    assert!(watched.synced().is_empty());
+}
+
+#[tokio::test]
 async fn a_create_syncs_the_file_then_every_new_name_then_its_own() {
     let watched = Watched::new();
     create(&watched.disk, LOG, "one").await.unwrap();

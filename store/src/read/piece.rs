@@ -25,6 +25,9 @@ const PARALLEL_LOOKS: usize = 8;
 /// Batches of a piece that wait to be taken.
 const BATCHES_AHEAD: usize = 2;
 
+/// A piece of no more rows is a batch or two.
+const SMALL_ROWS: u64 = 4096;
+
 /// Batches of rows.
 pub(crate) type Batches = BoxStream<'static, Result<RecordBatch>>;
 
@@ -121,13 +124,35 @@ impl Piece {
         batch_rows: usize,
         sieve: Option<Arc<Sieve>>,
     ) -> Batches {
-        let wanted = Arc::clone(wanted);
-        ahead(async move {
-            match sieve {
-                Some(sieve) => sieve.sift(self, wanted, batch_rows).await,
-                None => self.batches(&wanted, batch_rows).await,
-            }
-        })
+        ahead(self.sifted(Arc::clone(wanted), batch_rows, sieve))
+    }
+
+    /// The same for the only piece of a read. A small one is read when it is taken: there is nothing to be ahead of, and
+    /// what it would take to hand its rows from one task to another is more than reading it.
+    pub(super) fn read_alone(
+        self,
+        wanted: &SchemaRef,
+        batch_rows: usize,
+        sieve: Option<Arc<Sieve>>,
+    ) -> Batches {
+        if self.visible() > SMALL_ROWS {
+            return self.read_wanted(wanted, batch_rows, sieve);
+        }
+        stream::once(self.sifted(Arc::clone(wanted), batch_rows, sieve))
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn sifted(
+        self,
+        wanted: SchemaRef,
+        batch_rows: usize,
+        sieve: Option<Arc<Sieve>>,
+    ) -> Result<Batches> {
+        match sieve {
+            Some(sieve) => sieve.sift(self, wanted, batch_rows).await,
+            None => self.batches(&wanted, batch_rows).await,
+        }
     }
 
     /// The columns of `wanted`, read when they are taken.

@@ -141,10 +141,11 @@ impl Scan {
         let merging = Merging::new(&self.schema, &self.index, columns, sieve)?;
         let merging = Arc::new(merging);
         let reading = self.reading;
+        let alone = self.groups.len() == 1;
         let batches = stream::iter(self.groups)
             .map(move |group| {
                 let merging = Arc::clone(&merging);
-                std::future::ready(group.read(&merging, batch_rows))
+                std::future::ready(group.read(&merging, batch_rows, alone))
             })
             .buffered(1 + GROUPS_AHEAD)
             .flatten()
@@ -213,12 +214,14 @@ impl Group {
         self.rows = take;
     }
 
-    fn read(mut self, merging: &Merging, batch_rows: usize) -> Batches {
+    fn read(mut self, merging: &Merging, batch_rows: usize, alone: bool) -> Batches {
         if self.pieces.len() > 1 {
             return self.merge(merging, batch_rows);
         }
+        let (wanted, sieve) = (&merging.wanted, merging.sieve.clone());
         match self.pieces.pop() {
-            Some(piece) => piece.read_wanted(&merging.wanted, batch_rows, merging.sieve.clone()),
+            Some(piece) if alone => piece.read_alone(wanted, batch_rows, sieve),
+            Some(piece) => piece.read_wanted(wanted, batch_rows, sieve),
             None => stream::empty().boxed(),
         }
     }

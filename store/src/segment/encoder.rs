@@ -38,7 +38,8 @@ mod column;
 /// The most rows that are encoded at once. The limits are checked between.
 const STEP_ROWS: usize = 65_536;
 
-/// Values in a batch from which encoding columns in parallel is worth waking other threads.
+/// Values from which encoding columns in parallel is worth waking other threads, which look for more work for a while
+/// afterwards: a small put would share its processors with them.
 const PARALLEL_VALUES: usize = 16_384;
 
 /// How large a segment may become.
@@ -341,11 +342,14 @@ impl OpenSegment {
             .zip(shape.logical.fields())
             .map(|(column, field)| (field.name(), std::mem::take(&mut column.unions)))
             .collect();
-        let chunks: Vec<Vec<ArrowColumnChunk>> = columns
-            .into_par_iter()
-            .zip(&shape.columns)
-            .map(|(column, shape)| column.close(shape))
-            .collect::<Result<_>>()?;
+        let close = |(column, shape): (OpenColumn, &ColumnShape)| column.close(shape);
+        let chunks: Vec<Vec<ArrowColumnChunk>> = if rows * columns.len() < PARALLEL_VALUES {
+            let columns = columns.into_iter().zip(&shape.columns);
+            columns.map(close).collect::<Result<_>>()?
+        } else {
+            let columns = columns.into_par_iter().zip(&shape.columns);
+            columns.map(close).collect::<Result<_>>()?
+        };
         let mut file = SerializedFileWriter::new(
             Vec::with_capacity(expected + expected / 64 + 4096),
             Arc::clone(&shape.parquet),

@@ -36,6 +36,7 @@ use super::storage;
 use crate::error::{Error, Result};
 use crate::schema::check;
 
+mod ahead;
 mod steps;
 mod units;
 mod visible;
@@ -235,17 +236,19 @@ async fn start(
         layout,
         dictionaries,
     });
+    // Only steps are small enough to be held whole, and one alone has nothing to be decoded beside.
+    let beside = step.is_some_and(|step| count > step);
     let step = step.unwrap_or(u64::MAX);
     let batches = match units {
         None => {
-            let open = move |rows| decoder.decode(rows);
-            stream::iter(visible.in_steps(step)).flat_map(open).boxed()
+            let parts = visible
+                .in_steps(step)
+                .map(|rows| Part::Decode { rows, from: None });
+            decoder.read(parts, beside, None)
         }
         Some(units) => {
             let parts = units.parts(&visible, step);
-            let open = move |part| decoder.part(&units, part);
-            let batches = stream::iter(parts).flat_map(open);
-            in_pieces(batches.boxed(), most)
+            in_pieces(decoder.read(parts, beside, Some(units)), most)
         }
     };
     let batches = AssertUnwindSafe(batches)
@@ -297,18 +300,44 @@ impl Decoder {
         }
     }
 
+    /// The rows of `parts`, which are decoded beside each other or as they are taken. Those of `units` are kept.
+    fn read(
+        self: Arc<Self>,
+        parts: impl Iterator<Item = Part> + Send + 'static,
+        beside: bool,
+        units: Option<Units>,
+    ) -> BatchStream {
+        let rows = parts.map(move |part| self.part(units.as_ref(), part));
+        if beside {
+            return ahead::in_order(rows.map(|rows| match rows {
+                Taken::Kept(batch) => ahead::at_hand(batch),
+                Taken::Decoding(batches) => ahead::begun(batches),
+            }));
+        }
+        let rows = stream::iter(rows).flat_map(|rows| match rows {
+            Taken::Kept(batch) => stream::once(std::future::ready(batch)).boxed(),
+            Taken::Decoding(batches) => batches,
+        });
+        rows.boxed()
+    }
+
     /// Takes a part from what is kept, or decodes it and keeps it.
-    fn part(self: &Arc<Self>, units: &Units, part: Part) -> BatchStream {
-        match part {
-            Part::Kept(batch) => {
-                let batch = batch.map_err(|problem| Error::damaged(self.file.path(), problem));
-                stream::once(std::future::ready(batch)).boxed()
+    fn part(self: &Arc<Self>, units: Option<&Units>, part: Part) -> Taken {
+        match (part, units) {
+            (Part::Kept(batch), _) => {
+                Taken::Kept(batch.map_err(|problem| Error::damaged(self.file.path(), problem)))
             }
-            Part::Decode { rows, from: None } => self.decode(rows),
-            Part::Decode {
-                rows,
-                from: Some(from),
-            } => self.decode(rows).map(units.clone().keeping(from)).boxed(),
+            (
+                Part::Decode {
+                    rows,
+                    from: Some(from),
+                },
+                Some(units),
+            ) => {
+                let keeping = units.clone().keeping(from);
+                Taken::Decoding(self.decode(rows).map(keeping).boxed())
+            }
+            (Part::Decode { rows, .. }, _) => Taken::Decoding(self.decode(rows)),
         }
     }
 
@@ -322,6 +351,12 @@ impl Decoder {
         )
         .map_err(|problem| Error::damaged(self.file.path(), problem))
     }
+}
+
+/// The rows of a part.
+enum Taken {
+    Kept(Result<RecordBatch>),
+    Decoding(BatchStream),
 }
 
 /// The same rows in batches of at most so many.
