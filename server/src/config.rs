@@ -56,6 +56,15 @@ pub struct Config {
     pub cache_disk_bytes: u64,
     /// Memory for decoded rows, which are sent again without being read again, in bytes; 0 for none.
     pub row_cache_bytes: u64,
+    /// A folder for rows that clients on this machine map into memory instead of having them sent, such as `/dev/shm`;
+    /// empty: rows are always sent.
+    pub shm_dir: String,
+    /// What the files below `shm_dir` may take together, in bytes; 0 for none.
+    pub shm_bytes: u64,
+    /// Rows that take fewer bytes than this are sent.
+    pub shm_min_bytes: u64,
+    /// How long a file below `shm_dir` may go unused before it is removed, in seconds.
+    pub shm_unused_seconds: u64,
     /// How old the newest state of a frame may be that a read is given without asking the storage, in seconds; 0
     /// always asks.
     pub max_staleness_seconds: u64,
@@ -182,6 +191,10 @@ impl Default for Config {
             cache_folder: String::new(),
             cache_disk_bytes: 10 << 30,
             row_cache_bytes: 1 << 30,
+            shm_dir: String::new(),
+            shm_bytes: 1 << 30,
+            shm_min_bytes: 4 << 20,
+            shm_unused_seconds: 300,
             max_staleness_seconds: 0,
             read_only: false,
             cert_file: String::new(),
@@ -303,6 +316,11 @@ impl Config {
     /// How long a server at the other end of a transfer may be silent.
     pub(crate) fn remote_silence(&self) -> Duration {
         time(self.remote_silence_seconds)
+    }
+
+    /// How long a file for clients on this machine may go unused.
+    pub(crate) fn shm_unused(&self) -> Duration {
+        time(self.shm_unused_seconds)
     }
 
     /// How old a state may be that a read is given without asking the storage.
