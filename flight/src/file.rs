@@ -47,7 +47,6 @@ fn header_end(message: &FlightData) -> usize {
 
 /// The messages of a file, one after the other, as parts of its bytes. They are to be given to
 /// [`decode`](crate::decode).
-#[must_use]
 pub fn read_messages(file: Bytes) -> impl Iterator<Item = Result<FlightData, Error>> {
     let mut rest = Some(file);
     std::iter::from_fn(move || {

@@ -372,6 +372,7 @@ impl Config {
             ("query_memory_bytes_each", self.query_memory_bytes_each),
             ("query_seconds", self.query_seconds),
             ("queries_at_once", self.queries_at_once),
+            ("shm_unused_seconds", self.shm_unused_seconds),
         ];
         if let Some((name, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             let problem = format!("{name} is 0; it must be at least 1");

@@ -216,7 +216,7 @@ async fn files_give_way_to_others_but_never_under_a_reader() {
 #[tokio::test]
 async fn what_nobody_uses_for_a_while_is_removed() {
     let place = Place::new();
-    let server = place.server(&["--shm-unused-seconds=0"]).await;
+    let server = place.server(&["--shm-unused-seconds=2"]).await;
     let client = server.client().await;
     put_rows(&client, "a").await;
     put_rows(&client, "b").await;

@@ -42,9 +42,8 @@ use crate::status::Failure;
 
 /// How many files may be written at the same time; further gets are streamed. Each takes some batches of memory.
 const WRITERS: usize = 2;
-/// How often it is looked for files that nobody uses, as a part of the time that they may go unused.
+/// How often it is looked for files that nobody uses, in the time that they may go unused.
 const LOOKS: u32 = 4;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a file holds: of which frame, in which state, and what of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -126,7 +125,10 @@ impl SharedFiles {
         let (coming, flight) = match self.shelf.begin(answer) {
             Ok(begun) => begun,
             Err(Some(Found::Kept(file))) => return Some(file),
-            Err(Some(Found::Coming(coming))) => return coming.file().await,
+            Err(Some(Found::Coming(coming))) => {
+                drop(rows);
+                return coming.file().await;
+            }
             Err(None) => return None,
         };
         let place = Arc::clone(&self.writers).try_acquire_owned().ok()?;
@@ -152,7 +154,7 @@ impl SharedFiles {
 
     /// Removes files that nobody has used for a while, for ever.
     pub(crate) async fn look_after(self) {
-        let mut looks = interval((self.unused / LOOKS).max(SHORTEST_PAUSE));
+        let mut looks = interval(self.unused / LOOKS);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
