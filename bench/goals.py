@@ -88,9 +88,10 @@ def stream_goals() -> Iterator[Goal]:
 
 
 def shared_goals() -> Iterator[Goal]:
-    """No client asks for shared memory yet; the measurement belongs into `work/large.py`."""
+    """The frame is of 1 GB only with more rows than a run has by itself: the time does not depend on it."""
     opened = "large: opened in shared memory"
     yield Goal(f"{opened}: ArcticDB's get over it", works("large: get", ARCTIC, opened, OURS), 50, True)
+    yield Goal(opened, milliseconds(opened), 5, False, " ms")
 
 
 def small_goals() -> Iterator[Goal]:

@@ -81,6 +81,10 @@ class Rival:
     def get(self, name: str) -> Any:
         raise NotImplementedError
 
+    def opened(self, name: str) -> Any:
+        """All of a frame, in memory that is shared with whoever keeps it."""
+        raise NotOfferedError("shares no memory with those who read")
+
     def pandas(self, name: str) -> pd.DataFrame:
         """All of a frame for users of pandas."""
         return self.get(name).to_pandas()

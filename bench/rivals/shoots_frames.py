@@ -1,4 +1,7 @@
-"""This project's server with its default settings, by its Python package and Arrow tables."""
+"""This project's server with its default settings, by its Python package and Arrow tables.
+
+It shares memory in all of the work, but only `opened` asks for it: everything else comes over the connection.
+"""
 
 import contextlib
 from pathlib import Path
@@ -16,6 +19,10 @@ from .rival import Rival
 BINS = {"rule": "1min", "aggregation_func": dict.fromkeys(MEANS, "mean")}
 
 
+# Room for the frames of a round, which default settings give to the smaller ones only.
+SHARING = ["--shm-dir=/dev/shm", f"--shm-bytes={6 << 30}"]
+
+
 class Shoots(Rival):
     """A server on loopback, and one client of it."""
 
@@ -25,12 +32,17 @@ class Shoots(Rival):
 
     def start(self) -> None:
         assert self.binary is not None
-        self.server = self.running.enter_context(targets.shoots(self.binary, self.folder))
+        self.server = self.running.enter_context(targets.shoots(self.binary, self.folder, *SHARING))
         self.connect()
 
     def connect(self) -> None:
-        self.client = self.running.enter_context(ShootsClient("localhost", self.server.port))
+        self.client = self.running.enter_context(self.connected(shared_memory=False))
+        self.near = self.running.enter_context(self.connected(shared_memory=True))
         self.client.ping()
+        self.near.ping()
+
+    def connected(self, shared_memory: bool) -> ShootsClient:
+        return ShootsClient("localhost", self.server.port, shared_memory=shared_memory)
 
     def stop(self) -> None:
         self.running.close()
@@ -53,6 +65,9 @@ class Shoots(Rival):
 
     def get(self, name: str) -> pa.Table:
         return self.client.get(name, as_="arrow")
+
+    def opened(self, name: str) -> pa.Table:
+        return self.near.get(name, as_="arrow")
 
     def pandas(self, name: str) -> pd.DataFrame:
         return self.client.get(name)

@@ -89,6 +89,7 @@ class Large(Whole):
 
     def more(self, player: Player, name: str) -> None:
         ticks = self.tables["ticks"]
+        self.opened(player, name)
         parts: list[tuple[str, Callable[[pa.Table], frames.Range]]] = [
             ("range of 1 %", frames.hundredth),
             ("range of one day", frames.one_day),
@@ -98,6 +99,16 @@ class Large(Whole):
             work = f"{self.title}: {title}"
             with self.measurements.attempt(work, player):
                 self.read(work, player, part.of(ticks), "range", name, part.start, part.stop)
+
+    def opened(self, player: Player, name: str) -> None:
+        """Whoever asks first waits until the rows are written; whoever asks then has them."""
+        work = f"{self.title}: opened in shared memory"
+        with self.measurements.attempt(work, player):
+            first, _ = player.read("opened", name)
+            self.measurements.note(f"{work}, first", player, first)
+            self.read(work, player, self.tables[self.key], "opened", name)
+            for _ in range(FURTHER_GETS):
+                self.measurements.note(work, player, player.call("opened", name))
 
     def pandas(self, player: Player, name: str) -> None:
         super().pandas(player, name)

@@ -4,6 +4,8 @@
 //! process ([`place`]). What is said goes through [`output`], what comes in from files through [`input`], and every
 //! failure has an exit code ([`failure`]).
 
+#![forbid(unsafe_code)]
+
 mod archive;
 mod command;
 mod failure;

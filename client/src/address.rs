@@ -4,6 +4,8 @@
 //! the server prints; `http://` and `https://` mean the same. Without a scheme the connection
 //! is plain, without a port it is the server's default one.
 
+use std::net::IpAddr;
+
 use shoots_proto::ErrorKind;
 use tonic::transport::Uri;
 
@@ -22,6 +24,15 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Whether it leads to this machine, as far as it tells itself.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let address = host.parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("grpc", text));
         let tls = match scheme.to_ascii_lowercase().as_str() {
@@ -103,6 +114,26 @@ mod tests {
             let address = Address::parse(text).unwrap();
             assert_eq!(address.uri.to_string(), uri, "{text}");
             assert_eq!(address.tls, tls, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_known() {
+        for text in [
+            "localhost",
+            "grpc://LocalHost:1",
+            "grpc://127.3.2.1",
+            "grpc+tls://[::1]:1",
+        ] {
+            assert!(Address::parse(text).unwrap().is_loopback(), "{text}");
+        }
+        for text in [
+            "shoots.example",
+            "grpc://10.0.0.1",
+            "grpc://[::]",
+            "localhost.example",
+        ] {
+            assert!(!Address::parse(text).unwrap().is_loopback(), "{text}");
         }
     }
 

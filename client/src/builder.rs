@@ -65,6 +65,7 @@ pub struct ClientBuilder {
     domain_name: Option<String>,
     token: Option<String>,
     token_without_tls: bool,
+    shared_memory: bool,
 }
 
 impl ClientBuilder {
@@ -82,6 +83,7 @@ impl ClientBuilder {
             domain_name: None,
             token: None,
             token_without_tls: false,
+            shared_memory: true,
         }
     }
 
@@ -158,6 +160,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether to take rows from memory that the server shares, if it is on this machine and does that. Default: yes.
+    /// Without the feature `shm` it means nothing.
+    pub fn shared_memory(mut self, wanted: bool) -> Self {
+        self.shared_memory = wanted;
+        self
+    }
+
     /// Connects.
     pub async fn connect(self) -> Result<ShootsClient, Error> {
         let endpoint = self.endpoint()?;
@@ -170,14 +179,16 @@ impl ClientBuilder {
                 return Err(Error::timed_out(&what, self.connect_timeout));
             }
         };
-        self.client(channel)
+        let near = self.is_near();
+        self.client(channel, near)
     }
 
     /// A client that connects with its first call, inside a tokio runtime. Settings are
     /// checked at once.
     pub fn connect_lazy(self) -> Result<ShootsClient, Error> {
         let channel = self.endpoint()?.connect_lazy();
-        self.client(channel)
+        let near = self.is_near();
+        self.client(channel, near)
     }
 
     /// A client whose connections are what `open` gives: a socket of the machine, a tunnel, the memory of this process.
@@ -192,10 +203,18 @@ impl ClientBuilder {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let channel = self.endpoint()?.connect_with_connector_lazy(Over(open));
-        self.client(channel)
+        // Who knows where these lead.
+        self.client(channel, false)
     }
 
-    fn client(self, channel: Channel) -> Result<ShootsClient, Error> {
+    /// Whether the address is this machine's.
+    fn is_near(&self) -> bool {
+        Address::parse(&self.address).is_ok_and(|address| address.is_loopback())
+    }
+
+    fn client(self, channel: Channel, near: bool) -> Result<ShootsClient, Error> {
+        #[cfg(not(all(feature = "shm", unix)))]
+        let _ = (near, self.shared_memory);
         let flight =
             FlightServiceClient::new(channel).max_decoding_message_size(self.max_message_bytes);
         Ok(ShootsClient::new(Connection {
@@ -206,6 +225,8 @@ impl ClientBuilder {
             retry: Retry {
                 retries: self.retries,
             },
+            #[cfg(all(feature = "shm", unix))]
+            sharing: crate::shm::Sharing::new(near && self.shared_memory),
         }))
     }
 

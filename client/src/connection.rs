@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) retry: Retry,
+    #[cfg(all(feature = "shm", unix))]
+    pub(crate) sharing: crate::shm::Sharing,
 }
 
 impl Connection {

@@ -170,13 +170,25 @@ impl GetRequest {
     }
 
     /// All rows, in the batches they come in.
+    ///
+    /// With the feature `shm`, and from a server on the same machine that
+    /// [shares memory](crate::ClientBuilder::shared_memory), they are not sent but mapped, in large batches. Texts and keys
+    /// of dictionaries are checked once, as those that are sent.
     pub async fn collect(self) -> Result<Vec<RecordBatch>, Error> {
-        self.stream().await?.try_collect().await
+        self.whole().await?.try_collect().await
+    }
+
+    /// The rows, all of which will be taken.
+    async fn whole(self) -> Result<Batches, Error> {
+        #[cfg(all(feature = "shm", unix))]
+        return crate::shm::stream(&self.connection, self.ticket?).await;
+        #[cfg(not(all(feature = "shm", unix)))]
+        self.stream().await
     }
 
     /// All rows as one batch.
     pub async fn collect_one(self) -> Result<RecordBatch, Error> {
-        self.stream().await?.into_one_batch().await
+        self.whole().await?.into_one_batch().await
     }
 
     /// The schema that the rows would have.
@@ -209,14 +221,18 @@ pub(crate) async fn stream(connection: &Connection, ticket: Bytes) -> Result<Bat
             let streaming = answer(connection.flight().do_get(request).await)?;
             let mut batches = decode(connection.messages("get", streaming));
             let schema = batches.read_schema().await?;
-            let told = batches.app_metadata();
-            let stale = match told.is_empty() {
-                true => false,
-                false => read_json::<FrameSummary>("frame summary", told)?.stale,
-            };
+            let stale = is_stale(batches.app_metadata())?;
             Ok(Batches::new(schema, stale, batches))
         })
         .await
+}
+
+/// Whether the first message of an answer says that the state was the newest one at hand.
+pub(crate) fn is_stale(told: &Bytes) -> Result<bool, Error> {
+    if told.is_empty() {
+        return Ok(false);
+    }
+    Ok(read_json::<FrameSummary>("frame summary", told)?.stale)
 }
 
 /// The schema of the rows that a ticket stands for.

@@ -45,6 +45,12 @@
 //! [`ShootsClient::pull`] and its kin tell a server to exchange frames with its remotes. With the feature `sync` a
 //! program can be one end of an exchange itself: `FlightPeer` makes a server a peer of stores that the program opens.
 //!
+//! # On the server's machine
+//!
+//! With the feature `shm`, [`GetRequest::collect`] takes rows from memory that a server on the same machine shares, if it
+//! does and runs as the same user: nothing is sent, and no copy is made, however many rows there are. Where that is not
+//! possible, they are sent.
+//!
 //! # What it speaks
 //!
 //! The arrow crates and the vocabulary of the wire contract are re-exported, so that a program
@@ -70,6 +76,8 @@ mod put;
 mod query;
 mod retry;
 mod sending;
+#[cfg(all(feature = "shm", unix))]
+mod shm;
 #[cfg(feature = "sync")]
 mod sync;
 mod transfer;

@@ -17,6 +17,8 @@
 //!   never repeats it. Dictionaries are never pruned: unused categories are data.
 //! - [`decode`] hands out the schema before the first batch, keeps buffers where they arrived
 //!   when their alignment allows it, and turns malformed messages into errors.
+//! - [`file`] has the same messages in a file, aligned for who maps it into memory; [`Joiner`] makes the large batches that
+//!   pay there.
 //! - [`schema_message`] and [`read_schema_message`] are the form in which `FlightInfo` and
 //!   `SchemaResult` carry a schema.
 //!
@@ -42,6 +44,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod aligned;
 mod cancelled;
 mod compact;
@@ -49,7 +53,9 @@ mod decode;
 mod encode;
 mod error;
 mod extent;
+pub mod file;
 mod inflated;
+mod joined;
 mod limits;
 mod schema;
 mod size;
@@ -60,6 +66,7 @@ pub use compact::compact;
 pub use decode::{Decoder, decode};
 pub use encode::{DEFAULT_MESSAGE_BYTES, EncodeOptions, Encoder, encode};
 pub use error::Error;
+pub use joined::Joiner;
 pub use limits::DecodeLimits;
 pub use schema::{read_schema_message, schema_message};
 pub use size::encoded_size;

@@ -2,11 +2,13 @@
 //!
 //! `sample` makes an array of every type, `fidelity` sends them through every nesting and
 //! slicing, `dictionary` watches which dictionaries travel, `size` checks cutting and
-//! compaction, `aligned` lets bodies arrive at any address, `malformed` and `inflated` send what no honest peer would.
+//! compaction, `aligned` lets bodies arrive at any address, `file` keeps messages in one, `malformed` and `inflated` send
+//! what no honest peer would.
 
 mod aligned;
 mod dictionary;
 mod fidelity;
+mod file;
 mod inflated;
 mod malformed;
 mod sample;

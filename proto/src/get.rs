@@ -90,6 +90,16 @@ request! {
         /// by their time, and the other fields what of the result is got.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub resample: Option<Resampling>,
+        /// Let the rows come as a file in memory that is shared with the server ([`SharedRows`]), if both are on the same
+        /// machine and the server can; else they come as always.
+        ///
+        /// [`SharedRows`]: crate::SharedRows
+        #[serde(
+            default,
+            deserialize_with = "field::or_default",
+            skip_serializing_if = "std::ops::Not::not"
+        )]
+        pub shm: bool,
     }
 }
 
@@ -113,6 +123,7 @@ impl GetTicket {
             allow_stale: false,
             diff: None,
             resample: None,
+            shm: false,
         }
     }
 

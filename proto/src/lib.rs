@@ -10,7 +10,7 @@
 //! | call | in | out |
 //! |---|---|---|
 //! | `DoPut` | [`PutCommand`] | [`PutResult`] |
-//! | `DoGet`, `GetFlightInfo`, `GetSchema` | [`GetTicket`], [`FrameId`] as a path | rows, [`FrameSummary`] |
+//! | `DoGet`, `GetFlightInfo`, `GetSchema` | [`GetTicket`], [`FrameId`] as a path | rows, [`FrameSummary`], [`SharedRows`] |
 //! | `ListFlights` | [`ListCriteria`] | [`FrameSummary`] |
 //! | `DoAction` | see [`action`] | see [`action`] |
 //! | any | | [`ErrorBody`] |
@@ -21,6 +21,8 @@
 //!
 //! The crate knows serde and nothing of Flight, gRPC, Arrow, SQL or storage, so that both ends and
 //! the store can share its vocabulary. Files in `tests/golden` freeze the bytes.
+
+#![forbid(unsafe_code)]
 
 pub mod action;
 pub mod as_of;
@@ -41,6 +43,7 @@ pub mod range;
 pub mod remote;
 mod request;
 mod resampling;
+pub mod shm;
 mod statement;
 mod time;
 
@@ -59,5 +62,6 @@ pub use parameters::{ParameterValue, QueryParameters};
 pub use put::{PutCommand, PutMode, PutResult, PutSeal, UpdateScope};
 pub use range::{Closed, IndexValue};
 pub use remote::{Remote, RemoteName, RemoteUrl, SecretRef};
+pub use shm::{SharedFile, SharedRows};
 pub use statement::SqlTicket;
 pub use time::Time;

@@ -56,6 +56,15 @@ pub struct Config {
     pub cache_disk_bytes: u64,
     /// Memory for decoded rows, which are sent again without being read again, in bytes; 0 for none.
     pub row_cache_bytes: u64,
+    /// A folder for rows that clients on this machine map into memory instead of having them sent, such as `/dev/shm`;
+    /// empty: rows are always sent.
+    pub shm_dir: String,
+    /// What the files below `shm_dir` may take together, in bytes; 0 for none.
+    pub shm_bytes: u64,
+    /// Rows that take fewer bytes than this are sent.
+    pub shm_min_bytes: u64,
+    /// How long a file below `shm_dir` may go unused before it is removed, in seconds.
+    pub shm_unused_seconds: u64,
     /// How old the newest state of a frame may be that a read is given without asking the storage, in seconds; 0
     /// always asks.
     pub max_staleness_seconds: u64,
@@ -182,6 +191,10 @@ impl Default for Config {
             cache_folder: String::new(),
             cache_disk_bytes: 10 << 30,
             row_cache_bytes: 1 << 30,
+            shm_dir: String::new(),
+            shm_bytes: 1 << 30,
+            shm_min_bytes: 4 << 20,
+            shm_unused_seconds: 300,
             max_staleness_seconds: 0,
             read_only: false,
             cert_file: String::new(),
@@ -305,6 +318,11 @@ impl Config {
         time(self.remote_silence_seconds)
     }
 
+    /// How long a file for clients on this machine may go unused.
+    pub(crate) fn shm_unused(&self) -> Duration {
+        time(self.shm_unused_seconds)
+    }
+
     /// How old a state may be that a read is given without asking the storage.
     pub(crate) fn max_staleness(&self) -> Duration {
         time(self.max_staleness_seconds)
@@ -354,6 +372,7 @@ impl Config {
             ("query_memory_bytes_each", self.query_memory_bytes_each),
             ("query_seconds", self.query_seconds),
             ("queries_at_once", self.queries_at_once),
+            ("shm_unused_seconds", self.shm_unused_seconds),
         ];
         if let Some((name, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             let problem = format!("{name} is 0; it must be at least 1");

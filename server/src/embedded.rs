@@ -97,6 +97,7 @@ impl EmbeddedServer {
             remotes: Arc::new(Remotes::new(&config)),
             publications: Publications::new(&MessageMemory::new(&config)),
             queries: Arc::new(queries),
+            files: None,
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: config.read_only,

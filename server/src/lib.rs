@@ -40,6 +40,8 @@
 //! requests and results is `shoots-proto`'s; record batches become messages in `shoots-flight`. The library
 //! keeps no global state and sets up no logging: the binary does, and so may whoever embeds it.
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod call;
 pub mod cli;
@@ -56,6 +58,7 @@ mod resample;
 mod running;
 mod server;
 mod service;
+mod shm;
 mod status;
 mod stop;
 mod tls;

@@ -3,6 +3,8 @@
 //! Standard output gets the line with the address and nothing else; the log goes to standard error. What
 //! prevents the server from starting is one line on standard error and a non-zero exit code.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -35,6 +35,7 @@ use crate::query::Queries;
 use crate::reflection;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
+use crate::shm::SharedFiles;
 use crate::stop::{Phase, Stop, reached};
 use crate::tls::{Files, Tls, TlsError};
 
@@ -70,6 +71,14 @@ pub enum StartError {
         bucket_dir: String,
         /// What is wrong with it.
         source: shoots_store::Error,
+    },
+    /// Files for clients on this machine cannot be kept: another folder, or other permissions, are needed.
+    #[error("shm_dir: cannot use {shm_dir} for clients on this machine: {source}")]
+    Shm {
+        /// The folder as it was configured.
+        shm_dir: String,
+        /// What the system says.
+        source: io::Error,
     },
     /// The port is taken, or the address is not this machine's.
     #[error("cannot listen on {host}:{port}: {source}")]
@@ -125,10 +134,17 @@ impl Server {
             let upkeep = store.start_upkeep(config.upkeep());
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
+        let files = SharedFiles::open(&config).map_err(|source| StartError::Shm {
+            shm_dir: config.shm_dir.clone(),
+            source,
+        })?;
+        if let Some(files) = files.clone() {
+            tokio::spawn(stop.clone().until_draining(files.look_after()));
+        }
         let metrics = Arc::new(Metrics::default());
         let memory = MessageMemory::new(&config);
         if let Some(pages) = &pages {
-            pages.ready(observed::registry(&metrics, &store, &queries));
+            pages.ready(observed::registry(&metrics, &store, &queries, &files));
         }
         let service = Service::new(Shared {
             store: CallerStore::new(store, format!("{scheme}://{address}")),
@@ -136,6 +152,7 @@ impl Server {
             remotes: Arc::new(Remotes::new(&config)),
             publications: Publications::new(&memory),
             queries: Arc::new(queries),
+            files: files.clone(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: config.read_only,
@@ -162,7 +179,7 @@ impl Server {
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
         let grace = config.shutdown_grace();
-        let serving = tokio::spawn(serve(serving, calls, grace, stop.clone(), pages));
+        let serving = tokio::spawn(serve(serving, calls, grace, stop.clone(), (pages, files)));
         Ok(Self {
             address,
             metrics_address,
@@ -326,7 +343,7 @@ async fn serve(
     calls: RunningCalls,
     grace: Duration,
     stop: Stop,
-    pages: Option<Pages>,
+    (pages, files): (Option<Pages>, Option<SharedFiles>),
 ) {
     let mut serving = std::pin::pin!(serving);
     let mut phases = stop.watch();
@@ -350,6 +367,9 @@ async fn serve(
         () = closing => {}
     }
     stop.finish();
+    if let Some(files) = files {
+        files.close().await;
+    }
     drop(pages);
     info!("stopped");
 }

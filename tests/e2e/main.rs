@@ -27,6 +27,7 @@ mod refusal;
 mod rows;
 mod server;
 mod settings;
+mod shm;
 mod sql;
 mod stamp;
 mod sync;

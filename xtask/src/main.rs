@@ -4,6 +4,8 @@
 //! Recipes are plain commands ([`recipe`]) except those that have something to prepare or decide: [`python`] keeps a
 //! virtual [`environment`], [`clients`] looks for the tools of other languages, tests run with an [`s3`] of their own, and [`tidy`] checks what no compiler checks about this code base.
 
+#![forbid(unsafe_code)]
+
 mod clients;
 mod environment;
 mod package;

@@ -4,7 +4,7 @@ use shoots_proto::as_of::parse_time;
 use shoots_proto::{
     AsOf, BucketName, Closed, DiffRange, ErrorBody, ErrorKind, FrameSummary, GetTicket,
     ListCriteria, ParameterValue, PutCommand, PutMode, PutResult, PutSeal, QueryParameters,
-    SnapshotName, SqlTicket, UpdateScope, encode,
+    SharedFile, SharedRows, SnapshotName, SqlTicket, UpdateScope, encode,
 };
 
 use crate::{golden, metadata, name, nyc, reads_as, refuses, round_trips};
@@ -108,6 +108,13 @@ fn get_ticket() {
         },
     );
     round_trips(
+        "get_ticket.shm.json",
+        &GetTicket {
+            shm: true,
+            ..GetTicket::new(name("prices"))
+        },
+    );
+    round_trips(
         "get_ticket.diff.json",
         &GetTicket {
             diff: Some(DiffRange {
@@ -152,8 +159,21 @@ fn get_ticket() {
         "get_ticket.newer.json",
         "ticket: sample: unknown field, expected one of `name`, `bucket`, `sql`, \
          `parameters`, `columns`, `start`, `stop`, `closed`, `limit`, `offset`, `tail`, `as_of`, \
-         `allow_stale`, `diff`, `resample`",
+         `allow_stale`, `diff`, `resample`, `shm`",
     );
+}
+
+#[test]
+fn shared_rows() {
+    let rows = SharedRows {
+        shm: SharedFile {
+            path: "/dev/shm/shoots-7f3a/9f86.arrows".to_owned(),
+            rows: 100,
+            bytes: 2048,
+        },
+    };
+    round_trips("shared_rows.json", &rows);
+    reads_as("shared_rows.newer.json", &rows);
 }
 
 #[test]

@@ -69,6 +69,7 @@ class AsyncShootsClient:
         timeout: float | None = None,
         retries: int = 3,
         allow_insecure_token: bool = False,
+        shared_memory: bool | None = None,
     ) -> None:
         """Connects to the server at `host` and `port`; see `ShootsClient`."""
         self._begin(
@@ -83,6 +84,7 @@ class AsyncShootsClient:
                 timeout=timeout,
                 retries=retries,
                 allow_insecure_token=allow_insecure_token,
+                shared_memory=shared_memory,
             )
         )
 
@@ -98,6 +100,7 @@ class AsyncShootsClient:
         timeout: float | None = None,
         retries: int = 3,
         allow_insecure_token: bool = False,
+        shared_memory: bool | None = None,
     ) -> Self:
         """Connects to `grpc://host:port`, or encrypted to `grpc+tls://host:port`."""
         client = cls.__new__(cls)
@@ -111,6 +114,7 @@ class AsyncShootsClient:
                 timeout=timeout,
                 retries=retries,
                 allow_insecure_token=allow_insecure_token,
+                shared_memory=shared_memory,
             )
         )
         return client

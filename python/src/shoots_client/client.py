@@ -32,6 +32,7 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
         timeout: float | None = None,
         retries: int = 3,
         allow_insecure_token: bool = False,
+        shared_memory: bool | None = None,
     ) -> None:
         """Connects to the server at `host` and `port`; the first call shows whether it is there.
 
@@ -42,6 +43,9 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
 
         `timeout` is how many seconds a call may take, if it does not say itself. Calls that nobody answers are made up
         to `retries` times more, if that is safe.
+
+        A server on this machine may share memory with its clients; `shared_memory=False` has rows sent all the same,
+        and so has `SHOOTS_SHARED_MEMORY=0` in the environment.
         """
         self._set_up(
             Address(host, port, tls=bool(tls)),
@@ -52,6 +56,7 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
             timeout,
             retries,
             allow_insecure_token,
+            shared_memory,
         )
 
     @classmethod
@@ -66,6 +71,7 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
         timeout: float | None = None,
         retries: int = 3,
         allow_insecure_token: bool = False,
+        shared_memory: bool | None = None,
     ) -> Self:
         """Connects to `grpc://host:port`, or encrypted to `grpc+tls://host:port`. Without a port it is 8081.
 
@@ -74,7 +80,15 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
         """
         client = cls.__new__(cls)
         client._set_up(
-            Address.parse(url), root_cert, token, client_cert, client_key, timeout, retries, allow_insecure_token
+            Address.parse(url),
+            root_cert,
+            token,
+            client_cert,
+            client_key,
+            timeout,
+            retries,
+            allow_insecure_token,
+            shared_memory,
         )
         return client
 
@@ -88,6 +102,7 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
         timeout: float | None,
         retries: int,
         allow_insecure_token: bool,
+        shared_memory: bool | None,
     ) -> None:
         if not address.tls:
             certificates = {"root_cert": root_cert, "client_cert": client_cert, "client_key": client_key}
@@ -109,6 +124,7 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
             token=token,
             timeout=timeout,
             retries=retries,
+            shared_memory=shared_memory,
         )
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.flight as fl
 
+from . import shm
 from .address import Address
 from .errors import OutcomeUnknownError, UnavailableError, translated
 from .values import given
@@ -44,6 +45,7 @@ class Connection:
         token: str | None = None,
         timeout: float | None = None,
         retries: int = 3,
+        shared_memory: bool | None = None,
     ) -> None:
         if timeout is not None and timeout <= 0:
             raise ValueError(f"timeout must be more than 0 seconds (got {timeout})")
@@ -52,6 +54,7 @@ class Connection:
         self.address = address
         self.timeout = timeout
         self.retries = retries
+        self.shares_memory = shm.is_possible(address.host, shared_memory)
         self._headers = [] if token is None else [(b"authorization", b"Bearer " + token.encode())]
         certificates = {"tls_root_certs": root_cert, "cert_chain": client_cert, "private_key": client_key}
         self.flight = fl.FlightClient(address.url, generic_options=RECONNECTING, **given(certificates))

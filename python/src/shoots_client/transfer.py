@@ -17,6 +17,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.flight as fl
 
+from . import shm
 from .connection import Connection
 from .conversion import Outgoing
 from .errors import CancelledError, OutcomeUnknownError, translated
@@ -96,18 +97,62 @@ def write(writer: fl.FlightStreamWriter, batch: pa.RecordBatch) -> None:
         raise
 
 
+def receive_all(
+    connection: Connection, ticket: Mapping[str, Any], timeout: float | None, tracker: Tracker
+) -> tuple[pa.Table, bool]:
+    """All rows that a ticket is for, and whether they lie in memory that is shared with the server."""
+    if connection.shares_memory and shm.may_be_shared(ticket):
+        places: list[bytes] = []
+        table = receive_once(connection, {**ticket, "shm": True}, timeout, tracker, places)
+        if not places:
+            return table, False
+        try:
+            table = shm.mapped(places[-1])
+        except shm.GoneError:
+            pass
+        except shm.OutOfReachError:
+            connection.shares_memory = False
+        else:
+            tracker.moved(table.num_rows, table.nbytes)
+            return table, True
+    return receive_once(connection, ticket, timeout, tracker), False
+
+
+def receive_once(
+    connection: Connection,
+    ticket: Mapping[str, Any],
+    timeout: float | None,
+    tracker: Tracker,
+    places: list[bytes] | None = None,
+) -> pa.Table:
+    """The rows that a server sends for a ticket."""
+    reader = connection.read(json.dumps(ticket).encode(), timeout, again=False)
+    batches = list(receive(reader, connection.address.url, tracker, places))
+    return pa.Table.from_batches(batches, reader.schema)
+
+
 def receive(
-    reader: fl.FlightStreamReader, address: str, tracker: Tracker | None = None
+    reader: fl.FlightStreamReader,
+    address: str,
+    tracker: Tracker | None = None,
+    places: list[bytes] | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
-    """The batches of a get as they come. Closing the generator stops the work on both sides."""
+    """The batches of a get as they come. Closing the generator stops the work on both sides.
+
+    What the server says in the place of batches goes to `places`.
+    """
     ended = False
     try:
         with translated(address):
             for chunk in chunks(reader):
                 stop_if_given_up()
+                if chunk.data is None:
+                    if places is not None and chunk.app_metadata is not None:
+                        places.append(chunk.app_metadata.to_pybytes())
+                    continue
                 if tracker is not None:
-                    tracker.moved(chunk.num_rows, chunk.nbytes)
-                yield chunk
+                    tracker.moved(chunk.data.num_rows, chunk.data.nbytes)
+                yield chunk.data
         ended = True
     finally:
         if not ended:
@@ -115,12 +160,10 @@ def receive(
                 reader.cancel()
 
 
-def chunks(reader: fl.FlightStreamReader) -> Iterator[pa.RecordBatch]:
-    """The batches of a stream."""
+def chunks(reader: fl.FlightStreamReader) -> Iterator[fl.FlightStreamChunk]:
+    """The messages of a stream."""
     while True:
         try:
-            chunk = reader.read_chunk()
+            yield reader.read_chunk()
         except StopIteration:
             return
-        if chunk.data is not None:
-            yield chunk.data

@@ -62,6 +62,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Memory for decoded rows, which are sent again without being read again, in bytes; 0 for none",
     },
     Setting {
+        name: "shm_dir",
+        flag: "shm-dir",
+        help: "Folder for rows that clients on this machine map into memory instead of having them sent, such as /dev/shm; empty: rows are always sent",
+    },
+    Setting {
+        name: "shm_bytes",
+        flag: "shm-bytes",
+        help: "What the files for clients on this machine may take together, in bytes; 0 for none",
+    },
+    Setting {
+        name: "shm_min_bytes",
+        flag: "shm-min-bytes",
+        help: "Send rows that take fewer bytes than this, also to clients on this machine",
+    },
+    Setting {
+        name: "shm_unused_seconds",
+        flag: "shm-unused-seconds",
+        help: "How long a file for clients on this machine may go unused before it is removed, in seconds",
+    },
+    Setting {
         name: "max_staleness_seconds",
         flag: "max-staleness-seconds",
         help: "How old a state may be that a read is given without asking the storage, in seconds; 0 always asks",

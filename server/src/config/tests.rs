@@ -115,6 +115,7 @@ fn a_bound_of_nothing_is_refused_by_name_whatever_its_origin() {
         "query_memory_bytes_each",
         "query_seconds",
         "queries_at_once",
+        "shm_unused_seconds",
     ] {
         let told = format!("here: {name} is 0; it must be at least 1");
         let text = format!("{name} = 0");

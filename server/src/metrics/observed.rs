@@ -14,24 +14,32 @@ use shoots_store::Store;
 
 use super::{Metrics, PREFIX, process};
 use crate::query::Queries;
+use crate::shm::{SharedFiles, SharedUsage};
 
 /// Everything that is looked up.
 #[derive(Debug)]
 pub(crate) struct Observed {
     store: Store,
     queries: Queries,
+    files: Option<SharedFiles>,
     metrics: Arc<Metrics>,
     started: Instant,
     started_at: f64,
 }
 
 /// All metrics of a server.
-pub(crate) fn registry(metrics: &Arc<Metrics>, store: &Store, queries: &Queries) -> Registry {
+pub(crate) fn registry(
+    metrics: &Arc<Metrics>,
+    store: &Store,
+    queries: &Queries,
+    files: &Option<SharedFiles>,
+) -> Registry {
     let mut registry = Registry::default();
     metrics.register(registry.sub_registry_with_prefix(PREFIX));
     registry.register_collector(Box::new(Observed {
         store: store.clone(),
         queries: queries.clone(),
+        files: files.clone(),
         metrics: Arc::clone(metrics),
         started: Instant::now(),
         started_at: process::now(),
@@ -116,6 +124,7 @@ impl Observed {
         let activity = self.store.activity();
         let (puts, rows) = (activity.put_memory, activity.row_cache);
         let queries = self.queries.usage();
+        let files = self.shared_files();
         let (receiving, receiving_most) = self.metrics.receive_memory();
         let bytes = Some(&Unit::Bytes);
         let used = [
@@ -124,6 +133,7 @@ impl Observed {
             (("budget", "query_operators"), queries.operator_bytes),
             (("budget", "query_values"), queries.value_bytes),
             (("budget", "row_cache"), rows.used_bytes),
+            (("budget", "shm"), files.used_bytes),
         ];
         let help = "Memory in use of each budget";
         to.gauges("shoots_memory_used", help, bytes, &used)?;
@@ -133,9 +143,27 @@ impl Observed {
             (("budget", "query_operators"), queries.memory_bytes),
             (("budget", "query_values"), queries.memory_bytes),
             (("budget", "row_cache"), rows.bytes),
+            (("budget", "shm"), files.bytes),
         ];
         let help = "What each budget may take";
         to.gauges("shoots_memory_budget", help, bytes, &most)
+    }
+
+    fn shared_files(&self) -> SharedUsage {
+        let usage = self.files.as_ref().map(SharedFiles::usage);
+        usage.unwrap_or_default()
+    }
+
+    fn files(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let files = self.shared_files();
+        let help = "Files that clients on this machine may map";
+        to.gauge("shoots_shm_files", help, None, files.files as f64)?;
+        let help = "Gets that were answered with such a file";
+        to.counter("shoots_shm_hits", help, None, files.hits)?;
+        let help = "Such files that were begun to be written";
+        to.counter("shoots_shm_misses", help, None, files.misses)?;
+        let help = "Such files that were removed because nobody used them";
+        to.counter("shoots_shm_evictions", help, None, files.evictions)
     }
 
     fn queues(&self, to: &mut Writer<'_>) -> fmt::Result {
@@ -183,6 +211,7 @@ impl Collector for Observed {
         self.process(&mut writer)?;
         self.memory(&mut writer)?;
         self.queues(&mut writer)?;
+        self.files(&mut writer)?;
         self.store(&mut writer)
     }
 }

@@ -20,8 +20,8 @@ use shoots_store::{ErrorKind, ReadOptions, Rows, Snapshot};
 use super::action::resample::wrong;
 use super::difference::{self, Difference};
 use super::flight_sql::{self, Answer, Session};
-use super::frameless;
 use super::{Shared, check_length, info, sent};
+use super::{frameless, same_machine};
 use crate::access::ReadableFrame;
 use crate::call::record::noted;
 use crate::query::{Asker, Part, Plan, Question, Scope};
@@ -46,11 +46,14 @@ pub(super) async fn get(
     }
     let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
-    let schema = selection.schema();
     let mut options = EncodeOptions::default();
     if is_worth_telling(&selection.snapshot) {
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
+    if let Some(files) = same_machine::files_for(&shared, asker, &ticket) {
+        return same_machine::get(files, selection, &ticket, options).await;
+    }
+    let schema = selection.schema();
     let batches = selection.batches(asker).await?;
     Ok(sent(schema, batches, options))
 }
@@ -137,7 +140,7 @@ impl Selection {
         }
     }
 
-    async fn batches(self, asker: Asker) -> Result<Batches, Failure> {
+    pub(super) async fn batches(self, asker: Asker) -> Result<Batches, Failure> {
         Ok(match self.source {
             Source::Rows(rows, _) => Box::pin(rows.map_err(Failure::from)),
             Source::Plan(plan) => Box::pin(plan.asked_by(asker).run().await?),
@@ -206,7 +209,7 @@ async fn resample(
     shared.queries.plan_table(table, part).await
 }
 
-fn read_options(ticket: &GetTicket) -> ReadOptions {
+pub(super) fn read_options(ticket: &GetTicket) -> ReadOptions {
     ReadOptions {
         columns: ticket.columns.clone(),
         start: ticket.start.clone().map(Value::from),

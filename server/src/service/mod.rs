@@ -14,6 +14,7 @@ mod get;
 mod info;
 mod list;
 mod put;
+mod same_machine;
 mod sync;
 mod target;
 
@@ -46,6 +47,7 @@ use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
 use crate::call::record::noted;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
+use crate::shm::SharedFiles;
 use crate::status::Failure;
 use crate::stop::{Phase, Stop, reached};
 
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) remotes: Arc<Remotes>,
     pub(crate) publications: Publications,
     pub(crate) queries: Arc<Queries>,
+    /// Rows for callers on this machine; nothing if all rows are sent.
+    pub(crate) files: Option<SharedFiles>,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Arc<Followers>,
     pub(crate) read_only: bool,
@@ -77,12 +81,27 @@ impl Shared {
             remotes: Arc::new(Remotes::new(config)),
             publications: Publications::new(&crate::call::memory::MessageMemory::new(config)),
             queries: Arc::new(Queries::new(config).unwrap()),
+            files: crate::shm::SharedFiles::open(config).unwrap(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: false,
             batch_limits: DecodeLimits::default(),
             stop: Stop::default(),
         })
+    }
+
+    /// Removes what callers on this machine were given of a frame: they must not get at it any more.
+    async fn drop_files_of(&self, frame: &FrameId) {
+        if let Some(files) = &self.files {
+            files.forget(None, Some(frame.clone())).await;
+        }
+    }
+
+    /// The same for all frames of a bucket.
+    async fn drop_files_in(&self, bucket: &BucketName) {
+        if let Some(files) = &self.files {
+            files.forget(Some(bucket.clone()), None).await;
+        }
     }
 
     fn check_writable(&self, what: &str) -> Result<(), Failure> {

@@ -12,10 +12,10 @@ use crate::rows::{get, put, rows};
 use crate::server::{Server, fresh_folder};
 
 /// A file system in memory, which is gone when this is dropped.
-struct Mounted<'a>(&'a Path);
+pub(crate) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    fn on(folder: &'a Path, megabytes: u32) -> Option<Self> {
+    pub(crate) fn on(folder: &'a Path, megabytes: u32) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]);
         let done = mount.arg(folder).stderr(Stdio::null()).status();

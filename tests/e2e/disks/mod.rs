@@ -4,3 +4,5 @@
 mod closed;
 mod damaged;
 mod full;
+
+pub(crate) use self::full::Mounted;

@@ -166,7 +166,7 @@ fn columns() -> Vec<ArrayRef> {
 }
 
 /// The columns with metadata on the schema, as pandas has it, and on every field, as extension types have it.
-fn everything() -> RecordBatch {
+pub(crate) fn everything() -> RecordBatch {
     let columns = columns();
     let fields = columns.iter().enumerate().map(|(at, column)| {
         let about = [("ARROW:extension:name".to_owned(), format!("example.{at}"))];

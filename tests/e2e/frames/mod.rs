@@ -9,3 +9,5 @@ mod plain;
 mod putting;
 mod refusals;
 mod repeating;
+
+pub(crate) use self::faithful::everything;

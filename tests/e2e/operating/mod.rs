@@ -9,3 +9,5 @@ mod messages;
 mod metrics;
 mod pages;
 mod readers;
+
+pub(crate) use self::pages::{address_of, page, value};

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use crate::server::{Server, until};
 
 /// Where the pages of a server are, as its log says.
-pub(super) async fn address_of(server: &mut Server) -> String {
+pub(crate) async fn address_of(server: &mut Server) -> String {
     let mut found = None;
     until("the log says where the pages are", async || {
         let log = server.process().log();
@@ -19,7 +19,7 @@ pub(super) async fn address_of(server: &mut Server) -> String {
 }
 
 /// The status and the text of a page.
-pub(super) async fn page(address: &str, path: &str) -> (u16, String) {
+pub(crate) async fn page(address: &str, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     tcp.write_all(request.as_bytes()).await.unwrap();
@@ -31,13 +31,13 @@ pub(super) async fn page(address: &str, path: &str) -> (u16, String) {
 }
 
 /// The value of a metric with these labels, if it stands in a page.
-pub(super) fn found(page: &str, metric: &str) -> Option<f64> {
+pub(crate) fn found(page: &str, metric: &str) -> Option<f64> {
     let lines = page.lines().filter_map(|line| line.strip_prefix(metric));
     let value = lines.filter_map(|rest| rest.strip_prefix(' ')).next()?;
     Some(value.parse().unwrap())
 }
 
 /// The value of a metric with these labels, which stands in a page.
-pub(super) fn value(page: &str, metric: &str) -> f64 {
+pub(crate) fn value(page: &str, metric: &str) -> f64 {
     found(page, metric).unwrap_or_else(|| panic!("no {metric} in\n{page}"))
 }

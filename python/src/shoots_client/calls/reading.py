@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import pyarrow as pa
 
-from ..conversion import As, form
+from ..conversion import As, form, without_copies
 from ..errors import ManyFramesError
 from ..progress import Tracker, Watch
-from ..transfer import receive
+from ..transfer import receive, receive_all
 from ..values import AsOf, IndexValue, Parameters, given, names, parameters, plain, state
 from .base import Bucket, Calls
 
@@ -178,6 +178,9 @@ class Reading(Calls):
         0     11.0
         >>> client.get("prices", columns=["close"], tail=1, as_="polars")["close"].item()
         12.0
+
+        Where the server is on this machine, and shares memory, rows as they are stored are not sent but mapped: Arrow
+        tables and Polars' frames then use that memory as it is, and it is kept for as long as any of them lives.
 
         Raises `NotFoundError` (a `FileNotFoundError`) if there is no such frame or state, and `DataFusionError` if the
         query cannot be run.
@@ -374,14 +377,13 @@ class Reading(Calls):
         make = form(as_)
         sent = json.dumps(ticket).encode()
 
-        def attempt() -> pa.Table:
+        def attempt() -> tuple[pa.Table, bool]:
             with self._tracker(sent, what, timeout, progress) as tracker:
-                reader = self._connection.read(sent, timeout, again=False)
-                batches = list(receive(reader, self._connection.address.url, tracker))
-            return pa.Table.from_batches(batches, reader.schema)
+                return receive_all(self._connection, ticket, timeout, tracker)
 
         # Nothing of it has been handed on, so a stream that breaks is read once more from its beginning.
-        return make(self._connection.repeated(attempt, safe=True))
+        table, shared = self._connection.repeated(attempt, safe=True)
+        return without_copies(table) if shared and as_ == "polars" else make(table)
 
     def _tracker(self, ticket: bytes, what: str, timeout: float | None, progress: Watch) -> Tracker:
         """Follows a get; only who asks for it outright pays for knowing the number of rows beforehand."""

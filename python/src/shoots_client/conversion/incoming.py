@@ -34,13 +34,18 @@ def to_pandas(table: pa.Table) -> Any:
     return from_arrow(table)
 
 
-def to_polars(table: pa.Table) -> Any:
+def without_copies(table: pa.Table) -> Any:
+    """The table as a frame of Polars that stays in its few large pieces, where joining them would be a copy."""
+    return to_polars(table, rechunk=False)
+
+
+def to_polars(table: pa.Table, rechunk: bool = True) -> Any:
     try:
         import polars
     except ModuleNotFoundError as error:
         error.add_note('Polars is not installed: pip install "shoots-client[polars]"')
         raise
-    frame: Any = polars.from_arrow(table)
+    frame: Any = polars.from_arrow(table, rechunk=rechunk)
     # A column whose name is empty would get another one.
     frame.columns = table.column_names
     return frame

@@ -39,12 +39,26 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 def from_arrow(table: pa.Table) -> pd.DataFrame:
     """The frame that a table was made of, or the plainest one if it was made of none."""
+    table = with_own_categories(table)
     said = description(table.schema)
     if said is None:
         return table.to_pandas()
     if "levels" not in said:
         return with_frequencies(table.to_pandas(), said)
     return rebuilt(table, said)
+
+
+def with_own_categories(table: pa.Table) -> pa.Table:
+    """The table with categories of which `pyarrow` makes a copy.
+
+    Those that lie in one piece it would share with the table, and nobody could write to them.
+    """
+    for position, field in enumerate(table.schema):
+        column = table.column(position)
+        if pa.types.is_dictionary(field.type) and column.num_chunks == 1:
+            pieces = [column.chunk(0), column.chunk(0).slice(0, 0)]
+            table = table.set_column(position, field, pa.chunked_array(pieces, field.type))
+    return table
 
 
 def index_fields(schema: pa.Schema) -> list[str | dict[str, Any]]:

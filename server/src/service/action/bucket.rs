@@ -27,6 +27,7 @@ pub(super) async fn delete(
     shared.check_writable("to delete a bucket")?;
     let DeleteBucketRequest { name, mode } = request;
     let frames = shared.store.delete_bucket(&name, mode).await?;
+    shared.drop_files_in(&name).await;
     info!(bucket = %name, frames, "deleted");
     let message = match mode {
         BucketDeleteMode::Error => format!("bucket {name} is deleted"),

@@ -20,6 +20,7 @@ pub(super) async fn delete(
     shared.check_writable("to delete a frame")?;
     let id = request.frame();
     shared.store.write(&id, request.note())?.delete().await?;
+    shared.drop_files_of(&id).await;
     info!(frame = %id, "deleted");
     Ok(DeleteResult {
         success: true,
@@ -54,7 +55,12 @@ pub(super) async fn rename(
     let frame = shared.store.write(&id, request.note())?;
     shared.store.may_write(&target)?;
     info!(frame = %id, %target, "renaming");
-    carry_through(async move { frame.rename_to(&target).await }).await
+    carry_through(async move {
+        let renamed = frame.rename_to(&target).await;
+        shared.drop_files_of(&id).await;
+        renamed
+    })
+    .await
 }
 
 /// Makes a frame of a state of another.

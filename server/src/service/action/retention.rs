@@ -83,11 +83,15 @@ pub(super) async fn forget(
     request: ForgetRequest,
 ) -> Result<ExpireResult, Failure> {
     shared.check_writable_unless(request.dry_run, "to forget versions")?;
-    let frame = shared.store.whole("forget versions")?;
-    let frame = frame.frame(&request.frame());
+    let id = request.frame();
+    let frame = shared.store.whole("forget versions")?.frame(&id);
     let dry_run = request.dry_run;
-    let forgotten =
-        carry_through(async move { frame.forget(&request.versions, dry_run).await }).await?;
+    let forgotten = carry_through(async move {
+        let forgotten = frame.forget(&request.versions, dry_run).await;
+        shared.drop_files_of(&id).await;
+        forgotten
+    })
+    .await?;
     Ok(ExpireResult {
         frames: vec![forgotten],
         dry_run,
@@ -139,7 +143,13 @@ pub(super) async fn purge(
     shared.check_writable_unless(request.dry_run, "to purge a frame")?;
     let id = request.frame();
     let frame = shared.store.whole("purge a frame")?.frame(&id);
-    let result = carry_through(async move { frame.purge(request.dry_run).await }).await?;
+    let purged = id.clone();
+    let result = carry_through(async move {
+        let result = frame.purge(request.dry_run).await;
+        shared.drop_files_of(&purged).await;
+        result
+    })
+    .await?;
     info!(frame = %id, objects = result.objects, dry_run = result.dry_run, "purged");
     Ok(result)
 }
