@@ -229,7 +229,8 @@ impl LogReader {
         }
     }
 
-    /// The entries from the newest to the oldest that is still kept. Of so many that are wanted, few more are read.
+    /// The entries from the newest to the oldest that is still kept. Of so many that are wanted, few more are read. One that
+    /// is missing in between is damage.
     pub(crate) fn walk_back(
         &self,
         head: Arc<Entry>,
@@ -238,13 +239,26 @@ impl LogReader {
         let first = head.state.retained.first_entry.max(1);
         let older = (first..head.header.sequence).rev();
         let older = stream::iter(older)
-            .map(|sequence| self.entry(sequence))
+            .map(|sequence| self.entry_or_end(sequence))
             .buffered(wanted.clamp(1, PARALLEL_READS))
             .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))
             .try_filter_map(|entry| std::future::ready(Ok(entry)));
         stream::once(std::future::ready(Ok(head)))
             .chain(older)
             .boxed()
+    }
+
+    /// The entry of a number that was kept when the walk began; none if it has expired since.
+    async fn entry_or_end(&self, sequence: u64) -> Result<Option<Arc<Entry>>> {
+        if let Some(entry) = self.entry(sequence).await? {
+            return Ok(Some(entry));
+        }
+        let newest = self.newest(None).await?;
+        let kept = |newest: &Entry| sequence >= newest.state.retained.first_entry;
+        match newest.is_some_and(|newest| kept(&newest)) {
+            true => Err(Error::missing(self.paths.entry(sequence))),
+            false => Ok(None),
+        }
     }
 
     fn no_version(&self, which: &str, why: &str) -> Error {
