@@ -92,6 +92,22 @@ impl Failure {
         )
     }
 
+    /// The caller ended the call with another one.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(
+            ErrorKind::CancelledError,
+            "the call was cancelled by its name, and changed nothing",
+        )
+    }
+
+    /// A commit was under way when the caller ended the call.
+    pub(crate) fn cancelled_in_a_commit() -> Self {
+        Self::new(
+            ErrorKind::OutcomeUnknownError,
+            "the call was cancelled by its name while its change was being published; read the frame to see whether it took effect",
+        )
+    }
+
     /// A part of the server's work ended in a panic.
     pub(crate) fn defect(problem: impl fmt::Display) -> Self {
         Self::new(
@@ -313,6 +329,9 @@ impl From<&shoots_store::Error> for Failure {
             Store::NoSpace => ErrorKind::NoSpaceError,
             Store::ReadOnly => ErrorKind::ReadOnlyError,
             Store::PermissionDenied => ErrorKind::PermissionDeniedError,
+            Store::Limit => ErrorKind::LimitError,
+            Store::TimedOut => ErrorKind::CallTimeoutError,
+            Store::Cancelled => ErrorKind::CancelledError,
             Store::Internal => ErrorKind::InternalError,
         };
         Self::new(kind, error.to_string())

@@ -299,6 +299,13 @@ impl FrameLog {
         Ok(())
     }
 
+    /// Removes them as far as that can be done: what is left waits for the sweep. So whoever has failed before says why.
+    pub(crate) async fn let_go(&self, segments: &[String]) {
+        if let Err(error) = self.discard(segments).await {
+            tracing::debug!(%error, "segments of frame {} are left for the sweep", self.frame());
+        }
+    }
+
     /// The newest entry of a frame that must exist and not be deleted.
     pub(crate) fn live<'a>(&self, before: Option<&'a Entry>) -> Result<&'a Entry> {
         let live = before.filter(|entry| !entry.state.deleted);

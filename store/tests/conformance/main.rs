@@ -39,6 +39,7 @@ mod sync_expiry;
 mod sync_history;
 mod sync_liars;
 mod sync_parts;
+mod sync_swept;
 mod upkeep;
 mod usage;
 mod verify;
