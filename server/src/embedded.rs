@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::access::{CallerStore, Gate};
+use crate::call::ending::NamedCalls;
 use crate::call::memory::MessageMemory;
 use crate::config::Config;
 use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
@@ -97,6 +98,7 @@ impl EmbeddedServer {
             remotes: Arc::new(Remotes::new(&config)),
             publications: Publications::new(&MessageMemory::new(&config)),
             queries: Arc::new(queries),
+            calls: NamedCalls::default(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: config.read_only,

@@ -43,6 +43,7 @@ use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
 pub(crate) use self::sync::{Publications, Remotes};
 use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
+use crate::call::ending::NamedCalls;
 use crate::call::record::noted;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) remotes: Arc<Remotes>,
     pub(crate) publications: Publications,
     pub(crate) queries: Arc<Queries>,
+    pub(crate) calls: NamedCalls,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Arc<Followers>,
     pub(crate) read_only: bool,
@@ -77,6 +79,7 @@ impl Shared {
             remotes: Arc::new(Remotes::new(config)),
             publications: Publications::new(&crate::call::memory::MessageMemory::new(config)),
             queries: Arc::new(Queries::new(config).unwrap()),
+            calls: NamedCalls::default(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: false,

@@ -37,6 +37,7 @@ fn sample(action: &str) -> Value {
         action::BUCKETS | action::PING | action::SNAPSHOTS | action::SHUTDOWN | action::REMOTES => {
             return json!({});
         }
+        action::CANCEL => return json!({"call": "9f86d081884c7d659a2feaa0c55ad015"}),
         action::ADD_REMOTE => return json!({"remote": "r", "url": "grpc://localhost:1"}),
         action::REMOVE_REMOTE => return json!({"remote": "r"}),
         action::CLONE | action::FETCH | action::PULL | action::PUSH | action::MERGE => {
