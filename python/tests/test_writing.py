@@ -82,7 +82,7 @@ def test_integers_that_pandas_made_floats_of_go_back_as_integers(client: ShootsC
     assert client.get("frame", as_="arrow")["n"].to_pylist() == [6, None, 7, 2**53]
     assert client.schema("frame").field("n").type == pa.int64()
     for wrong in (0.5, 1e300, float("inf")):
-        with pytest.raises(SchemaError, match="`n` is Float64, the frame has Int64"):
+        with pytest.raises(SchemaError, match="`n` is double, the frame has int64"):
             client.upsert("frame", rows[:1].assign(n=wrong))
     with pytest.raises(SchemaError):
         client.upsert("frame", pl.DataFrame({"day": DAYS[:1], "n": [1.0]}))

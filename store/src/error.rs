@@ -207,6 +207,15 @@ impl Error {
         matches!(*self.0, Cause::Overtaken(_))
     }
 
+    /// The name that is missing, and what it would be the name of: `frame`, `bucket`, `snapshot` and the like.
+    #[must_use]
+    pub fn missing_name(&self) -> Option<(&'static str, &str)> {
+        match &*self.0 {
+            Cause::NotFound { what, name } => Some((what, name)),
+            _ => None,
+        }
+    }
+
     /// What another store has answered, for implementations of [`Peer`](crate::Peer) that reach one.
     #[must_use]
     pub fn elsewhere(kind: ErrorKind, message: impl Into<String>) -> Self {

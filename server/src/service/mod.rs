@@ -14,6 +14,7 @@ mod get;
 mod info;
 mod list;
 mod put;
+mod suggestion;
 mod sync;
 mod target;
 
@@ -41,6 +42,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
+use self::suggestion::suggesting;
 pub(crate) use self::sync::{Publications, Remotes};
 use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
 use crate::call::ending::NamedCalls;
@@ -256,7 +258,9 @@ impl FlightService for Service {
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
         let (call, shared) = self.begin("ListFlights", &request);
-        call.answers(list::list(shared, request.into_inner())).await
+        let store = shared.store.clone();
+        let list = list::list(shared, request.into_inner());
+        call.answers(suggesting(&store, list)).await
     }
 
     async fn get_flight_info(
@@ -266,7 +270,8 @@ impl FlightService for Service {
         let (call, shared) = self.begin("GetFlightInfo", &request);
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_beside(&session, request.get_ref());
-        let info = Box::pin(info::flight_info(&shared, session, request.into_inner()));
+        let info = info::flight_info(&shared, session, request.into_inner());
+        let info = Box::pin(suggesting(&shared.store, info));
         Ok(with_cookie(call.answer(info).await?, cookie))
     }
 
@@ -289,7 +294,8 @@ impl FlightService for Service {
     ) -> Result<Response<SchemaResult>, Status> {
         let (call, shared) = self.begin("GetSchema", &request);
         let session = Session::of(request.metadata());
-        let schema = Box::pin(info::schema(&shared, session, request.into_inner()));
+        let schema = info::schema(&shared, session, request.into_inner());
+        let schema = Box::pin(suggesting(&shared.store, schema));
         call.answer(schema).await
     }
 
@@ -300,7 +306,9 @@ impl FlightService for Service {
         let (call, shared) = self.begin("DoGet", &request);
         let session = Session::of(request.metadata());
         let asker = request.remote_addr();
-        let answers = Box::pin(get::get(shared, session, asker, request.into_inner()));
+        let store = shared.store.clone();
+        let get = get::get(shared, session, asker, request.into_inner());
+        let answers = Box::pin(suggesting(&store, get));
         call.answers(answers).await
     }
 
@@ -336,7 +344,9 @@ impl FlightService for Service {
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let asker = request.remote_addr();
-        let answers = Box::pin(action::act(shared, session, asker, request.into_inner()));
+        let store = shared.store.clone();
+        let act = action::act(shared, session, asker, request.into_inner());
+        let answers = Box::pin(suggesting(&store, act));
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }
 

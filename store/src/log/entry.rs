@@ -191,6 +191,7 @@ impl Entry {
             bytes: added.map(|segment| segment.bytes).sum(),
             rows_removed: commit.rows_removed,
             frame_rows: self.totals_at(version).map_or(0, |totals| totals.rows),
+            columns_added: Vec::new(),
             began: false,
         })
     }

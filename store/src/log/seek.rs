@@ -12,6 +12,7 @@ use super::commit::{CommitId, Mark};
 use super::entry::Entry;
 use super::head::LogReader;
 use crate::error::{Cause, Error, Result};
+use crate::nearest::meant;
 use crate::snapshots::record;
 use crate::time::Timestamp;
 
@@ -160,7 +161,8 @@ impl LogReader {
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
         let Some(mark) = head.state.tags.get(tag).copied() else {
-            return Err(self.no_version(&format!("with the tag `{tag}`"), ""));
+            let meant = meant(tag, head.state.tags.keys().map(String::as_str));
+            return Err(self.no_version(&format!("with the tag `{tag}`"), &meant));
         };
         self.marked(head, mark).await
     }
@@ -189,8 +191,9 @@ impl LogReader {
     async fn seek_commit(&self, head: Arc<Entry>, prefix: &str) -> Result<Found> {
         let hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !hex || prefix.len() < SHORTEST_PREFIX {
+            let meant = meant(prefix, head.state.tags.keys().map(String::as_str));
             let problem = format!(
-                "`{prefix}` is no tag of the frame, no time in RFC 3339, and no commit id of at least {SHORTEST_PREFIX} hexadecimal digits"
+                "`{prefix}` is no tag of the frame, no time in RFC 3339, and no commit id of at least {SHORTEST_PREFIX} hexadecimal digits{meant}"
             );
             return Err(Error::invalid("as_of", problem));
         }
