@@ -6,6 +6,8 @@ use std::io;
 use serde_json::json;
 use shoots_client::ErrorKind;
 
+use crate::flags::Flags;
+
 /// Exit codes, as `shoots --help` lists them.
 pub(crate) mod code {
     pub(crate) const FAILED: u8 = 1;
@@ -79,8 +81,18 @@ impl Failure {
         }
     }
 
+    /// What people are told who called fields of requests by these flags.
+    pub(crate) fn told(&self, flags: &Flags) -> String {
+        match self {
+            Self::Client(error) if speaks_of_fields(error.kind()) => {
+                flags.in_words_of(&error.to_string())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The same for scripts: the object that the server sends for its own errors.
-    pub(crate) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self, flags: &Flags) -> String {
         let kind = match self {
             Self::Client(error) => error.kind().as_str(),
             Self::Here { code, .. } => match *code {
@@ -91,8 +103,16 @@ impl Failure {
             },
             Self::NobodyReads | Self::Interrupted => ErrorKind::CancelledError.as_str(),
         };
-        json!({"type": kind, "message": self.to_string(), "code": self.code()}).to_string()
+        json!({"type": kind, "message": self.told(flags), "code": self.code()}).to_string()
     }
+}
+
+/// Whether errors of a kind say what to write into which field of a request.
+fn speaks_of_fields(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidRequestError | ErrorKind::FileExistsError | ErrorKind::MergeConflictError
+    )
 }
 
 fn code_of(error: &shoots_client::Error) -> u8 {
@@ -189,7 +209,7 @@ mod tests {
 
     #[test]
     fn scripts_get_the_kind_the_words_and_the_code() {
-        let told = Failure::usage("no").to_json();
+        let told = Failure::usage("no").to_json(&Flags::default());
         assert_eq!(told, r#"{"code":2,"message":"no","type":"UsageError"}"#);
     }
 }

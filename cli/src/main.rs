@@ -9,6 +9,7 @@
 mod archive;
 mod command;
 mod failure;
+mod flags;
 mod input;
 mod output;
 mod place;
@@ -17,11 +18,12 @@ mod prompt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use shoots_client::BucketName;
 
 use command::{Command, Context};
 use failure::Failure;
+use flags::Flags;
 use output::{Output, OutputArgs};
 use place::{Place, PlaceArgs};
 
@@ -60,8 +62,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = Cli::command().try_get_matches();
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // A help that nobody reads to its end is no failure.
             let _ = error.print();
@@ -69,7 +73,8 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let output = Output::new(&cli.output);
+    let flags = Flags::of(&Cli::command(), &matches);
+    let output = Output::new(&cli.output, flags);
     match run(cli, output.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::NobodyReads) => ExitCode::SUCCESS,
@@ -135,7 +140,7 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::CommandFactory;
 
     #[test]
     fn no_two_flags_of_a_command_are_the_same() {

@@ -195,9 +195,9 @@ impl Coherent for PutSeal {}
 /// ```
 /// use shoots_proto::{PutResult, decode};
 ///
-/// let json = br#"{"version":3,"commit":"9f86d081","rows":100,"bytes":2048}"#;
+/// let json = br#"{"version":3,"commit":"9f86d081","rows":100,"bytes":2048,"rows_removed":40}"#;
 /// let result: PutResult = decode("put result", json)?;
-/// assert_eq!((result.version, result.rows), (3, 100));
+/// assert_eq!((result.version, result.rows, result.rows_removed), (3, 100, 40));
 /// # Ok::<(), shoots_proto::RequestError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,4 +211,13 @@ pub struct PutResult {
     pub rows: u64,
     /// How many bytes it added to the store.
     pub bytes: u64,
+    /// How many rows were there before and made way: those that an update, an upsert or a replacement took the place of.
+    #[serde(default)]
+    pub rows_removed: u64,
+    /// How many rows the frame has after it.
+    #[serde(default)]
+    pub frame_rows: u64,
+    /// Columns that an upsert added to those that the frame had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns_added: Vec<String>,
 }

@@ -49,13 +49,14 @@ def test_urls_that_lead_nowhere_are_refused(url: str, problem: str) -> None:
 def test_settings_that_do_not_go_together_are_refused() -> None:
     for settings, problem in [
         ({"port": 0}, "port must be"),
+        ({"host": "grpc://localhost", "port": 1}, "give it to ShootsClient.from_url"),
         ({"port": 1, "timeout": 0}, "timeout must be more than 0"),
         ({"port": 1, "retries": -1}, "retries must be 0 or more"),
         ({"port": 1, "tls": True, "client_cert": "-----BEGIN "}, "go together"),
         ({"port": 1, "tls": True, "root_cert": "/etc/ca.pem"}, "must be PEM"),
     ]:
         with pytest.raises(ValueError, match=problem):
-            ShootsClient("localhost", **settings)  # type: ignore[arg-type]
+            ShootsClient(**({"host": "localhost"} | settings))  # type: ignore[operator]
 
 
 def test_a_client_tells_where_it_leads_and_never_its_token() -> None:
@@ -101,7 +102,7 @@ def test_values_that_cannot_be_sent_are_refused_before_anything_is(client: Shoot
         client.get("frame", as_="numpy")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="batch_size must be 1"):
         client.put("frame", TABLE, "append", batch_size=0)
-    with pytest.raises(ValueError, match="not a valid PutMode"):
+    with pytest.raises(ValueError, match="not a valid PutMode; use error, append, replace, update, upsert"):
         client.put("frame", TABLE, "neither")
     with pytest.raises(TypeError, match="does not take nane"):
         client.pull("origin", nane="x")  # type: ignore[call-arg]

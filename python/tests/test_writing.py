@@ -82,7 +82,7 @@ def test_integers_that_pandas_made_floats_of_go_back_as_integers(client: ShootsC
     assert client.get("frame", as_="arrow")["n"].to_pylist() == [6, None, 7, 2**53]
     assert client.schema("frame").field("n").type == pa.int64()
     for wrong in (0.5, 1e300, float("inf")):
-        with pytest.raises(SchemaError, match="`n` is Float64, the frame has Int64"):
+        with pytest.raises(SchemaError, match="`n` is double, the frame has int64"):
             client.upsert("frame", rows[:1].assign(n=wrong))
     with pytest.raises(SchemaError):
         client.upsert("frame", pl.DataFrame({"day": DAYS[:1], "n": [1.0]}))
@@ -119,9 +119,9 @@ def test_what_is_no_dataframe_is_refused(client: ShootsClient, nothing: object) 
 def test_frames_that_arrow_cannot_hold_are_refused_with_advice(client: ShootsClient) -> None:
     with pytest.raises(ValueError, match="several columns are called a"):
         client.put("frame", pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(pa.ArrowInvalid) as mixed:
+    with pytest.raises(SchemaError, match="give each column values of one type") as mixed:
         client.put("frame", pd.DataFrame({"a": [1, "x"]}))
-    assert any("one type" in note for note in mixed.value.__notes__)
+    assert isinstance(mixed.value.__cause__, pa.ArrowException)
     with pytest.raises(ValueError, match="nothing to put"):
         client.put("frame", iter([]))
 
@@ -152,10 +152,9 @@ def test_an_interrupt_changes_nothing(client: ShootsClient) -> None:
 
 
 def test_parts_of_other_types_are_refused(client: ShootsClient) -> None:
-    with pytest.raises(pa.ArrowInvalid) as refused:
+    with pytest.raises(SchemaError, match="part 2 has other types than the first one"):
         client.put("frame", iter([pa.table({"a": [1]}), pa.table({"a": ["x"]})]))
-    assert any("Part 2" in note for note in refused.value.__notes__)
-    with pytest.raises(ValueError, match=r"part 2 has the columns \['b'\]"):
+    with pytest.raises(SchemaError, match=r"part 2 has the columns \['b'\]"):
         client.put("frame", iter([pa.table({"a": [1]}), pa.table({"b": [1]})]))
     assert not client.exists("frame")
 

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::access::{CallerStore, Gate};
+use crate::call::ending::NamedCalls;
 use crate::call::memory::MessageMemory;
 use crate::config::Config;
 use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
@@ -98,6 +99,7 @@ impl EmbeddedServer {
             publications: Publications::new(&MessageMemory::new(&config)),
             queries: Arc::new(queries),
             files: None,
+            calls: NamedCalls::default(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: config.read_only,

@@ -24,6 +24,7 @@ use tracing::{info, warn};
 use crate::access::{CallerStore, Gate, Keys};
 use crate::call::COMMITTING;
 use crate::call::attended::{Attendant, Attended};
+use crate::call::ending::NamedCalls;
 use crate::call::memory::MessageMemory;
 use crate::call::record::CallIds;
 use crate::config::{Config, ConfigError, MetricsPort, Packing};
@@ -146,6 +147,7 @@ impl Server {
         if let Some(pages) = &pages {
             pages.ready(observed::registry(&metrics, &store, &queries, &files));
         }
+        let named = NamedCalls::default();
         let service = Service::new(Shared {
             store: CallerStore::new(store, format!("{scheme}://{address}")),
             keys: keys.clone(),
@@ -153,6 +155,7 @@ impl Server {
             publications: Publications::new(&memory),
             queries: Arc::new(queries),
             files: files.clone(),
+            calls: named.clone(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: config.read_only,
@@ -172,7 +175,7 @@ impl Server {
             tokio::spawn(stop.clone().until_draining(keys.follow()));
         }
         let ids = CallIds::new(getrandom::u64().unwrap_or_default());
-        let attendant = Attendant::new(&config, ids, &memory, &metrics);
+        let attendant = Attendant::new(&config, ids, &memory, &metrics, named);
         let calls = RunningCalls::default();
         let routes = routes(service, keys, attendant, &config, &calls, &stop)?;
         let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());

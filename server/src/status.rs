@@ -25,6 +25,8 @@ use tracing::error;
 
 use crate::call::record::CallId;
 
+mod planner;
+
 /// The JSON object in the details, in bytes; base64 makes it a third longer.
 const DETAILS_BYTES: usize = 3000;
 /// The text that Arrow's C++ client shows, in bytes; base64 makes it a third longer.
@@ -40,8 +42,27 @@ const ARROW_IO_ERROR: &str = "5";
 pub(crate) enum Failure {
     /// One of the wire contract's errors.
     Domain(ErrorBody),
+    /// The same about a name that is not there, of which there may be a near one.
+    Missing(Missing),
     /// The call exists in Flight, but this server does not answer it.
     Unimplemented(String),
+}
+
+/// A name that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// What it would be the name of: `frame`, `bucket`, `snapshot`.
+    pub(crate) what: &'static str,
+    pub(crate) name: String,
+    body: ErrorBody,
+}
+
+impl Missing {
+    /// The failure, for somebody who may know that this name is there.
+    pub(crate) fn meaning(self, near: &str) -> Failure {
+        let ErrorBody { kind, message } = self.body;
+        Failure::new(kind, format!("{message}; did you mean `{near}`?"))
+    }
 }
 
 impl Failure {
@@ -92,6 +113,22 @@ impl Failure {
         )
     }
 
+    /// The caller ended the call with another one.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(
+            ErrorKind::CancelledError,
+            "the call was cancelled by its name, and changed nothing",
+        )
+    }
+
+    /// A commit was under way when the caller ended the call.
+    pub(crate) fn cancelled_in_a_commit() -> Self {
+        Self::new(
+            ErrorKind::OutcomeUnknownError,
+            "the call was cancelled by its name while its change was being published; read the frame to see whether it took effect",
+        )
+    }
+
     /// A part of the server's work ended in a panic.
     pub(crate) fn defect(problem: impl fmt::Display) -> Self {
         Self::new(
@@ -100,8 +137,17 @@ impl Failure {
         )
     }
 
+    /// What the caller is told, if it is one of the wire contract's errors.
+    pub(crate) fn body(&self) -> Option<&ErrorBody> {
+        match self {
+            Self::Domain(body) | Self::Missing(Missing { body, .. }) => Some(body),
+            Self::Unimplemented(_) => None,
+        }
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Domain(body) if body.kind == ErrorKind::FileNotFoundError)
+        self.body()
+            .is_some_and(|body| body.kind == ErrorKind::FileNotFoundError)
     }
 
     pub(crate) fn is_conflict(&self) -> bool {
@@ -120,6 +166,7 @@ impl Failure {
     pub(crate) fn is_ours(&self) -> bool {
         match self {
             Self::Unimplemented(_) => false,
+            Self::Missing(_) => false,
             Self::Domain(body) => match body.kind {
                 ErrorKind::ShootsIOError
                 | ErrorKind::OutcomeUnknownError
@@ -155,7 +202,7 @@ impl Failure {
             Self::Unimplemented(message) => {
                 return Status::unimplemented(ended(message, &ending, MESSAGE_BYTES));
             }
-            Self::Domain(body) => body,
+            Self::Domain(body) | Self::Missing(Missing { body, .. }) => body,
         };
         let details = Bytes::from(ended_json(body, &ending, DETAILS_BYTES));
         let message = ended(&body.message, &ending, MESSAGE_BYTES);
@@ -179,7 +226,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Domain(body) => body.fmt(f),
+            Self::Domain(body) | Self::Missing(Missing { body, .. }) => body.fmt(f),
             Self::Unimplemented(message) => f.write_str(message),
         }
     }
@@ -313,9 +360,20 @@ impl From<&shoots_store::Error> for Failure {
             Store::NoSpace => ErrorKind::NoSpaceError,
             Store::ReadOnly => ErrorKind::ReadOnlyError,
             Store::PermissionDenied => ErrorKind::PermissionDeniedError,
+            Store::Limit => ErrorKind::LimitError,
+            Store::TimedOut => ErrorKind::CallTimeoutError,
+            Store::Cancelled => ErrorKind::CancelledError,
             Store::Internal => ErrorKind::InternalError,
         };
-        Self::new(kind, error.to_string())
+        let body = ErrorBody::new(kind, error.to_string());
+        match error.missing_name() {
+            Some((what, name)) => Self::Missing(Missing {
+                what,
+                name: name.to_owned(),
+                body,
+            }),
+            None => Self::Domain(body),
+        }
     }
 }
 
@@ -365,7 +423,7 @@ impl From<DataFusionError> for Failure {
             _ => ErrorKind::DataFusionError,
         };
         let place = error.diagnostic().and_then(|told| told.span);
-        let message = error.strip_backtrace();
+        let message = planner::told(&error);
         if let Some(message) = place_of_parser(&message) {
             return Self::new(kind, message);
         }

@@ -29,6 +29,7 @@ pub struct StoreBuilder {
     object_store: Option<Arc<dyn ObjectStore>>,
     environment: Arc<dyn Environment>,
     read_only: bool,
+    probed_later: bool,
     conditions: Option<Arc<dyn Conditions>>,
     sizes: Sizes,
     cache: cache::Settings,
@@ -41,6 +42,7 @@ impl StoreBuilder {
             object_store: None,
             environment: Arc::new(SystemEnvironment),
             read_only: false,
+            probed_later: false,
             conditions: None,
             sizes: Sizes {
                 head_cache_bytes: 64 << 20,
@@ -172,6 +174,14 @@ impl StoreBuilder {
         self
     }
 
+    /// Make sure before the first write that the place can hold a store, not at the opening, which then writes nothing.
+    /// For whoever may find that there is nothing to be written.
+    #[must_use]
+    pub fn probed_later(mut self, later: bool) -> Self {
+        self.probed_later = later;
+        self
+    }
+
     /// What reads the conditions of deletions anew, where histories are merged and a deletion meets rows that it was not
     /// asked about. Default: nothing does, and merging such histories is a conflict.
     #[must_use]
@@ -216,13 +226,13 @@ impl StoreBuilder {
                     (Objects::new(store), None)
                 }
                 Place::Remote(place) => {
-                    let remote = open_remote(&place, self.read_only, &self.environment).await?;
+                    let remote = open_remote(&place, self.access(), &self.environment).await?;
                     let store = Counted::before(remote.store, &operations);
                     let objects = self.through_cache(store, &remote.identity).await?;
                     (objects, None)
                 }
                 Place::Folder(folder) => {
-                    let disk = open_disk(&folder, self.read_only, &self.environment).await?;
+                    let disk = open_disk(&folder, self.access(), &self.environment).await?;
                     let store = Arc::clone(&disk) as Arc<dyn ObjectStore>;
                     (
                         Objects::new(Counted::before(store, &operations)),
@@ -241,6 +251,14 @@ impl StoreBuilder {
         let disk = Arc::new(disk);
         let objects = Objects::new(Arc::clone(&disk) as Arc<dyn ObjectStore>);
         self.over(objects, Some(disk))
+    }
+
+    fn access(&self) -> Access {
+        match (self.read_only, self.probed_later) {
+            (true, _) => Access::Read,
+            (false, true) => Access::WriteLater,
+            (false, false) => Access::Write,
+        }
     }
 
     fn over(self, objects: Objects, disk: Option<Arc<Disk>>) -> Store {
@@ -263,19 +281,32 @@ impl StoreBuilder {
     }
 }
 
+/// What a place is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+    /// It is read first, and perhaps written to.
+    WriteLater,
+}
+
 /// Connects to the bucket, and makes sure now that it can be used, not at the first put.
 async fn open_remote(
     place: &RemotePlace,
-    read_only: bool,
+    access: Access,
     environment: &Arc<dyn Environment>,
 ) -> Result<remote::Remote> {
-    let remote = remote::connect(place)?;
+    let mut remote = remote::connect(place)?;
     let url = place.url.as_str();
-    if read_only {
-        remote::probe::readable(&remote.store, url).await?;
-    } else {
-        let unique = format!("{:032x}", environment.unique());
-        remote::probe::writable(&remote.store, url, &unique).await?;
+    let unique = format!("{:032x}", environment.unique());
+    match access {
+        Access::Read => remote::probe::readable(&remote.store, url).await?,
+        Access::Write => remote::probe::writable(&remote.store, url, &unique).await?,
+        Access::WriteLater => {
+            remote::probe::readable(&remote.store, url).await?;
+            let later = remote::first_write::ProbedLater::new(remote.store, url, unique);
+            remote.store = Arc::new(later);
+        }
     }
     Ok(remote)
 }
@@ -283,7 +314,7 @@ async fn open_remote(
 /// Opens the folder, and makes sure now that it can be used, not at the first put.
 async fn open_disk(
     folder: &Path,
-    read_only: bool,
+    access: Access,
     environment: &Arc<dyn Environment>,
 ) -> Result<Arc<Disk>> {
     let unusable = |error| {
@@ -293,10 +324,12 @@ async fn open_disk(
         )
     };
     let folder = std::path::absolute(folder).map_err(unusable)?;
-    if read_only {
+    if access == Access::Read {
         drop(tokio::fs::read_dir(&folder).await.map_err(unusable)?);
     } else {
         tokio::fs::create_dir_all(&folder).await.map_err(unusable)?;
+    }
+    if access == Access::Write {
         let probe = folder.join(format!("_probe-{:032x}", environment.unique()));
         tokio::fs::write(&probe, b"").await.map_err(unusable)?;
         tokio::fs::remove_file(&probe).await.map_err(unusable)?;

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::remote::first_write;
 use crate::remote::trouble::{self, Trouble};
 
 /// The result of most calls into a store.
@@ -47,6 +48,12 @@ pub enum ErrorKind {
     ReadOnly,
     /// Another server does not let this program do that: it needs another token there.
     PermissionDenied,
+    /// Another server has a limit that this is past: ask for less of it, or later.
+    Limit,
+    /// Another server did not come to an end in the time that it was given: try again.
+    TimedOut,
+    /// Another server has ended the call: try again.
+    Cancelled,
     /// The frame was written by a program that is newer than this one.
     Newer,
     /// The store was about to break one of its own rules, and did not. Report it.
@@ -66,6 +73,10 @@ pub(crate) enum Cause {
     NotFound { what: &'static str, name: String },
     #[error("{what} {name} exists already")]
     AlreadyExists { what: &'static str, name: String },
+    #[error(
+        "frame {frame} exists already: say by the mode what happens to its rows (`append`, `update`, `upsert` or `replace`)"
+    )]
+    FrameThere { frame: String },
     #[error("bucket {bucket} is not empty: it holds {frames} frame(s), {example} among them")]
     BucketNotEmpty {
         bucket: String,
@@ -108,9 +119,16 @@ pub(crate) enum Cause {
         how: &'static str,
     },
     #[error(
-        "rows of frame {frame} that this takes were left at {remote} when a part of it was cloned: fetch it from there"
+        "rows of frame {frame} that this takes were left at {remote} when a part of it was cloned{}", what_helps(*.gone)
     )]
-    LeftElsewhere { frame: String, remote: String },
+    LeftElsewhere {
+        frame: String,
+        remote: String,
+        /// They are not kept there any more.
+        gone: bool,
+    },
+    #[error("{0}")]
+    Overtaken(Error),
     #[error("{object} is damaged: {problem}")]
     Damaged { object: String, problem: String },
     #[error("{doing}: {source}")]
@@ -159,7 +177,7 @@ impl Error {
         match *self.0 {
             Cause::NotFound { .. } | Cause::GivenUp { .. } => ErrorKind::NotFound,
             Cause::LeftElsewhere { .. } => ErrorKind::Promised,
-            Cause::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Cause::AlreadyExists { .. } | Cause::FrameThere { .. } => ErrorKind::AlreadyExists,
             Cause::BucketNotEmpty { .. } => ErrorKind::BucketNotEmpty,
             Cause::InvalidRequest { .. } | Cause::NothingToChange => ErrorKind::InvalidRequest,
             Cause::Unsupported(_) | Cause::SchemaMismatch { .. } => ErrorKind::Schema,
@@ -174,6 +192,27 @@ impl Error {
             Cause::Newer { .. } => ErrorKind::Newer,
             Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,
             Cause::Elsewhere { kind, .. } => kind,
+            Cause::Overtaken(ref error) => error.kind(),
+        }
+    }
+
+    /// The same error of an exchange that one of the ends has overtaken: it has moved, or removed what was counted on.
+    /// Whoever looks at both anew may come to the end.
+    pub(crate) fn overtaken(self) -> Self {
+        Cause::Overtaken(self).into()
+    }
+
+    /// Whether an end has moved on meanwhile.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        matches!(*self.0, Cause::Overtaken(_))
+    }
+
+    /// The name that is missing, and what it would be the name of: `frame`, `bucket`, `snapshot` and the like.
+    #[must_use]
+    pub fn missing_name(&self) -> Option<(&'static str, &str)> {
+        match &*self.0 {
+            Cause::NotFound { what, name } => Some((what, name)),
+            _ => None,
         }
     }
 
@@ -216,6 +255,9 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         let (doing, source) = (doing.into(), source.into());
+        if let Some(refusal) = first_write::refusal(&*source) {
+            return refusal.clone();
+        }
         let cause = match trouble::of(&*source) {
             Trouble::Unreachable => Cause::Unreachable { doing, source },
             Trouble::NoCredentials => {
@@ -262,6 +304,14 @@ impl Error {
             problem: problem.into(),
         }
         .into()
+    }
+}
+
+/// What helps whoever needs rows that a clone has left at a remote.
+fn what_helps(gone: bool) -> &'static str {
+    match gone {
+        false => ": fetch it from there",
+        true => ", which does not keep them any more; the newest version is whole: read that",
     }
 }
 

@@ -182,6 +182,39 @@ impl FrameLog {
         Ok(newest.map(|entry| self.remember(entry, confirmed)))
     }
 
+    /// What a writer that remembers this head may publish after: the same, if its entry is where it was. Nothing, if the
+    /// log was purged.
+    ///
+    /// An entry after one that is gone would hide that; and another writer may have published its number again. Only a
+    /// disk is asked: files are removed by hand there, and looking is nothing beside a write. In an object store it would
+    /// be one more request for each put.
+    pub(crate) async fn attested(&self, head: Head) -> Result<Option<Head>> {
+        if self.shared.disk.is_none() {
+            return Ok(Some(head));
+        }
+        let sequence = head.entry.header.sequence;
+        let path = self.paths().entry(sequence);
+        match self.objects().read(&path).await? {
+            Some(bytes) if head.entry.is_in(&bytes) => return Ok(Some(head)),
+            Some(_) => {
+                let problem = "it is not the entry that this server has seen there: another was published in its place";
+                return Err(Error::damaged(path, problem));
+            }
+            None => {}
+        }
+        let confirmed = self.now();
+        match self.reader.newest(None).await? {
+            Some(newer) if newer.header.sequence > sequence => {
+                Ok(Some(self.remember(newer, confirmed)))
+            }
+            Some(_) => Err(Error::missing(path)),
+            None => {
+                self.forget_head();
+                Ok(None)
+            }
+        }
+    }
+
     /// Forgets what is known of the newest entry.
     pub(crate) fn forget_head(&self) {
         self.shared.heads.remove(self.frame());
@@ -264,6 +297,13 @@ impl FrameLog {
             self.objects().remove(&self.paths().segment(id)).await?;
         }
         Ok(())
+    }
+
+    /// Removes them as far as that can be done: what is left waits for the sweep. So whoever has failed before says why.
+    pub(crate) async fn let_go(&self, segments: &[String]) {
+        if let Err(error) = self.discard(segments).await {
+            tracing::debug!(%error, "segments of frame {} are left for the sweep", self.frame());
+        }
     }
 
     /// The newest entry of a frame that must exist and not be deleted.

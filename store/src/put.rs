@@ -19,7 +19,7 @@ use crate::log::entry::Entry;
 use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
 use crate::log::remembered::RequestKey;
 use crate::plain::{self, PlainFile};
-use crate::schema::{self, Conform, identity};
+use crate::schema::{self, Conform, evolve, identity};
 use crate::sink::{Order, SegmentSink};
 use crate::time::Timestamp;
 
@@ -114,6 +114,8 @@ struct Writing {
     index: Vec<String>,
     /// Mode `update` with a given range: what that is.
     span: Option<Span>,
+    /// How many rows were taken.
+    rows: u64,
     sink: SegmentSink,
 }
 
@@ -151,7 +153,9 @@ impl FrameWriter {
             Some((Arc::clone(entry), version))
         });
         if let Some((head, version)) = known {
-            let first = log.published(&head, version).await?;
+            let mut first = log.published(&head, version).await?;
+            let schema = log.schema(&head.state.schema).await?.schema;
+            first.columns_added = evolve::brought_by_version(&schema, version);
             return Ok(Self {
                 log,
                 options,
@@ -329,8 +333,8 @@ impl Writing {
         let mode = options.mode;
         let creates = present.is_none();
         if mode == PutMode::Error && !creates {
-            let (what, name) = ("frame", log.frame().to_string());
-            return Err(Cause::AlreadyExists { what, name }.into());
+            let frame = log.frame().to_string();
+            return Err(Cause::FrameThere { frame }.into());
         }
         let index = index(log, options, present.as_ref())?;
         let frame = log.frame().to_string();
@@ -368,13 +372,16 @@ impl Writing {
             absent,
             index,
             span,
+            rows: 0,
             sink,
         })
     }
 
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        let before = self.rows;
+        self.rows += batch.num_rows() as u64;
         let batch = match &self.conform {
-            Some(conform) => conform.apply(&batch)?,
+            Some(conform) => conform.apply(&batch, before)?,
             None => {
                 let (_, columns, rows) = batch.into_parts();
                 let options = RecordBatchOptions::new().with_row_count(Some(rows));

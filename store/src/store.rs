@@ -18,6 +18,7 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::Freshness;
 use crate::layout;
+use crate::nearest::nearest;
 use crate::objects::{Created, Requests};
 use crate::segment::RowCache;
 use crate::shared::Shared;
@@ -25,6 +26,8 @@ use crate::snapshot::Snapshot;
 
 /// Temporary files that are older belong to no put that is still under way.
 const TEMPORARY_SECONDS: u64 = 24 * 3600;
+/// How many names that are near to a missing one are looked at.
+const NEAREST: usize = 3;
 
 /// What a look into a bucket finds.
 #[derive(Debug, Default)]
@@ -306,6 +309,29 @@ impl Store {
         // Where there is a log, a plain file is of no account.
         candidates.extend(folders.map(|name| (name, false)));
         Ok(candidates)
+    }
+
+    /// The frame of the bucket whose name is nearest to one that is not there, if one is near.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn nearest_frame(&self, missing: &FrameId) -> Result<Option<FrameName>> {
+        let candidates = self.candidates(missing.bucket.as_ref()).await?;
+        let names = candidates.keys().map(FrameName::as_str);
+        for name in nearest(missing.name.as_str(), names)
+            .into_iter()
+            .take(NEAREST)
+        {
+            let Ok(name) = FrameName::parse(name) else {
+                continue;
+            };
+            let frame = self.frame(&FrameId::new(missing.bucket.clone(), name.clone()));
+            // Names of deleted frames are among them.
+            if frame.live_snapshot(Freshness::Tolerant).await?.is_some() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// What this store has asked of the place it lives in since it was opened.

@@ -1,5 +1,7 @@
 //! A bucket goes to files and comes back.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::place::{Place, data, everywhere};
@@ -53,6 +55,19 @@ fn parquet_and_csv_give_back_the_frames_that_were_exported() {
             }
         }
     });
+}
+
+#[test]
+fn frames_are_imported_to_the_last_though_nobody_reads_about_them() {
+    let place = filled(Place::store());
+    let folder = place.path("out");
+    place.ok(&["export", &folder, "-b", "nyc"]);
+    let mut command = place.command();
+    command.args(["import", &folder, "-b", "copy"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(place.json(&["ls", "-b", "copy"]).len(), 2);
 }
 
 #[test]

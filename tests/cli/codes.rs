@@ -9,7 +9,7 @@ fn each_kind_of_failure_has_its_exit_code_and_one_line() {
     everywhere(|place| {
         place.ok(&["put", &data("airlines.csv"), "--quiet"]);
         let other = place.path("airlines.csv");
-        std::fs::write(&other, "carrier,name\n1,2\n").unwrap();
+        std::fs::write(&other, "carrier,fame\n1,2\n").unwrap();
         for (code, arguments) in [
             (3, &["get", "absent"][..]),
             (3, &["ls", "absent"]),

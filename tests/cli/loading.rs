@@ -1,5 +1,7 @@
 //! Files become frames: types that are inferred or said, formats, standard input, and what does not fit.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
 use crate::place::{Place, data, everywhere};
@@ -22,7 +24,14 @@ fn type_of(place: &Place, frame: &str, column: &str) -> String {
 #[test]
 fn a_csv_becomes_a_frame_with_the_types_that_are_told() {
     everywhere(|place| {
-        let put = place.run(&["put", &data("weather.csv"), "--index", "time_hour,origin"]);
+        let put = [
+            "put",
+            &data("weather.csv"),
+            "--index",
+            "time_hour,origin",
+            "--explain",
+        ];
+        let put = place.run(&put);
         assert_eq!(put.code, Some(0), "{put:?}");
         assert!(
             put.out.starts_with("weather: version 1, 6,463 rows put ("),
@@ -216,6 +225,13 @@ fn what_is_no_table_is_refused_with_words() {
         ("not.arrow", b"hello hello hello", 11, "not.arrow"),
         ("broken.json", b"{\"a\": }", 11, "broken.json"),
         ("noise.bin", b"\x00\x01\x02", 2, "--format"),
+        (
+            "sheet.xlsx",
+            b"PK\x03\x04\x00",
+            2,
+            "is a spreadsheet: save it as CSV first",
+        ),
+        ("flights.csv.zip", b"PK\x03\x04\x00", 2, "unzip -p"),
     ] {
         let path = place.path(name);
         std::fs::write(&path, text).unwrap();
@@ -254,4 +270,159 @@ fn a_byte_order_mark_a_tab_and_a_missing_heading_are_understood() {
     assert_eq!(put.code, Some(0), "{put:?}");
     let expected = json!({"column_1": 1, "column_2": 2});
     assert_eq!(place.json(&["head", "bare", "-n", "1"]), [expected]);
+}
+
+#[test]
+fn what_was_inferred_is_told_shortly_unless_it_is_asked_for() {
+    let place = Place::store();
+    let put = place.run(&["put", &data("airlines.csv")]);
+    let told = format!(
+        "{}: inferred the types of 2 columns (--explain tells them, --types says otherwise)\n",
+        data("airlines.csv")
+    );
+    assert_eq!((put.code, put.err), (Some(0), told));
+}
+
+#[test]
+fn a_csv_that_joins_a_frame_has_its_types() {
+    everywhere(|place| {
+        let first = "t,code,n,x\n2013-01-01 05:00,00123,1,0.5\n";
+        let types = "code=category,n=int16";
+        let flags = ["put", "-", "--name", "f", "--index", "t"];
+        let put = place.run_with(
+            first.as_bytes(),
+            &[&flags[..], &["--types", types]].concat(),
+        );
+        assert_eq!(put.code, Some(0), "{put:?}");
+        let columns = self::types(&place, "f");
+        assert_eq!(columns[0], ("t".to_owned(), "timestamp[ns]".to_owned()));
+
+        let more = "t,code,n,x\n2013-01-02,7,2,3\n";
+        let put = place.run_with(
+            more.as_bytes(),
+            &[&flags[..], &["--mode", "append"]].concat(),
+        );
+        assert_eq!((put.code, put.err.as_str()), (Some(0), ""), "{put:?}");
+        assert_eq!(self::types(&place, "f"), columns);
+        let row = place.json(&["tail", "f", "-n", "1"]).remove(0);
+        assert_eq!(
+            (&row["t"], &row["code"], &row["x"]),
+            (&json!("2013-01-02T00:00:00"), &json!("7"), &json!(3.0))
+        );
+
+        for (row, said) in [
+            (
+                "2013-01-03,8,40000,3",
+                "\"40000\" is no int16; the frame has that type",
+            ),
+            (
+                "2013-01-03T00:00Z,8,4,3",
+                "`t` is timestamp[ns, tz=UTC], the frame has timestamp[ns]",
+            ),
+        ] {
+            let rows = format!("t,code,n,x\n{row}\n");
+            let put = [&flags[..], &["--mode", "append"]].concat();
+            let put = place.run_with(rows.as_bytes(), &put);
+            assert_eq!(put.code, Some(11), "{put:?}");
+            assert!(put.err.contains(said), "{said}: {}", put.err);
+        }
+    });
+}
+
+#[test]
+fn an_answer_tells_the_rows_that_made_way_and_the_columns_that_came() {
+    everywhere(|place| {
+        let first = b"t,k,temp\n1,a,0\n1,b,1\n2,a,2\n3,a,3\n";
+        let flags = ["put", "-", "--name", "f", "--quiet"];
+        let put = |rows: &[u8], more: &[&str]| {
+            let put = place.run_with(rows, &[&flags[..], more].concat());
+            assert_eq!(put.code, Some(0), "{put:?}");
+            put
+        };
+        put(first, &["--index", "t,k"]);
+        let updated = put(b"t,k,temp\n1,a,10\n2,a,12\n", &["--mode", "update"]);
+        assert!(
+            updated
+                .out
+                .starts_with("f: version 2, 2 rows put in place of 3 ("),
+            "{updated:?}"
+        );
+        let upsert = ["--mode", "upsert", "--request-id", "one", "--json"];
+        for _ in 0..2 {
+            let done = put(b"t,k,tmep\n3,a,13\n4,a,14\n", &upsert).json().remove(0);
+            assert_eq!(
+                (&done["version"], &done["rows"], &done["rows_removed"]),
+                (&json!(3), &json!(2), &json!(1))
+            );
+            assert_eq!(done["frame_rows"], 4);
+            assert_eq!(done["columns_added"], json!(["tmep"]));
+        }
+        let mut loud = flags[..4].to_vec();
+        loud.extend(["--mode", "upsert"]);
+        let put = place.run_with(b"t,k,hum\n5,a,1\n", &loud);
+        assert!(
+            put.err
+                .contains("f has new columns: hum (if that is a mistake: shoots restore 'f' 3)"),
+            "{put:?}"
+        );
+        let replaced = place.run_with(
+            b"t\n1\n",
+            &["put", "-", "--name", "f", "--mode", "replace", "--quiet"],
+        );
+        assert!(
+            replaced.out.contains("1 row put in place of 5"),
+            "{replaced:?}"
+        );
+    });
+}
+
+#[test]
+fn compressed_files_are_unpacked_as_they_are_read() {
+    let place = Place::store();
+    let csv = b"a,b\n1,x\n2,y\n";
+    let json = b"{\"a\": 1}\n{\"a\": 2}\n";
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (file, bytes, frame) in [
+        ("one.csv.gz", gzip(csv), "one"),
+        ("two.csv.zst", zstd::encode_all(&csv[..], 1).unwrap(), "two"),
+        ("three.json.gz", gzip(json), "three"),
+        ("four.tsv.gz", gzip(b"a\tb\n1\tx\n2\ty\n"), "four"),
+    ] {
+        let path = place.path(file);
+        std::fs::write(&path, bytes).unwrap();
+        place.ok(&["put", &path, "--infer-rows", "all"]);
+        let rows = place.json(&["get", frame, "--columns", "a"]);
+        assert_eq!(rows, [json!({"a": 1}), json!({"a": 2})], "{file}");
+    }
+    let put = place.run_with(&gzip(csv), &["put", "-", "--name", "five", "--quiet"]);
+    assert_eq!(put.code, Some(0), "{put:?}");
+    let cut = &gzip(csv)[..20];
+    std::fs::write(place.path("cut.csv.gz"), cut).unwrap();
+    let err = place.fails(11, &["put", &place.path("cut.csv.gz")]);
+    assert!(err.contains("cannot unpack"), "{err}");
+}
+
+#[test]
+fn a_frame_that_is_there_is_told_with_the_flag_that_helps() {
+    everywhere(|place| {
+        let put = ["put", &data("airlines.csv"), "--quiet"];
+        place.ok(&put);
+        let err = place.fails(4, &put);
+        assert!(
+            err.contains("frame airlines exists already: say with --mode what happens to its rows"),
+            "{err}"
+        );
+        let err = place.fails(2, &[&put[..], &["--mode", "upsert"]].concat());
+        assert!(
+            err.contains("--mode: `upsert` needs an index")
+                && err.contains("in `--mode replace` with `--index`"),
+            "{err}"
+        );
+        let err = place.fails(3, &["describe", "airline"]);
+        assert!(err.contains("did you mean `airlines`?"), "{err}");
+    });
 }

@@ -147,6 +147,20 @@ fn a_pipe_gets_csv_without_a_word_and_may_close_early() {
 }
 
 #[test]
+fn as_many_rows_are_taken_as_are_asked_for_in_a_pipe_and_in_a_file_too() {
+    let place = Place::store().with_weather();
+    for (rows, lines) in [("3", 4), ("0", 6464), ("9999", 6464)] {
+        let csv = place.ok(&["get", "weather", "--rows", rows]);
+        assert_eq!(csv.lines().count(), lines, "{rows}");
+    }
+    let asked = "select origin from weather";
+    assert_eq!(place.json(&["sql", asked, "--rows", "2"]).len(), 2);
+    let path = place.path("few.csv");
+    place.ok(&["get", "weather", "--rows", "5", "-o", &path]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 6);
+}
+
+#[test]
 fn a_file_is_written_whole_or_not_at_all() {
     let place = Place::store().with_weather();
     let path = place.path("weather.parquet");

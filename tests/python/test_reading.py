@@ -43,7 +43,8 @@ def test_columns_offset_and_limit_choose_a_part(peer: Peer) -> None:
 
 
 def test_a_put_says_what_it_made(history: list[dict[str, object]]) -> None:
-    assert [result.keys() for result in history] == [{"version", "commit", "rows", "bytes"}] * 3
+    keys = {"version", "commit", "rows", "bytes", "rows_removed", "frame_rows"}
+    assert [result.keys() for result in history] == [keys] * 3
     assert [result["version"] for result in history] == [1, 2, 3]
     assert [result["rows"] for result in history] == [2, 2, 2]
     assert all(isinstance(result["bytes"], int) and result["bytes"] > 0 for result in history)

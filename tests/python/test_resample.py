@@ -216,9 +216,9 @@ def test_an_empty_frame_has_no_bins_and_the_same_columns(peer: Peer) -> None:
         ({"aggregation_func": "average"}, ["aggregation_func", "average", "the functions are mean, sum"]),
         ({"aggregation_func": {"m": "mean"}}, ["aggregation_func", "no column `m`", "time, n, text, flag"]),
         ({"aggregation_func": {"time": "max"}}, ["aggregation_func", "`time`"]),
-        ({"aggregation_func": "mean"}, ["aggregation_func", "`text` (Utf8, mean)", "numeric_only"]),
-        ({"aggregation_func": ["mean", "std"]}, ["`text` (Utf8, mean)", "`text` (Utf8, std)"]),
-        ({"time_col": "n"}, ["time_col", "Int64", "timestamps"]),
+        ({"aggregation_func": "mean"}, ["aggregation_func", "`text` (string, mean)", "numeric_only"]),
+        ({"aggregation_func": ["mean", "std"]}, ["`text` (string, mean)", "`text` (string, std)"]),
+        ({"time_col": "n"}, ["time_col", "int64", "timestamps"]),
         ({"time_col": "when"}, ["time_col", "no column `when`"]),
         ({"by": ["time"]}, ["by", "`time`"]),
         ({"by": ["sector"]}, ["by", "no column `sector`"]),
@@ -251,7 +251,7 @@ def test_numeric_only_leaves_out_what_is_no_number(peer: Peer) -> None:
     got = peer.get("readings", resample={"rule": "h", "aggregation_func": "mean", "numeric_only": True})
     assert got.column_names == ["time", "n", "flag"]
     assert got["flag"].to_pylist() == [0.5]
-    with refused("DataFusionError", "resample", "`text` (Utf8, mean)", "resample('frame', '5min', 'mean'"):
+    with refused("DataFusionError", "resample", "`text` (string, mean)", "resample('frame', '5min', 'mean'"):
         peer.sql("readings", "select * from resample('readings', 'h', 'mean')")
 
 

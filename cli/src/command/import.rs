@@ -53,7 +53,11 @@ pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Fa
         }
         let frame = FrameId::new(bucket.clone(), archived.name.clone());
         let done = put(context, &frame, archived, list.rows, &args).await?;
-        context.output.answer(&done, || told(&frame, &done))?;
+        match context.output.answer(&done, || told(&frame, &done)) {
+            // The frames that are left are wanted all the same.
+            Ok(()) | Err(Failure::NobodyReads) => {}
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(())
 }
@@ -86,8 +90,8 @@ fn open(
     let (schema, empty) = read_schema(&archived.schema_file(folder))?;
     let path = archived.rows_file(folder, format);
     let input = match format {
-        RowsFormat::Parquet => input::open(&path, &input::ReadArgs::parquet())?,
-        RowsFormat::Csv => input::open(&path, &input::ReadArgs::csv_of(&schema))?,
+        RowsFormat::Parquet => input::open(&path, &input::ReadArgs::parquet(), None)?,
+        RowsFormat::Csv => input::open(&path, &input::ReadArgs::csv_of(&schema), None)?,
     };
     let misfit = move |error: &dyn std::fmt::Display| {
         Failure::data(format!(

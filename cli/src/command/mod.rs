@@ -3,6 +3,7 @@
 mod bucket;
 mod change;
 mod describe;
+mod examples;
 mod export;
 mod get;
 mod history;
@@ -96,8 +97,10 @@ impl Context {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Put the rows of a file into a frame
+    #[command(after_help = examples::PUT)]
     Put(put::PutArgs),
     /// Get rows of a frame
+    #[command(after_help = examples::GET)]
     Get(get::GetArgs),
     /// Show the first rows of a frame
     Head(get::EndArgs),
@@ -106,6 +109,7 @@ pub(crate) enum Command {
     /// Get columns of several frames side by side, aligned on the index that they share
     Columns(get::ColumnsArgs),
     /// Ask in SQL; without a query on a terminal, one question after the other
+    #[command(after_help = examples::SQL)]
     Sql(sql::SqlArgs),
     /// List frames
     #[command(visible_alias = "list")]
@@ -152,6 +156,7 @@ pub(crate) enum Command {
     /// Delete a bucket
     DeleteBucket(bucket::DeleteBucketArgs),
     /// Put into a frame what is made of another one, by bins of time or by SQL
+    #[command(after_help = examples::RESAMPLE)]
     Resample(Box<made::ResampleArgs>),
     /// List the frames that follow others, or let one follow no more
     Following(made::FollowingArgs),

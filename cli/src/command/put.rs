@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use arrow_schema::SchemaRef;
 use clap::Args;
 use futures::StreamExt;
 use shoots_client::{Closed, FrameId, PutMode, PutResult, UpdateScope};
@@ -11,7 +12,7 @@ use super::Context;
 use super::note::{NoteArgs, noted};
 use crate::failure::Failure;
 use crate::input::{self, Input, ReadArgs, describe};
-use crate::output::{bytes, several};
+use crate::output::{bytes, count, several};
 
 /// Batches on their way from the file to the server.
 const BATCHES_AHEAD: usize = 2;
@@ -19,9 +20,9 @@ const BATCHES_AHEAD: usize = 2;
 /// What to put, and where.
 #[derive(Args, Debug)]
 pub(crate) struct PutArgs {
-    /// The file: .parquet, .csv, .json, .arrow; `-` is standard input
+    /// The file: .parquet, .csv, .json, .arrow, these with .gz or .zst too; `-` is standard input
     file: PathBuf,
-    /// The frame, as `name` or `bucket/name` [default: the file's name without its ending]
+    /// The frame, as `name` or `bucket/name` [default: the file's name without its endings]
     #[arg(long, value_name = "FRAME")]
     name: Option<String>,
     /// What happens to rows that are there: error, append, replace, update, upsert
@@ -62,7 +63,7 @@ impl PutArgs {
 
     /// Says what columns the file has.
     pub(crate) fn look(&self, output: &crate::output::Output) -> Result<(), Failure> {
-        let input = input::open(&self.file, &self.read)?;
+        let input = input::open(&self.file, &self.read, None)?;
         if output.json {
             let columns: Vec<serde_json::Value> = input
                 .schema
@@ -87,8 +88,13 @@ pub(super) async fn put(context: &Context, args: PutArgs) -> Result<(), Failure>
         .or_else(|| input::frame_named_after(&args.file));
     let name = name.ok_or_else(|| Failure::usage("say with --name which frame it is for"))?;
     let frame = context.frame(&name)?;
+    let known = known_columns(context, &args, &frame).await;
     let (file, read) = (args.file.clone(), args.read.clone());
-    let opened = tokio::task::spawn_blocking(move || input::open(&file, &read)).await;
+    let opened = tokio::task::spawn_blocking(move || {
+        let known = known.as_deref();
+        input::open(&file, &read, known)
+    })
+    .await;
     let input = opened.map_err(Failure::here)??;
     for note in &input.notes {
         context.output.note(note);
@@ -114,7 +120,27 @@ pub(super) async fn put(context: &Context, args: PutArgs) -> Result<(), Failure>
     }
     let request = noted!(request, context, args.note);
     let done = send(context, request, input, &frame).await?;
+    if !done.columns_added.is_empty() {
+        let columns = done.columns_added.join(", ");
+        context.output.note(&format!(
+            "{frame} has new columns: {columns} (if that is a mistake: shoots restore '{frame}' {})",
+            done.version.saturating_sub(1)
+        ));
+    }
     context.output.answer(&done, || told(&frame, &done))
+}
+
+/// The columns of the frame that rows are to join, if the file does not say its types itself. Whoever may write there
+/// need not be allowed to read them.
+async fn known_columns(context: &Context, args: &PutArgs, frame: &FrameId) -> Option<SchemaRef> {
+    let joins = matches!(
+        args.mode,
+        PutMode::Append | PutMode::Update | PutMode::Upsert
+    );
+    if !joins || !input::takes_types(&args.file, &args.read) {
+        return None;
+    }
+    context.client.get(frame).schema().await.ok()
 }
 
 /// Sends the rows of an input as they are read.
@@ -151,8 +177,12 @@ pub(super) async fn send(
 /// What a put did, in words.
 pub(super) fn told(frame: &FrameId, done: &PutResult) -> String {
     let commit: String = done.commit.chars().take(12).collect();
+    let in_place = match done.rows_removed {
+        0 => String::new(),
+        removed => format!(" in place of {}", count(removed)),
+    };
     format!(
-        "{frame}: version {}, {} put ({}), commit {commit}",
+        "{frame}: version {}, {} put{in_place} ({}), commit {commit}",
         done.version,
         several(done.rows, "row"),
         bytes(done.bytes)

@@ -11,11 +11,11 @@ use arrow_json::reader::infer_json_schema;
 use arrow_schema::{DataType, Field, Schema};
 
 use super::source::Source;
-use super::{BATCH_ROWS, Input, Types, describe};
+use super::{BATCH_ROWS, Input, Types, inferred};
 use crate::failure::Failure;
 
 /// Opens JSON.
-pub(super) fn open(source: Source, types: &Types) -> Result<Input, Failure> {
+pub(super) fn open(source: Source, types: &Types, explain: bool) -> Result<Input, Failure> {
     let name = source.name().to_owned();
     let unreadable = {
         let name = name.clone();
@@ -24,11 +24,11 @@ pub(super) fn open(source: Source, types: &Types) -> Result<Input, Failure> {
     let (source, mut copy) = source.spooled()?;
     copy.seek(SeekFrom::Start(0))
         .map_err(|error| unreadable(&error))?;
-    let (inferred, _) = infer_json_schema(BufReader::new(Rows::new(copy)), None)
+    let (found, _) = infer_json_schema(BufReader::new(Rows::new(copy)), None)
         .map_err(|error| unreadable(&error))?;
-    let columns = inferred.fields().iter().map(|field| field.name().as_str());
+    let columns = found.fields().iter().map(|field| field.name().as_str());
     types.check(&name, columns)?;
-    let fields: Vec<Field> = inferred
+    let fields: Vec<Field> = found
         .fields()
         .iter()
         .map(|field| {
@@ -41,16 +41,12 @@ pub(super) fn open(source: Source, types: &Types) -> Result<Input, Failure> {
         })
         .collect();
     let schema = Arc::new(Schema::new(fields));
-    let notes = match schema
-        .fields()
-        .iter()
-        .all(|field| types.get(field.name()).is_some())
-    {
+    let guessed = schema.fields().iter();
+    let guessed = guessed.filter(|field| types.get(field.name()).is_none());
+    let guessed = Schema::new(guessed.cloned().collect::<Vec<_>>());
+    let notes = match guessed.fields().is_empty() {
         true => Vec::new(),
-        false => vec![format!(
-            "{name}: inferred {} (--types says otherwise)",
-            describe(&schema)
-        )],
+        false => vec![inferred(&name, &guessed, explain)],
     };
     // The copy and the source share their place in the file.
     let (read, length) = (source.count(), source.length());

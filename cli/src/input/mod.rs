@@ -5,6 +5,7 @@
 
 mod csv;
 mod json;
+mod packed;
 mod source;
 mod types;
 
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use clap::{Args, ValueEnum};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -21,6 +22,8 @@ use source::Source;
 pub(crate) use types::{Types, describe};
 
 use crate::failure::Failure;
+use crate::input::packed::{check_readable, without_packing};
+use crate::output::several;
 
 /// How many rows are in a batch of what has none by itself.
 const BATCH_ROWS: usize = 16 << 10;
@@ -44,6 +47,9 @@ pub(crate) struct ReadArgs {
     /// What stands between values; \t for a tab (CSV)
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     pub(crate) delimiter: Option<u8>,
+    /// Tell the types that were inferred, column by column
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The first line holds values, and columns are called column_1, column_2, … (CSV)
     #[arg(long)]
     pub(crate) no_header: bool,
@@ -129,7 +135,8 @@ pub(crate) struct Input {
 
 /// What to call a file, and what its name and first bytes say of it.
 pub(crate) fn format_of(path: &Path) -> Option<Format> {
-    let extension = path.extension()?.to_str()?.to_lowercase();
+    let name = Path::new(without_packing(path.to_str()?));
+    let extension = name.extension()?.to_str()?.to_lowercase();
     match extension.as_str() {
         "parquet" | "pq" => Some(Format::Parquet),
         "csv" | "tsv" | "txt" => Some(Format::Csv),
@@ -139,13 +146,15 @@ pub(crate) fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
-/// Opens a file, or standard input if the path is `-`.
-pub(crate) fn open(path: &Path, args: &ReadArgs) -> Result<Input, Failure> {
+/// Opens a file, or standard input if the path is `-`. Where a file does not say its types, it has those of the columns
+/// of `frame`, if that is known.
+pub(crate) fn open(path: &Path, args: &ReadArgs, frame: Option<&Schema>) -> Result<Input, Failure> {
     let name = match path == Path::new("-") {
         true => "standard input".to_owned(),
         false => path.display().to_string(),
     };
     let source = Source::open(path, &name)?;
+    check_readable(&name, source.head())?;
     let format = match args.format.or_else(|| format_of(path)) {
         Some(format) => format,
         None => source.guess()?,
@@ -159,13 +168,17 @@ pub(crate) fn open(path: &Path, args: &ReadArgs) -> Result<Input, Failure> {
     match format {
         Format::Parquet => parquet(source),
         Format::Arrow => arrow(source),
-        Format::Json => json::open(source, &types),
+        Format::Json => json::open(source, &types, args.explain),
         Format::Csv => {
-            let tabs = path
+            let tabs = Path::new(without_packing(&name))
                 .extension()
                 .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
             let delimiter = args.delimiter.unwrap_or(if tabs { b'\t' } else { b',' });
-            csv::open(source, &types, args, delimiter)
+            let types = csv::Wanted {
+                said: types,
+                frame: frame.map_or_else(Types::default, Types::of),
+            };
+            csv::open(source, types, args, delimiter)
         }
     }
 }
@@ -238,8 +251,31 @@ fn arrow(source: Source) -> Result<Input, Failure> {
     })
 }
 
-/// The name of a frame that a file is for: its own, without what comes after the last dot.
+/// The name of a frame that a file is for: its own, without what says how it is written.
 pub(crate) fn frame_named_after(path: &Path) -> Option<String> {
-    let named: PathBuf = path.with_extension("");
+    let named = Path::new(without_packing(path.to_str()?));
+    let named: PathBuf = named.with_extension("");
     Some(named.file_name()?.to_str()?.to_owned()).filter(|name| name != "-")
+}
+
+/// Whether the types of a file are those of a frame where they are not said.
+pub(crate) fn takes_types(path: &Path, args: &ReadArgs) -> bool {
+    let format = args.format.or_else(|| format_of(path));
+    !matches!(format, Some(Format::Parquet | Format::Arrow | Format::Json))
+}
+
+/// What is told of the types of a file that were inferred.
+fn inferred(name: &str, inferred: &Schema, explain: bool) -> String {
+    match explain {
+        true => format!(
+            "{name}: inferred {} (--types says otherwise)",
+            describe(inferred)
+        ),
+        false => {
+            let columns = several(inferred.fields().len() as u64, "column");
+            format!(
+                "{name}: inferred the types of {columns} (--explain tells them, --types says otherwise)"
+            )
+        }
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::Format;
+use super::packed::Packing;
 use crate::failure::Failure;
 
 /// How many bytes are looked at before any is taken.
@@ -40,6 +41,8 @@ pub(super) struct Source {
 enum Rest {
     File(File),
     Stdin(io::Stdin),
+    /// What comes out of a compressed file or standard input. What goes into it is counted.
+    Unpacked(Box<dyn Read + Send>),
 }
 
 /// What can be read at any place: a file, or a copy of standard input.
@@ -90,12 +93,35 @@ impl Source {
             let about = file.metadata().map_err(unreadable)?;
             (Rest::File(file), about.is_file().then_some(about.len()))
         };
-        Ok(Self {
+        let source = Self {
             name: name.to_owned(),
             head,
             rest,
             length,
             read: Count::default(),
+        };
+        match Packing::of(&source.head) {
+            Some(packing) => source.unpacked(packing),
+            None => Ok(source),
+        }
+    }
+
+    /// The source of what is compressed in this one.
+    fn unpacked(self, packing: Packing) -> Result<Self, Failure> {
+        let (name, length, read) = (self.name.clone(), self.length, self.read.clone());
+        let unreadable = |error: io::Error| Failure::data(format!("cannot unpack {name}: {error}"));
+        let mut bytes = packing.reader(self.into_bytes()).map_err(unreadable)?;
+        let mut head = Vec::new();
+        (&mut bytes)
+            .take(HEAD_BYTES)
+            .read_to_end(&mut head)
+            .map_err(unreadable)?;
+        Ok(Self {
+            name: name.clone(),
+            head,
+            rest: Rest::Unpacked(bytes),
+            length,
+            read,
         })
     }
 
@@ -144,14 +170,12 @@ impl Source {
     /// All bytes, one after the other.
     pub(super) fn into_bytes(self) -> Bytes {
         let head = Cursor::new(self.head);
-        let bytes: Box<dyn Read + Send> = match self.rest {
-            Rest::File(file) => Box::new(head.chain(BufReader::new(file))),
-            Rest::Stdin(stdin) => Box::new(head.chain(stdin)),
+        let (bytes, read): (Box<dyn Read + Send>, Count) = match self.rest {
+            Rest::File(file) => (Box::new(head.chain(BufReader::new(file))), self.read),
+            Rest::Stdin(stdin) => (Box::new(head.chain(stdin)), self.read),
+            Rest::Unpacked(bytes) => (Box::new(head.chain(bytes)), Count::default()),
         };
-        Counted {
-            bytes,
-            read: self.read,
-        }
+        Counted { bytes, read }
     }
 
     /// Something to read at any place. Standard input, and what is no plain file, is copied to a temporary file.
@@ -167,6 +191,7 @@ impl Source {
                 match rest {
                     Rest::File(mut file) => io::copy(&mut file, &mut copy),
                     Rest::Stdin(stdin) => io::copy(&mut stdin.lock(), &mut copy),
+                    Rest::Unpacked(mut bytes) => io::copy(&mut bytes, &mut copy),
                 }
                 .map_err(broken)?;
                 copy
@@ -191,8 +216,9 @@ impl Source {
     pub(super) fn spooled(self) -> Result<(Self, File), Failure> {
         let name = self.name.clone();
         let broken = |error: io::Error| Failure::here(format!("cannot read {name}: {error}"));
-        let (head, length, read) = (self.head.clone(), self.length, self.read.clone());
+        let head = self.head.clone();
         let whole = self.into_file()?;
+        let length = whole.file.metadata().map_err(broken)?.len();
         let again = whole.file.try_clone().map_err(broken)?;
         let mut rest = whole.file;
         rest.seek(SeekFrom::Start(head.len() as u64))
@@ -202,8 +228,8 @@ impl Source {
                 name: whole.name,
                 head,
                 rest: Rest::File(rest),
-                length,
-                read,
+                length: Some(length),
+                read: Count::default(),
             },
             again,
         ))

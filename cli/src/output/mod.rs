@@ -21,6 +21,7 @@ pub(crate) use progress::Progress;
 pub(crate) use rows::RowsArgs;
 
 use crate::failure::Failure;
+use crate::flags::Flags;
 
 /// The flags that say how things are said.
 #[derive(Args, Debug)]
@@ -61,10 +62,12 @@ pub(crate) struct Output {
     err_colored: bool,
     /// How many columns the terminal has, if it is one.
     width: Option<usize>,
+    /// What fields of requests are called by whoever asked for this.
+    flags: Flags,
 }
 
 impl Output {
-    pub(crate) fn new(args: &OutputArgs) -> Self {
+    pub(crate) fn new(args: &OutputArgs, flags: Flags) -> Self {
         let (out, err) = (Term::stdout(), Term::stderr());
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colored = |term: &Term| match args.color {
@@ -83,6 +86,7 @@ impl Output {
             width: out
                 .is_term()
                 .then(|| usize::from(out.size().1).max(MIN_WIDTH)),
+            flags,
         }
     }
 
@@ -131,11 +135,11 @@ impl Output {
     /// What went wrong, on standard error.
     pub(crate) fn fail(&self, failure: &Failure) {
         if self.json {
-            return self.say(&failure.to_json());
+            return self.say(&failure.to_json(&self.flags));
         }
         let error = console::style("error:").red().bold();
         let error = error.force_styling(self.err_colored);
-        self.say(&format!("{error} {failure}"));
+        self.say(&format!("{error} {}", failure.told(&self.flags)));
     }
 
     /// Nobody reading what is said about answers is no reason to stop.

@@ -22,10 +22,13 @@ pub(crate) struct RowsArgs {
     /// How to write; on a terminal a table if it is not said, in a pipe CSV
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// How many rows a table shows; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 40)]
-    rows: usize,
+    /// At most so many rows; 0 for all [default: 40 in a table, all in a pipe or a file]
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
 }
+
+/// How many rows a table shows, if that is not said.
+const TABLE_ROWS: usize = 40;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,18 +47,48 @@ pub(crate) enum Format {
 
 /// Where rows go.
 pub(crate) enum Target {
-    /// A table on standard output, with so many rows; 0 for all.
-    Table(usize),
+    /// A table on standard output.
+    Table(Most),
     /// The bytes of a file on standard output.
-    Stdout(FileFormat),
+    Stdout(FileFormat, Most),
     /// A file.
-    File(PathBuf, FileFormat),
+    File(PathBuf, FileFormat, Most),
+}
+
+/// How many rows are taken.
+#[derive(Clone, Copy)]
+pub(crate) enum Most {
+    All,
+    Rows(usize),
+}
+
+impl Most {
+    fn of(said: Option<usize>, otherwise: Self) -> Self {
+        match said {
+            None => otherwise,
+            Some(0) => Self::All,
+            Some(rows) => Self::Rows(rows),
+        }
+    }
+
+    /// What of a batch is taken, if something is; less is left to be taken then.
+    fn take(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        match self {
+            Self::All => Some(batch.clone()),
+            Self::Rows(0) => None,
+            Self::Rows(left) => {
+                let taken = batch.slice(0, batch.num_rows().min(*left));
+                *left -= taken.num_rows();
+                Some(taken)
+            }
+        }
+    }
 }
 
 impl RowsArgs {
     /// Lets a table show every row that comes.
     pub(crate) fn show_all(&mut self) {
-        self.rows = 0;
+        self.rows = self.rows.or(Some(0));
     }
 
     /// Where rows go, before any is asked for.
@@ -82,15 +115,17 @@ impl RowsArgs {
                 Some(Format::Json) => FileFormat::Json,
                 Some(Format::Arrow) => FileFormat::Arrow,
             };
-            return Ok(Target::File(path.to_owned(), format));
+            let most = Most::of(self.rows, Most::All);
+            return Ok(Target::File(path.to_owned(), format, most));
         }
+        let of_table = Most::of(self.rows, Most::Rows(TABLE_ROWS));
         let format = match (self.format, output.json) {
-            (Some(Format::Table), _) => return Ok(Target::Table(self.rows)),
+            (Some(Format::Table), _) => return Ok(Target::Table(of_table)),
             (Some(Format::Parquet), _) => FileFormat::Parquet,
             (Some(Format::Csv), _) => FileFormat::Csv,
             (Some(Format::Arrow), _) => FileFormat::ArrowStream,
             (Some(Format::Json), _) | (None, true) => FileFormat::Json,
-            (None, false) if output.terminal => return Ok(Target::Table(self.rows)),
+            (None, false) if output.terminal => return Ok(Target::Table(of_table)),
             (None, false) => FileFormat::Csv,
         };
         let bytes_for_programs = matches!(format, FileFormat::Parquet | FileFormat::ArrowStream);
@@ -98,7 +133,7 @@ impl RowsArgs {
             let problem = "a terminal cannot show this format; name a file with -o, or use a pipe";
             return Err(Failure::usage(problem));
         }
-        Ok(Target::Stdout(format))
+        Ok(Target::Stdout(format, Most::of(self.rows, Most::All)))
     }
 }
 
@@ -111,9 +146,11 @@ impl Target {
         expected: Option<u64>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Table(rows) => show(output, batches, rows, expected).await,
-            Self::Stdout(format) => write_out(format, batches).await,
-            Self::File(path, format) => write_file(output, &path, format, batches, expected).await,
+            Self::Table(most) => show(output, batches, most, expected).await,
+            Self::Stdout(format, most) => write_out(format, batches, most).await,
+            Self::File(path, format, most) => {
+                write_file(output, &path, (format, most), batches, expected).await
+            }
         }
     }
 }
@@ -122,21 +159,18 @@ impl Target {
 async fn show(
     output: &Output,
     mut batches: Batches,
-    most: usize,
+    mut most: Most,
     expected: Option<u64>,
 ) -> Result<(), Failure> {
     let schema = batches.schema();
     let mut shown: Vec<RecordBatch> = Vec::new();
     let (mut rows, mut more) = (0, false);
     while let Some(batch) = batches.try_next().await? {
-        let room = match most {
-            0 => batch.num_rows(),
-            most => most - rows,
-        };
+        let taken = most.take(&batch);
+        let room = taken.as_ref().map_or(0, RecordBatch::num_rows);
+        rows += room;
+        shown.extend(taken);
         more = batch.num_rows() > room;
-        let taken = batch.slice(0, room.min(batch.num_rows()));
-        rows += taken.num_rows();
-        shown.push(taken);
         if more {
             break;
         }
@@ -189,7 +223,11 @@ impl Write for Pipe {
     }
 }
 
-async fn write_out(format: FileFormat, mut batches: Batches) -> Result<(), Failure> {
+async fn write_out(
+    format: FileFormat,
+    mut batches: Batches,
+    mut most: Most,
+) -> Result<(), Failure> {
     let closed = Arc::new(AtomicBool::new(false));
     let pipe = BufWriter::new(Pipe {
         out: io::stdout(),
@@ -201,7 +239,10 @@ async fn write_out(format: FileFormat, mut batches: Batches) -> Result<(), Failu
     };
     let mut writer = RowWriter::new(format, pipe, &batches.schema()).map_err(failed)?;
     while let Some(batch) = batches.try_next().await? {
-        writer.write(&batch).map_err(failed)?;
+        let Some(taken) = most.take(&batch) else {
+            break;
+        };
+        writer.write(&taken).map_err(failed)?;
     }
     let written = writer.finish().map_err(failed);
     written.map(|_| ())
@@ -210,17 +251,19 @@ async fn write_out(format: FileFormat, mut batches: Batches) -> Result<(), Failu
 async fn write_file(
     output: &Output,
     path: &Path,
-    format: FileFormat,
+    (format, mut most): (FileFormat, Most),
     mut batches: Batches,
     expected: Option<u64>,
 ) -> Result<(), Failure> {
     let progress = output.progress("writing", expected).of_rows();
     let mut file = FileWriter::create(path, format, &batches.schema())?;
     while let Some(batch) = batches.try_next().await? {
-        let rows = batch.num_rows() as u64;
+        let Some(taken) = most.take(&batch) else {
+            break;
+        };
         // Writing may wait for the disk; the connection goes on meanwhile, on other threads.
-        file.write(&batch)?;
-        progress.add(rows);
+        file.write(&taken)?;
+        progress.add(taken.num_rows() as u64);
     }
     let done = file.finish()?;
     progress.end();

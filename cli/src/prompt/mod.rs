@@ -23,14 +23,17 @@ const MORE: &str = "   ...> ";
 /// After so long, names are asked for again before the next query.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// Words that end the prompt.
+const FAREWELLS: [&str; 2] = ["exit", "quit"];
+
 const HELP: &str = "\
 A query ends with `;` and may take several lines. Tab completes names and words.
   \\d            list the frames of the bucket
   \\d FRAME      describe a frame
   \\l            list the buckets
   \\b [BUCKET]   name the bucket of frames that are named without one; none is the default bucket
-  \\?            this help
-  \\q            leave, as do Ctrl-D and exit";
+  \\?, help      this help
+  \\q, quit      leave, as do exit and Ctrl-D";
 
 /// Answers questions until no more come.
 pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failure> {
@@ -38,7 +41,7 @@ pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failur
     let mut context = context.here();
     editor.know(Names::of(&context).await?);
     let mut asked = Instant::now();
-    context.output.note("\\? helps, \\q leaves");
+    context.output.note("`help` tells more, `quit` leaves");
     loop {
         if asked.elapsed() > FRESH {
             // Without new names the old ones do.
@@ -53,7 +56,8 @@ pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failur
         let outcome = match question.trim() {
             "" => Ok(true),
             text if text.starts_with('\\') => about(&mut context, text).await,
-            text if is_farewell(text) => Ok(false),
+            text if is_word(text, &FAREWELLS) => Ok(false),
+            text if is_word(text, &["help"]) => context.output.line(HELP).map(|()| true),
             text => {
                 let mut outcome = Ok(true);
                 for statement in statements(text) {
@@ -77,14 +81,10 @@ pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failur
     }
 }
 
-fn is_farewell(text: &str) -> bool {
-    matches!(
-        text.trim_end_matches(';')
-            .trim()
-            .to_ascii_lowercase()
-            .as_str(),
-        "exit" | "quit"
-    )
+/// Whether a line is one of these words alone.
+fn is_word(line: &str, words: &[&str]) -> bool {
+    let line = line.trim().trim_end_matches(';').trim_end();
+    words.iter().any(|word| line.eq_ignore_ascii_case(word))
 }
 
 /// Does something unless Ctrl-C comes first.
@@ -135,7 +135,8 @@ fn read(editor: &mut LineEditor, context: &Context) -> Result<Option<String>, Fa
             }
         }
         let first = question.trim();
-        let whole = first.is_empty() || first.starts_with('\\') || is_farewell(first);
+        let word = is_word(first, &FAREWELLS) || is_word(first, &["help"]);
+        let whole = first.is_empty() || first.starts_with('\\') || word;
         if whole || is_complete(&question) {
             if let Err(problem) = editor.remember(&question) {
                 let note = format!("the history is not kept: {problem}");

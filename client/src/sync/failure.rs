@@ -52,11 +52,10 @@ fn kind(told: Told) -> ErrorKind {
         Told::ReadOnlyError => ErrorKind::ReadOnly,
         Told::NoSpaceError => ErrorKind::NoSpace,
         Told::InternalError => ErrorKind::Internal,
-        Told::ShootsIOError
-        | Told::DataFusionError
-        | Told::LimitError
-        | Told::UnavailableError
-        | Told::CallTimeoutError
-        | Told::CancelledError => ErrorKind::Io,
+        Told::LimitError => ErrorKind::Limit,
+        Told::CallTimeoutError => ErrorKind::TimedOut,
+        Told::CancelledError => ErrorKind::Cancelled,
+        // That the other server is away does not make this one unavailable.
+        Told::ShootsIOError | Told::DataFusionError | Told::UnavailableError => ErrorKind::Io,
     }
 }

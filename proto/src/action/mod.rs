@@ -4,12 +4,13 @@
 //! the bytes [`PING_REPLY`] out. The modules hold the bodies by topic: what is done to [frames](frame),
 //! their [columns], [rows], [history], [tags] and [snapshots], to [buckets](bucket), to the
 //! rows that [resampling](resample), also [continuously](continuous), and
-//! [combining](combine) make of them, to histories that [travel](sync) between stores, and for the upkeep of the
-//! store: [compaction], [retention], [health].
+//! [combining](combine) make of them, to histories that [travel](sync) between stores, for the upkeep of the
+//! store ([compaction], [retention], [health]), and to other calls ([cancel]).
 //!
 //! Where a request names a bucket, `null` is the default bucket.
 
 pub mod bucket;
+pub mod cancel;
 pub mod columns;
 pub mod combine;
 pub mod compaction;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use bucket::{
     BucketDeleteMode, BucketsRequest, BucketsResult, DeleteBucketRequest, DeleteBucketResult,
 };
+pub use cancel::{CALL_NAME, CallName, CallNameError, CancelRequest, CancelResult};
 pub use columns::{AlterRequest, AlterResult, Column, NewColumn};
 pub use combine::{
     AsofDirection, CombineHow, CombineRequest, CombineResult, CombineSource, NamedSource,
@@ -74,6 +76,8 @@ pub use tags::{
 pub const ALTER: &str = "alter";
 /// The action that lists buckets: [`BucketsRequest`] → [`BucketsResult`].
 pub const BUCKETS: &str = "buckets";
+/// The action that ends another call: [`CancelRequest`] → [`CancelResult`].
+pub const CANCEL: &str = "cancel";
 /// The action that makes a frame of several others: [`CombineRequest`] → [`CombineResult`].
 pub const COMBINE: &str = "combine";
 /// The action that joins small and overlapping segments: [`CompactRequest`] → [`CompactResult`].
@@ -166,6 +170,10 @@ pub const ACTIONS: &[ActionDescription] = &[
     ActionDescription {
         name: BUCKETS,
         description: "List the buckets: {} gives a list of names, without the default bucket.",
+    },
+    ActionDescription {
+        name: CANCEL,
+        description: r#"End the calls that were given a name in the header `x-shoots-call-name` when they began: {"call"} gives {"cancelled"}."#,
     },
     ActionDescription {
         name: CLONE,

@@ -67,12 +67,24 @@ fn put_result() {
         commit: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         rows: 100,
         bytes: 2048,
+        rows_removed: 40,
+        frame_rows: 260,
+        columns_added: vec!["price".to_owned()],
     };
     round_trips("put_result.json", &result);
     reads_as(
         "put_result.newer.json",
         &PutResult {
             commit: "9f86".to_owned(),
+            ..result.clone()
+        },
+    );
+    reads_as(
+        "put_result.older.json",
+        &PutResult {
+            rows_removed: 0,
+            frame_rows: 0,
+            columns_added: Vec::new(),
             ..result
         },
     );

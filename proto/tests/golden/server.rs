@@ -1,12 +1,12 @@
 //! The actions on buckets and on the server.
 
 use shoots_proto::action::{
-    BUCKETS, BucketsRequest, BucketsResult, DELETE_BUCKET, DeleteBucketRequest, DeleteBucketResult,
-    SHUTDOWN, ShutdownRequest, ShutdownResult,
+    BUCKETS, BucketsRequest, BucketsResult, CANCEL, CancelRequest, CancelResult, DELETE_BUCKET,
+    DeleteBucketRequest, DeleteBucketResult, SHUTDOWN, ShutdownRequest, ShutdownResult,
 };
 use shoots_proto::{BucketDeleteMode, BucketName};
 
-use crate::{nyc, reads_as, refuses, round_trips};
+use crate::{nyc, reads_as, refuses, result, round_trips};
 
 #[test]
 fn delete_bucket() {
@@ -52,4 +52,18 @@ fn shutdown() {
         "shutdown: within_seconds: unknown field, there are no fields",
     );
     round_trips("shutdown_result.json", &ShutdownResult::received());
+}
+
+#[test]
+fn cancel() {
+    let request = CancelRequest {
+        call: "9f86d081884c7d659a2feaa0c55ad015".parse().unwrap(),
+    };
+    round_trips("cancel_request.json", &request);
+    refuses::<CancelRequest>(
+        CANCEL,
+        "cancel_request.newer.json",
+        "cancel: colour: unknown field, expected `call`",
+    );
+    result(CANCEL, &CancelResult { cancelled: true });
 }

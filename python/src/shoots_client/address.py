@@ -26,6 +26,10 @@ class Address:
     def __post_init__(self) -> None:
         if not isinstance(self.host, str) or not self.host:
             raise ValueError(f"host must be the name or address of a machine (got {self.host!r})")
+        if "/" in self.host:
+            raise ValueError(
+                f"host is a URL ({self.host!r}); give it to ShootsClient.from_url, or name the machine alone"
+            )
         if not isinstance(self.port, int) or not 0 < self.port < 65536:
             raise ValueError(f"port must be a number from 1 to 65535 (got {self.port!r})")
 

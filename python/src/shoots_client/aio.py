@@ -1,7 +1,7 @@
 """The client for asyncio: the same calls, each to be awaited.
 
-Calls run in threads, so that the event loop goes on. Cancelling a task ends its call as soon as the next piece of rows
-is moved; a put that is cut short this way changes nothing.
+Calls run in threads, so that the event loop goes on. Cancelling a task ends its call, here and at the server; a put
+that is cut short this way changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from pathlib import Path
-from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -20,7 +19,7 @@ from .calls.base import Bucket
 from .calls.reading import ColumnOptions, QueryOptions, Selection
 from .client import ShootsClient
 from .conversion import As
-from .transfer import given_up
+from .waiting import PATIENCE, Cancellation, given_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,16 +123,20 @@ class AsyncShootsClient:
         self._threads = ThreadPoolExecutor(thread_name_prefix="shoots")
 
     async def _run(self, call: Callable[[], R]) -> R:
-        """What a call gives, made in a thread. It is told when nobody waits for it any more."""
-        event = Event()
+        """What a call gives, made in a thread. It is told, and ends, when nobody waits for it any more."""
+        cancellation = Cancellation()
         context = contextvars.copy_context()
-        context.run(given_up.set, event)
+        context.run(given_up.set, cancellation)
         running = asyncio.get_running_loop().run_in_executor(self._threads, partial(context.run, call))
         try:
-            return await running
+            await asyncio.wait({running})
         except asyncio.CancelledError:
-            event.set()
+            cancellation.cancel()
+            # Nobody wants to know how it ends.
+            running.add_done_callback(lambda ended: ended.exception())
+            await asyncio.wait({running}, timeout=PATIENCE)
             raise
+        return await running
 
     @overload
     async def get(

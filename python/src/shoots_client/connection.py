@@ -2,12 +2,15 @@
 
 Reads are repeated when nobody answers, and so are changes that carry a `request_id`: the server does such a change
 once, however often it is asked. Everything else is asked once.
+
+Whoever waits for a call can give up, also by Ctrl-C: see `waiting`.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -18,7 +21,14 @@ from . import shm
 from .address import Address
 from .errors import OutcomeUnknownError, UnavailableError, translated
 from .values import given
+from .waiting import Call
 
+CALL_NAME = b"x-shoots-call-name"
+"""The header with the name by which a call can be ended."""
+CANCELLING = 2.0
+"""How many seconds the server may take to end a call."""
+AHEAD = 0.02
+"""For how many seconds rows are read in one step when all of them are wanted; steps have their price."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 
@@ -59,10 +69,21 @@ class Connection:
         certificates = {"tls_root_certs": root_cert, "cert_chain": client_cert, "private_key": client_key}
         self.flight = fl.FlightClient(address.url, generic_options=RECONNECTING, **given(certificates))
 
-    def options(self, timeout: float | None) -> fl.FlightCallOptions:
+    def begin(self) -> Call:
+        """A call that is about to be made."""
+        return Call(self._cancel)
+
+    def options(self, call: Call, timeout: float | None) -> fl.FlightCallOptions:
         """What a call says about itself."""
         seconds = self.timeout if timeout is None else timeout
-        return fl.FlightCallOptions(timeout=seconds, headers=self._headers)
+        return fl.FlightCallOptions(timeout=seconds, headers=[*self._headers, (CALL_NAME, call.name.encode())])
+
+    def _cancel(self, name: str) -> bool:
+        """Ends a call at the server; false if it does not know such a call."""
+        action = fl.Action("cancel", json.dumps({"call": name}).encode())
+        options = fl.FlightCallOptions(timeout=CANCELLING, headers=self._headers)
+        (answer,) = self.flight.do_action(action, options)
+        return bool(json.loads(answer.body.to_pybytes())["cancelled"])
 
     def repeated(self, attempt: Callable[[], T], *, safe: bool, change: bool = False) -> T:
         """What `attempt` gives; it is made again after a pause while nobody answers, if that is `safe`.
@@ -84,9 +105,16 @@ class Connection:
 
     def answers(self, action: str, body: bytes, timeout: float | None) -> Iterator[bytes]:
         """The answers of an action as they come."""
+        call = self.begin()
         with translated(self.address.url):
-            for answer in self.flight.do_action(fl.Action(action, body), self.options(timeout)):
-                yield answer.body.to_pybytes()
+            answers = self._asked(call, action, body, timeout)
+            while (answer := call.wait(lambda: next(answers, None))) is not None:
+                yield answer
+
+    def _asked(self, call: Call, action: str, body: bytes, timeout: float | None) -> Iterator[bytes]:
+        """The answers of an action, for the thread that makes the call's steps."""
+        answers = self.flight.do_action(fl.Action(action, body), self.options(call, timeout))
+        return (answer.body.to_pybytes() for answer in answers)
 
     def act(self, action: str, fields: Mapping[str, Any], timeout: float | None = None, *, safe: bool = False) -> Any:
         """Does an action and gives its one answer."""
@@ -98,39 +126,45 @@ class Connection:
         change = "request_id" in fields
 
         def attempt() -> str:
-            return b"\n".join(self.answers(action, body, timeout)).decode()
+            call = self.begin()
+            with translated(self.address.url):
+                answers = call.wait(lambda: list(self._asked(call, action, body, timeout)))
+            return b"\n".join(answers).decode()
 
         return self.repeated(attempt, safe=safe or change, change=change)
 
-    def read(self, ticket: bytes, timeout: float | None, *, again: bool = True) -> fl.FlightStreamReader:
-        """Begins to read what a ticket is for. What nobody answers is asked `again`."""
+    def read(self, ticket: bytes, timeout: float | None, *, whole: bool = False) -> Stream:
+        """Begins to read what a ticket is for, some ahead if the `whole` is wanted before anything is done with it.
 
-        def attempt() -> fl.FlightStreamReader:
+        What nobody answers is asked again, except for the whole: who wants that has to begin again anyway.
+        """
+
+        def attempt() -> Stream:
+            call = self.begin()
+
+            def begun() -> Stream:
+                reader = self.flight.do_get(fl.Ticket(ticket), self.options(call, timeout))
+                return Stream(reader, call, AHEAD if whole else 0)
+
             with translated(self.address.url):
-                reader = self.flight.do_get(fl.Ticket(ticket), self.options(timeout))
-                # The call fails here at the latest if the server refuses it.
-                _ = reader.schema
-                return reader
+                return call.wait(begun)
 
-        return self.repeated(attempt, safe=again)
+        return self.repeated(attempt, safe=not whole)
 
     def schema(self, ticket: bytes, timeout: float | None) -> pa.Schema:
         """The schema of what a ticket is for."""
-
-        def attempt() -> pa.Schema:
-            with translated(self.address.url):
-                descriptor = fl.FlightDescriptor.for_command(ticket)
-                return self.flight.get_schema(descriptor, self.options(timeout)).schema
-
-        return self.repeated(attempt, safe=True)
+        # What pyarrow raises of `get_schema` does not say what kind of error it is.
+        return self.info(ticket, timeout).schema
 
     def info(self, ticket: bytes, timeout: float | None) -> fl.FlightInfo:
         """What is known beforehand of what a ticket is for."""
 
         def attempt() -> fl.FlightInfo:
+            call = self.begin()
             with translated(self.address.url):
                 descriptor = fl.FlightDescriptor.for_command(ticket)
-                return self.flight.get_flight_info(descriptor, self.options(timeout))
+                options = self.options(call, timeout)
+                return call.wait(lambda: self.flight.get_flight_info(descriptor, options))
 
         return self.repeated(attempt, safe=True)
 
@@ -138,11 +172,58 @@ class Connection:
         """The frames that criteria choose."""
 
         def attempt() -> list[fl.FlightInfo]:
+            call = self.begin()
             with translated(self.address.url):
-                return list(self.flight.list_flights(json.dumps(criteria).encode(), self.options(timeout)))
+                options = self.options(call, timeout)
+                return call.wait(lambda: list(self.flight.list_flights(json.dumps(criteria).encode(), options)))
 
         return self.repeated(attempt, safe=True)
 
     def close(self) -> None:
         """Closes the connection; a second time does nothing."""
         self.flight.close()
+
+
+class Stream:
+    """Rows that come from the server."""
+
+    def __init__(self, reader: fl.FlightStreamReader, call: Call, ahead: float) -> None:
+        # The call fails here at the latest if the server refuses it.
+        self.schema: pa.Schema = reader.schema
+        # What the server says in the place of batches.
+        self.said: list[bytes] = []
+        self._reader = reader
+        self._call = call
+        self._ahead = ahead
+        self._came: deque[pa.RecordBatch | None] = deque()
+        call.end_here = reader.cancel
+        if ahead:
+            self._read()
+
+    def read(self) -> pa.RecordBatch | None:
+        """The next rows; `None` after the last."""
+        if not self._came:
+            self._call.wait(self._read)
+        return self._came.popleft()
+
+    def cancel(self) -> None:
+        """Stops the work on both sides."""
+        self._call.end()
+
+    def _read(self) -> None:
+        """Reads at least one batch, and those that come within the seconds that may be read `ahead`."""
+        deadline = time.monotonic() + self._ahead
+        while True:
+            batch = self._next()
+            self._came.append(batch)
+            if batch is None or time.monotonic() >= deadline:
+                return
+
+    def _next(self) -> pa.RecordBatch | None:
+        try:
+            while (chunk := self._reader.read_chunk()).data is None:
+                if chunk.app_metadata is not None:
+                    self.said.append(chunk.app_metadata.to_pybytes())
+        except StopIteration:
+            return None
+        return chunk.data

@@ -161,11 +161,11 @@ def translated(address: str) -> Iterator[None]:
         yield
     except fl.FlightError as error:
         raise of_flight(error, address) from error
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         # Some codes of gRPC become errors of Arrow, and bring the server's words all the same.
         told = body(error)
         if told is None:
-            raise
+            told = SchemaError(f"pyarrow cannot move these rows ({error}); give each column a type that Arrow can send")
         raise told from error
 
 

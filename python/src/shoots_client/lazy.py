@@ -13,9 +13,9 @@ from polars.io.plugins import register_io_source
 from .calls.reading import ticket_of
 from .connection import Connection
 from .conversion.incoming import to_polars
-from .predicate import condition, identifier
+from .predicate import condition
 from .transfer import receive
-from .values import AsOf
+from .values import AsOf, identifier
 
 
 def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | None) -> pl.LazyFrame:

@@ -1,9 +1,18 @@
 """The words that say what a put or a deletion does with what is there."""
 
 from enum import StrEnum
+from typing import Never
 
 
-class PutMode(StrEnum):
+class Mode(StrEnum):
+    """A word of several, which an error tells."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        raise ValueError(f"{value!r} is not a valid {cls.__name__}; use {', '.join(cls)}")
+
+
+class PutMode(Mode):
     """What a put does with rows that the frame has.
 
     >>> PutMode("append") is PutMode.APPEND
@@ -22,7 +31,7 @@ class PutMode(StrEnum):
     """Replace the rows with the same key, and add the others."""
 
 
-class BucketDeleteMode(StrEnum):
+class BucketDeleteMode(Mode):
     """What deleting a bucket does with the frames in it."""
 
     ERROR = "error"

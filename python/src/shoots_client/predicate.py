@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from .values import identifier
+
 COMPARISONS = {"Eq": "=", "NotEq": "<>", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 NANOSECONDS = {"ms": 1_000_000, "us": 1_000, "ns": 1}
 
@@ -24,11 +26,6 @@ def condition(predicate: pl.Expr, schema: pl.Schema) -> str | None:
     except (TypeError, ValueError, pl.exceptions.PolarsError):
         return None
     return Translation(schema).wider(tree)
-
-
-def identifier(name: str) -> str:
-    """A name in SQL, exactly as it is."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 class Translation:

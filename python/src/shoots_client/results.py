@@ -21,6 +21,12 @@ class PutResult(TypedDict):
     """How many rows it added."""
     bytes: int
     """How many bytes it added to the store."""
+    rows_removed: int
+    """How many rows made way: those that an update, an upsert or a replacement took the place of."""
+    frame_rows: int
+    """How many rows the frame has after it."""
+    columns_added: NotRequired[list[str]]
+    """Columns that an upsert added to those that the frame had."""
 
 
 class CommitResult(TypedDict):

@@ -8,31 +8,20 @@ says how many rows there were, and the server takes nothing that ends without.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
-from contextvars import ContextVar
-from threading import Event
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.flight as fl
 
 from . import shm
-from .connection import Connection
+from .connection import Connection, Stream
 from .conversion import Outgoing
-from .errors import CancelledError, OutcomeUnknownError, translated
+from .errors import OutcomeUnknownError, translated
 from .progress import Tracker, Watch
 from .results import PutResult
-
-given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)
-"""Set when nobody waits for the transfers of this context any more."""
-
-
-def stop_if_given_up() -> None:
-    """Ends the transfer if nobody waits for it."""
-    event = given_up.get()
-    if event is not None and event.is_set():
-        raise CancelledError("the call was given up while rows were moved")
+from .waiting import Call
 
 
 def send(
@@ -63,38 +52,44 @@ def send_once(
 ) -> PutResult:
     """Puts rows in one call."""
     descriptor = fl.FlightDescriptor.for_command(json.dumps({**command, "sealed": True}).encode())
+    call = connection.begin()
+    options = connection.options(call, timeout)
+    sent = 0
     with translated(connection.address.url):
-        writer, reader = connection.flight.do_put(descriptor, rows.schema, connection.options(timeout))
-        sent = 0
+        writer, reader = call.wait(lambda: connection.flight.do_put(descriptor, rows.schema, options))
         try:
             for batch in rows.batches(batch_size):
-                stop_if_given_up()
-                write(writer, batch)
+                write(call, writer, batch)
                 sent += batch.num_rows
                 tracker.moved(batch.num_rows, batch.nbytes)
-            stop_if_given_up()
-            writer.write_metadata(json.dumps({"rows": sent}).encode())
-            writer.done_writing()
-            answer = reader.read()
+            answer = call.wait(lambda: sealed(writer, reader, sent))
         except BaseException:
             # The server's complaint about the missing seal is of no interest.
             with suppress(Exception):
-                writer.close()
+                call.wait(writer.close)
             raise
-        writer.close()
     if answer is None:
         raise OutcomeUnknownError("the server ended the put without saying what it did; look at the frame's log")
     return cast(PutResult, json.loads(answer.to_pybytes()))
 
 
-def write(writer: fl.FlightStreamWriter, batch: pa.RecordBatch) -> None:
+def write(call: Call, writer: fl.FlightStreamWriter, batch: pa.RecordBatch) -> None:
     """Sends a batch."""
     try:
-        writer.write_batch(batch)
+        call.wait(lambda: writer.write_batch(batch))
     except (fl.FlightError, pa.ArrowException, OSError):
         # The server has ended the call; closing tells why.
-        writer.close()
+        call.wait(writer.close)
         raise
+
+
+def sealed(writer: fl.FlightStreamWriter, reader: fl.FlightMetadataReader, sent: int) -> pa.Buffer | None:
+    """What the server answers to the last message of a put."""
+    writer.write_metadata(json.dumps({"rows": sent}).encode())
+    writer.done_writing()
+    answer = reader.read()
+    writer.close()
+    return answer
 
 
 def receive_all(
@@ -102,12 +97,11 @@ def receive_all(
 ) -> tuple[pa.Table, bool]:
     """All rows that a ticket is for, and whether they lie in memory that is shared with the server."""
     if connection.shares_memory and shm.may_be_shared(ticket):
-        places: list[bytes] = []
-        table = receive_once(connection, {**ticket, "shm": True}, timeout, tracker, places)
-        if not places:
+        table, said = receive_once(connection, {**ticket, "shm": True}, timeout, tracker)
+        if not said:
             return table, False
         try:
-            table = shm.mapped(places[-1])
+            table = shm.mapped(said[-1])
         except shm.GoneError:
             pass
         except shm.OutOfReachError:
@@ -115,55 +109,29 @@ def receive_all(
         else:
             tracker.moved(table.num_rows, table.nbytes)
             return table, True
-    return receive_once(connection, ticket, timeout, tracker), False
+    table, _ = receive_once(connection, ticket, timeout, tracker)
+    return table, False
 
 
 def receive_once(
-    connection: Connection,
-    ticket: Mapping[str, Any],
-    timeout: float | None,
-    tracker: Tracker,
-    places: list[bytes] | None = None,
-) -> pa.Table:
-    """The rows that a server sends for a ticket."""
-    reader = connection.read(json.dumps(ticket).encode(), timeout, again=False)
-    batches = list(receive(reader, connection.address.url, tracker, places))
-    return pa.Table.from_batches(batches, reader.schema)
+    connection: Connection, ticket: Mapping[str, Any], timeout: float | None, tracker: Tracker
+) -> tuple[pa.Table, list[bytes]]:
+    """The rows that a server sends for a ticket, and what it says in their place."""
+    stream = connection.read(json.dumps(ticket).encode(), timeout, whole=True)
+    batches = list(receive(stream, connection.address.url, tracker))
+    return pa.Table.from_batches(batches, stream.schema), stream.said
 
 
-def receive(
-    reader: fl.FlightStreamReader,
-    address: str,
-    tracker: Tracker | None = None,
-    places: list[bytes] | None = None,
-) -> Generator[pa.RecordBatch, None, None]:
-    """The batches of a get as they come. Closing the generator stops the work on both sides.
-
-    What the server says in the place of batches goes to `places`.
-    """
+def receive(stream: Stream, address: str, tracker: Tracker | None = None) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of a get as they come. Closing the generator stops the work on both sides."""
     ended = False
     try:
         with translated(address):
-            for chunk in chunks(reader):
-                stop_if_given_up()
-                if chunk.data is None:
-                    if places is not None and chunk.app_metadata is not None:
-                        places.append(chunk.app_metadata.to_pybytes())
-                    continue
+            while (batch := stream.read()) is not None:
                 if tracker is not None:
-                    tracker.moved(chunk.data.num_rows, chunk.data.nbytes)
-                yield chunk.data
+                    tracker.moved(batch.num_rows, batch.nbytes)
+                yield batch
         ended = True
     finally:
         if not ended:
-            with suppress(Exception):
-                reader.cancel()
-
-
-def chunks(reader: fl.FlightStreamReader) -> Iterator[fl.FlightStreamChunk]:
-    """The messages of a stream."""
-    while True:
-        try:
-            yield reader.read_chunk()
-        except StopIteration:
-            return
+            stream.cancel()

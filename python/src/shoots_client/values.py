@@ -15,6 +15,10 @@ AsOf: TypeAlias = "int | str | dt.datetime | Mapping[str, Any]"
 """A state of a frame: a version (`-1` is the newest), a time, a tag, the beginning of a commit's id, or outright
 `{"version": 3}`, `{"time": …}`, `{"tag": …}`, `{"commit": …}`, `{"snapshot": …}`."""
 
+Duration: TypeAlias = "str | int | float | dt.timedelta | Any"
+"""How long something is: a text such as `"5min"` or `"W-FRI"`, a `timedelta` of `datetime`, pandas or NumPy, or an
+offset of pandas."""
+
 Parameters: TypeAlias = "Sequence[Any] | Mapping[str, Any]"
 """Values for the `$1`, `$2` or `$name` of a query."""
 
@@ -52,6 +56,40 @@ def of_numpy(value: Any) -> Any:
     return plain(value.item())
 
 
+UNITS = [("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1)]
+"""Units of time, and how many nanoseconds each has. A day is not among them: with a zone, not every day is as long."""
+
+
+def duration(value: Any) -> Any:
+    """How long something is, as text; a number stays one.
+
+    >>> duration(dt.timedelta(minutes=90)), duration(dt.timedelta(days=1)), duration("W-FRI")
+    ('90min', '24h', 'W-FRI')
+    """
+    if isinstance(value, dt.timedelta) or getattr(getattr(value, "dtype", None), "kind", "") == "m":
+        return in_words(nanoseconds(value))
+    if hasattr(value, "freqstr") and hasattr(value, "is_on_offset"):
+        if value.freqstr.startswith("<"):
+            raise TypeError(f"{value.freqstr} has no name; give a text such as 'D', 'W-FRI' or 'ME'")
+        return value.freqstr
+    return plain(value)
+
+
+def nanoseconds(value: Any) -> int:
+    """The length of a `timedelta` of Python, pandas or NumPy."""
+    if hasattr(value, "to_timedelta64"):
+        value = value.to_timedelta64()
+    if isinstance(value, dt.timedelta):
+        return (value // dt.timedelta(microseconds=1)) * 1000
+    return int(value.astype("timedelta64[ns]").astype("int64"))
+
+
+def in_words(length: int) -> str:
+    """So many nanoseconds in the largest unit in which they are a whole number."""
+    name, size = next((name, size) for name, size in UNITS if length % size == 0)
+    return f"{length // size}{name}"
+
+
 def state(as_of: AsOf | None) -> Any:
     """A state of a frame."""
     if isinstance(as_of, Mapping):
@@ -75,6 +113,11 @@ def names(columns: str | Sequence[str] | None) -> list[str] | None:
     if columns is None:
         return None
     return [columns] if isinstance(columns, str) else [str(column) for column in columns]
+
+
+def identifier(name: str) -> str:
+    """A name in SQL, exactly as it is."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,22 @@
 //! it before anything is looked up: so nobody learns from a refusal whether a name is taken. Listings leave out what
 //! may not be read. A call has no other store.
 
+use std::time::Duration;
+
 use arrow_schema::SchemaRef;
 use shoots_proto::action::{
     BucketDeleteMode, DropSnapshotResult, Retention, RetentionResult, SnapshotRequest,
     SnapshotResult, SnapshotsResult, UsageResult,
 };
-use shoots_proto::{BucketName, FrameId, Note, SnapshotName};
-use shoots_store::{Frame, FrameWriter, LocalPeer, PutOptions, Snapshot, Store};
+use shoots_proto::{BucketName, FrameId, FrameName, Note, SnapshotName};
+use shoots_store::{Frame, FrameWriter, LocalPeer, PutOptions, Snapshot, Store, nearest};
+use tokio::time::timeout;
 
 use super::{Access, ReadableFrame, Right};
 use crate::status::Failure;
+
+/// How long an error may wait for the name that may be meant.
+const SUGGESTING: Duration = Duration::from_millis(500);
 
 /// A store, and what may be done with it.
 #[derive(Debug, Clone)]
@@ -108,6 +114,29 @@ impl CallerStore {
     pub(crate) async fn bucket_exists(&self, bucket: &BucketName) -> Result<bool, Failure> {
         self.access.require(Right::Read, Some(bucket))?;
         Ok(self.store.bucket_exists(bucket).await?)
+    }
+
+    /// The frame whose name is nearest to one that is not there, as far as the caller may know it.
+    pub(crate) async fn nearest_frame(&self, missing: &FrameId) -> Option<FrameName> {
+        if !self.may_read(missing.bucket.as_ref()) {
+            return None;
+        }
+        let nearest = timeout(SUGGESTING, self.store.nearest_frame(missing)).await;
+        nearest.ok()?.ok()?
+    }
+
+    /// The bucket whose name is nearest to one that is not there, as far as the caller may know it.
+    pub(crate) async fn nearest_bucket(&self, missing: &str) -> Option<BucketName> {
+        let buckets = timeout(SUGGESTING, self.buckets()).await.ok()?.ok()?;
+        let near = nearest(missing, buckets.iter().map(BucketName::as_str));
+        BucketName::parse(near.first()?).ok()
+    }
+
+    /// The snapshot whose name is nearest to one that is not there, as far as the caller may know it.
+    pub(crate) async fn nearest_snapshot(&self, missing: &str) -> Option<String> {
+        let told = timeout(SUGGESTING, self.snapshots()).await.ok()?.ok()?;
+        let names = told.snapshots.iter().map(|told| told.snapshot.as_str());
+        Some((*nearest(missing, names).first()?).to_owned())
     }
 
     /// The newest states of the frames of a bucket.

@@ -2,7 +2,7 @@
 //!
 //! [`Attended`] takes a request before anything reads it. A call beyond `max_calls` is refused here; all others have their
 //! [`Record`] among the request's extensions and its id among the answer's headers (`x-shoots-call`), whatever becomes
-//! of them. The caller's [`Deadline`] is kept from here on. What no [`Call`](super::Call) stands around is caught here,
+//! of them. What may end it early ([`Ending`]) is looked at from here on. What no [`Call`](super::Call) stands around is caught here,
 //! too: a panic while a request is taken apart or an answer is put together ends with an internal error, and a request
 //! that is no call of Flight is counted.
 
@@ -24,8 +24,8 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
 use tracing::Instrument;
 
-use super::deadline::Deadline;
 use super::defect;
+use super::ending::{Ending, NamedCalls};
 use super::memory::MessageMemory;
 use super::receiving::{Receiving, ReceivingLimits};
 use super::record::{CallIds, Record, step_within, within};
@@ -56,6 +56,7 @@ const NAMES: [&str; 10] = [
 pub(crate) struct Attendant {
     ids: CallIds,
     metrics: Arc<Metrics>,
+    named: NamedCalls,
     places: Arc<Semaphore>,
     max_calls: u64,
     receiving: ReceivingLimits,
@@ -68,11 +69,13 @@ impl Attendant {
         ids: CallIds,
         memory: &MessageMemory,
         metrics: &Arc<Metrics>,
+        named: NamedCalls,
     ) -> Arc<Self> {
         let places = usize::try_from(config.max_calls).unwrap_or(usize::MAX);
         Arc::new(Self {
             ids,
             metrics: Arc::clone(metrics),
+            named,
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             max_calls: config.max_calls,
             receiving: ReceivingLimits::new(config, memory, metrics),
@@ -133,8 +136,8 @@ where
     fn call(&mut self, request: http::Request<TonicBody>) -> Self::Future {
         let record = self.attendant.record(&request);
         let attendance = Attendance::begin(&record);
-        let deadline = Deadline::of(request.headers());
-        let begun = deadline.and_then(|deadline| {
+        let ending = Ending::of(request.headers(), &self.attendant.named);
+        let begun = ending.and_then(|ending| {
             let place = self.attendant.place()?;
             let limits = &self.attendant.receiving;
             let mut request =
@@ -143,22 +146,22 @@ where
             let service = AssertUnwindSafe(|| self.service.call(request));
             let answering = step_within(&record, || catch_unwind(service));
             let answering = answering.map_err(|panic| defect(panic.as_ref()))?;
-            Ok((answering, deadline, place))
+            Ok((answering, ending, place))
         });
         let read_idle = self.attendant.read_idle;
         let noted = Arc::clone(&record);
         let span = record.span().clone();
         let work = async move {
-            let (answer, deadline, place) = match begun {
-                Ok((answering, deadline, place)) => {
-                    let answer = answered(answering, deadline, &record).await;
-                    (answer, deadline, Some(place))
+            let (answer, ending, place) = match begun {
+                Ok((answering, ending, place)) => {
+                    let answer = answered(answering, &ending, &record).await;
+                    (answer, ending, Some(place))
                 }
-                Err(failure) => (refusal(&record, &failure), Deadline::default(), None),
+                Err(failure) => (refusal(&record, &failure), Ending::default(), None),
             };
             note_status(&record, answer.headers());
             let mut answer = answer.map(|body| {
-                let patience = (deadline, read_idle);
+                let patience = (ending, read_idle);
                 TonicBody::new(Sending::new(body, &record, patience, attendance, place))
             });
             if let Ok(id) = record.id().to_string().parse() {
@@ -177,7 +180,7 @@ impl<S: NamedService> NamedService for Attended<S> {
 /// What becomes of a request: the beginning of an answer, or a failure.
 async fn answered(
     answering: impl Future<Output = Result<http::Response<TonicBody>, Infallible>>,
-    deadline: Deadline,
+    ending: &Ending,
     record: &Record,
 ) -> http::Response<TonicBody> {
     let answering = AssertUnwindSafe(answering).catch_unwind();
@@ -188,7 +191,7 @@ async fn answered(
             Ok(Ok(answer)) => return answer,
             Err(panic) => defect(panic.as_ref()),
         },
-        failure = deadline.out_of_time(record) => failure,
+        failure = ending.comes(record) => failure,
     };
     refusal(record, &failure)
 }

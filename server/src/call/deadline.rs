@@ -1,17 +1,14 @@
-//! How long a caller gives its call, and what ends the call when that is over.
+//! How long a caller gives its call.
 //!
 //! Callers of gRPC say with each call how much time is left (`grpc-timeout`), and most of them give up by themselves.
 //! But one that is behind a proxy, or is stopped, may not say so, and a server that does not look works for nobody. So the
-//! time is kept here, too, from the headers to the end of the answer. The work is dropped when it is over, except a
-//! commit that is being published: that cannot be called back, so its outcome is waited for as it is when a server stops.
+//! time is kept here, too, from the headers to the end of the answer.
 
 use shoots_proto::ErrorKind;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tonic::codegen::http::HeaderMap;
 
-use super::COMMITTING;
-use super::record::Record;
 use crate::status::Failure;
 
 /// The header.
@@ -41,17 +38,12 @@ impl Deadline {
         Ok(Self(Instant::now().checked_add(time)))
     }
 
-    /// Waits until the call is out of time, and says how it ends; for ever, if it has all the time that it wants.
-    pub(super) async fn out_of_time(self, record: &Record) -> Failure {
-        let Some(deadline) = self.0 else {
-            return std::future::pending().await;
-        };
-        sleep_until(deadline).await;
-        if !record.is_committing() {
-            return Failure::out_of_time();
+    /// Waits until the call is out of time; for ever, if it has all the time that it wants.
+    pub(super) async fn passes(self) {
+        match self.0 {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
         }
-        sleep(COMMITTING).await;
-        Failure::out_of_time_in_a_commit()
     }
 }
 
@@ -74,7 +66,6 @@ fn parse(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
-    use tonic::metadata::MetadataMap;
 
     use super::*;
 
@@ -114,14 +105,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_without_a_time_is_never_out_of_it_and_one_that_commits_is_waited_for() {
-        let record = Record::detached("DoPut", &MetadataMap::new());
-        let never = Deadline::default().out_of_time(&record);
-        assert!(never.now_or_never().is_none());
-        let passed = Deadline(Some(Instant::now()));
-        let committing = record.commits();
-        assert!(passed.out_of_time(&record).now_or_never().is_none());
-        drop(committing);
-        assert_eq!(passed.out_of_time(&record).await, Failure::out_of_time());
+    async fn a_call_without_a_time_is_never_out_of_it() {
+        assert!(Deadline::default().passes().now_or_never().is_none());
+        Deadline(Some(Instant::now())).passes().await;
     }
 }

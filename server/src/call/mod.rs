@@ -3,7 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`attended`] | stands between the connection and the service: id, limits, panics, the end of the record |
+//! | [`cancellable`] | work that others than its connection can end |
 //! | [`deadline`] | how long the caller gives the call |
+//! | [`ending`] | what ends a call before its work is done |
 //! | [`memory`] | what all calls together may receive at the same time |
 //! | [`receiving`] | what comes from the caller: bounded in size, in time, and in memory |
 //! | [`sending`] | what goes to the caller: a reader that takes nothing does not hold it for ever |
@@ -14,7 +16,9 @@
 //! into an orderly end of the call. Work inside a call knows nothing of statuses.
 
 pub(crate) mod attended;
+pub(crate) mod cancellable;
 mod deadline;
+pub(crate) mod ending;
 pub(crate) mod memory;
 mod receiving;
 pub(crate) mod record;

@@ -259,13 +259,13 @@ impl Record {
 
     /// It ends with a failure.
     pub(crate) fn fail(&self, failure: &Failure) {
-        self.end_with(match failure {
-            Failure::Domain(body) => Outcome::Failed {
+        self.end_with(match failure.body() {
+            Some(body) => Outcome::Failed {
                 kind: body.kind,
                 message: body.message.clone(),
                 ours: failure.is_ours(),
             },
-            Failure::Unimplemented(_) => Outcome::Status(Code::Unimplemented),
+            None => Outcome::Status(Code::Unimplemented),
         });
     }
 

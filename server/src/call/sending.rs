@@ -1,11 +1,11 @@
 //! What goes to a caller: its end, and what ends it when it takes too long.
 //!
 //! A connection asks an answer for more only when its reader has room for it. So an answer alone does not notice a reader
-//! that takes nothing, nor that a call is out of time while it waits for one; meanwhile it holds the state that it reads,
+//! that takes nothing, nor that a call must end while it waits for one; meanwhile it holds the state that it reads,
 //! and a place among the calls. [`delivered`] stands around the stream that carries the answer, and looks at the time
 //! beside it:
 //!
-//! 1. When the call is out of time ([`Deadline`]), or its reader has taken nothing for
+//! 1. When the call is out of time or cancelled ([`Ending`]), or its reader has taken nothing for
 //!    [`read_idle_seconds`](crate::Config::read_idle_seconds), the work is dropped. What is left is at most one message. A
 //!    reader that comes back gets the rest of that, and then hears why it ended.
 //! 2. One that takes nothing for as long again is given up: the stream ends without a word, and its connection, which
@@ -29,8 +29,8 @@ use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
 use super::attended::Attendance;
-use super::deadline::Deadline;
 use super::defect;
+use super::ending::Ending;
 use super::record::{Outcome, Record, step_within};
 use crate::status::Failure;
 
@@ -65,7 +65,7 @@ pub(crate) async fn delivered(stream: impl Future<Output = ()>) -> bool {
 /// An answer that is under way.
 struct Answer {
     record: Arc<Record>,
-    deadline: Deadline,
+    ending: Ending,
     read_idle: Duration,
     state: Mutex<State>,
 }
@@ -85,7 +85,7 @@ impl Answer {
     fn new(
         body: TonicBody,
         record: &Arc<Record>,
-        deadline: Deadline,
+        ending: Ending,
         read_idle: Duration,
     ) -> Arc<Self> {
         let state = State {
@@ -96,7 +96,7 @@ impl Answer {
         };
         let answer = Arc::new(Self {
             record: Arc::clone(record),
-            deadline,
+            ending,
             read_idle,
             state: Mutex::new(state),
         });
@@ -113,7 +113,7 @@ impl Answer {
     async fn given_up(&self) {
         let failure = tokio::select! {
             biased;
-            failure = self.deadline.out_of_time(&self.record) => failure,
+            failure = self.ending.comes(&self.record) => failure,
             () = self.stalled() => self.nothing_taken(),
         };
         self.end(failure);
@@ -240,12 +240,12 @@ impl Sending {
     pub(super) fn new(
         body: TonicBody,
         record: &Arc<Record>,
-        (deadline, read_idle): (Deadline, Duration),
+        (ending, read_idle): (Ending, Duration),
         attendance: Attendance,
         place: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
-            answer: Answer::new(body, record, deadline, read_idle),
+            answer: Answer::new(body, record, ending, read_idle),
             _attendance: attendance,
             _place: place,
         }

@@ -15,6 +15,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt, stream};
+use shoots_store::type_name;
 
 use super::merge::{Merge, Output, Pairing};
 use super::narrow::Narrowing;
@@ -77,8 +78,8 @@ fn union(sources: &[Source]) -> Result<Vec<Field>> {
             }
             None => {
                 let types = columns.iter();
-                let types =
-                    types.map(|(source, field)| format!("{} in {source}", field.data_type()));
+                let types = types
+                    .map(|(source, field)| format!("{} in {source}", type_name(field.data_type())));
                 problems.push(format!(
                     "`{name}` is {}",
                     types.collect::<Vec<_>>().join(", ")

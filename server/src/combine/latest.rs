@@ -28,7 +28,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shoots_proto::Closed;
-use shoots_store::ReadOptions;
+use shoots_store::{ReadOptions, type_name};
 
 use super::operator::{Batches, Step, StepExec};
 use super::source::{Range, Source, external, with_schema};
@@ -58,6 +58,7 @@ pub(crate) fn latest(source: Source, keys: Vec<String>, range: Range) -> Result<
     for (place, key) in keys.iter().enumerate() {
         let of = source.column(key, "keys")?.data_type();
         if !is_orderable(of) {
+            let of = type_name(of);
             return plan_err!("keys: column `{key}` of type {of} cannot be compared");
         }
         if keys[..place].contains(key) {

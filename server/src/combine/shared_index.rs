@@ -3,6 +3,7 @@
 use arrow_schema::{DataType, Field};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
+use shoots_store::type_name;
 
 use super::source::{Key, Source};
 use super::types::{common, plain, retyped};
@@ -89,7 +90,7 @@ fn compared(of: &DataType) -> DataType {
 fn describe(source: &Source) -> Result<String> {
     let columns = source.snapshot.index().iter().map(|name| {
         let field = source.column(name, "index")?;
-        Ok(format!("{name} {}", field.data_type()))
+        Ok(format!("{name} {}", type_name(field.data_type())))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     Ok(format!("{source} ({})", columns.join(", ")))

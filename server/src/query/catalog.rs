@@ -187,7 +187,7 @@ impl<'a> Frames<'a> {
                 Err(failure) if failure.is_denied() && cte.is_some() => {}
                 Err(failure) => return Err(failure),
                 Ok(None) => {
-                    let nothing = self.nothing(relation);
+                    let nothing = self.nothing(relation).await;
                     return Err(placed(nothing, mentions.place(relation)).into());
                 }
             }
@@ -198,8 +198,10 @@ impl<'a> Frames<'a> {
     /// The state of a frame that a statement names; that there is none is an error.
     pub(super) async fn existing(&self, relation: &Relation) -> Result<Snapshot, Failure> {
         let found = self.find(relation).await?;
-        let found = found.ok_or_else(|| self.nothing(relation))?;
-        Ok(found.1)
+        match found {
+            Some((_, snapshot)) => Ok(snapshot),
+            None => Err(self.nothing(relation).await.into()),
+        }
     }
 
     /// All frames by bucket, in their newest states, or in those that the query reads. What cannot be read is left out.
@@ -251,12 +253,27 @@ impl<'a> Frames<'a> {
         };
         match named {
             (bucket, Ok(name)) => Ok(Named::Gone(FrameId::new(bucket, name))),
-            (_, Err(_)) => Err(self.nothing(&relation).into()),
+            (_, Err(_)) => Err(self.nothing(&relation).await.into()),
         }
     }
 
-    fn nothing(&self, relation: &Relation) -> DataFusionError {
-        no_such_table(&relation.text(), self.scope.bucket.as_ref())
+    async fn nothing(&self, relation: &Relation) -> DataFusionError {
+        let own = self.scope.bucket.clone();
+        let meant = match relation.0.as_slice() {
+            [name] => self.near(own, &name.text).await,
+            [bucket, name] => match BucketName::parse(&bucket.text) {
+                Ok(bucket) => self.near(Some(bucket), &name.text).await,
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        no_such_table(&relation.text(), self.scope.bucket.as_ref(), meant)
+    }
+
+    /// The name of a frame that is near to a missing one.
+    async fn near(&self, bucket: Option<BucketName>, name: &str) -> Option<FrameName> {
+        let missing = FrameId::new(bucket, FrameName::parse(name).ok()?);
+        self.store.nearest_frame(&missing).await
     }
 
     async fn find(&self, relation: &Relation) -> Result<Match, Failure> {

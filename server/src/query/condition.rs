@@ -22,12 +22,13 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{self, Query, Visit, VisitMut, Visitor, VisitorMut};
 use shoots_proto::{ErrorKind, FrameId, FrameName, action};
-use shoots_store::{Condition, Conditions};
+use shoots_store::{Condition, Conditions, type_name};
 use tokio::time::Instant;
 
 use super::clauses;
 use super::limits::Limits;
 use super::limits::interrupt::Interrupt;
+use super::mismatch::{self, Mismatch};
 use super::names::{Mentions, Spelling};
 use super::relation::Relation;
 use super::session::Engine;
@@ -109,6 +110,8 @@ pub(crate) struct SqlCondition {
 struct Planned {
     schema: SchemaRef,
     physical: Arc<dyn PhysicalExpr>,
+    /// What may be wrong with it where values are cast.
+    mismatch: Option<Mismatch>,
 }
 
 /// A condition as it is planned.
@@ -165,37 +168,43 @@ impl SqlCondition {
         }
     }
 
-    fn physical(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>, String> {
+    fn planned(&self, schema: &SchemaRef) -> Result<Planned, String> {
         let planned = self
             .planned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some(planned) = planned.filter(|planned| planned.schema == *schema) {
-            return Ok(planned.physical);
+            return Ok(planned);
         }
         let logical = self.logical(schema);
         let arrow = Arc::clone(schema);
-        let physical = self.work(move || {
+        let (physical, mismatch) = self.work(move || {
             let Logical {
                 state,
                 columns,
                 expr,
                 ..
             } = logical()?;
-            let expr = simplified(&state, &columns, expr)?;
+            let mismatch = Mismatch::in_expression(&expr, &[&columns]);
+            let expr = simplified(&state, &columns, expr)
+                .map_err(|error| mismatch::told(error, || mismatch.clone()))?;
             let physical = state.create_physical_expr(expr, &columns)?;
             match physical.data_type(&arrow)? {
-                DataType::Boolean | DataType::Null => Ok(physical),
-                other => plan_err!("the condition gives {other}, and should give true or false"),
+                DataType::Boolean | DataType::Null => Ok((physical, mismatch)),
+                other => {
+                    let other = type_name(&other);
+                    plan_err!("the condition gives {other}, and should give true or false")
+                }
             }
         })?;
         let planned = Planned {
             schema: Arc::clone(schema),
-            physical: Arc::clone(&physical),
+            physical,
+            mismatch,
         };
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
-        Ok(physical)
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned.clone());
+        Ok(planned)
     }
 }
 
@@ -218,7 +227,7 @@ impl Condition for SqlCondition {
     fn columns(&self, schema: &Schema) -> Result<Vec<String>, String> {
         let schema = Arc::new(schema.clone());
         // What is wrong with it should show even if there is no row to ask it about.
-        self.physical(&schema)?;
+        self.planned(&schema)?;
         let logical = self.logical(&schema);
         let (used, unqualified) = self.work(move || {
             let Logical {
@@ -240,11 +249,15 @@ impl Condition for SqlCondition {
     }
 
     fn meant(&self, batch: &RecordBatch) -> Result<BooleanArray, String> {
-        let physical = self.physical(&batch.schema())?;
+        let Planned {
+            physical, mismatch, ..
+        } = self.planned(&batch.schema())?;
         let batch = batch.clone();
         self.work(move || {
             let rows = batch.num_rows();
-            let answers = physical.evaluate(&batch)?.into_array(rows)?;
+            let answers = physical.evaluate(&batch);
+            let answers = answers.map_err(|error| mismatch::told(error, || mismatch))?;
+            let answers = answers.into_array(rows)?;
             match answers.as_boolean_opt() {
                 Some(answers) => Ok(answers.clone()),
                 None => Ok(BooleanArray::new_null(rows)),

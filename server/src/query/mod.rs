@@ -26,6 +26,7 @@ mod functions;
 mod information;
 mod leaf;
 mod limits;
+mod mismatch;
 mod names;
 mod parameters;
 mod records;
@@ -63,6 +64,7 @@ use self::limits::Limits;
 use self::limits::interrupt::{Interrupt, Wanted};
 pub(crate) use self::limits::turns::Asker;
 use self::limits::turns::Turns;
+use self::mismatch::Mismatch;
 use self::names::{Mentions, Spelling};
 pub(crate) use self::parameters::Parameters;
 use self::parameters::Places;
@@ -205,12 +207,13 @@ impl Queries {
         let wanted = Wanted::new(&interrupt);
         let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
-        let (shape, parameters, physical, context) = planned?;
+        let (shape, parameters, physical, context, mismatch) = planned?;
         wanted.done();
         Ok(Plan {
             shape,
             parameters,
             physical,
+            mismatch,
             interrupt,
             context,
             threads: Arc::clone(&self.threads),
@@ -227,6 +230,7 @@ type Planned = (
     SchemaRef,
     Arc<dyn ExecutionPlan>,
     Arc<TaskContext>,
+    Option<Mismatch>,
 );
 
 async fn make_plan(
@@ -274,7 +278,8 @@ async fn make_plan(
     let frames = found.iter().filter_map(|found| found.table.snapshot());
     let frames: Vec<&Snapshot> = frames.collect();
     let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    Ok((shape, places.schema(), physical, state.task_ctx()))
+    let mismatch = Mismatch::in_plan(rows.logical_plan());
+    Ok((shape, places.schema(), physical, state.task_ctx(), mismatch))
 }
 
 /// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
@@ -284,8 +289,10 @@ async fn physical(
     limits: &Limits,
     interrupt: &Interrupt,
 ) -> Result<Arc<dyn ExecutionPlan>, Failure> {
-    let physical = session::physical_plan(state, rows.logical_plan()).await;
-    let physical = physical.map_err(|error| limits.failure(error))?;
+    let logical = rows.logical_plan();
+    let physical = session::physical_plan(state, logical).await;
+    let physical = physical
+        .map_err(|error| limits.failure(mismatch::told(error, || Mismatch::in_plan(logical))))?;
     let physical = table::order::in_frame_order(physical)?;
     let physical = limits::held::counted(physical)?;
     Ok(limits::interrupt::interruptible(physical, interrupt)?)
@@ -305,7 +312,7 @@ async fn plan_part(
     let physical = physical(&mut state, &rows, &limits, &interrupt).await?;
     let shape = ResultShape::new(&physical.schema(), None, &[]);
     let no_parameters = Arc::new(Schema::empty());
-    Ok((shape, no_parameters, physical, state.task_ctx()))
+    Ok((shape, no_parameters, physical, state.task_ctx(), None))
 }
 
 fn clamp(count: u64) -> usize {
@@ -318,6 +325,8 @@ pub(crate) struct Plan {
     shape: ResultShape,
     parameters: SchemaRef,
     physical: Arc<dyn ExecutionPlan>,
+    /// What may be wrong with it where values are cast.
+    mismatch: Option<Mismatch>,
     interrupt: Interrupt,
     context: Arc<TaskContext>,
     threads: Arc<QueryThreads>,
@@ -361,6 +370,7 @@ impl Plan {
         let running = Running {
             batches,
             shape: self.shape,
+            mismatch: self.mismatch,
             deadline,
             limits: self.limits,
             _threads: self.threads,
@@ -377,6 +387,7 @@ impl Plan {
 struct Running {
     batches: Batches,
     shape: ResultShape,
+    mismatch: Option<Mismatch>,
     deadline: Instant,
     limits: Limits,
     /// A query needs its threads to the end, however that of the server comes.
@@ -387,7 +398,8 @@ impl Running {
     async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, Failure> {
         let next = timeout_at(self.deadline, self.batches.next()).await;
         let next = next.map_err(|_| self.limits.too_long())?;
-        match next.map_err(|error| self.limits.failure(error))? {
+        let told = |error| mismatch::told(error, || self.mismatch.clone());
+        match next.map_err(|error| self.limits.failure(told(error)))? {
             Taken::Batch(batch) => Ok(Some(self.shape.apply(&batch)?)),
             Taken::End => Ok(None),
             Taken::OutOfTime => Err(self.limits.too_long()),

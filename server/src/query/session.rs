@@ -28,7 +28,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use shoots_proto::BucketName;
+use shoots_proto::{BucketName, FrameName};
 use url::Url;
 
 use super::limits::interrupt::{self, Interrupt};
@@ -285,10 +285,15 @@ impl ObjectStoreRegistry for NoObjectStores {
 }
 
 /// The error for a table that is no frame, in DataFusion's own words.
-pub(super) fn no_such_table(name: &str, bucket: Option<&BucketName>) -> DataFusionError {
+pub(super) fn no_such_table(
+    name: &str,
+    bucket: Option<&BucketName>,
+    meant: Option<FrameName>,
+) -> DataFusionError {
+    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
     let place = bucket.map_or_else(|| "the default bucket".into(), |b| format!("bucket {b}"));
     DataFusionError::Plan(format!(
-        "table '{name}' not found: it is neither a frame in {place} nor, as bucket.frame, in another"
+        "table '{name}' not found: it is neither a frame in {place} nor, as bucket.frame, in another{meant}"
     ))
 }
 

@@ -96,10 +96,8 @@ impl Lake {
     }
 
     async fn refused(&self, frame: &str, sql: &str) -> ErrorBody {
-        match self.ask(frame, sql).await {
-            Err(Failure::Domain(body)) => body,
-            other => panic!("{sql}: {other:?}"),
-        }
+        let failure = self.ask(frame, sql).await.expect_err(sql);
+        failure.body().expect(sql).clone()
     }
 }
 

@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use serde_json::Value;
 use shoots_proto::Closed;
 use shoots_proto::action::{Aggregations, BinEnd, Resampling};
-use shoots_store::{ReadOptions, Snapshot};
+use shoots_store::{ReadOptions, Snapshot, type_name};
 
 use super::bins::{Layout, Origin};
 use super::calendar::Zone;
@@ -280,7 +280,10 @@ fn time_column(snapshot: &Snapshot, name: Option<&str>) -> Result<usize, Problem
     let at = column(&schema, field, name)?;
     let data_type = schema.field(at).data_type();
     if !is_time(data_type) {
-        let text = format!("`{name}` holds {data_type}; name a column of timestamps or dates");
+        let text = format!(
+            "`{name}` holds {}; name a column of timestamps or dates",
+            type_name(data_type)
+        );
         return Err(Problem::new(field, text));
     }
     Ok(at)
@@ -458,8 +461,11 @@ impl Wanted<'_> {
                 continue;
             }
             let Some(result) = function.result(data_type) else {
-                self.unfit
-                    .push(format!("`{}` ({data_type}, {name})", field.name()));
+                self.unfit.push(format!(
+                    "`{}` ({}, {name})",
+                    field.name(),
+                    type_name(data_type)
+                ));
                 continue;
             };
             if function == Function::Ohlc {

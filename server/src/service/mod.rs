@@ -15,6 +15,7 @@ mod info;
 mod list;
 mod put;
 mod same_machine;
+mod suggestion;
 mod sync;
 mod target;
 
@@ -42,8 +43,10 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;
+use self::suggestion::suggesting;
 pub(crate) use self::sync::{Publications, Remotes};
 use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
+use crate::call::ending::NamedCalls;
 use crate::call::record::noted;
 use crate::call::{Answers, Call};
 use crate::query::Queries;
@@ -62,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) queries: Arc<Queries>,
     /// Rows for callers on this machine; nothing if all rows are sent.
     pub(crate) files: Option<SharedFiles>,
+    pub(crate) calls: NamedCalls,
     pub(crate) statements: RunningStatements,
     pub(crate) followers: Arc<Followers>,
     pub(crate) read_only: bool,
@@ -82,6 +86,7 @@ impl Shared {
             publications: Publications::new(&crate::call::memory::MessageMemory::new(config)),
             queries: Arc::new(Queries::new(config).unwrap()),
             files: crate::shm::SharedFiles::open(config).unwrap(),
+            calls: NamedCalls::default(),
             statements: RunningStatements::default(),
             followers: Arc::new(Followers::default()),
             read_only: false,
@@ -272,7 +277,9 @@ impl FlightService for Service {
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
         let (call, shared) = self.begin("ListFlights", &request);
-        call.answers(list::list(shared, request.into_inner())).await
+        let store = shared.store.clone();
+        let list = list::list(shared, request.into_inner());
+        call.answers(suggesting(&store, list)).await
     }
 
     async fn get_flight_info(
@@ -282,7 +289,8 @@ impl FlightService for Service {
         let (call, shared) = self.begin("GetFlightInfo", &request);
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_beside(&session, request.get_ref());
-        let info = Box::pin(info::flight_info(&shared, session, request.into_inner()));
+        let info = info::flight_info(&shared, session, request.into_inner());
+        let info = Box::pin(suggesting(&shared.store, info));
         Ok(with_cookie(call.answer(info).await?, cookie))
     }
 
@@ -305,7 +313,8 @@ impl FlightService for Service {
     ) -> Result<Response<SchemaResult>, Status> {
         let (call, shared) = self.begin("GetSchema", &request);
         let session = Session::of(request.metadata());
-        let schema = Box::pin(info::schema(&shared, session, request.into_inner()));
+        let schema = info::schema(&shared, session, request.into_inner());
+        let schema = Box::pin(suggesting(&shared.store, schema));
         call.answer(schema).await
     }
 
@@ -316,7 +325,9 @@ impl FlightService for Service {
         let (call, shared) = self.begin("DoGet", &request);
         let session = Session::of(request.metadata());
         let asker = request.remote_addr();
-        let answers = Box::pin(get::get(shared, session, asker, request.into_inner()));
+        let store = shared.store.clone();
+        let get = get::get(shared, session, asker, request.into_inner());
+        let answers = Box::pin(suggesting(&store, get));
         call.answers(answers).await
     }
 
@@ -352,7 +363,9 @@ impl FlightService for Service {
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
         let asker = request.remote_addr();
-        let answers = Box::pin(action::act(shared, session, asker, request.into_inner()));
+        let store = shared.store.clone();
+        let act = action::act(shared, session, asker, request.into_inner());
+        let answers = Box::pin(suggesting(&store, act));
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }
 

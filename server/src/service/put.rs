@@ -74,6 +74,9 @@ where
         commit: published.commit.to_string(),
         rows: published.rows,
         bytes: published.bytes,
+        rows_removed: published.rows_removed,
+        frame_rows: published.frame_rows,
+        columns_added: published.columns_added,
     })?;
     Ok(PutResult { app_metadata })
 }

@@ -10,6 +10,7 @@ use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::details::{Details, TagChange};
 use crate::log::entry::Entry;
 use crate::log::seek::Found;
+use crate::nearest::meant;
 
 /// Names a version.
 #[derive(Debug)]
@@ -71,7 +72,8 @@ impl Derive for DropTag {
     async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
         let entry = log.known(before)?;
         if !entry.state.tags.contains_key(&self.name) {
-            let name = format!("`{}` of frame {}", self.name, log.frame());
+            let meant = meant(&self.name, entry.state.tags.keys().map(String::as_str));
+            let name = format!("`{}` of frame {}{meant}", self.name, log.frame());
             return Err(Cause::NotFound { what: "tag", name }.into());
         }
         let edit = StateEdit::Tag(self.name.clone(), None);

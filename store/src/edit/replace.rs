@@ -114,9 +114,7 @@ impl ReplaceRows {
         let kept = latest.unwrap_or_else(|| own.clone());
         rest.extend(own);
         rest.retain(|id| !published || !kept.contains(id));
-        if let Err(error) = log.discard(&rest).await {
-            tracing::debug!(%error, "segments of frame {} are left for the sweep", log.frame());
-        }
+        log.let_go(&rest).await;
     }
 
     fn operation(&self) -> Operation {

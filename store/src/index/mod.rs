@@ -54,6 +54,7 @@ pub(crate) use span::Span;
 pub(crate) use value::{KeyValue, compare_keys};
 
 use crate::error::{Error, Result};
+use crate::schema::type_name::name as type_name;
 
 /// The field that errors about an index name.
 const FIELD: &str = "index";
@@ -97,7 +98,7 @@ impl Index {
                     format!(
                         "rows cannot be sorted by column {name} of type {}: choose one of numbers, booleans, times, \
                          text or binary",
-                        field.data_type()
+                        type_name(field.data_type())
                     ),
                 ));
             }
@@ -157,8 +158,10 @@ impl Index {
                     .get(*column)
                     .filter(|array| array.data_type() == expected)
                     .ok_or_else(|| {
-                        let problem =
-                            format!("column {name} of type {expected} is missing in a batch");
+                        let problem = format!(
+                            "column {name} of type {} is missing in a batch",
+                            type_name(expected)
+                        );
                         Error::invalid(FIELD, problem)
                     })
             })

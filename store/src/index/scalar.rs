@@ -11,6 +11,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
 
 use super::value::KeyValue;
+use crate::schema::type_name::name as type_name;
 
 impl KeyValue {
     /// An array of this value alone, of the type of its column; `None` if it only bounds the value it stands for.
@@ -43,7 +44,12 @@ impl KeyValue {
 
 /// The number in a type that is cast to the column's without another meaning.
 fn integer(value: i256, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-    let misfit = || ArrowError::CastError(format!("{value} is no value of type {data_type}"));
+    let misfit = || {
+        ArrowError::CastError(format!(
+            "{value} is no value of type {}",
+            type_name(data_type)
+        ))
+    };
     let wide = value.to_i128();
     let long = wide.and_then(|value| i64::try_from(value).ok());
     Ok(match data_type {

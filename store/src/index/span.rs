@@ -15,6 +15,7 @@ use super::literal::{Literal, example};
 use super::range::KeyRange;
 use super::value::KeyValue;
 use crate::error::{Error, Result};
+use crate::schema::type_name::name as type_name;
 
 fn has_start(closed: Closed) -> bool {
     matches!(closed, Closed::Left | Closed::Both)
@@ -54,7 +55,8 @@ impl Span {
                     let (column, data_type) = (field.name(), field.data_type());
                     let example = example(data_type);
                     let problem = format!(
-                        "{value} is no value of column {column} of type {data_type}: give {example}"
+                        "{value} is no value of column {column} of type {}: give {example}",
+                        type_name(data_type)
                     );
                     Err(Error::invalid(name, problem))
                 }

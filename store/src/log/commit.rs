@@ -455,6 +455,8 @@ pub struct Published {
     pub rows_removed: u64,
     /// Rows that the frame has after it.
     pub frame_rows: u64,
+    /// Columns that it added to those that the frame had.
+    pub columns_added: Vec<String>,
     /// Whether there was no such frame before; settled, and reset, by `put::submit`.
     pub(crate) began: bool,
 }

@@ -108,6 +108,13 @@ impl Entry {
         self.commits.last()
     }
 
+    /// Whether these are its bytes, as far as its length and its newest write id tell.
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        let newest = self.commits.last().map(|(_, commit)| &commit.write_id);
+        let told = |text: &str| newest.is_some_and(|id| text.contains(id.as_str()));
+        bytes.len() == self.encoded_bytes && str::from_utf8(bytes).is_ok_and(told)
+    }
+
     /// The commit of a version of this entry, with its id.
     pub(crate) fn commit_at(&self, version: u64) -> Option<&(CommitId, Commit)> {
         let place = usize::try_from(version.checked_sub(self.header.first_version)?).ok()?;
@@ -184,6 +191,7 @@ impl Entry {
             bytes: added.map(|segment| segment.bytes).sum(),
             rows_removed: commit.rows_removed,
             frame_rows: self.totals_at(version).map_or(0, |totals| totals.rows),
+            columns_added: Vec::new(),
             began: false,
         })
     }

@@ -5,6 +5,12 @@
 //! the hinted one is the newest; if there is one, the hint was one behind (the put that wrote a checkpoint leaves it
 //! so), and one more look says whether it is two. Either takes two looks.
 //! A log is listed only when there is no usable hint, or when it has run far ahead of what is known.
+//!
+//! A hint may be behind the log, and it may be gone. It is never ahead of it: it is written after its entry was made
+//! durable, and the newest entry of a log is never removed. So a log that ends before its hint has lost its end, and
+//! versions that were acknowledged with it. That is damage: whoever took the entry before it for the newest would show
+//! old rows as new ones, and publish other rows under a version that somebody holds the number of. Of a log without any
+//! entry nothing is said: it may be that of a bucket that was emptied, whose hint was still being written.
 
 use std::sync::Arc;
 
@@ -51,23 +57,50 @@ impl LogReader {
     pub(crate) async fn newest(&self, known: Option<Arc<Entry>>) -> Result<Option<Arc<Entry>>> {
         match known {
             Some(known) => self.forward(known).await.map(Some),
-            None => match self.hinted().await? {
-                Some(newest) => Ok(Some(newest)),
+            None => match self.hint().await? {
+                Some(hint) => self.from_hint(hint).await,
                 None => self.listed().await,
             },
         }
     }
 
-    /// The newest entry, if there is a hint and it does not lie.
-    async fn hinted(&self) -> Result<Option<Arc<Entry>>> {
-        let Some(hint) = self.objects.read(&self.paths.hint()).await? else {
-            return Ok(None);
+    /// Which entry the hint names, if there is one that can be read.
+    pub(crate) async fn hint(&self) -> Result<Option<u64>> {
+        let hint = self.objects.read(&self.paths.hint()).await?;
+        let hint = hint.as_deref().map(str::from_utf8);
+        let hinted = hint.and_then(|text| text.ok()?.trim().parse().ok());
+        Ok(hinted.filter(|sequence| *sequence < u64::MAX))
+    }
+
+    async fn from_hint(&self, hint: u64) -> Result<Option<Arc<Entry>>> {
+        if let Some(newest) = self.hinted(hint).await? {
+            return Ok(Some(newest));
+        }
+        let listed = self.listed().await?;
+        let ends_before = |hint: &u64| {
+            let last = listed.as_ref().map(|last| last.header.sequence);
+            last.is_some_and(|last| last < *hint)
         };
-        let hint = std::str::from_utf8(&hint).ok();
-        let hinted: Option<u64> = hint.and_then(|text| text.trim().parse().ok());
-        let Some(hinted) = hinted.filter(|sequence| *sequence < u64::MAX) else {
-            return Ok(None);
-        };
+        if !ends_before(&hint) {
+            return Ok(listed);
+        }
+        // The whole log may have been purged and begun anew since the hint was read.
+        let hint = self.hint().await?.filter(ends_before);
+        hint.map_or(Ok(listed), |hint| Err(self.lost(hint)))
+    }
+
+    /// That the log ends before an entry which was published.
+    fn lost(&self, sequence: u64) -> Error {
+        let hint = self.paths.hint();
+        let problem = format!(
+            "it is missing, and `{hint}` says that it was published: bring it back, or remove `{hint}` to go on without the \
+             versions that were lost"
+        );
+        Error::damaged(self.paths.entry(sequence), problem)
+    }
+
+    /// The newest entry, if what the hint names is there.
+    async fn hinted(&self, hinted: u64) -> Result<Option<Arc<Entry>>> {
         match self.entry(hinted + 1).await? {
             Some(next) => self.forward(next).await.map(Some),
             // That nothing follows it was seen after the call began, so nobody has to look again.

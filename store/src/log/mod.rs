@@ -25,7 +25,8 @@
 //!    - The reply was lost: read entry N+1 back. Every commit carries a random **write id**, so ours is
 //!      recognised. If it is ours, done; if it is another's, as above; if there is none, create it again. When it cannot be
 //!      read either, or a disk did not confirm, the outcome is *unknown*, and that is what the caller hears.
-//! 3. The **hint** (`log/latest`) is rewritten to say where the newest entry is. It is never trusted.
+//! 3. The **hint** (`log/latest`) is rewritten to say where the newest entry is. It may be behind or gone. Ahead of the log it
+//!    cannot be, so a log that ends before its hint has lost entries: damage, for readers and for writers.
 //!
 //! A change that depends on what is in the frame (an upsert must know which rows it hides) is worked out from the
 //! newest entry, and once more when another writer came first: [`derive`].

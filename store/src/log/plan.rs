@@ -24,6 +24,7 @@ use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
 use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
+use crate::schema::evolve;
 use crate::sync::promise;
 use crate::time::Timestamp;
 
@@ -222,7 +223,7 @@ impl<'a> Draft<'a> {
         let rows = &put.rows;
         let exists = self.exists();
         let (operation, schema) = match put.mode {
-            PutMode::Error if exists => return Err(self.exists_already()),
+            PutMode::Error if exists => return Err(self.there()),
             PutMode::Append if exists => (Operation::Append, self.appended_schema(put)?),
             PutMode::Replace if exists => (Operation::Replace, rows.schema.clone()),
             _ => (Operation::Create, rows.schema.clone()),
@@ -348,6 +349,7 @@ impl<'a> Draft<'a> {
             bytes: added.map(|segment| segment.bytes).sum(),
             rows_removed: commit.rows_removed,
             frame_rows: step.totals.rows,
+            columns_added: self.columns_added(step.operation, &step.schema.schema),
             began: !self.exists() && !step.operation.keeps_deleted(),
         };
         self.schemas
@@ -365,6 +367,13 @@ impl<'a> Draft<'a> {
         self.state = Some(state);
         self.push(id, commit, line, own);
         Ok(published)
+    }
+
+    /// The columns that come beside those that are there.
+    fn columns_added(&self, operation: Operation, schema: &Schema) -> Vec<String> {
+        let present = self.state.as_ref().filter(|_| !operation.clears());
+        let present = present.and_then(|state| self.schemas.get(state.schema.as_str()));
+        present.map_or_else(Vec::new, |present| evolve::added_columns(present, schema))
     }
 
     /// Commits of another store, as they are; tells what became of the last.
@@ -399,6 +408,7 @@ impl<'a> Draft<'a> {
                 bytes: added.map(|segment| segment.bytes).sum(),
                 rows_removed: commit.rows_removed,
                 frame_rows: own.totals.rows,
+                columns_added: Vec::new(),
                 began: began && !own.deleted,
             });
             self.push(id, commit, arriving.line, own);
@@ -514,6 +524,11 @@ impl<'a> Draft<'a> {
     fn exists_already(&self) -> Error {
         let (what, name) = ("frame", self.frame.to_owned());
         Cause::AlreadyExists { what, name }.into()
+    }
+
+    fn there(&self) -> Error {
+        let frame = self.frame.to_owned();
+        Cause::FrameThere { frame }.into()
     }
 
     fn changed(&self) -> Error {

@@ -253,6 +253,8 @@ async fn try_publish(
     if unknown {
         head = log.newest().await?;
         fresh = true;
+    } else if let Some(known) = head {
+        head = log.attested(known).await?;
     }
     for _ in 0..MAX_REBASES {
         let before = head.as_ref().map(|head| head.entry.as_ref());

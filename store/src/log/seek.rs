@@ -12,6 +12,7 @@ use super::commit::{CommitId, Mark};
 use super::entry::Entry;
 use super::head::LogReader;
 use crate::error::{Cause, Error, Result};
+use crate::nearest::meant;
 use crate::snapshots::record;
 use crate::time::Timestamp;
 
@@ -160,7 +161,8 @@ impl LogReader {
 
     async fn seek_tag(&self, head: Arc<Entry>, tag: &str) -> Result<Found> {
         let Some(mark) = head.state.tags.get(tag).copied() else {
-            return Err(self.no_version(&format!("with the tag `{tag}`"), ""));
+            let meant = meant(tag, head.state.tags.keys().map(String::as_str));
+            return Err(self.no_version(&format!("with the tag `{tag}`"), &meant));
         };
         self.marked(head, mark).await
     }
@@ -189,8 +191,9 @@ impl LogReader {
     async fn seek_commit(&self, head: Arc<Entry>, prefix: &str) -> Result<Found> {
         let hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !hex || prefix.len() < SHORTEST_PREFIX {
+            let meant = meant(prefix, head.state.tags.keys().map(String::as_str));
             let problem = format!(
-                "`{prefix}` is no tag of the frame, no time in RFC 3339, and no commit id of at least {SHORTEST_PREFIX} hexadecimal digits"
+                "`{prefix}` is no tag of the frame, no time in RFC 3339, and no commit id of at least {SHORTEST_PREFIX} hexadecimal digits{meant}"
             );
             return Err(Error::invalid("as_of", problem));
         }
@@ -229,7 +232,8 @@ impl LogReader {
         }
     }
 
-    /// The entries from the newest to the oldest that is still kept. Of so many that are wanted, few more are read.
+    /// The entries from the newest to the oldest that is still kept. Of so many that are wanted, few more are read. One that
+    /// is missing in between is damage.
     pub(crate) fn walk_back(
         &self,
         head: Arc<Entry>,
@@ -238,13 +242,26 @@ impl LogReader {
         let first = head.state.retained.first_entry.max(1);
         let older = (first..head.header.sequence).rev();
         let older = stream::iter(older)
-            .map(|sequence| self.entry(sequence))
+            .map(|sequence| self.entry_or_end(sequence))
             .buffered(wanted.clamp(1, PARALLEL_READS))
             .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))
             .try_filter_map(|entry| std::future::ready(Ok(entry)));
         stream::once(std::future::ready(Ok(head)))
             .chain(older)
             .boxed()
+    }
+
+    /// The entry of a number that was kept when the walk began; none if it has expired since.
+    async fn entry_or_end(&self, sequence: u64) -> Result<Option<Arc<Entry>>> {
+        if let Some(entry) = self.entry(sequence).await? {
+            return Ok(Some(entry));
+        }
+        let newest = self.newest(None).await?;
+        let kept = |newest: &Entry| sequence >= newest.state.retained.first_entry;
+        match newest.is_some_and(|newest| kept(&newest)) {
+            true => Err(Error::missing(self.paths.entry(sequence))),
+            false => Ok(None),
+        }
     }
 
     fn no_version(&self, which: &str, why: &str) -> Error {

@@ -145,11 +145,11 @@ pub(crate) async fn merge(log: &FrameLog, histories: Histories, version: u64) ->
                 .into_iter()
                 .partition(|id| kept.contains(id.as_str()));
             merged.written = kept;
-            discard(log, rest).await;
+            log.let_go(&rest).await;
             Ok(Outcome::Merged(Box::new(merged)))
         }
         Err((place, stop)) => {
-            discard(log, written).await;
+            log.let_go(&written).await;
             match stop {
                 Stop::Failed(error) => Err(error),
                 Stop::Conflict(kind, problem) => {
@@ -180,13 +180,6 @@ async fn finish(replay: &mut Replay<'_>) -> Result<Merged> {
         segments,
         written: Vec::new(),
     })
-}
-
-/// Removes segments that nobody knows. What cannot be removed waits for the sweep.
-async fn discard(log: &FrameLog, segments: Vec<String>) {
-    if let Err(error) = log.discard(&segments).await {
-        tracing::debug!(%error, "segments of frame {} are left for the sweep", log.frame());
-    }
 }
 
 /// The commit of each side between which a conflict is: the one that was replayed when it showed, and the last one

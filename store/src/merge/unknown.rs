@@ -69,11 +69,17 @@ impl Replay<'_> {
                 table.rows = rows;
                 self.unknown = None;
             }
-        } else if begins_anew(operation, self.deleted) && !self.is_gone(record) {
-            let meant = self.meant(place, record, own_epoch).await?;
-            self.begin_anew(&meant).await?;
+        } else if begins_anew(operation, self.deleted) {
+            if self.is_gone(record) {
+                // The frame is there again; with which rows, nobody knows.
+                self.unknown = Some(Unknown::since(place, record));
+                self.deleted = false;
+            } else {
+                let meant = self.meant(place, record, own_epoch).await?;
+                self.begin_anew(&meant).await?;
+                self.unknown = None;
+            }
             self.enter(place);
-            self.unknown = None;
         } else if changes_rows(operation) {
             let unknown = self.unknown.get_or_insert(Unknown::since(place, record));
             if !alone {

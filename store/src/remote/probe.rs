@@ -79,7 +79,7 @@ fn unusable(url: &str, error: ObjectError) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fmt;
 
     use async_trait::async_trait;
@@ -94,7 +94,7 @@ mod tests {
 
     /// Ignores conditions, as some servers do.
     #[derive(Debug, Default)]
-    struct Careless(InMemory);
+    pub(in crate::remote) struct Careless(InMemory);
 
     impl fmt::Display for Careless {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,12 +9,14 @@
 //! - The same values in another encoding fit: text as string, large string, view or dictionary; binary likewise, of
 //!   fixed size too; lists as list, large list or view; fixed size lists as lists; structs with their fields in
 //!   another order.
-//! - Wider types take narrower ones: integers, floats, integers as floats that hold them exactly, dates, times and
-//!   durations of a finer unit, decimals with more digits, integers as decimals. Time zones must be the same.
+//! - Wider types take narrower ones: integers, floats, dates, times and durations of a finer unit, decimals with more
+//!   digits, integers as decimals. Time zones must be the same; a day is midnight where times have no zone.
+//! - Floats take whole numbers, each as long as it is held exactly.
 //! - A column of another type fits as long as all its values are null, which is seen batch by batch.
 //!
 //! Types decide, not values, but for nulls and for limits that only values show: a time that a finer unit cannot
-//! hold, more distinct values than the frame's dictionary keys can tell apart.
+//! hold, a whole number with more digits than a float tells, more distinct values than the frame's dictionary keys can
+//! tell apart. Such a value is told with its row, and the put changes nothing.
 
 mod fit;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use self::fit::{Misfit, fit, fits, list_item, pair};
 use super::identity::{identity, with_identity};
+use super::type_name;
 use crate::error::{Cause, Error, Result};
 
 /// How rows of one schema become rows of a frame.
@@ -61,7 +64,7 @@ impl Conform {
                     problems.push(format!(
                         "`{}` ({}) is missing",
                         field.name(),
-                        field.data_type()
+                        type_name::name(field.data_type())
                     ));
                     hopeless = true;
                 }
@@ -73,7 +76,7 @@ impl Conform {
                 problems.push(format!(
                     "`{}` ({}) is not in the frame",
                     field.name(),
-                    field.data_type()
+                    type_name::name(field.data_type())
                 ));
                 hopeless = true;
             }
@@ -115,8 +118,9 @@ impl Conform {
         Arc::clone(&self.schema)
     }
 
-    /// The rows of `batch`, which has the schema that was planned for, in the frame's schema.
-    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// The rows of `batch`, which has the schema that was planned for, in the frame's schema. So many rows of the put
+    /// came `before` them.
+    pub(crate) fn apply(&self, batch: &RecordBatch, before: u64) -> Result<RecordBatch> {
         let mut problems = Vec::new();
         let mut columns = Vec::with_capacity(self.places.len());
         for (field, place) in self.schema.fields().iter().zip(&self.places) {
@@ -129,12 +133,14 @@ impl Conform {
                 Err(Misfit::Type) => {
                     problems.push(misfit(batch.schema_ref().field(*place), field));
                 }
-                Err(Misfit::Value(problem)) => problems.push(format!(
-                    "`{}` ({}) does not fit {}: {problem}",
-                    field.name(),
-                    column.data_type(),
-                    field.data_type()
-                )),
+                Err(Misfit::Value { row, problem }) => {
+                    let found = batch.schema_ref().field(*place);
+                    let place = row.map_or_else(String::new, |row| {
+                        let row = before + row as u64;
+                        format!(" in row {row} of the put, counting from 0")
+                    });
+                    problems.push(format!("{}: {problem}{place}", misfit(found, field)));
+                }
             }
         }
         if !problems.is_empty() {
@@ -166,8 +172,8 @@ fn misfit(found: &Field, wanted: &Field) -> String {
     format!(
         "`{}` is {}, the frame has {}",
         wanted.name(),
-        found.data_type(),
-        wanted.data_type()
+        type_name::name(found.data_type()),
+        type_name::name(wanted.data_type())
     )
 }
 

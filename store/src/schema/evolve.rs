@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::identity::{identity, with_identity};
 use super::{check, pandas, type_name};
@@ -84,16 +84,25 @@ pub(crate) fn brought_by(field: &Field) -> Option<u64> {
         .filter(|_| identity(field) != field.name())
 }
 
+/// The columns that a version brought to a frame which had others already.
+pub(crate) fn brought_by_version(schema: &Schema, version: u64) -> Vec<String> {
+    let brought = |field: &&FieldRef| brought_by(field) == Some(version);
+    names(schema.fields().iter().filter(brought))
+}
+
+/// The columns of `after` that `before` has not.
+pub(crate) fn added_columns(before: &Schema, after: &Schema) -> Vec<String> {
+    let new = |field: &&FieldRef| before.index_of(field.name()).is_err();
+    names(after.fields().iter().filter(new))
+}
+
+fn names<'a>(fields: impl Iterator<Item = &'a FieldRef>) -> Vec<String> {
+    fields.map(|field| field.name().clone()).collect()
+}
+
 /// Whether rows with the columns of `rows` have those of `target` and no others, in the same order.
 pub(crate) fn has_columns_of(rows: &Schema, target: &Schema) -> bool {
-    let names = |schema: &Schema| {
-        schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect::<Vec<_>>()
-    };
-    names(rows) == names(target)
+    names(rows.fields().iter()) == names(target.fields().iter())
 }
 
 /// The columns of `target` that `given` has not.
@@ -208,9 +217,10 @@ fn widen(field: &Field, wider: &str, indexed: bool) -> Result<Field> {
     }
     if !widens(field.data_type(), &data_type) {
         let mut problem = format!(
-            "`{}` is {}, and {data_type} does not hold all of its values",
+            "`{}` is {}, and {} does not hold all of its values",
             field.name(),
-            field.data_type()
+            type_name::name(field.data_type()),
+            type_name::name(&data_type)
         );
         if is_other_unit(field.data_type(), &data_type) {
             problem += ": the finer the unit, the shorter the time that it can span (nanoseconds: the years 1677 to 2262). If these values are within it, put the frame anew in mode `replace` with the other type";
@@ -287,6 +297,9 @@ mod tests {
         );
         assert_ne!(identity(&ours), identity(&theirs));
         assert_eq!((brought_by(&ours), brought_by(&theirs)), (Some(5), Some(5)));
+        let schema = Schema::new(vec![field.with_name("old"), ours]);
+        assert_eq!(brought_by_version(&schema, 5), ["x"]);
+        assert!(brought_by_version(&schema, 4).is_empty());
     }
 
     #[test]
@@ -354,7 +367,12 @@ mod tests {
         assert!(told.contains("two columns `b`"), "{told}");
         let seconds = Field::new("t", DataType::Timestamp(TimeUnit::Second, None), false);
         let told = widen(&seconds, "timestamp[ns]", false).unwrap_err();
-        for part in ["`t` is Timestamp(s)", "1677 to 2262", "mode `replace`"] {
+        for part in [
+            "`t` is timestamp[s]",
+            "and timestamp[ns] does not",
+            "1677 to 2262",
+            "mode `replace`",
+        ] {
             assert!(told.to_string().contains(part), "{told}");
         }
         let told = edit(ColumnEdit {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use arrow_schema::{DataType, Field, Fields, IntervalUnit, Schema, TimeUnit};
 
+use super::type_name;
 use crate::error::{Cause, Result};
 
 /// Parquet's levels are 16 bits wide and both our code and Parquet's recurse, so nesting must end somewhere.
@@ -89,13 +90,19 @@ fn check_type<'a>(
             }
             other => problems.push(describe(
                 path,
-                &format!("a map needs entries of a key and a value, not {other}"),
+                &format!(
+                    "a map needs entries of a key and a value, not {}",
+                    type_name::name(other)
+                ),
             )),
         },
         DataType::Dictionary(_, values) if values.is_nested() || is_dictionary(values) => {
             problems.push(describe(
                 path,
-                &format!("a dictionary of {values} cannot be stored, only one of plain values"),
+                &format!(
+                    "a dictionary of {} cannot be stored, only one of plain values",
+                    type_name::name(values)
+                ),
             ));
         }
         DataType::Dictionary(_, values) if values.is_null() && !field.is_nullable() => {
@@ -120,7 +127,7 @@ fn leaf_problem(leaf: &DataType) -> Option<String> {
         DataType::Union(_, _) => Some("a union cannot be stored in Parquet".to_owned()),
         DataType::RunEndEncoded(_, values) => Some(format!(
             "run-end encoding cannot be stored in Parquet: send it decoded, as {}",
-            values.data_type()
+            type_name::name(values.data_type())
         )),
         DataType::Interval(IntervalUnit::MonthDayNano) => Some(
             "an interval of months, days and nanoseconds cannot be stored in Parquet: \
@@ -135,7 +142,7 @@ fn leaf_problem(leaf: &DataType) -> Option<String> {
         )),
         DataType::Time32(TimeUnit::Microsecond | TimeUnit::Nanosecond)
         | DataType::Time64(TimeUnit::Second | TimeUnit::Millisecond) => {
-            Some(format!("{leaf} is not a valid type"))
+            Some(format!("{} is not a valid type", type_name::name(leaf)))
         }
         DataType::Decimal32(digits, scale)
         | DataType::Decimal64(digits, scale)
@@ -148,6 +155,7 @@ fn leaf_problem(leaf: &DataType) -> Option<String> {
                 digits.max(scale)
             };
             (digits == 0 || stored > MAX_DIGITS).then(|| {
+                let leaf = type_name::name(leaf);
                 format!("{leaf} needs {stored} digits, Parquet decimals hold 1 to {MAX_DIGITS}")
             })
         }

@@ -26,6 +26,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
+use crate::schema::type_name::name as type_name;
+
 /// Finds values of one type by their row encoding.
 struct Index {
     converter: RowConverter,
@@ -389,7 +391,8 @@ pub(crate) fn with_keys(array: &ArrayRef, key: &DataType) -> Result<ArrayRef, Ar
 
 fn too_many(key: &DataType) -> ArrowError {
     ArrowError::InvalidArgumentError(format!(
-        "it has more distinct values than the {} that keys of type {key} can tell apart",
-        capacity(key)
+        "it has more distinct values than the {} that keys of type {} can tell apart",
+        capacity(key),
+        type_name(key)
     ))
 }

@@ -7,13 +7,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shoots_proto::action::{Favour, FrameSelection, SyncOutcome, SyncedFrame, TrackedFrame};
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 
+use super::attempts::Attempts;
 use super::exchange::Exchange;
 use super::left;
 use super::local::LocalPeer;
 use super::options::{CloneOptions, FetchOptions, PullOptions, RemoteEnd};
 use super::peer::Peer;
 use super::progress::ProgressSink;
-use super::settle::{self, Settled};
+use super::settle;
 use crate::error::{Cause, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::Freshness;
@@ -22,8 +23,6 @@ use crate::store::Store;
 
 /// Frames that are on their way at the same time.
 const PARALLEL_FRAMES: usize = 4;
-/// How often a merge begins again because the frame has moved.
-const MAX_ATTEMPTS: u32 = 8;
 
 type Filter = Arc<dyn Fn(&FrameName) -> bool + Send + Sync>;
 type Naming = Arc<dyn Fn(&FrameId) -> FrameId + Send + Sync>;
@@ -295,35 +294,43 @@ impl Frame {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if nothing was fetched from there, [`ErrorKind::MergeConflict`](crate::ErrorKind::MergeConflict) if the two cannot be put
     /// together and nothing says whose side is to be taken.
     pub async fn merge(&self, remote: &str, favour: Option<Favour>) -> Result<SyncedFrame> {
-        for attempt in 0..MAX_ATTEMPTS {
-            let hold = attempt >= settle::PATIENCE;
-            let settled = left::merge(self.frame_log(), remote, favour, hold).await?;
-            let (outcome, versions, commit) = match settled {
-                Settled::Moved => continue,
-                Settled::Unchanged => (SyncOutcome::Unchanged, 0, None),
-                Settled::Merged(commit) => (SyncOutcome::Merged, 1, Some(commit)),
-                Settled::Forwarded(commit, versions) => {
-                    (SyncOutcome::Moved, versions, Some(commit))
-                }
-            };
-            let tracked = self.tracked(remote).await?;
-            return Ok(SyncedFrame {
-                name: tracked.remote_name,
-                bucket: tracked.remote_bucket,
-                target: self.id().name.clone(),
-                target_bucket: self.id().bucket.clone(),
-                outcome,
-                versions,
-                objects: 0,
-                bytes: 0,
-                ahead: tracked.ahead,
-                behind: tracked.behind,
-                commit,
-                problem: None,
-            });
+        let mut attempts = Attempts::at(self.id());
+        loop {
+            let merged = self.try_merge(remote, favour, attempts.hold()).await;
+            if let Some(done) = attempts.judge(merged).await? {
+                return Ok(done);
+            }
         }
-        let problem = format!("frame {} was changed by others again and again", self.id());
-        Err(Cause::Conflict(problem).into())
+    }
+
+    /// None: the frame has moved meanwhile.
+    async fn try_merge(
+        &self,
+        remote: &str,
+        favour: Option<Favour>,
+        hold: bool,
+    ) -> Result<Option<SyncedFrame>> {
+        let settled = left::merge(self.frame_log(), remote, favour, hold).await?;
+        let tracked = self.tracked(remote).await?;
+        let known = SyncedFrame {
+            name: tracked.remote_name,
+            bucket: tracked.remote_bucket,
+            target: self.id().name.clone(),
+            target_bucket: self.id().bucket.clone(),
+            outcome: SyncOutcome::Unchanged,
+            versions: 0,
+            objects: 0,
+            bytes: 0,
+            ahead: 0,
+            behind: 0,
+            commit: None,
+            problem: None,
+        };
+        Ok(settled.told_of(known).map(|told| SyncedFrame {
+            ahead: tracked.ahead,
+            behind: tracked.behind,
+            ..told
+        }))
     }
 
     /// What is known of the frame at each remote, by the remote's name.

@@ -2,9 +2,11 @@
 //!
 //! The list of them is an object of its own, `promised/<hash>.json`, and a property of the frame refers to it until a
 //! fetch brings them. A read that needs one of them says where it is; a check of the frame accepts that it is not here;
-//! compaction leaves such a frame as it is.
+//! compaction leaves a frame as it is whose newest version takes some. If the remote has given some of them up, a fetch
+//! brings the newest version in other segments, and the property stays for the older ones.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ use crate::layout::{self, FramePaths};
 use crate::lineage::record::Listed;
 use crate::log::change::Segment;
 use crate::log::commit::State;
-use crate::log::entry::{decode_json, encode_json};
+use crate::log::entry::{Entry, decode_json, encode_json};
 use crate::objects::Objects;
 
 /// The property. Settings of users have other names.
@@ -39,6 +41,9 @@ pub(crate) struct Promised {
     segments: u64,
     /// Their bytes.
     bytes: u64,
+    /// The remote does not keep them any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) gone: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +51,9 @@ struct List {
     shoots: String,
     format: u32,
     segments: BTreeSet<String>,
+    /// What is known of them. Older programs left that out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    listed: Vec<Listed>,
 }
 
 impl Promised {
@@ -62,9 +70,9 @@ impl Promised {
     pub(super) async fn keep(log: &FrameLog, promise: &Promise, list: &[Listed]) -> Result<Value> {
         let left: BTreeSet<String> = promise.segments.iter().cloned().collect();
         let known = list.iter().filter(|listed| left.contains(listed.id()));
-        let (segments, bytes) = known.fold((0, 0), |(segments, bytes), listed| {
-            (segments + 1, bytes + listed.segment.bytes)
-        });
+        let listed: Vec<Listed> = known.cloned().collect();
+        let segments = listed.len() as u64;
+        let bytes = listed.iter().map(|listed| listed.segment.bytes).sum();
         if segments != left.len() as u64 {
             let problem = "it promises segments that are not in the list of the commit";
             return Err(Error::invalid("promise", problem));
@@ -73,6 +81,7 @@ impl Promised {
             shoots: MAGIC.to_owned(),
             format: FORMAT,
             segments: left,
+            listed,
         };
         let encoded = encode_json(&stored)?;
         let list = blake3::hash(&encoded).to_hex().to_string();
@@ -86,8 +95,23 @@ impl Promised {
             list,
             segments,
             bytes,
+            gone: false,
         };
-        serde_json::to_value(promised).map_err(|error| Error::io("encoding a promise", error))
+        promised.value()
+    }
+
+    /// The same of segments that the remote does not keep any more.
+    pub(super) fn given_up(&self) -> Self {
+        let gone = true;
+        Self {
+            gone,
+            ..self.clone()
+        }
+    }
+
+    /// What a state is to say.
+    pub(super) fn value(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|error| Error::io("encoding a promise", error))
     }
 
     /// Where the list is.
@@ -95,12 +119,27 @@ impl Promised {
         paths.promised(&self.list)
     }
 
-    /// The segments that were left.
+    /// The ids of the segments that were left.
     pub(crate) async fn ids(
         &self,
         objects: &Objects,
         paths: &FramePaths,
     ) -> Result<BTreeSet<String>> {
+        Ok(self.read(objects, paths).await?.segments)
+    }
+
+    /// The segments that were left, as far as their list or the newest version tells what they are.
+    pub(super) async fn segments(&self, log: &FrameLog, head: &Arc<Entry>) -> Result<Vec<Listed>> {
+        let left = self.read(log.objects(), log.paths()).await?;
+        if !left.listed.is_empty() {
+            return Ok(left.listed);
+        }
+        let newest = newest_list(log, head).await?.into_iter();
+        let newest = newest.filter(|listed| left.segments.contains(listed.id()));
+        Ok(newest.collect())
+    }
+
+    async fn read(&self, objects: &Objects, paths: &FramePaths) -> Result<List> {
         let path = self.path(paths);
         let bytes = objects.read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::missing(&path))?;
@@ -116,26 +155,63 @@ impl Promised {
                 "it is not a list of promised segments",
             ));
         }
-        Ok(list.segments)
+        Ok(list)
     }
+}
+
+/// The segments of the newest version.
+pub(super) async fn newest_list(log: &FrameLog, head: &Arc<Entry>) -> Result<Vec<Listed>> {
+    let list = head.list_through(head.last_version());
+    let segments = log.checkpoints().segments(list).await?;
+    Ok(segments.iter().map(Listed::of).collect())
+}
+
+/// The promise of which the segment is whose absence is an error; none: it is no such error.
+pub(super) async fn of(log: &FrameLog, error: &Error) -> Result<Option<Promised>> {
+    let Some((object, head)) = error.missing_object().zip(log.newest().await?) else {
+        return Ok(None);
+    };
+    let Some(promised) = Promised::of(&head.entry.state) else {
+        return Ok(None);
+    };
+    let left = promised.ids(log.objects(), log.paths()).await?;
+    let mut paths = left.iter().map(|id| log.paths().segment(id));
+    Ok(paths
+        .any(|path| path.as_ref() == object)
+        .then_some(promised))
+}
+
+/// Where some of these segments of a frame were left; none: all are here.
+pub(crate) async fn left_of(
+    log: &FrameLog,
+    state: &State,
+    segments: &[Segment],
+) -> Result<Option<Promised>> {
+    let Some(promised) = Promised::of(state) else {
+        return Ok(None);
+    };
+    let left = promised.ids(log.objects(), log.paths()).await?;
+    let some = segments.iter().any(|own| left.contains(&own.record.id));
+    Ok(some.then_some(promised))
 }
 
 /// Refuses what takes all of these segments of a frame, if some of them were left at a remote.
 pub(crate) async fn expect_all(log: &FrameLog, state: &State, segments: &[Segment]) -> Result<()> {
-    let Some(promised) = Promised::of(state) else {
-        return Ok(());
-    };
-    let left = promised.ids(log.objects(), log.paths()).await?;
-    match segments.iter().any(|own| left.contains(&own.record.id)) {
-        true => Err(left_elsewhere(log, promised)),
-        false => Ok(()),
+    match left_of(log, state, segments).await? {
+        Some(promised) => Err(left_elsewhere(log, promised).await),
+        None => Ok(()),
     }
 }
 
-fn left_elsewhere(log: &FrameLog, promised: Promised) -> Error {
+async fn left_elsewhere(log: &FrameLog, promised: Promised) -> Error {
+    // An older state does not know what became of them.
+    let newest = log.newest().await.ok().flatten();
+    let newest = newest.and_then(|head| Promised::of(&head.entry.state));
+    let same = newest.filter(|newest| newest.list == promised.list);
     Cause::LeftElsewhere {
         frame: log.frame().to_string(),
         remote: promised.remote,
+        gone: same.is_some_and(|newest| newest.gone),
     }
     .into()
 }
@@ -151,6 +227,9 @@ pub(super) async fn left_behind(log: &FrameLog, object: &ObjectName) -> Result<O
     let left = promised.ids(log.objects(), log.paths()).await?;
     if !left.contains(&object.id) {
         return Ok(None);
+    }
+    if promised.gone {
+        return Ok(Some(left_elsewhere(log, promised).await));
     }
     let place = promised.place.filter(|place| *place != promised.remote);
     let place = place.map(|place| format!(" ({place})"));
@@ -178,5 +257,5 @@ pub(crate) async fn explain(log: &FrameLog, state: &State, error: Error) -> Erro
     if !left {
         return error;
     }
-    left_elsewhere(log, promised)
+    left_elsewhere(log, promised).await
 }

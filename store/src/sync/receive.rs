@@ -327,8 +327,7 @@ pub(super) async fn check_brought(log: &FrameLog, head: &Entry, segments: &[List
         let checked = check.run(log, &seen).await;
         if let Err(error) = checked {
             if error.kind() == ErrorKind::Damaged {
-                log.discard(std::slice::from_ref(&listed.segment.id))
-                    .await?;
+                log.let_go(std::slice::from_ref(&listed.segment.id)).await;
             }
             return Err(error);
         }

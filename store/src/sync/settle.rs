@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use shoots_proto::action::Favour;
+use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
 
 use super::local::readable;
-use super::peer::{Arrival, HistoryRecord, ObjectKind, ObjectName, Publish, PublishOutcome};
+use super::peer::{Arrival, HistoryRecord, ObjectName, Publish, PublishOutcome};
+use super::promise;
 use super::receive;
 use super::stored::{self, Seen};
 use super::told;
@@ -30,8 +31,8 @@ use crate::log::publish::Hold;
 use crate::log::tip::Tip;
 use crate::merge::{self, Conflict, Histories, Kind, Outcome, Start};
 
-/// How often a merge is tried before the frame's writers have to wait for it.
-pub(super) const PATIENCE: u32 = 2;
+/// How often a merge looks anew for what it takes, because some of that was removed after it had been found.
+const MAX_LOOKS: u32 = 4;
 
 /// What became of putting two histories together.
 #[derive(Debug)]
@@ -44,10 +45,66 @@ pub(super) enum Settled {
     Unchanged,
     /// The frame has moved meanwhile.
     Moved,
+    /// It takes rows that were left at the remote, which has given them up since.
+    Lacking,
+}
+
+impl Settled {
+    /// What was done, of a frame of which this was known before; none: nothing was.
+    pub(super) fn told_of(self, told: SyncedFrame) -> Option<SyncedFrame> {
+        match self {
+            Self::Moved | Self::Lacking => None,
+            Self::Unchanged => Some(SyncedFrame {
+                outcome: SyncOutcome::Unchanged,
+                ..told
+            }),
+            Self::Merged(commit) => Some(SyncedFrame {
+                outcome: SyncOutcome::Merged,
+                versions: 1,
+                ahead: told.ahead + 1,
+                behind: 0,
+                commit: Some(commit),
+                ..told
+            }),
+            Self::Forwarded(commit, versions) => Some(SyncedFrame {
+                outcome: SyncOutcome::Moved,
+                versions,
+                ahead: 0,
+                behind: 0,
+                commit: Some(commit),
+                ..told
+            }),
+        }
+    }
 }
 
 /// Merges what was fetched from a remote. `hold`: the frame's writers wait meanwhile.
+///
+/// What has expired may be there until it is swept. So an object that is missing is a reason to look anew, and what is
+/// missing still was not found for a moment.
 pub(super) async fn merge(
+    log: &FrameLog,
+    remote: &str,
+    favour: Option<Favour>,
+    hold: bool,
+) -> Result<Settled> {
+    let mut missing: Option<Error> = None;
+    for _ in 0..MAX_LOOKS {
+        match merge_as_found(log, remote, favour, hold).await {
+            Err(error) if error.is_missing() => {
+                let known = missing.as_ref().and_then(Error::missing_object);
+                if known == error.missing_object() || promise::of(log, &error).await?.is_some() {
+                    return Err(error);
+                }
+                missing = Some(error);
+            }
+            settled => return settled,
+        }
+    }
+    missing.map_or(Ok(Settled::Moved), Err)
+}
+
+async fn merge_as_found(
     log: &FrameLog,
     remote: &str,
     favour: Option<Favour>,
@@ -190,7 +247,7 @@ impl Settling<'_> {
         let mut written = Vec::new();
         let forwarded = self.publish_fetched(&mut written).await;
         if !is_unknown(&forwarded) {
-            self.log.discard(&written).await?;
+            self.log.let_go(&written).await;
         }
         forwarded
     }
@@ -367,7 +424,7 @@ impl Settling<'_> {
     async fn begin(&self) -> Result<Option<(Start, Vec<&HistoryRecord>)>> {
         let told = self.told_fork.as_ref().filter(|told| {
             let cut = self.cut.as_ref().map(|cut| cut.record.place());
-            cut.is_none_or(|cut| cut < told.place())
+            cut.is_none_or(|cut| cut <= told.place())
         });
         if let Some(told) = told {
             let list = told.list.iter().flatten().cloned();
@@ -438,10 +495,7 @@ impl Settling<'_> {
             .commit
             .added
             .iter()
-            .map(|segment| ObjectName {
-                kind: ObjectKind::Segment,
-                id: segment.id.clone(),
-            })
+            .map(|segment| wanted::segment_name(&segment.id))
             .collect();
         let found = stored::have(self.log, &names).await?;
         Ok((whole, !found.iter().all(Option::is_some)))
@@ -529,11 +583,13 @@ impl Settling<'_> {
         drop(self.hold);
         if !matches!(published, Ok(Some(_))) && !is_unknown(&published) {
             // Nobody else knows them.
-            self.log.discard(&merged.written).await?;
+            self.log.let_go(&merged.written).await;
         }
         match published {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Diverged => return Ok(Settled::Moved),
+            // What was fetched has changed, or some of it is being removed.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Err(error.overtaken()),
             Err(error) => return Err(error),
         }
         let tracking = Tracking {

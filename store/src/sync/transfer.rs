@@ -12,8 +12,7 @@ use shoots_proto::name::FrameId;
 use super::arrive;
 use super::course::{Stage, course};
 use super::peer::{
-    Arrival, Brought, HistoryRecord, ObjectKind, ObjectName, Peer, Promise, Publish,
-    PublishOutcome, SentObject,
+    Arrival, Brought, HistoryRecord, ObjectName, Peer, Promise, Publish, PublishOutcome, SentObject,
 };
 use super::progress::Meter;
 use super::stored;
@@ -94,6 +93,9 @@ impl Route<'_> {
             }
             arrivals.push(arrival);
         }
+        if let (true, Some(newest)) = (arrivals.is_empty(), older.last()) {
+            return Err(self.given_up(&newest.record.id));
+        }
         self.deliver(tip, tip.is_some(), gone_beside(arrivals))
             .await
     }
@@ -110,6 +112,9 @@ impl Route<'_> {
         let mut expected = tip.map(str::to_owned);
         let mut begins = begins;
         let mut versions = 0;
+        if let Some(last) = arrivals.last().filter(|last| !ends_group(last)) {
+            return Err(self.given_up(&last.record.id));
+        }
         for group in groups(&arrivals)? {
             let request = Publish {
                 expected: expected.take(),
@@ -137,7 +142,7 @@ impl Route<'_> {
     ) -> Result<Sent> {
         let id = record.record.id.clone();
         let list = self.list(&id).await?;
-        let list = list.ok_or_else(|| self.expired(&id))?;
+        let list = list.ok_or_else(|| self.given_up(&id))?;
         let left: Vec<String> = list
             .iter()
             .filter(|listed| !wanted(listed))
@@ -151,26 +156,19 @@ impl Route<'_> {
             kept: true,
             brings: Vec::new(),
         };
-        let mut objects: Wanted = wanted::of_arrival(&arrival).into_iter().collect();
-        for id in &left {
-            objects.remove(&ObjectName {
-                kind: ObjectKind::Segment,
-                id: id.clone(),
-            });
-        }
-        self.send(objects).await?;
         let promise = (!left.is_empty()).then(|| Promise {
             remote: remote.to_owned(),
             place: Some(self.from.location().to_owned()),
             segments: left,
         });
-        self.publish(Publish {
+        let request = Publish {
             expected: tip.map(str::to_owned),
             begins: tip.is_some(),
             arrivals: vec![arrival],
             promise,
-        })
-        .await
+        };
+        self.send(wanted::of_publication(&request)).await?;
+        self.publish(request).await
     }
 
     /// Sends segments.
@@ -347,7 +345,7 @@ impl Route<'_> {
     async fn send_one(&self, name: ObjectName, object: Option<SentObject>) -> Result<()> {
         let bytes = self.from.read(self.source, &name).await;
         let bytes = bytes.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => self.expired(&name.id),
+            ErrorKind::NotFound => self.given_up(&name.id),
             _ => error,
         })?;
         let (object, bytes) = match object {
@@ -374,7 +372,16 @@ impl Route<'_> {
     /// Publishes commits whose objects have arrived, with the lists that the target asks for.
     async fn publish(&self, mut request: Publish) -> Result<Sent> {
         for _ in 0..MAX_ATTEMPTS {
-            let commits = match self.to.publish(self.target, request.clone()).await? {
+            let outcome = self.to.publish(self.target, request.clone()).await;
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    return Err(self
+                        .explained(&wanted::of_publication(&request), error)
+                        .await);
+                }
+            };
+            let commits = match outcome {
                 PublishOutcome::Published { versions, .. } => return Ok(Sent::Done { versions }),
                 PublishOutcome::Moved { .. } => return Ok(Sent::Moved),
                 PublishOutcome::NeedsLists { commits } => commits,
@@ -401,13 +408,28 @@ impl Route<'_> {
         Err(Cause::Conflict(problem).into())
     }
 
-    fn expired(&self, what: &str) -> Error {
+    /// The error of a target that could not use what was sent. If some of that is not there any more, the target has
+    /// removed it since it said what it has; if it is just removing it, that is a conflict.
+    pub(super) async fn explained(&self, wanted: &Wanted, error: Error) -> Error {
+        let overtaken = match error.kind() {
+            ErrorKind::Conflict => true,
+            ErrorKind::Damaged => {
+                let missing = self.missing(wanted).await;
+                missing.is_ok_and(|missing| !missing.is_empty())
+            }
+            _ => false,
+        };
+        if overtaken { error.overtaken() } else { error }
+    }
+
+    /// That the source has given up what was counted on.
+    fn given_up(&self, what: &str) -> Error {
         let problem = format!(
             "frame {} has changed at {} meanwhile: {what} is no longer kept there",
             self.source,
             self.from.location()
         );
-        Cause::Conflict(problem).into()
+        Error::from(Cause::Conflict(problem)).overtaken()
     }
 }
 

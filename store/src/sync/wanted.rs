@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::peer::{Arrival, Brought, ObjectKind, ObjectName, SentObject};
+use super::peer::{Arrival, Brought, ObjectKind, ObjectName, Publish, SentObject};
 use crate::lineage::record::Record;
 use crate::log::commit::SegmentRecord;
 use crate::log::hidden::HiddenRecord;
 
 /// What an object is, and its size if that is known.
 pub(super) type Wanted = BTreeMap<ObjectName, Option<SentObject>>;
+
+/// All objects that commits need which are to be published.
+pub(super) fn of_publication(request: &Publish) -> Wanted {
+    let mut objects: Wanted = request.arrivals.iter().flat_map(of_arrival).collect();
+    for id in request.promise.iter().flat_map(|promise| &promise.segments) {
+        objects.remove(&segment_name(id));
+    }
+    objects
+}
 
 /// All objects that a commit needs which arrives: those of its list, if it comes with one.
 pub(super) fn of_arrival(arrival: &Arrival) -> Vec<(ObjectName, Option<SentObject>)> {
@@ -60,11 +69,15 @@ fn schema_object(hash: &str) -> (ObjectName, Option<SentObject>) {
     (name, None)
 }
 
-pub(super) fn segment_object(record: &SegmentRecord) -> (ObjectName, Option<SentObject>) {
-    let name = ObjectName {
+pub(super) fn segment_name(id: &str) -> ObjectName {
+    ObjectName {
         kind: ObjectKind::Segment,
-        id: record.id.clone(),
-    };
+        id: id.to_owned(),
+    }
+}
+
+pub(super) fn segment_object(record: &SegmentRecord) -> (ObjectName, Option<SentObject>) {
+    let name = segment_name(&record.id);
     let object = SentObject {
         name: name.clone(),
         bytes: record.bytes,

@@ -25,7 +25,7 @@ use crate::log::plan::NamedSchema;
 use crate::read::{BATCH_ROWS, Files, Scan, Source};
 use crate::sink::{Order, SegmentSink};
 use crate::snapshot::Snapshot;
-use crate::sync::promise::Promised;
+use crate::sync::promise::left_of;
 
 /// Segments that are put in the places of others.
 #[derive(Debug)]
@@ -117,9 +117,10 @@ impl Frame {
         let Files::Segments(segments) = &source.files else {
             return Ok(report);
         };
-        let promised = snapshot
-            .place()
-            .and_then(|(entry, _)| Promised::of(&entry.state));
+        let promised = match snapshot.place() {
+            Some((entry, _)) => left_of(self.frame_log(), &entry.state, segments).await?,
+            None => None,
+        };
         if let Some(promised) = promised {
             report.reason = format!("some of its rows were left at {}", promised.remote);
             return Ok(report);
@@ -206,7 +207,7 @@ impl Frame {
             for segment in old {
                 shared.futile.insert(segment.record.id, ());
             }
-            self.frame_log().discard(&ids).await?;
+            self.frame_log().let_go(&ids).await;
             return Ok(Outcome::Futile);
         }
         let limits = shared.limits;
@@ -239,12 +240,12 @@ impl Frame {
                 }))
             }
             Ok(None) => {
-                self.frame_log().discard(&ids).await?;
+                self.frame_log().let_go(&ids).await;
                 Ok(Outcome::GaveWay)
             }
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),
             Err(error) => {
-                self.frame_log().discard(&ids).await?;
+                self.frame_log().let_go(&ids).await;
                 Err(error)
             }
         }

@@ -30,8 +30,11 @@ pub(crate) struct ObjectSet(pub(crate) BTreeMap<String, u64>);
 
 impl ObjectSet {
     pub(crate) fn segment(&mut self, record: &SegmentRecord) {
-        let name = format!("segments/{}.parquet", record.id);
-        self.0.insert(name, record.bytes);
+        self.0.insert(segment_name(&record.id), record.bytes);
+    }
+
+    pub(crate) fn has_segment(&self, id: &str) -> bool {
+        self.0.contains_key(&segment_name(id))
     }
 
     pub(crate) fn hidden(&mut self, record: &HiddenRecord) {
@@ -112,6 +115,10 @@ impl ObjectSet {
         let names = self.0.keys();
         names.filter(|name| name.starts_with("segments/")).count() as u64
     }
+}
+
+fn segment_name(id: &str) -> String {
+    format!("segments/{id}.parquet")
 }
 
 /// What a list of segments needs.

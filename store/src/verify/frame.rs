@@ -54,20 +54,22 @@ pub(super) async fn check(log: &FrameLog, sample: &Sample) -> Result<Option<Find
 /// What one look at everything finds.
 async fn look<'a>(log: &'a FrameLog, sample: &'a Sample) -> Result<Option<FrameCheck<'a>>> {
     let objects = log.objects().uncached();
+    let reader = LogReader {
+        objects: objects.clone(),
+        ..log.reader().clone()
+    };
+    let hint = reader.hint().await?;
     let listed = objects.list_all(&log.paths().folder()).await?;
     let listing: BTreeMap<Path, ObjectMeta> = listed
         .into_iter()
         .map(|object| (object.location.clone(), object))
         .collect();
-    let reader = LogReader {
-        objects: objects.clone(),
-        ..log.reader().clone()
-    };
     let mut check = FrameCheck {
         log,
         sample,
         objects,
         reader,
+        hint,
         listing,
         findings: Findings::default(),
         referenced: HashSet::new(),
@@ -93,6 +95,8 @@ struct FrameCheck<'a> {
     /// Past every cache: what lies there is checked.
     objects: Objects,
     reader: LogReader,
+    /// An entry that was published before the listing was made.
+    hint: Option<u64>,
     /// Everything in the frame's folder.
     listing: BTreeMap<Path, ObjectMeta>,
     findings: Findings,
@@ -115,6 +119,7 @@ impl FrameCheck<'_> {
             self.damaged_entries(&numbers).await?;
             return Ok(true);
         };
+        let last = last.max(self.hint.unwrap_or(0));
         let walk = Walk::new(&self.reader, &state);
         let mut needed = walk.run(last, &numbers, &mut self.findings).await?;
         self.histories(&mut needed).await?;

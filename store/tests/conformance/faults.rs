@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -54,6 +55,8 @@ pub(crate) enum Plan {
     /// The first creation of a segment is answered with "exists", as S3 may when two attempts overlap, and there is
     /// none.
     PhantomSegment,
+    /// No entry of a log from this one on can be created, and nothing can be removed.
+    Stuck(u64),
     /// One call in eight fails, half of those after they took effect.
     Random { seed: u64 },
     /// The same, some calls take long, and hints are lost, or old when they are read.
@@ -87,6 +90,11 @@ impl Faulty {
             Plan::LoseRequest(sequence) if write && entry(sequence) && first() => Fault::Before,
             Plan::GoDark(sequence) if write && entry(sequence) && first() => Fault::After,
             Plan::GoDark(sequence) if entry(sequence) && call >> 63 == 1 => Fault::Before,
+            Plan::Stuck(first)
+                if write && sequence_of(location).is_some_and(|own| own >= first) =>
+            {
+                Fault::Before
+            }
             Plan::NoSegments if write && segment() => Fault::Before,
             Plan::LoseSegmentReplies if write && segment() => Fault::After,
             Plan::PhantomSegment if write && segment() && first() => Fault::Phantom,
@@ -105,6 +113,12 @@ impl Faulty {
             _ => Fault::None,
         }
     }
+}
+
+/// The number of a log entry.
+fn sequence_of(location: &Path) -> Option<u64> {
+    let (_, entry) = location.as_ref().split_once("/log/")?;
+    entry.strip_suffix(".jsonl")?.parse().ok()
 }
 
 /// A few well mixed bits of a seed and a number (the finaliser of SplitMix64).
@@ -198,7 +212,16 @@ impl ObjectStore for Faulty {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        match self.plan {
+            Plan::Stuck(_) => {
+                let stuck = || object_store::Error::Generic {
+                    store: "faulty",
+                    source: "nothing can be removed".into(),
+                };
+                locations.map(move |_| Err(stuck())).boxed()
+            }
+            _ => self.inner.delete_stream(locations),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -12,7 +12,6 @@
 mod buckets;
 mod chaos;
 mod compacted;
-
 mod copies;
 mod copies_in_chaos;
 mod cost;
@@ -24,6 +23,7 @@ mod history;
 mod inspect;
 mod journeys;
 mod lineage;
+mod lost;
 mod meddler;
 mod place;
 mod plain;
@@ -39,6 +39,7 @@ mod sync_expiry;
 mod sync_history;
 mod sync_liars;
 mod sync_parts;
+mod sync_swept;
 mod upkeep;
 mod usage;
 mod verify;

@@ -26,14 +26,21 @@ on_every_place!(
 );
 
 /// A store that sweeps at once.
-async fn sweeping(place: &Place) -> Store {
+pub(crate) async fn sweeping(place: &Place) -> Store {
     place.builder().sweep_grace_seconds(0).open().await.unwrap()
 }
 
 /// Leaves only the newest state of a frame, in as few segments as can be, and what a remote that it follows takes.
 pub(crate) async fn give_up(store: &Store) {
+    frame(store, "f").compact(false).await.unwrap();
+    forget_older(store).await;
+    frame(store, "f").sweep(false).await.unwrap();
+    assert_sound(store, "f").await;
+}
+
+/// Gives up all versions of a frame but the newest one, and what a remote that it follows takes.
+pub(crate) async fn forget_older(store: &Store) {
     let frame = frame(store, "f");
-    frame.compact(false).await.unwrap();
     let log = frame.history(1_000, None).await.unwrap();
     for older in log.commits.iter().skip(1).filter(|older| !older.expired) {
         let version = AsOf::Version(i64::try_from(older.version).unwrap());
@@ -43,8 +50,6 @@ pub(crate) async fn give_up(store: &Store) {
             Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}"),
         }
     }
-    frame.sweep(false).await.unwrap();
-    assert_sound(store, "f").await;
 }
 
 async fn delete(store: &Store, start: i64, stop: i64) {

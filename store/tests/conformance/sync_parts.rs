@@ -18,6 +18,7 @@ use crate::sync::{
     assert_same, assert_sound, clone, compact, indexed, lively, only, origin, pull, push, remote,
     try_clone, try_pull_with, try_push,
 };
+use crate::sync_expiry::{forget_older, give_up, sweeping};
 
 on_every_place!(
     frames_of_a_bucket_travel_under_other_names,
@@ -26,6 +27,11 @@ on_every_place!(
     a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched,
     a_part_of_a_frame_is_not_passed_on_and_says_where_the_rest_is,
     a_pull_into_a_part_brings_what_a_merge_takes,
+    a_pull_into_a_part_brings_what_a_change_here_has_dropped,
+    a_pull_into_a_part_merges_though_the_remote_has_given_up_what_was_left_there,
+    what_was_left_can_be_fetched_though_the_remote_has_put_it_together_otherwise,
+    what_was_left_can_be_fetched_after_a_push_or_a_pull_though_it_is_given_up,
+    a_part_that_went_apart_from_a_remote_that_gave_up_the_rest_says_that_a_new_clone_helps,
 );
 
 async fn frames_of_a_bucket_travel_under_other_names(place: &Place) {
@@ -283,6 +289,173 @@ async fn a_pull_into_a_part_brings_what_a_merge_takes(place: &Place) {
     assert_sound(&source, "f").await;
     fetch(&target, &source).await;
     assert_same(&target, &source, "f").await;
+}
+
+/// Rows of the frame that lie in one segment, which is dropped without a look at it.
+async fn drop_six_hundreds(store: &Store) {
+    let gone = RowsToDelete {
+        start: Some(600.into()),
+        stop: Some(700.into()),
+        ..RowsToDelete::default()
+    };
+    frame(store, "f").delete_rows(gone).await.unwrap();
+}
+
+async fn a_pull_into_a_part_brings_what_a_change_here_has_dropped(place: &Place) {
+    let (source, target) = (Place::in_memory().open().await, place.open().await);
+    in_part(&source, &target).await;
+    // It hides rows of a segment that was left there, and that the other change drops.
+    indexed(&frame(&source, "f"), Update, [620, 622]).await;
+    drop_six_hundreds(&target).await;
+    let merged = pull(&target, &source, "f").await;
+    assert_eq!(merged.outcome, SyncOutcome::Merged);
+    assert_sound(&target, "f").await;
+    push(&target, &source, "f").await;
+    fetch(&target, &source).await;
+    assert_same(&target, &source, "f").await;
+    let expected: Vec<i64> = (0..600).chain(700..1_000).collect();
+    assert_eq!(numbers(&frame(&target, "f")).await, expected);
+    // What only an older version takes has come, too.
+    assert_eq!(
+        numbers_as_of(&frame(&target, "f"), &AsOf::Version(1))
+            .await
+            .len(),
+        1_000
+    );
+}
+
+async fn a_pull_into_a_part_merges_though_the_remote_has_given_up_what_was_left_there(
+    place: &Place,
+) {
+    let (source, target) = (sweeping(&Place::in_memory()).await, place.open().await);
+    in_part(&source, &target).await;
+    let log = frame(&source, "f").history(1, None).await.unwrap();
+    let common = AsOf::Commit(log.commits[0].commit.clone());
+    frame(&source, "f").compact(false).await.unwrap();
+    frame(&source, "f")
+        .tag(&TagName::parse("kept").unwrap(), None, false)
+        .await
+        .unwrap();
+    indexed(&frame(&source, "f"), Update, [620, 622]).await;
+    drop_six_hundreds(&target).await;
+    let older: Vec<AsOf> = (1..=10).map(AsOf::Version).collect();
+    frame(&source, "f").forget(&older, false).await.unwrap();
+    frame(&source, "f").sweep(false).await.unwrap();
+    assert!(frame(&source, "f").snapshot(Some(&common)).await.is_err());
+    let merged = pull(&target, &source, "f").await;
+    assert_eq!(merged.outcome, SyncOutcome::Merged);
+    assert_sound(&target, "f").await;
+    push(&target, &source, "f").await;
+    assert_same(&target, &source, "f").await;
+    let expected: Vec<i64> = (0..600).chain(700..1_000).collect();
+    assert_eq!(numbers(&frame(&target, "f")).await, expected);
+}
+
+async fn try_fetch(to: &Store, from: &Store) -> Result<SyncedFrame, Error> {
+    let (peer, frames) = (origin(from), Travellers::one(&id("f")));
+    let options = FetchOptions {
+        unshallow: true,
+        ..FetchOptions::default()
+    };
+    only(to.fetch(remote(&peer), &frames, &options).await?)
+}
+
+async fn what_was_left_can_be_fetched_though_the_remote_has_put_it_together_otherwise(
+    place: &Place,
+) {
+    let (source, target) = (sweeping(&Place::in_memory()).await, place.open().await);
+    in_part(&source, &target).await;
+    give_up(&source).await;
+    let fetched = try_fetch(&target, &source).await.unwrap();
+    assert_eq!(fetched.outcome, SyncOutcome::Fetched);
+    assert_same(&target, &source, "f").await;
+    let again = try_fetch(&target, &source).await.unwrap();
+    assert_eq!((again.outcome, again.objects), (SyncOutcome::Unchanged, 0));
+    let here = frame(&target, "f");
+    let older = here.snapshot(Some(&AsOf::Version(1))).await.unwrap();
+    let error = older.read(ReadOptions::default()).await;
+    let error = match error {
+        Ok(rows) => rows.collect().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+    for told in ["origin", "does not keep them any more", "newest version"] {
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    indexed(&here, Append, [7]).await;
+    let compacted = here.compact(false).await.unwrap();
+    assert!(!compacted.reason.contains("origin"), "{compacted:?}");
+    push(&target, &source, "f").await;
+    assert_same(&target, &source, "f").await;
+}
+
+/// A fetch is refused, and the error gives this advice.
+async fn assert_advised(to: &Store, from: &Store, advice: &str) {
+    let error = try_fetch(to, from).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Promised, "{error}");
+    assert!(error.to_string().contains(advice), "{error}");
+}
+
+async fn what_was_left_can_be_fetched_after_a_push_or_a_pull_though_it_is_given_up(place: &Place) {
+    for (here, there) in [(true, false), (false, true), (true, true)] {
+        let (source, target) = (sweeping(&Place::in_memory()).await, place.open().await);
+        in_part(&source, &target).await;
+        if here {
+            indexed(&frame(&target, "f"), Append, [255]).await;
+        }
+        give_up(&source).await;
+        if there {
+            indexed(&frame(&source, "f"), Append, [5]).await;
+        }
+        if there && !here {
+            // There is no version any more with the rows that both had in common.
+            forget_older(&source).await;
+        }
+        if there {
+            assert_advised(
+                &target,
+                &source,
+                "pull the frame first, then fetch it again",
+            )
+            .await;
+            pull(&target, &source, "f").await;
+        } else {
+            assert_advised(
+                &target,
+                &source,
+                "push the frame first, then fetch it again",
+            )
+            .await;
+        }
+        push(&target, &source, "f").await;
+        try_fetch(&target, &source).await.unwrap();
+        assert_same(&target, &source, "f").await;
+        frame(&target, "f").purge(false).await.unwrap();
+    }
+}
+
+async fn a_part_that_went_apart_from_a_remote_that_gave_up_the_rest_says_that_a_new_clone_helps(
+    place: &Place,
+) {
+    let (source, target) = (sweeping(&Place::in_memory()).await, place.open().await);
+    in_part(&source, &target).await;
+    indexed(&frame(&target, "f"), Append, [255]).await;
+    give_up(&source).await;
+    indexed(&frame(&source, "f"), Append, [5]).await;
+    forget_older(&source).await;
+    pull(&target, &source, "f").await;
+    assert_eq!(
+        rows_between(&frame(&target, "f"), 250, 420).await.unwrap(),
+        171
+    );
+    let refused = try_push(&target, &source, "f").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Promised, "{refused}");
+    assert_advised(&target, &source, "clone the frame anew under another name").await;
+    let anew = Travellers::one(&id("f")).named(|_| id("anew"));
+    let (peer, options) = (origin(&source), CloneOptions::default());
+    let cloned = target.clone_frames(remote(&peer), &anew, &options).await;
+    only(cloned.unwrap()).unwrap();
+    assert_eq!(numbers(&frame(&target, "anew")).await.len(), 1_001);
 }
 
 async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {

@@ -227,7 +227,7 @@ async fn appended_rows_take_the_types_of_the_frame() {
     assert_refused(
         loss,
         ErrorKind::SchemaError,
-        &["`n` is Utf8", "Int64", "`Text`"],
+        &["`n` is string", "int64", "`Text`"],
     );
     let narrow = column("n", Int32Array::from(vec![2]));
     let narrow = client

@@ -235,7 +235,7 @@ async fn what_a_frame_cannot_do_is_refused_by_name() {
         ("tempo > 1", "tempo"),
         ("temp > (select max(temp) from weather)", "query"),
         ("temp > avg(temp)", "aggregates"),
-        ("temp + 1", "Float64"),
+        ("temp + 1", "double"),
         ("temp >", "expression"),
     ] {
         let refused = frame.delete_rows().condition(condition).send().await;

@@ -297,7 +297,7 @@ async fn what_cannot_be_resampled_is_refused_by_the_name_of_the_column_or_the_fi
         call("1h", Aggregations::ByColumn(of))
     };
     for (call, words) in [
-        (mean(), &["aggregation_func", "`origin` (Utf8, mean)"][..]),
+        (mean(), &["aggregation_func", "`origin` (string, mean)"][..]),
         (
             by_column("origin", "sum"),
             &["aggregation_func", "origin", "sum"],
@@ -314,7 +314,7 @@ async fn what_cannot_be_resampled_is_refused_by_the_name_of_the_column_or_the_fi
         (mean().columns(["rain"]), &["columns", "`rain`", "temp"]),
         (mean().by(["rain"]), &["by", "`rain`", "origin"]),
         (mean().by(["time_hour"]), &["by", "time_hour"]),
-        (mean().time_col("origin"), &["time_col", "origin", "Utf8"]),
+        (mean().time_col("origin"), &["time_col", "origin", "string"]),
         (mean().time_col("when"), &["time_col", "`when`"]),
         (call("ME", "count".into()).offset("1h"), &["offset", "ME"]),
         (mean().by(["origin"]).origin("noon"), &["origin", "noon"]),

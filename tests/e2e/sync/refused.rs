@@ -3,6 +3,7 @@
 use shoots_client::proto::action::{ADD_REMOTE, REMOTES};
 use shoots_client::{ErrorKind, PutMode};
 
+use super::relay::{Relay, Told};
 use crate::refusal::{assert_not_sent, assert_refused};
 use crate::rows::{put, rows};
 use crate::server::Server;
@@ -66,6 +67,39 @@ async fn what_callers_may_not_reach_is_refused_by_its_field() {
     let names = client.actions().await.unwrap();
     assert!(names.iter().any(|action| action.name == REMOTES));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn limits_and_ends_of_calls_at_a_remote_stay_what_they_are_and_name_it() {
+    let one = Server::with(&[]).await;
+    put(&one.client().await, "a", PutMode::Append, rows(0..3)).await;
+    let relay = Relay::to(one.address()).await;
+    let other = Server::with(&[&relay.origin()]).await;
+    let there = other.client().await;
+    put(&there, "b", PutMode::Append, rows(0..3)).await;
+    let url = relay.url();
+    let words = ["remote origin", &url, "as it was told"];
+    for kind in [
+        ErrorKind::LimitError,
+        ErrorKind::CallTimeoutError,
+        ErrorKind::CancelledError,
+    ] {
+        for failing in ["sync_head", "sync_history", "sync_read", "sync_object"] {
+            relay.tell(move |call, _| match call {
+                call if call == failing => Told::Failure(kind),
+                _ => Told::Truth,
+            });
+            if failing == "sync_object" {
+                let refused = there.push("origin").frame("b").send().await;
+                assert_refused(refused, kind, &words);
+            } else {
+                let refused = there.clone_frames("origin").frame("a").send().await;
+                assert_refused(refused, kind, &words);
+            }
+        }
+    }
+    other.stop().await;
+    one.stop().await;
 }
 
 #[tokio::test]

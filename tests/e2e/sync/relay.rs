@@ -14,12 +14,13 @@ use arrow_flight::{
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
+use shoots_client::ErrorKind;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 /// What is told to a call instead of the truth.
 pub(super) enum Told {
@@ -33,6 +34,8 @@ pub(super) enum Told {
     After(BoxStream<'static, Bytes>),
     /// Nothing, ever: not even that the call was heard.
     Silence,
+    /// That it failed, as a server says it.
+    Failure(ErrorKind),
 }
 
 impl Told {
@@ -197,6 +200,7 @@ impl Middle {
                 pieces.map(Ok).chain(honest).boxed()
             }
             Told::Silence => std::future::pending().await,
+            Told::Failure(kind) => return Err(failure(kind)),
         };
         let answers = pieces.map_ok(move |piece| {
             running.count(piece.len());
@@ -210,6 +214,12 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 /// How an answer is read, and how another one is made of bytes.
 type Ends<T> = (fn(T) -> Bytes, fn(Bytes) -> T);
+
+/// How servers say what a call failed with.
+fn failure(kind: ErrorKind) -> Status {
+    let body = json!({"type": kind, "message": "as it was told"});
+    Status::with_details(Code::Unknown, "as it was told", body.to_string().into())
+}
 
 /// Nobody asks a relay for this.
 fn unheard<T>() -> Result<T, Status> {

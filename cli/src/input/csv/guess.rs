@@ -7,7 +7,7 @@ use arrow_cast::parse::string_to_datetime;
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::values::Nulls;
+use super::values::{Nulls, with_seconds};
 
 /// Whole numbers with more digits than this are not told apart as `double`.
 const EXACT_DIGITS: usize = 15;
@@ -129,13 +129,13 @@ struct Moment {
     zoned: bool,
 }
 
-/// A point of time in ISO 8601, from the year to at least the second, or a date.
+/// A point of time in ISO 8601, from the year to at least the minute, or a date.
 fn moment(text: &str) -> Option<Moment> {
     let (day, rest) = text.split_at_checked(10)?;
     if !is_date(day) || !(rest.is_empty() || rest.starts_with(['T', 't', ' '])) {
         return None;
     }
-    let time = string_to_datetime(&Utc, text).ok()?;
+    let time = string_to_datetime(&Utc, &with_seconds(text)).ok()?;
     let zoned = rest.ends_with(['Z', 'z']) || rest.contains(['+', '-']);
     Some(Moment {
         time,
@@ -174,6 +174,7 @@ mod tests {
                 &["2013-01-01 10:00:00", "2013-01-01T10:00:00.123456789"],
                 naive.clone(),
             ),
+            (&["2013-01-01 10:30", "2013-01-01T10:30:15"], naive.clone()),
             (&["2013-01-01", "2013-01-01 10:00:00"], naive),
             (
                 &["0001-01-01 00:00:00"],
@@ -195,7 +196,7 @@ mod tests {
             &["1", "x"],
             &["yes", "no"],
             &["10:30"],
-            &["2013-01-01 10:30"],
+            &["2013-01-01 10"],
             &["1_000", "2,000"],
             &[],
             &["NA", "NA"],

@@ -16,18 +16,56 @@ use arrow_csv::reader::Format as Layout;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use self::guess::Guess;
-use self::values::{Nulls, convert};
+use self::values::{Nulls, convert, has_text};
 use super::source::Source;
-use super::{BATCH_ROWS, InferRows, Input, ReadArgs, Types, describe};
+use super::{BATCH_ROWS, InferRows, Input, ReadArgs, Types, inferred};
 use crate::failure::Failure;
 
 /// A batch of the first rows, which may end in the middle of one.
 const LOOK_ROWS: usize = 256;
 
+/// Which types columns are to have.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Those that were said.
+    pub(super) said: Types,
+    /// Those of the frame that the rows are for: they count where a text can stand for one.
+    pub(super) frame: Types,
+}
+
+impl Wanted {
+    /// The type of a column in which something was seen.
+    fn settle(&self, column: &str, guess: &Guess) -> DataType {
+        let guessed = guess.data_type();
+        let of_frame = || {
+            let of_frame = self.frame.get(column)?;
+            (has_text(of_frame) && same_clock(guess, of_frame)).then(|| of_frame.clone())
+        };
+        let said = self.said.get(column).cloned();
+        said.or_else(of_frame).unwrap_or(guessed)
+    }
+
+    /// Whether the type of a column is neither said nor that of the frame.
+    fn is_guessed(&self, column: &str, settled: &DataType) -> bool {
+        self.said.get(column).is_none() && self.frame.get(column) != Some(settled)
+    }
+}
+
+/// A time with a zone does not become one without, nor the other way round, unless that is said.
+fn same_clock(guess: &Guess, of_frame: &DataType) -> bool {
+    match of_frame {
+        DataType::Timestamp(_, zone) if !guess.is_empty() => match guess.data_type() {
+            DataType::Timestamp(_, seen) => seen.is_some() == zone.is_some(),
+            _ => zone.is_none(),
+        },
+        _ => true,
+    }
+}
+
 /// Opens a CSV file.
 pub(super) fn open(
     source: Source,
-    types: &Types,
+    types: Wanted,
     args: &ReadArgs,
     delimiter: u8,
 ) -> Result<Input, Failure> {
@@ -37,20 +75,21 @@ pub(super) fn open(
         delimiter,
     };
     let texts = layout.columns(source.head())?;
-    types.check(
+    types.said.check(
         &layout.name,
         texts.fields().iter().map(|field| field.name().as_str()),
     )?;
     let nulls = Nulls::new(&args.null);
-    let (source, schema, notes) = if texts.fields().iter().all(|f| types.get(f.name()).is_some()) {
-        let schema = typed(&texts, types, &[]);
-        (source, schema, Vec::new())
-    } else {
-        let (source, guesses) = layout.look(source, &texts, &nulls, args.infer_rows)?;
-        let schema = typed(&texts, types, &guesses);
-        let notes = told(&layout.name, &schema, &guesses, types);
-        (source, schema, notes)
+    let all_said = texts
+        .fields()
+        .iter()
+        .all(|field| types.said.get(field.name()).is_some());
+    let (source, guesses) = match all_said {
+        true => (source, vec![Guess::default(); texts.fields().len()]),
+        false => layout.look(source, &texts, &nulls, args.infer_rows)?,
     };
+    let schema = typed(&texts, &types, &guesses);
+    let notes = told(&layout.name, &schema, &guesses, &types, args.explain);
     let (read, length) = (source.count(), source.length());
     let reader = layout.reader(source.into_bytes(), &texts, BATCH_ROWS)?;
     let (named, typed) = (layout.name.clone(), Arc::clone(&schema));
@@ -59,7 +98,7 @@ pub(super) fn open(
         let batch = batch.map_err(|error| layout.unreadable(&error))?;
         let row = first;
         first += batch.num_rows() as u64;
-        fitted(&named, &batch, &typed, &nulls, row)
+        fitted(&named, &batch, &typed, &types, &nulls, row)
     });
     Ok(Input {
         schema,
@@ -195,30 +234,36 @@ fn observe(guesses: &mut [Guess], batch: &RecordBatch, nulls: &Nulls) {
     }
 }
 
-/// The columns with their types: those that were said, and those that were guessed.
-fn typed(texts: &Schema, types: &Types, guesses: &[Guess]) -> SchemaRef {
-    let fields = texts.fields().iter().enumerate();
-    let fields: Vec<Field> = fields
-        .map(|(at, field)| {
-            let said = types.get(field.name()).cloned();
-            let guessed = || guesses.get(at).map_or(DataType::Utf8, Guess::data_type);
-            Field::new(field.name(), said.unwrap_or_else(guessed), true)
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+/// The columns with their types.
+fn typed(texts: &Schema, types: &Wanted, guesses: &[Guess]) -> SchemaRef {
+    let fields = texts.fields().iter().zip(guesses);
+    let fields = fields.map(|(field, guess)| {
+        let data_type = types.settle(field.name(), guess);
+        Field::new(field.name(), data_type, true)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// What was inferred, and from what.
-fn told(name: &str, schema: &Schema, guesses: &[Guess], types: &Types) -> Vec<String> {
-    let guessed = |at: &usize| types.get(schema.field(*at).name()).is_none();
+fn told(
+    name: &str,
+    schema: &Schema,
+    guesses: &[Guess],
+    types: &Wanted,
+    explain: bool,
+) -> Vec<String> {
+    let guessed = |at: &usize| {
+        let field = schema.field(*at);
+        types.is_guessed(field.name(), field.data_type())
+    };
     let columns: Vec<usize> = (0..schema.fields().len()).filter(guessed).collect();
-    let Ok(inferred) = schema.project(&columns) else {
+    let Ok(found) = schema.project(&columns) else {
         return Vec::new();
     };
-    let mut notes = vec![format!(
-        "{name}: inferred {} (--types says otherwise)",
-        describe(&inferred)
-    )];
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let mut notes = vec![inferred(name, &found, explain)];
     let named = |which: &dyn Fn(&Guess) -> bool| {
         let found = columns
             .iter()
@@ -246,6 +291,7 @@ fn fitted(
     name: &str,
     batch: &RecordBatch,
     schema: &SchemaRef,
+    types: &Wanted,
     nulls: &Nulls,
     line: u64,
 ) -> Result<RecordBatch, Failure> {
@@ -256,11 +302,15 @@ fn fitted(
                 Some(row) => format!("line {}, ", line + row as u64),
                 None => String::new(),
             };
+            let column = field.name();
+            let cure = match types.is_guessed(column, field.data_type()) {
+                true => format!("--types {column}=string takes everything"),
+                false if types.said.get(column).is_some() => "--types says so".to_owned(),
+                false => "the frame has that type".to_owned(),
+            };
             Failure::data(format!(
-                "{name}: {place}column {:?}: {}; --types {}=string takes everything",
-                field.name(),
-                misfit.problem,
-                field.name()
+                "{name}: {place}column {column:?}: {}; {cure}",
+                misfit.problem
             ))
         })
     });

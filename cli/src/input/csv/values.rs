@@ -1,5 +1,7 @@
 //! Texts become values of a type, each exactly or not at all.
 
+use std::borrow::Cow;
+
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
@@ -55,9 +57,11 @@ pub(super) fn convert(
             .map(|text| Some(text?.trim()).filter(|text| !nulls.is_null_word(text)))
             .collect(),
     };
-    // A text would become a list of itself.
-    let parts = data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..));
-    if parts || !can_cast_types(texts.data_type(), data_type) {
+    let texts = match data_type {
+        DataType::Timestamp(..) => texts.iter().map(|text| Some(with_seconds(text?))).collect(),
+        _ => texts,
+    };
+    if !has_text(data_type) {
         let problem = format!("CSV has no form for {}", type_name(data_type));
         return Err(Misfit { row: None, problem });
     }
@@ -91,6 +95,28 @@ pub(super) fn convert(
         Some(at) => Err(failing(at)),
         None => Ok(values),
     }
+}
+
+/// Whether texts can stand for values of a type.
+pub(super) fn has_text(data_type: &DataType) -> bool {
+    // A text would become a list of itself.
+    let parts = data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..));
+    !parts && can_cast_types(&DataType::Utf8, data_type)
+}
+
+/// A time that may end with its minutes, as one with seconds: `2013-01-01 05:00`.
+pub(super) fn with_seconds(text: &str) -> Cow<'_, str> {
+    const MINUTES: usize = "2013-01-01 05:00".len();
+    let bytes = text.as_bytes();
+    let ends = matches!(
+        bytes.get(MINUTES),
+        None | Some(b'Z' | b'z' | b'+' | b'-' | b' ')
+    );
+    if bytes.len() < MINUTES || bytes[MINUTES - 3] != b':' || !ends || !text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let (minutes, zone) = text.split_at(MINUTES);
+    Cow::Owned(format!("{minutes}:00{zone}"))
 }
 
 fn holds_any_text(data_type: &DataType) -> bool {
@@ -155,6 +181,26 @@ mod tests {
         let times = convert(&times, &utc, &nulls).unwrap();
         let times = times.as_primitive::<TimestampNanosecondType>();
         assert_eq!(times.value(1) - times.value(0), 1);
+    }
+
+    #[test]
+    fn times_may_end_with_their_minutes() {
+        for (text, expected) in [
+            ("2013-01-01 05:00", "2013-01-01 05:00:00"),
+            ("2013-01-01T05:00Z", "2013-01-01T05:00:00Z"),
+            ("2013-01-01T05:00+02:00", "2013-01-01T05:00:00+02:00"),
+            ("2013-01-01 05:00:30", "2013-01-01 05:00:30"),
+            ("2013-01-01 05", "2013-01-01 05"),
+            ("2013-01-01", "2013-01-01"),
+            ("not a time at all", "not a time at all"),
+        ] {
+            assert_eq!(with_seconds(text), expected);
+        }
+        let local = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let values = texts(&["1970-01-01 00:01", "NA"]);
+        let times = convert(&values, &local, &Nulls::new(&[])).unwrap();
+        let times = times.as_primitive::<TimestampNanosecondType>();
+        assert_eq!((times.value(0), times.null_count()), (60_000_000_000, 1));
     }
 
     #[test]

@@ -9,15 +9,13 @@ from ..conversion import As
 from ..modes import PutMode
 from ..progress import Watch
 from ..results import FollowingFrame, ResampleResult
-from ..values import AsOf, IndexValue, given, names, plain, state
-from .base import Bucket, Calls, Metadata, new_request_id
-from .reading import Reading, listed
+from ..values import AsOf, Duration, IndexValue, duration, given, identifier, names, plain, state
+from .base import Bucket, Calls, Metadata, located, new_request_id
+from .reading import Aggregation, Reading, listed
 
-Aggregation: TypeAlias = "str | Sequence[str] | Mapping[str, str | Sequence[str]]"
-"""A function for all columns, several of them, or one or several for each column."""
 How = Literal["inner", "left", "right", "outer", "asof", "concat"]
 Source: TypeAlias = "str | Mapping[str, Any]"
-"""A frame by its name, or `{"name": …, "bucket": …, "as_of": …}`."""
+"""A frame by its name (`"bucket/name"` in another bucket), or `{"name": …, "bucket": …, "as_of": …}`."""
 
 
 class Combining(Reading, Calls):
@@ -27,7 +25,7 @@ class Combining(Reading, Calls):
         self,
         source: str,
         target: str,
-        rule: str | None = None,
+        rule: Duration | None = None,
         time_col: str | None = None,
         aggregation_func: Aggregation | None = None,
         sql: str | None = None,
@@ -40,7 +38,7 @@ class Combining(Reading, Calls):
         closed: Literal["left", "right"] | None = None,
         label: Literal["left", "right"] | None = None,
         origin: Any = None,
-        offset: str | None = None,
+        offset: Duration | None = None,
         time_zone: str | None = None,
         fill: Any = None,
         numeric_only: bool = False,
@@ -57,12 +55,16 @@ class Combining(Reading, Calls):
     ) -> ResampleResult:
         """Puts bins of time of one frame, or what a query makes of it, into another.
 
-        By time, `rule` is how long a bin is (`"5min"`, `"D"`, `"W-FRI"`, `"ME"`), and `aggregation_func` what is made
-        of its rows, as pandas does it; `time_col` is the column of times, if that is not the first of the index. `by`,
-        `columns`, `closed`, `label`, `origin`, `offset`, `time_zone`, `fill`, `numeric_only` and `quantile` are
-        explained in Shoots' page on resampling. With `continuous`, the target follows its source from then on.
+        By time, `rule` is how long a bin is (`"5min"`, `"D"`, `"W-FRI"`, `"ME"`, a `timedelta`, an offset of pandas),
+        and `aggregation_func` what is made of its rows, as pandas does it; `time_col` is the column of times, if it is
+        not the first of the index. `by`, `columns`, `closed`, `label`, `origin`, `offset`, `time_zone`, `fill`,
+        `numeric_only` and `quantile` are explained in Shoots' page on resampling. With `continuous`, the target follows
+        its source from then on.
 
-        To get bins without storing them: `get(…, resample={"rule": …, "aggregation_func": …})`.
+        `mode` is what happens to rows that the target has. As with the older client, bins are added to them if nothing
+        is said: who resamples once more says `PutMode.REPLACE`, or has every bin twice.
+
+        To get bins without storing them: `get(…, resample="D", aggregation_func="mean")`.
 
         >>> client.resample("prices", "weekly", "W", aggregation_func={"close": "last", "volume": "sum"})["target_rows"]
         1
@@ -81,7 +83,7 @@ class Combining(Reading, Calls):
             target_bucket=target_bucket,
             mode=str(PutMode(mode)),
             sql=sql,
-            rule=rule if sql is None else None,
+            rule=duration(rule) if sql is None else None,
             time_col=time_col if sql is None else None,
             aggregation_func=listed(aggregation_func) if sql is None else None,
             by=names(by),
@@ -89,7 +91,7 @@ class Combining(Reading, Calls):
             closed=closed,
             label=label,
             origin=plain(origin),
-            offset=offset,
+            offset=duration(offset),
             time_zone=time_zone,
             fill=plain(fill),
             numeric_only=numeric_only or None,
@@ -124,7 +126,7 @@ class Combining(Reading, Calls):
         by: str | Sequence[str] | None = None,
         left_by: str | Sequence[str] | None = None,
         right_by: str | Sequence[str] | None = None,
-        tolerance: str | float | None = None,
+        tolerance: Duration | None = None,
         direction: Literal["backward", "forward", "nearest"] | None = None,
         allow_exact_matches: bool | None = None,
         suffixes: tuple[str, str] | None = None,
@@ -139,7 +141,7 @@ class Combining(Reading, Calls):
         """Joins two frames, or puts several one after the other (`"concat"`), into another frame.
 
         `"asof"` gives each row of the first frame the last row of the second that is not after it, of the same `by`, at
-        most `tolerance` (`"5min"`) away.
+        most `tolerance` (`"5min"`, or a `timedelta`) away.
 
         >>> client.combine("inner", ["prices", {"name": "prices", "as_of": 1}], "both", on="time")["target_rows"]
         5
@@ -158,7 +160,7 @@ class Combining(Reading, Calls):
             by=names(by),
             left_by=names(left_by),
             right_by=names(right_by),
-            tolerance=plain(tolerance),
+            tolerance=duration(tolerance),
             direction=direction,
             allow_exact_matches=allow_exact_matches,
             suffixes=None if suffixes is None else list(suffixes),
@@ -179,7 +181,7 @@ class Combining(Reading, Calls):
         bucket: Bucket = None,
         *,
         by: str | Sequence[str] | None = None,
-        tolerance: str | float | None = None,
+        tolerance: Duration | None = None,
         direction: Literal["backward", "forward", "nearest"] | None = None,
         allow_exact_matches: bool | None = None,
         suffixes: tuple[str, str] | None = None,
@@ -197,25 +199,33 @@ class Combining(Reading, Calls):
         options = given(
             {
                 "by": names(by),
-                "tolerance": tolerance,
+                "tolerance": duration(tolerance),
                 "direction": direction,
                 "allow_exact_matches": allow_exact_matches,
                 "suffixes": None if suffixes is None else list(suffixes),
             }
         )
         named = "".join(f", {option} => {literal(value)}" for option, value in options.items())
-        query = f"select * from asof_join({literal(left)}, {literal(right)}, {literal(on)}{named})"
+        query = f"select * from asof_join({literal(table(left))}, {literal(table(right))}, {literal(on)}{named})"
         return self.sql(query, bucket, as_=as_, timeout=timeout, progress=progress)
 
 
 def source_of(source: Source) -> Any:
     """A frame that is read."""
-    if isinstance(source, str):
-        return source
-    said = dict(source)
+    said = located({"name": source} if isinstance(source, str) else source)
     if "as_of" in said:
         said["as_of"] = state(cast(AsOf, said["as_of"]))
-    return said
+    return said["name"] if said.keys() == {"name"} else said
+
+
+def table(frame: str) -> str:
+    """A frame as SQL names it.
+
+    >>> table("prices"), table("market/daily prices")
+    ('prices', '"market"."daily prices"')
+    """
+    bucket, slash, name = frame.partition("/")
+    return f"{identifier(bucket)}.{identifier(name)}" if slash else frame
 
 
 def literal(value: Any) -> str:

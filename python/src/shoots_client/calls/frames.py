@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..errors import NotFoundError
 from ..results import CommitResult, Description, FileRecord, ListedFrame, NewFrame
 from ..values import AsOf, given, state
-from .base import Bucket, Calls, Metadata, NewBucket, moved
+from .base import Bucket, Calls, Metadata, NewBucket, located, moved
 from .reading import ticket_of
 
 
@@ -103,7 +103,7 @@ class Frames(Calls):
         5
         """
         fields = given({"name": name, "bucket": bucket, "message": message, "author": author, "metadata": metadata})
-        return self._connection.text("delete", fields)
+        return self._connection.text("delete", located(fields))
 
     def undelete(
         self,
@@ -170,4 +170,4 @@ class Frames(Calls):
     ) -> NewFrame:
         note = {"message": message, "author": author, "metadata": metadata}
         fields = given({"name": name, "bucket": bucket, "new_name": new_name, **note, **more})
-        return cast(NewFrame, self._connection.act(action, {**fields, **moved(new_bucket=new_bucket)}))
+        return cast(NewFrame, self._connection.act(action, located({**fields, **moved(new_bucket=new_bucket)})))

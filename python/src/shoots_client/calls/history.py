@@ -10,8 +10,8 @@ import pyarrow as pa
 from ..conversion import As
 from ..progress import Watch
 from ..results import Commit, CommitResult, Diff, Snapshot, TagResult
-from ..values import AsOf, state
-from .base import Bucket, Calls, Metadata, new_request_id
+from ..values import AsOf, given, state
+from .base import Bucket, Calls, Metadata, located, new_request_id
 from .reading import Reading
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class History(Reading, Calls):
         [(11.0, 'removed'), (9.0, 'added')]
         """
         states = {"from": state(from_)} if to is None else {"from": state(from_), "to": state(to)}
-        ticket: dict[str, Any] = {"name": name, "diff": states}
-        ticket |= {} if bucket is None else {"bucket": bucket}
-        ticket |= {} if limit is None else {"limit": limit}
+        ticket = located(given({"name": name, "bucket": bucket, "diff": states, "limit": limit}))
         return self._collect(ticket, f"diff {name}", as_, timeout, progress)
 
     def restore(
@@ -213,8 +211,8 @@ class History(Reading, Calls):
     ) -> Snapshot:
         """Names the state of many frames at once.
 
-        `frames` are names of frames in the default bucket, or pairs of bucket and name; `buckets` stand for all that is
-        in them, `None` for the default bucket.
+        `frames` are names of frames (`"bucket/name"` outside of the default bucket), or pairs of bucket and name;
+        `buckets` stand for all that is in them, `None` for the default bucket.
 
         >>> [frame["name"] for frame in client.snapshot("year end", ["prices"])["frames"]]
         ['prices']
@@ -240,4 +238,4 @@ class History(Reading, Calls):
 def reference(frame: str | tuple[str | None, str]) -> dict[str, str]:
     """A frame of a snapshot."""
     bucket, name = (None, frame) if isinstance(frame, str) else frame
-    return {"name": name} if bucket is None else {"name": name, "bucket": bucket}
+    return located(given({"name": name, "bucket": bucket}))

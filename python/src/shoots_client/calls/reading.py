@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 import pyarrow as pa
 
@@ -13,14 +13,19 @@ from ..conversion import As, form, without_copies
 from ..errors import ManyFramesError
 from ..progress import Tracker, Watch
 from ..transfer import receive, receive_all
-from ..values import AsOf, IndexValue, Parameters, given, names, parameters, plain, state
-from .base import Bucket, Calls
+from ..values import AsOf, Duration, IndexValue, Parameters, duration, given, names, parameters, plain, state
+from ..waiting import GLANCE, given_up_together
+from .base import Bucket, Calls, located
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+Aggregation: TypeAlias = "str | Sequence[str] | Mapping[str, str | Sequence[str]]"
+"""A function for all columns, several of them, or one or several for each column."""
 Closed = Literal["left", "right", "both", "neither"]
+Bins: TypeAlias = "Duration | Mapping[str, Any]"
+"""How long bins of time are, or all that `ShootsClient.resample` takes about them."""
 
 
 class Selection(TypedDict, total=False):
@@ -35,7 +40,8 @@ class Selection(TypedDict, total=False):
     tail: int | None
     as_of: AsOf | None
     allow_stale: bool
-    resample: Mapping[str, Any] | None
+    resample: Bins | None
+    aggregation_func: Aggregation | None
     parameters: Parameters | None
     timeout: float | None
     progress: Watch
@@ -76,16 +82,24 @@ def ticket_of(name: str, sql: str | None = None, bucket: Bucket = None, **select
         "as_of": state(fields.get("as_of")),
         "parameters": parameters(fields.get("parameters")),
         "allow_stale": fields.get("allow_stale") or None,
-        "resample": resampling(fields.get("resample")),
+        "resample": resampling(fields.get("resample"), fields.pop("aggregation_func", None)),
     }
-    return given({**fields, **said})
+    return located(given({**fields, **said}))
 
 
-def resampling(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def resampling(bins: Bins | None, function: Aggregation | None) -> dict[str, Any] | None:
     """How bins are made, with functions and columns of any iterable as lists."""
-    if said is None:
+    if bins is None:
+        if function is not None:
+            raise ValueError('aggregation_func goes with resample, the length of bins; give that, too: resample="D"')
         return None
-    return {field: listed(value) for field, value in said.items()}
+    said = dict(bins) if isinstance(bins, Mapping) else {"rule": bins}
+    if function is not None:
+        said["aggregation_func"] = function
+    if said.get("aggregation_func") is None:
+        raise ValueError('resample needs what is made of the rows of a bin, such as aggregation_func="mean"')
+    lengths = {field: duration(said[field]) for field in ("rule", "offset") if field in said}
+    return {field: listed(value) for field, value in (said | lengths).items()}
 
 
 def listed(value: Any) -> Any:
@@ -150,7 +164,8 @@ class Reading(Calls):
         tail: int | None = None,
         as_of: AsOf | None = None,
         allow_stale: bool = False,
-        resample: Mapping[str, Any] | None = None,
+        resample: Bins | None = None,
+        aggregation_func: Aggregation | None = None,
         parameters: Parameters | None = None,
         timeout: float | None = None,
         progress: Watch = None,
@@ -158,13 +173,16 @@ class Reading(Calls):
         """Gets a frame, a part of it, or what a query makes of it.
 
         `sql` names the frame as a table; `parameters` are values for its `$1`, `$2` (a list) or `$name` (a dictionary).
-        `columns` are the columns to get, in this order. `start` and `stop` choose a range of the first index column;
-        `closed` says which of the two belong to it: `"left"` (if not said), `"right"`, `"both"` or `"neither"`.
-        `limit` and `offset` count rows from the first, `tail` from the last.
+        `columns` are the columns to get, in this order. `start` and `stop` choose a range of the index, of its first
+        column if it has several. `start` belongs to the range and `stop` does not, as in `range` and unlike pandas'
+        `loc`, unless `closed` says otherwise: `"left"` (if not said), `"right"`, `"both"` or `"neither"`. `limit` and
+        `offset` count rows from the first, `tail` from the last.
 
         `as_of` is an older state: a version (`-1` is the newest), a tag, a time, or the beginning of a commit's id.
-        `allow_stale` takes what the server has at hand when the storage behind it is away. `resample` makes bins of
-        time, as in `{"rule": "D", "aggregation_func": "mean"}`.
+        `allow_stale` takes what the server has at hand when the storage behind it is away.
+
+        `resample` makes bins of time: it is how long they are (`"D"`, `"5min"`, a `timedelta`, an offset of pandas),
+        and `aggregation_func` what is made of their rows. A dictionary says more: `{"rule": "D", "by": ["symbol"]}`.
 
         `as_` says what comes: `"pandas"`, `"polars"` or `"arrow"`. `timeout` is for the whole call, in seconds.
 
@@ -199,6 +217,7 @@ class Reading(Calls):
             as_of=as_of,
             allow_stale=allow_stale,
             resample=resample,
+            aggregation_func=aggregation_func,
             parameters=parameters,
         )
         return self._collect(ticket, f"get {name}", as_, timeout, progress)
@@ -232,6 +251,9 @@ class Reading(Calls):
     ) -> Any:
         """Asks in SQL. Frames are tables, and `bucket` is where those are that the query names without one.
 
+        What comes has the columns that the query selects, in their order. In pandas, too, the index of a frame is a
+        column like others here, and the rows are numbered; `get` with `sql` makes it the index again.
+
         `as_of` is a time, which then holds for every frame of the query.
 
         >>> client.sql("select count(*) as days, sum(volume) as volume from prices")
@@ -241,7 +263,7 @@ class Reading(Calls):
         [(1, 'create')]
         """
         said = sql_ticket(query, bucket, parameters, limit, offset, as_of)
-        return self._collect(said, "sql", as_, timeout, progress)
+        return self._collect(said, "sql", as_, timeout, progress, index=False)
 
     @overload
     def columns(
@@ -373,8 +395,17 @@ class Reading(Calls):
 
         return scan(self._connection, name, bucket, as_of)
 
-    def _collect(self, ticket: Mapping[str, Any], what: str, as_: str, timeout: float | None, progress: Watch) -> Any:
-        make = form(as_)
+    def _collect(
+        self,
+        ticket: Mapping[str, Any],
+        what: str,
+        as_: str,
+        timeout: float | None,
+        progress: Watch,
+        *,
+        index: bool = True,
+    ) -> Any:
+        make = form(as_, index=index)
         sent = json.dumps(ticket).encode()
 
         def attempt() -> tuple[pa.Table, bool]:
@@ -413,8 +444,10 @@ def several(calls: Mapping[str, Any], at_once: int) -> dict[str, Any]:
     """What each of several calls gives, by name."""
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    with ThreadPoolExecutor(max(1, at_once)) as threads:
-        running = {name: threads.submit(call) for name, call in calls.items()}
+    with ThreadPoolExecutor(max(1, at_once)) as threads, given_up_together() as context:
+        running = {name: threads.submit(context.copy().run, call) for name, call in calls.items()}
+        while wait(running.values(), GLANCE).not_done:
+            pass
     for name, call in running.items():
         error = call.exception()
         if error is None:

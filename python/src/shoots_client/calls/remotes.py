@@ -9,7 +9,7 @@ from ..errors import ManyFramesError, of_kind
 from ..progress import Tracker, Watch
 from ..results import Remote, SyncedFrame
 from ..values import IndexValue, given, plain
-from .base import Bucket, Calls, NewBucket, moved
+from .base import Bucket, Calls, NewBucket, located, moved
 from .reading import Closed
 
 Favour = Literal["ours", "theirs"]
@@ -177,7 +177,7 @@ class Remotes(Calls):
         target_bucket = cast(NewBucket, said.pop("target_bucket", ...))
         said["all_buckets"] = said.get("all_buckets") or None
         fields = given({"remote": remote, "name": name, **said}) | more | moved(target_bucket=target_bucket)
-        frames = self._followed(action, fields, timeout, progress)
+        frames = self._followed(action, located(fields), timeout, progress)
         raise_problems(frames)
         return frames
 

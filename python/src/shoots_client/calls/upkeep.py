@@ -16,7 +16,7 @@ from ..results import (
     VerifyResult,
 )
 from ..values import AsOf, given, state
-from .base import Bucket, Calls
+from .base import Bucket, Calls, located
 
 
 class Upkeep(Calls):
@@ -42,7 +42,7 @@ class Upkeep(Calls):
 
     def set_retention(self, rule: Retention | None, name: str | None = None, bucket: Bucket = None) -> RetentionResult:
         """Sets how long versions are kept, as a whole; `None` takes the rule back."""
-        fields = given({"name": name, "bucket": bucket})
+        fields = located(given({"name": name, "bucket": bucket}))
         return cast(RetentionResult, self._connection.act("retention", {**fields, "set": rule}))
 
     def expire(

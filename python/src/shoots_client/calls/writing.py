@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
+
+import pyarrow as pa
 
 from ..conversion import Outgoing, outgoing
 from ..conversion.outgoing import Dataframe, with_whole_numbers
@@ -14,7 +16,7 @@ from ..progress import Watch
 from ..results import PutResult
 from ..transfer import send
 from ..values import IndexValue, given, names, plain
-from .base import Bucket, Calls, Metadata, new_request_id
+from .base import Bucket, Calls, Metadata, located, new_request_id
 from .reading import Closed, several
 
 Scope = Literal["range", "keys"]
@@ -73,23 +75,22 @@ class Writing(Calls):
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more (got {batch_size})")
         rows = outgoing(dataframe)
-        command = given(
-            {
-                "name": name,
-                "bucket": bucket,
-                "mode": str(mode),
-                "index": self._index(name, bucket, rows, mode, index),
-                "start": plain(start),
-                "stop": plain(stop),
-                "closed": closed,
-                "scope": scope,
-                "batch_size": batch_size,
-                "message": message,
-                "author": author,
-                "metadata": None if metadata is None else dict(metadata),
-                "request_id": request_id or new_request_id(),
-            }
-        )
+        fields = {
+            "name": name,
+            "bucket": bucket,
+            "mode": str(mode),
+            "index": self._index(name, bucket, rows, mode, index),
+            "start": plain(start),
+            "stop": plain(stop),
+            "closed": closed,
+            "scope": scope,
+            "batch_size": batch_size,
+            "message": message,
+            "author": author,
+            "metadata": None if metadata is None else dict(metadata),
+            "request_id": request_id or new_request_id(),
+        }
+        command = located(given(fields))
 
         def attempt(rows: Outgoing) -> PutResult:
             return send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
@@ -97,11 +98,15 @@ class Writing(Calls):
         try:
             return attempt(rows)
         except SchemaError:
-            ticket = json.dumps(given({"name": name, "bucket": bucket})).encode()
-            whole_again = with_whole_numbers(dataframe, rows, self._connection.schema(ticket, timeout))
+            whole_again = with_whole_numbers(dataframe, rows, lambda: self._schema(command, timeout))
             if whole_again is None:
                 raise
         return attempt(whole_again)
+
+    def _schema(self, command: Mapping[str, Any], timeout: float | None) -> pa.Schema:
+        """The schema of the frame that rows are put into."""
+        ticket = given({"name": command["name"], "bucket": command.get("bucket")})
+        return self._connection.schema(json.dumps(ticket).encode(), timeout)
 
     def _index(
         self, name: str, bucket: Bucket, rows: Outgoing, mode: PutMode, index: str | Sequence[str] | bool | None

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..errors import SchemaError
+
 KEY = b"shoots_client.dtype"
 MISSING = {"nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 
@@ -171,7 +173,7 @@ def written(labels: pd.Index[Any]) -> bytes:
     texts = None
     try:
         table = frames.to_arrow(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except SchemaError:
         # Labels of several types.
         texts = [[name_text(label) for label in level_of(labels, level)] for level in range(labels.nlevels)]
         table = frames.to_arrow(frame.iloc[:, :0])

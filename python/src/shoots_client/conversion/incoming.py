@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
+from ..errors import SchemaError
+
 As: TypeAlias = Literal["pandas", "polars", "arrow"]
 """The kind of dataframe that a call gives."""
 
@@ -16,12 +18,29 @@ def output(table: pa.Table, as_: str) -> Any:
     return form(as_)(table)
 
 
-def form(as_: str) -> Callable[[pa.Table], Any]:
-    """What makes a dataframe of a table. Refuses kinds that are not known, before anything is asked for."""
-    known: dict[str, Callable[[pa.Table], Any]] = {"pandas": to_pandas, "polars": to_polars, "arrow": to_itself}
+def form(as_: str, *, index: bool = True) -> Callable[[pa.Table], Any]:
+    """What makes a dataframe of a table. Refuses kinds that are not known, before anything is asked for.
+
+    Without `index`, what was the index of a pandas frame stays a column.
+    """
+    known: dict[str, Callable[[pa.Table], Any]] = {
+        "pandas": to_pandas if index else to_pandas_without_index,
+        "polars": to_polars,
+        "arrow": to_itself,
+    }
     if as_ not in known:
         raise ValueError(f'as_ must be "pandas", "polars" or "arrow" (got {as_!r})')
-    return known[as_]
+
+    def make(table: pa.Table) -> Any:
+        try:
+            return known[as_](table)
+        except (ModuleNotFoundError, MemoryError):
+            raise
+        except Exception as error:
+            problem = f'{as_} has no form for these rows ({error}); get them with as_="arrow"'
+            raise SchemaError(problem) from error
+
+    return make
 
 
 def to_itself(table: pa.Table) -> pa.Table:
@@ -37,6 +56,12 @@ def to_pandas(table: pa.Table) -> Any:
 def without_copies(table: pa.Table) -> Any:
     """The table as a frame of Polars that stays in its few large pieces, where joining them would be a copy."""
     return to_polars(table, rechunk=False)
+
+
+def to_pandas_without_index(table: pa.Table) -> Any:
+    from .pandas import from_arrow, without_index
+
+    return from_arrow(without_index(table))
 
 
 def to_polars(table: pa.Table, rechunk: bool = True) -> Any:

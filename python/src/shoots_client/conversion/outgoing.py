@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from ..errors import SchemaError
+
 BATCH_BYTES = 8 * 2**20
 """How large a batch is at most, unless the caller says how many rows it has."""
 BATCH_ROWS = 65_536
@@ -61,12 +63,13 @@ def outgoing(dataframe: Dataframe) -> Outgoing:
     )
 
 
-def with_whole_numbers(dataframe: Dataframe, rows: Outgoing, schema: pa.Schema) -> Outgoing | None:
+def with_whole_numbers(dataframe: Dataframe, rows: Outgoing, of_frame: Callable[[], pa.Schema]) -> Outgoing | None:
     """The rows of pandas with integers where a frame has them and pandas had to make floats of them, which it does when
     some are missing; `None` if there is nothing to be done about the types."""
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(dataframe, pandas.DataFrame):
         return None
+    schema = of_frame()
     table = pa.concat_tables(rows.parts())
     changed = table
     for position, field in enumerate(table.schema):
@@ -124,12 +127,12 @@ def part_of_stream(part: Dataframe) -> pa.Table:
 def fitted(table: pa.Table, schema: pa.Schema, number: int) -> pa.Table:
     """The part with the types of the first one."""
     if table.column_names != schema.names:
-        raise ValueError(f"part {number} has the columns {table.column_names}, the first one {schema.names}")
+        raise SchemaError(f"part {number} has the columns {table.column_names}, the first one {schema.names}")
     try:
         return table.cast(schema)
-    except pa.ArrowInvalid as error:
-        error.add_note(f"Part {number} has other types than the first one; give all parts the same.")
-        raise
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        problem = f"part {number} has other types than the first one ({error}); give all parts the same"
+        raise SchemaError(problem) from error
 
 
 def whole(dataframe: Dataframe) -> pa.Table | None:

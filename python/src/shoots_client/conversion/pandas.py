@@ -16,6 +16,7 @@ from typing import Any, cast
 import pandas as pd
 import pyarrow as pa
 
+from ..errors import SchemaError
 from . import dtypes
 
 KEY = b"shoots_client.pandas"
@@ -32,8 +33,8 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
             warnings.simplefilter("ignore", UserWarning)
             table = with_zones(pa.Table.from_pandas(plain), plain)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        error.add_note("Shoots keeps Arrow types: give each column values of one type that Arrow has.")
-        raise
+        problem = f"{error}; give each column values of one type that Arrow has"
+        raise SchemaError(problem) from error
     return described(table, frame, plain)
 
 
@@ -59,6 +60,17 @@ def with_own_categories(table: pa.Table) -> pa.Table:
             pieces = [column.chunk(0), column.chunk(0).slice(0, 0)]
             table = table.set_column(position, field, pa.chunked_array(pieces, field.type))
     return table
+def without_index(table: pa.Table) -> pa.Table:
+    """The table of a frame whose index has become columns, where they are in the table, and whose rows are numbered."""
+    metadata = dict(table.schema.metadata or {})
+    for key, field in ((PANDAS, "index_columns"), (KEY, "levels")):
+        try:
+            said = json.loads(metadata[key])
+        except (KeyError, ValueError):
+            continue
+        if field in said:
+            metadata[key] = json.dumps({**said, field: []}).encode()
+    return table.replace_schema_metadata(metadata)
 
 
 def index_fields(schema: pa.Schema) -> list[str | dict[str, Any]]:
@@ -101,7 +113,7 @@ def check_labels(frame: pd.DataFrame) -> None:
     seen = pd.Index([str(label) for label in frame.columns])
     if not seen.is_unique:
         twice = ", ".join(sorted(set(seen[seen.duplicated()])))
-        raise ValueError(f"several columns are called {twice}; give each its own name")
+        raise SchemaError(f"several columns are called {twice}; give each its own name")
 
 
 def storable(frame: pd.DataFrame) -> pd.DataFrame:

@@ -79,7 +79,8 @@ fn attendant(max_calls: u64) -> Arc<Attendant> {
     };
     let metrics = Arc::new(Metrics::default());
     let memory = MessageMemory::new(&config);
-    Attendant::new(&config, CallIds::new(1), &memory, &metrics)
+    let named = NamedCalls::default();
+    Attendant::new(&config, CallIds::new(1), &memory, &metrics, named)
 }
 
 fn request() -> http::Request<TonicBody> {
@@ -173,6 +174,25 @@ async fn a_call_is_ended_when_the_time_that_its_caller_gave_it_is_over() {
         assert_eq!(told.kind, ErrorKind::CallTimeoutError);
         assert!(told.message.contains("grpc-timeout"), "{}", told.message);
     }
+    assert_eq!(attendant.metrics.calls_running.get(), 0);
+}
+
+#[tokio::test]
+async fn a_call_is_ended_by_its_name() {
+    let attendant = attendant(1);
+    let mut attended = Attended {
+        service: Fake::NeverAnswers,
+        attendant: Arc::clone(&attendant),
+    };
+    let name = "9f86d081884c7d659a2feaa0c55ad015";
+    let mut request = request();
+    let header = name.parse().unwrap();
+    request.headers_mut().insert("x-shoots-call-name", header);
+    let answer = attended.call(request);
+    assert!(attendant.named.cancel(&name.parse().unwrap()));
+    let status = Status::from_header_map(&read(answer.await.unwrap()).await).unwrap();
+    assert_eq!(status.code(), Code::Cancelled);
+    assert!(!attendant.named.cancel(&name.parse().unwrap()));
     assert_eq!(attendant.metrics.calls_running.get(), 0);
 }
 

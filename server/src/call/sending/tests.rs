@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tonic::metadata::MetadataMap;
 
 use super::*;
+use crate::call::ending::NamedCalls;
 
 /// So short that a test can wait for it.
 const SHORT: Duration = Duration::from_millis(50);
@@ -48,16 +49,21 @@ struct Call {
 impl Call {
     /// Within [`delivered`], since answers are watched from when they are made.
     fn new(message: Option<usize>, timeout: Option<&str>, read_idle: Duration) -> Self {
+        let mut headers = HeaderMap::new();
+        if let Some(timeout) = timeout {
+            headers.insert("grpc-timeout", timeout.parse().unwrap());
+        }
+        let ending = Ending::of(&headers, &NamedCalls::default()).unwrap();
+        Self::ended_by(ending, message, read_idle)
+    }
+
+    fn ended_by(ending: Ending, message: Option<usize>, read_idle: Duration) -> Self {
         let dropped = Arc::default();
         let body = Fake {
             message,
             dropped: Arc::clone(&dropped),
         };
-        let mut headers = HeaderMap::new();
-        if let Some(timeout) = timeout {
-            headers.insert("grpc-timeout", timeout.parse().unwrap());
-        }
-        let patience = (Deadline::of(&headers).unwrap(), read_idle);
+        let patience = (ending, read_idle);
         let record = Record::detached("DoGet", &MetadataMap::new());
         let attendance = Attendance::begin(&record);
         let sending = Sending::new(TonicBody::new(body), &record, patience, attendance, None);
@@ -158,4 +164,26 @@ async fn work_that_is_out_of_time_ends_whether_it_waits_or_its_reader_does() {
         });
         assert!(!given_up.await);
     }
+}
+
+#[tokio::test]
+async fn work_that_is_cancelled_by_its_name_ends_while_it_has_nothing_to_say() {
+    let calls = NamedCalls::default();
+    let name = "9f86d081884c7d659a2feaa0c55ad015";
+    let header = ("x-shoots-call-name", name);
+    let headers = HeaderMap::from_iter([(header.0.parse().unwrap(), header.1.parse().unwrap())]);
+    let given_up = delivered(async {
+        let ending = Ending::of(&headers, &calls).unwrap();
+        let mut call = Call::ended_by(ending, None, Duration::from_secs(3600));
+        assert!(calls.cancel(&name.parse().unwrap()));
+        let told = loop {
+            // Polled anew, since nothing wakes a reader of a body that is not on a connection.
+            if call.is_dropped() {
+                break call.next().await.unwrap_err();
+            }
+            sleep(Duration::from_millis(1)).await;
+        };
+        assert_eq!(told.kind, ErrorKind::CancelledError, "{told}");
+    });
+    assert!(!given_up.await);
 }

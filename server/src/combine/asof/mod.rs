@@ -24,6 +24,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use shoots_proto::{AsofDirection, IndexValue};
+use shoots_store::type_name;
 
 use self::order::{Distance, OnType};
 use self::step::{AsofStep, Rule};
@@ -80,8 +81,10 @@ pub(crate) fn asof_join(
     let compared = common(plain(of_left), plain(of_right));
     let on = compared.as_ref().and_then(OnType::of).ok_or_else(|| {
         plan_datafusion_err!(
-            "on: column `{left_on}` of frame {left} ({of_left}) and column `{right_on}` of frame {right} ({of_right}) \
-             have no order in common; an as-of join needs two numbers, or two times that both have a zone or both none"
+            "on: column `{left_on}` of frame {left} ({}) and column `{right_on}` of frame {right} ({}) have no order in \
+             common; an as-of join needs two numbers, or two times that both have a zone or both none",
+            type_name(of_left),
+            type_name(of_right)
         )
     })?;
     let tolerance = options.tolerance.as_ref();
@@ -149,10 +152,12 @@ impl Pair {
         match common(plain(of_left), plain(of_right)) {
             Some(compared) if is_orderable(&compared) => Ok(compared),
             _ => plan_err!(
-                "{role}: column `{}` of frame {left} ({of_left}) and column `{}` of frame {right} ({of_right}) cannot \
-                 be compared; give columns of the same type",
+                "{role}: column `{}` of frame {left} ({}) and column `{}` of frame {right} ({}) cannot be compared; \
+                 give columns of the same type",
                 self.left,
-                self.right
+                type_name(of_left),
+                self.right,
+                type_name(of_right)
             ),
         }
     }

@@ -11,6 +11,7 @@ use arrow_schema::{ArrowError, DataType};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use shoots_proto::IndexValue;
+use shoots_store::type_name;
 
 use super::duration;
 use crate::combine::types::{convert, per_second};
@@ -103,6 +104,7 @@ impl OnType {
 
     /// Reads a tolerance: a number in the unit of the left column, or for times a text such as `5min`.
     pub(super) fn distance(self, value: &IndexValue, left: &DataType) -> Result<Distance> {
+        let named = type_name(left);
         let distance = match (self, value) {
             (
                 Self::Integer {
@@ -123,7 +125,7 @@ impl OnType {
             (Self::Integer { per_second }, IndexValue::Number(number)) => {
                 let Some(number) = number.as_i128() else {
                     return plan_err!(
-                        "tolerance: must be an integer for columns of type {left} (got {number})"
+                        "tolerance: must be an integer for columns of type {named} (got {number})"
                     );
                 };
                 // The columns are compared in the finer of their units.
@@ -147,12 +149,12 @@ impl OnType {
                 other,
             ) => {
                 return plan_err!(
-                    "tolerance: must be a text such as '5min', or a number in the unit of {left} (got {other})"
+                    "tolerance: must be a text such as '5min', or a number in the unit of {named} (got {other})"
                 );
             }
             (_, other) => {
                 return plan_err!(
-                    "tolerance: must be a number for columns of type {left} (got {other})"
+                    "tolerance: must be a number for columns of type {named} (got {other})"
                 );
             }
         };

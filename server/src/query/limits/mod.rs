@@ -123,7 +123,7 @@ mod tests {
         };
         match Limits::new(&config).failure(error) {
             Failure::Domain(body) => (body.kind, body.message),
-            Failure::Unimplemented(text) => panic!("{text}"),
+            other => panic!("{other}"),
         }
     }
 

@@ -31,8 +31,8 @@ use futures::{Stream, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shoots_proto::action::{
-    self, ACTIONS, CloneRequest, FetchRequest, MergeRequest, PullRequest, PushRequest,
-    ShutdownRequest, ShutdownResult,
+    self, ACTIONS, CancelRequest, CancelResult, CloneRequest, FetchRequest, MergeRequest,
+    PullRequest, PushRequest, ShutdownRequest, ShutdownResult,
 };
 use shoots_proto::{ErrorKind, decode, decode_or_default};
 use tracing::info;
@@ -115,6 +115,7 @@ pub(super) async fn act(
         action::ADD_REMOTE => call.answer(action::ADD_REMOTE, remotes::add).await,
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
+        action::CANCEL => call.answer(action::CANCEL, cancel).await,
         action::COMBINE => {
             let combine = |shared, request| combine::combine(shared, asker, request);
             call.answer(action::COMBINE, combine).await
@@ -219,6 +220,15 @@ impl Call {
     {
         json(&act(self.shared, decode_or_default(name, &self.body)?).await?)
     }
+}
+
+/// Ends other calls.
+async fn cancel(
+    shared: Arc<Shared>,
+    CancelRequest { call }: CancelRequest,
+) -> Result<CancelResult, Failure> {
+    let cancelled = shared.calls.cancel(&call);
+    Ok(CancelResult { cancelled })
 }
 
 /// Answers first and stops then: this call is one of those that may still finish.

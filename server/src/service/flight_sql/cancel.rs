@@ -4,9 +4,6 @@
 //! server delivers it: tickets have numbers, and what is under way is known by them. What runs elsewhere, or not at all,
 //! cannot be cancelled here, and the answer says so.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, Any, Command, ProstMessageExt,
 };
@@ -14,10 +11,10 @@ use arrow_flight::{CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus
 use futures::{TryStreamExt, stream};
 use prost::Message;
 use shoots_proto::ErrorKind;
-use tokio::sync::watch;
 
 use super::session::Session;
 use super::{Batches, Shared, malformed, read, statement};
+use crate::call::cancellable::{Cancellable, Cancellation};
 use crate::status::Failure;
 
 /// The action of Flight.
@@ -25,42 +22,20 @@ pub(super) const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 /// The action of Flight SQL before Flight had one.
 pub(super) const CANCEL_QUERY: &str = "CancelQuery";
 
-type Tickets = HashMap<u64, watch::Sender<bool>>;
-
 /// The statements that are delivered, by the numbers of their tickets.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RunningStatements(Arc<Mutex<Tickets>>);
+pub(crate) struct RunningStatements(Cancellable<u64>);
 
 impl RunningStatements {
     /// Begins to deliver a ticket; it ends when the result is dropped.
     pub(super) fn begin(&self, id: Option<u64>) -> Run {
-        let cancelled = id.map(|id| self.tickets().entry(id).or_default().subscribe());
-        Run {
-            id,
-            running: self.clone(),
-            cancelled,
-        }
-    }
-
-    /// Stops whatever delivers this ticket; false if nothing does.
-    fn cancel(&self, id: u64) -> bool {
-        let tickets = self.tickets();
-        let cancelled = tickets.get(&id);
-        cancelled.is_some_and(|cancelled| cancelled.send(true).is_ok())
-    }
-
-    fn tickets(&self) -> MutexGuard<'_, Tickets> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Run(id.map(|id| self.0.begin(id)))
     }
 }
 
 /// A statement that is delivered.
 #[derive(Debug)]
-pub(super) struct Run {
-    id: Option<u64>,
-    running: RunningStatements,
-    cancelled: Option<watch::Receiver<bool>>,
-}
+pub(super) struct Run(Option<Cancellation<u64>>);
 
 impl Run {
     /// Does some of the work, unless it is cancelled before it is done.
@@ -70,7 +45,7 @@ impl Run {
     ) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = cancelled(self.cancelled.clone()) => Err(told()),
+            () = self.cancelled() => Err(told()),
             done = work => done,
         }
     }
@@ -83,30 +58,13 @@ impl Run {
         });
         Box::pin(rows)
     }
-}
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.cancelled = None;
-        let Some(id) = self.id else { return };
-        let mut tickets = self.running.tickets();
-        if tickets
-            .get(&id)
-            .is_some_and(|ticket| ticket.receiver_count() == 0)
-        {
-            tickets.remove(&id);
+    async fn cancelled(&self) {
+        match &self.0 {
+            Some(cancellation) => cancellation.cancelled().await,
+            None => std::future::pending().await,
         }
     }
-}
-
-/// Waits until it is cancelled.
-async fn cancelled(told: Option<watch::Receiver<bool>>) {
-    if let Some(mut told) = told
-        && told.wait_for(|cancelled| *cancelled).await.is_ok()
-    {
-        return;
-    }
-    std::future::pending().await
 }
 
 fn told() -> Failure {
@@ -152,7 +110,7 @@ fn stop(shared: &Shared, info: Option<&FlightInfo>) -> Result<bool, Failure> {
         };
         let statement = statement(&command, Session::default())?;
         let id = statement.and_then(|statement| statement.id());
-        stopped |= id.is_some_and(|id| shared.statements.cancel(id));
+        stopped |= id.is_some_and(|id| shared.statements.0.cancel(&id));
     }
     Ok(stopped)
 }
@@ -178,15 +136,13 @@ mod tests {
         let mut one = running.begin(Some(1)).stop_when_cancelled(endless());
         let mut other = running.begin(Some(2)).stop_when_cancelled(endless());
         assert!(one.try_next().await.unwrap().is_some());
-        assert!(running.cancel(1));
+        assert!(running.0.cancel(&1));
         let failure = one.try_next().await.unwrap_err();
         assert!(failure.to_string().contains("cancelled"), "{failure}");
         assert!(one.try_next().await.unwrap().is_none());
         assert!(other.try_next().await.unwrap().is_some());
         drop(one);
-        assert!(!running.cancel(1));
-        drop(other);
-        assert!(running.tickets().is_empty());
+        assert!(!running.0.cancel(&1));
     }
 
     #[tokio::test]
@@ -205,7 +161,7 @@ mod tests {
         let running = RunningStatements::default();
         let run = running.begin(Some(7));
         let waiting = run.unless_cancelled(std::future::pending::<Result<(), Failure>>());
-        assert!(running.cancel(7));
+        assert!(running.0.cancel(&7));
         assert!(waiting.await.is_err());
     }
 }

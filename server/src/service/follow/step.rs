@@ -148,7 +148,7 @@ struct Step<'a> {
 
 /// Whether the fault may lie in what the frame was before, so that it goes away when all of it is computed anew.
 fn is_misfit(failure: &Failure) -> bool {
-    let Failure::Domain(body) = failure else {
+    let Some(body) = failure.body() else {
         return false;
     };
     matches!(

@@ -75,7 +75,10 @@ fn of_exchange(remote: &RemoteName, url: &RemoteUrl, error: Error) -> Error {
         | ErrorKind::Damaged
         | ErrorKind::OutcomeUnknown
         | ErrorKind::Newer
-        | ErrorKind::PermissionDenied => of_remote(remote, url, &error),
+        | ErrorKind::PermissionDenied
+        | ErrorKind::Limit
+        | ErrorKind::TimedOut
+        | ErrorKind::Cancelled => of_remote(remote, url, &error),
         _ if error.to_string().starts_with(url.as_str()) => of_remote(remote, url, &error),
         _ => error,
     }
@@ -111,6 +114,7 @@ impl Transfer {
             let url = place.url.as_str();
             let store = Store::builder(url)
                 .read_only(verb.only_reads_there())
+                .probed_later(true)
                 .conditions(shared.queries.conditions())
                 .open()
                 .await;

@@ -104,10 +104,9 @@ pub(in crate::service) async fn run<Q: Request>(
 }
 
 fn failed(frame: &FrameId, target: &FrameId, failure: Failure) -> SyncedFrame {
-    let problem = match failure {
-        Failure::Domain(body) => body,
-        Failure::Unimplemented(message) => ErrorBody::new(ErrorKind::InternalError, message),
-    };
+    let told = failure.body().cloned();
+    let problem =
+        told.unwrap_or_else(|| ErrorBody::new(ErrorKind::InternalError, failure.to_string()));
     SyncedFrame {
         outcome: SyncOutcome::Failed,
         problem: Some(problem),

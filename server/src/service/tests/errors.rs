@@ -101,6 +101,88 @@ async fn errors_are_told_with_their_code_and_json() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_there_is_told_with_the_one_that_may_be_meant() {
+    let mut peer = Peer::new().await;
+    for command in [
+        json!({"name": "weather"}),
+        json!({"name": "flights", "bucket": "nyc"}),
+        json!({"name": "gone"}),
+    ] {
+        peer.put(command, &[rows(0..1)]).await.unwrap();
+    }
+    peer.act("tag", r#"{"name": "weather", "tag": "end of day"}"#)
+        .await
+        .unwrap();
+    peer.act(
+        "snapshot",
+        r#"{"snapshot": "year end", "frames": [{"name": "weather"}]}"#,
+    )
+    .await
+    .unwrap();
+    peer.act("delete", r#"{"name": "gone"}"#).await.unwrap();
+    for (ticket, told) in [
+        (json!({"name": "wether"}), "wether; did you mean `weather`?"),
+        (json!({"name": "WEATHER"}), "did you mean `weather`?"),
+        (
+            json!({"name": "flight", "bucket": "nyc"}),
+            "did you mean `nyc/flights`?",
+        ),
+        (
+            json!({"name": "flights", "bucket": "nyk"}),
+            "did you mean `nyc/flights`?",
+        ),
+        (
+            json!({"name": "weather", "as_of": {"tag": "end of dya"}}),
+            "did you mean `end of day`?",
+        ),
+        (
+            json!({"name": "weather", "as_of": "endofday"}),
+            "did you mean `end of day`?",
+        ),
+    ] {
+        let status = peer.get(ticket.clone()).await.unwrap_err();
+        let message = told_of(&status);
+        assert!(message.contains(told), "{ticket}: {message}");
+    }
+    for (action, request, told) in [
+        (
+            "describe",
+            r#"{"name": "wether"}"#,
+            "did you mean `weather`?",
+        ),
+        (
+            "untag",
+            r#"{"name": "weather", "tag": "end of dya"}"#,
+            "did you mean `end of day`?",
+        ),
+        (
+            "drop_snapshot",
+            r#"{"snapshot": "year-end"}"#,
+            "did you mean `year end`?",
+        ),
+        (
+            "delete_bucket",
+            r#"{"name": "nycc", "mode": "error"}"#,
+            "did you mean `nyc`?",
+        ),
+    ] {
+        let status = peer.act(action, request).await.unwrap_err();
+        let message = told_of(&status);
+        assert!(message.contains(told), "{action}: {message}");
+    }
+    // What was deleted is nothing that is meant.
+    for name in ["gone", "gon", "planes"] {
+        let status = peer.get(json!({"name": name})).await.unwrap_err();
+        let message = told_of(&status);
+        assert!(!message.contains("did you mean"), "{message}");
+    }
+}
+
+fn told_of(status: &tonic::Status) -> String {
+    told(status).message
+}
+
+#[tokio::test]
 async fn the_client_of_arrow_cpp_is_told_in_its_own_way() {
     let peer = Peer::new().await;
     let mut client = connect(&peer.server, "grpc-c++/1.71.0").await;

@@ -153,6 +153,15 @@ async fn rows_that_join_a_frame_that_the_other_side_deleted_begin_it_anew() {
 }
 
 #[tokio::test]
+async fn rows_that_are_gone_begin_a_frame_anew_too_that_the_other_side_deleted() {
+    let appended = [Op::Append(vec![(2, 7)]), Op::Append(vec![(3, 3)])];
+    let (one, other) = apart(true, &[Op::Delete], &appended).await;
+    // What the second append came upon is not known.
+    let without = one.merge_without(&other, 1).await.unwrap();
+    assert_eq!(without.outcome.unwrap_err().kind, Kind::Expired);
+}
+
+#[tokio::test]
 async fn compaction_on_one_side_changes_nothing_about_what_the_other_did() {
     let appended = [Op::Append(vec![(3, 3)]), Op::Append(vec![(4, 3)])];
     let compacted = [&appended[..], &[Op::Compact, Op::DeleteSpan(3, 4)]].concat();

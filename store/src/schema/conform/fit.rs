@@ -1,15 +1,17 @@
 //! Which types take the values of which others without loss, and the conversion itself.
 //!
 //! [`fits`] looks at types only; [`fit`] converts an array, and sees what types do not tell: that all values are null,
-//! or that one is out of range.
+//! that one is out of range, or that a whole number is one that a float does not hold exactly.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Int64Array, StructArray, make_array, new_null_array};
+use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow_ord::ord::make_comparator;
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SortOptions, TimeUnit};
 
 use crate::schema::nested::rebuild;
 use crate::segment::categories;
@@ -37,7 +39,7 @@ pub(super) fn pair(entries: &Field) -> Option<(&FieldRef, &FieldRef)> {
     }
 }
 
-/// Whether every value of one type is a value of the other.
+/// Whether values of one type are values of the other: all of them, or those that [`fit`] does not refuse.
 pub(super) fn fits(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
@@ -78,9 +80,14 @@ pub(super) fn fits(from: &DataType, to: &DataType) -> bool {
 enum LeafFit {
     /// By the cast kernels, which do this exactly.
     Cast,
+    /// By the cast kernels, which round: what does not come back as it was is refused.
+    CastBack,
     /// By multiplying, because the unit is this much finer.
     Times(i64),
 }
+
+/// Days are times of midnight.
+const DAY_SECONDS: i64 = 86_400;
 
 fn leaf_fit(from: &DataType, to: &DataType) -> Option<LeafFit> {
     use DataType::{
@@ -104,11 +111,24 @@ fn leaf_fit(from: &DataType, to: &DataType) -> Option<LeafFit> {
         (Time32(from) | Time64(from), Time32(to) | Time64(to)) | (Duration(from), Duration(to)) => {
             return finer(*from, *to);
         }
+        // A day with a zone would be another moment in each of them.
+        (Date32, Timestamp(unit, None)) => {
+            return Some(LeafFit::Times(DAY_SECONDS * per_second(*unit)));
+        }
+        (Date64, Timestamp(unit, None)) => {
+            return finer(TimeUnit::Millisecond, *unit).or(Some(LeafFit::CastBack));
+        }
         (from, to) if from.is_decimal() && to.is_decimal() => {
             let ((from, from_scale), (to, to_scale)) = (digits(from)?, digits(to)?);
             to - to_scale >= from - from_scale && to_scale >= from_scale
         }
-        (from, to) => integer_fits(integer(from)?, to),
+        (from, to) => {
+            let number = integer(from)?;
+            if to.is_floating() && !integer_fits(number, to) {
+                return Some(LeafFit::CastBack);
+            }
+            integer_fits(number, to)
+        }
     };
     exact.then_some(LeafFit::Cast)
 }
@@ -159,14 +179,17 @@ fn digits(data_type: &DataType) -> Option<(i16, i16)> {
 }
 
 fn finer(from: TimeUnit, to: TimeUnit) -> Option<LeafFit> {
-    let parts = |unit| match unit {
+    let (from, to) = (per_second(from), per_second(to));
+    (to >= from).then(|| LeafFit::Times(to / from))
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
         TimeUnit::Microsecond => 1_000_000,
         TimeUnit::Nanosecond => 1_000_000_000,
-    };
-    let (from, to): (i64, i64) = (parts(from), parts(to));
-    (to >= from).then(|| LeafFit::Times(to / from))
+    }
 }
 
 fn same_zone(one: Option<&str>, other: Option<&str>) -> bool {
@@ -190,13 +213,40 @@ fn same_zone(one: Option<&str>, other: Option<&str>) -> bool {
 pub(super) enum Misfit {
     /// Its type does not, and not all its values are null.
     Type,
-    /// Its type does, but a value does not.
-    Value(ArrowError),
+    /// Its type does, but a value does not; where that is, if the array says so.
+    Value { row: Option<usize>, problem: String },
+}
+
+impl Misfit {
+    /// The same of a value inside of others, which is in no row of its own.
+    fn inside(self) -> Self {
+        match self {
+            Self::Value { problem, .. } => Self::Value { row: None, problem },
+            Self::Type => Self::Type,
+        }
+    }
 }
 
 impl From<ArrowError> for Misfit {
     fn from(problem: ArrowError) -> Self {
-        Self::Value(problem)
+        let problem = match problem {
+            ArrowError::CastError(told)
+            | ArrowError::ComputeError(told)
+            | ArrowError::InvalidArgumentError(told) => told,
+            other => other.to_string(),
+        };
+        Self::Value { row: None, problem }
+    }
+}
+
+/// The value of a row that does not fit.
+fn unfit(array: &dyn Array, row: usize, problem: &str) -> Misfit {
+    match array_value_to_string(array, row) {
+        Ok(value) => Misfit::Value {
+            row: Some(row),
+            problem: format!("{value} {problem}"),
+        },
+        Err(error) => error.into(),
     }
 }
 
@@ -217,7 +267,7 @@ pub(super) fn fit(array: &ArrayRef, field: &Field) -> Result<ArrayRef, Misfit> {
         (DataType::Dictionary(_, _), DataType::Dictionary(key, values)) => {
             let dictionary = array.as_any_dictionary();
             let values = Field::new("values", values.as_ref().clone(), true);
-            let values = fit(dictionary.values(), &values)?;
+            let values = fit(dictionary.values(), &values).map_err(Misfit::inside)?;
             let array = dictionary.with_values(values);
             let keys = categories::with_keys(&array, key)?;
             Ok(keys)
@@ -237,7 +287,8 @@ pub(super) fn fit(array: &ArrayRef, field: &Field) -> Result<ArrayRef, Misfit> {
         _ if from.is_nested() => fit_children(array, field),
         _ => match leaf_fit(from, to) {
             Some(LeafFit::Cast) => Ok(cast(array, to)?),
-            Some(LeafFit::Times(factor)) => Ok(multiply(array, to, factor)?),
+            Some(LeafFit::CastBack) => cast_exactly(array, to),
+            Some(LeafFit::Times(factor)) => multiply(array, to, factor),
             None => Err(Misfit::Type),
         },
     }
@@ -248,12 +299,9 @@ fn fit_children(array: &ArrayRef, field: &Field) -> Result<ArrayRef, Misfit> {
     let to = field.data_type();
     let mut misfit = None;
     let mut child = |array: &ArrayRef, field: &FieldRef| {
-        fit(array, field).map_err(|problem| match problem {
-            Misfit::Value(problem) => problem,
-            Misfit::Type => {
-                misfit = Some(Misfit::Type);
-                ArrowError::SchemaError(String::new())
-            }
+        fit(array, field).map_err(|problem| {
+            misfit = Some(problem.inside());
+            ArrowError::SchemaError(String::new())
         })
     };
     let fitted = match (array.data_type(), to) {
@@ -278,7 +326,7 @@ fn fit_children(array: &ArrayRef, field: &Field) -> Result<ArrayRef, Misfit> {
     match (fitted, misfit) {
         (Ok(array), _) => Ok(array),
         (Err(_), Some(misfit)) => Err(misfit),
-        (Err(problem), None) => Err(Misfit::Value(problem)),
+        (Err(problem), None) => Err(problem.into()),
     }
 }
 
@@ -322,19 +370,43 @@ fn in_order(array: &StructArray, from: &Fields, wanted: &Fields) -> Option<Array
     array.ok().map(|array| Arc::new(array) as ArrayRef)
 }
 
-/// Times and durations in a unit that is `factor` times finer.
-fn multiply(array: &ArrayRef, to: &DataType, factor: i64) -> Result<ArrayRef, ArrowError> {
+/// The values that a rounding cast leaves as they are; one that it does not is refused.
+fn cast_exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Misfit> {
+    let lenient = CastOptions::default();
+    let there = cast_with_options(array, to, &lenient)?;
+    let back = cast_with_options(&there, array.data_type(), &lenient)?;
+    let same = make_comparator(array, &back, SortOptions::default())?;
+    let changed = (0..array.len()).find(|row| same(*row, *row).is_ne());
+    match changed {
+        Some(row) => Err(unfit(array, row, "is not held exactly")),
+        None => Ok(there),
+    }
+}
+
+/// Times, durations and days in a unit that is `factor` times finer.
+fn multiply(array: &ArrayRef, to: &DataType, factor: i64) -> Result<ArrayRef, Misfit> {
     let width = |data_type: &DataType| match data_type.primitive_width() {
         Some(4) => DataType::Int32,
         _ => DataType::Int64,
     };
     let numbers = cast(&named(array, &width(array.data_type()))?, &DataType::Int64)?;
-    let numbers: Int64Array = numbers.as_primitive::<Int64Type>().try_unary(|number| {
-        number.checked_mul(factor).ok_or_else(|| {
-            ArrowError::ComputeError(format!("{number} is out of range in the finer unit"))
-        })
-    })?;
-    named(&cast(&(Arc::new(numbers) as ArrayRef), &width(to))?, to)
+    let numbers = numbers.as_primitive::<Int64Type>();
+    let narrow = width(to) == DataType::Int32;
+    let finer = |number: i64| {
+        let finer = number.checked_mul(factor);
+        finer.filter(|finer| !narrow || i32::try_from(*finer).is_ok())
+    };
+    let fitted: Int64Array = numbers.unary_opt(finer);
+    if fitted.null_count() > numbers.null_count() {
+        let beyond = |row: &usize| fitted.is_null(*row) && numbers.is_valid(*row);
+        if let Some(row) = (0..numbers.len()).find(beyond) {
+            return Err(unfit(array, row, "is out of range in the finer unit"));
+        }
+    }
+    Ok(named(
+        &cast(&(Arc::new(fitted) as ArrayRef), &width(to))?,
+        to,
+    )?)
 }
 
 /// The same bytes under another type.

@@ -37,6 +37,7 @@ fn sample(action: &str) -> Value {
         action::BUCKETS | action::PING | action::SNAPSHOTS | action::SHUTDOWN | action::REMOTES => {
             return json!({});
         }
+        action::CANCEL => return json!({"call": "9f86d081884c7d659a2feaa0c55ad015"}),
         action::ADD_REMOTE => return json!({"remote": "r", "url": "grpc://localhost:1"}),
         action::REMOVE_REMOTE => return json!({"remote": "r"}),
         action::CLONE | action::FETCH | action::PULL | action::PUSH | action::MERGE => {
@@ -487,4 +488,36 @@ async fn no_commit_that_is_brought_makes_a_frame_follow_what_its_sender_may_not_
     let mut reader = Caller::new(&server, &["one", "two"], &[]).await;
     assert!(is_denied(&reader.send(messages()).await));
     server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_a_name_that_they_may_not_read() {
+    let server = server().await;
+    let mut admin = Caller::admin(&server).await;
+    let command = json!({"name": "weather", "bucket": "secrets"});
+    admin.put(command).await.unwrap();
+    let request = json!({"name": "wether", "bucket": "secrets"});
+    let mut writer = Caller::new(&server, &[], &["secrets"]).await;
+    let mut reader = Caller::new(&server, &["secrets"], &["secrets", "secret"]).await;
+    let told_to = async |caller: &mut Caller, request: &Value| {
+        told(&caller.act(action::DELETE, request).await.unwrap_err()).message
+    };
+    let message = told_to(&mut reader, &request).await;
+    assert!(
+        message.contains("did you mean `secrets/weather`?"),
+        "{message}"
+    );
+    let message = told_to(&mut writer, &request).await;
+    assert!(message.contains("no such frame"), "{message}");
+    assert!(!message.contains("did you mean"), "{message}");
+    // A bucket that only others may read is not told of, either.
+    let mut other = Caller::new(&server, &["secret"], &["secret"]).await;
+    let request = json!({"name": "weather", "bucket": "secret"});
+    assert!(
+        told_to(&mut reader, &request)
+            .await
+            .contains("`secrets/weather`")
+    );
+    let message = told_to(&mut other, &request).await;
+    assert!(!message.contains("did you mean"), "{message}");
 }

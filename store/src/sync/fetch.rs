@@ -1,0 +1,120 @@
+//! Fetch: what is new at a remote comes here, and the frame stays as it is.
+//!
+//! The commits are kept beside the log, in bundles that the frame's tracking of the remote refers to. A merge
+//! ([`super::settle`]) takes them from there.
+
+use shoots_proto::action::{SyncOutcome, SyncedFrame};
+
+use super::attempts::Attempts;
+use super::exchange::Exchange;
+use super::options::FetchOptions;
+use super::peer::{Brought, HistoryRecord};
+use super::receive;
+use super::walk::Divergence;
+use super::wanted;
+use crate::error::{Cause, ErrorKind, Result};
+use crate::frame_log::FrameLog;
+use crate::lineage::bundle::Kept;
+
+impl Exchange<'_> {
+    /// Brings what is new at the remote here, and leaves the frame as it is.
+    pub(super) async fn fetch(&self, options: &FetchOptions) -> Result<SyncedFrame> {
+        let mut attempts = Attempts::at(self.here);
+        loop {
+            let fetched = self.try_fetch(options).await.map(Some);
+            if let Some(done) = attempts.judge(fetched).await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn try_fetch(&self, options: &FetchOptions) -> Result<SyncedFrame> {
+        let ends = self.ends().await?;
+        let tip = self.expect_theirs(&ends)?;
+        let Some(ours) = ends.ours().map(str::to_owned) else {
+            let (what, name) = ("frame", format!("{} here: clone it", self.here));
+            return Err(Cause::NotFound { what, name }.into());
+        };
+        let found = self.diverged(&ends).await?;
+        self.check_newest(&tip, found.theirs.first())?;
+        let mut completed = self.complete(&found).await?;
+        if options.unshallow {
+            completed |= self.unshallow(&tip).await?;
+        }
+        let outcome = match found.theirs.is_empty() {
+            true if !completed => SyncOutcome::Unchanged,
+            _ => SyncOutcome::Fetched,
+        };
+        let told = self.told(outcome, 0, &found, Some(ours));
+        self.fetched(&tip, found, false).await?;
+        Ok(self.counted(told))
+    }
+
+    /// Keeps what only they have beside the log. `with_fork`: also the rows that both had in common, although they are
+    /// said to be here.
+    pub(super) async fn fetched(
+        &self,
+        tip: &str,
+        mut found: Divergence,
+        with_fork: bool,
+    ) -> Result<()> {
+        let log = self.local.log(self.here);
+        // What both had in common may have expired here. Then the remote says what rows there were.
+        let fork = found.fork.take();
+        let fork = fork.filter(|fork| with_fork || !fork.readable);
+        let known = log.newest().await?.and_then(|head| {
+            let tracking = head.entry.state.tracking.get(self.remote.name)?;
+            let same = tracking.tip == tip && tracking.behind == found.theirs.len() as u64;
+            (same && fork.is_none()).then(|| tracking.history.clone())
+        });
+        let behind = found.theirs.len() as u64;
+        let bundles = match known {
+            Some(history) if !history.is_empty() || behind == 0 => history,
+            _ => {
+                let mut theirs = std::mem::take(&mut found.theirs);
+                theirs.reverse();
+                self.gathered(&log, fork, theirs).await?
+            }
+        };
+        let tracked = self.track_as(tip, &found, behind, bundles).await;
+        tracked.map_err(|error| match error.kind() {
+            // Some of it was condemned here, and is being removed.
+            ErrorKind::Conflict => error.overtaken(),
+            _ => error,
+        })
+    }
+
+    /// Brings what commits (oldest first) need that are kept beside the log, and gives the bundles that hold them.
+    pub(super) async fn gathered(
+        &self,
+        log: &FrameLog,
+        fork: Option<HistoryRecord>,
+        records: Vec<HistoryRecord>,
+    ) -> Result<Vec<String>> {
+        let gathered = self.gather_checked(log, fork, records).await?;
+        let kept = gathered.into_iter().map(|brought| Kept {
+            record: brought.record,
+            gone: !brought.kept,
+        });
+        log.keep_bundles(kept.collect()).await
+    }
+
+    /// The same commits, of which everything is here and as it should be.
+    pub(super) async fn gather_checked(
+        &self,
+        log: &FrameLog,
+        fork: Option<HistoryRecord>,
+        records: Vec<HistoryRecord>,
+    ) -> Result<Vec<Brought>> {
+        let route = self.inward();
+        let gathered = route.gather(fork, records).await?;
+        let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
+        match receive::check_gathered(log, self.local.seen(), &head, &gathered).await {
+            Ok(()) => Ok(gathered),
+            Err(error) => {
+                let wanted = gathered.iter().flat_map(wanted::of_brought).collect();
+                Err(route.explained(&wanted, error).await)
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Entries of a log that are gone: nobody takes an older version for the newest, or publishes its number once more.
+
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use shoots_proto::action::{VerifyRequest, VerifyResult};
+use shoots_proto::as_of::AsOf;
+use shoots_proto::put::PutMode::Append;
+use shoots_store::{Error, ErrorKind, Frame, PutOptions, Store};
+
+use crate::on_every_place;
+use crate::place::Place;
+use crate::rows::{frame, numbers, put, rows, try_put_with};
+
+on_every_place!(
+    a_log_that_ends_before_its_hint_is_damaged_until_it_is_whole_or_accepted,
+    a_writer_that_remembers_an_entry_notices_that_it_is_gone,
+    a_frame_that_lost_its_newest_entry_can_be_purged,
+    a_history_with_a_gap_is_damaged_and_not_short,
+);
+
+const HINT: &str = "_default/f/log/latest";
+
+/// A frame `f` with so many versions of a row each, whose hint names the last.
+async fn written(store: &Store, versions: i64) -> Frame {
+    let written = frame(store, "f");
+    for n in 0..versions {
+        put(&written, Append, rows([n])).await;
+    }
+    while !store.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    written
+}
+
+fn entry(sequence: u64) -> Path {
+    Path::from(format!("_default/f/log/{sequence:020}.jsonl"))
+}
+
+async fn remove(place: &Place, path: &Path) {
+    place.objects().delete(path).await.unwrap();
+}
+
+async fn append(frame: &Frame) -> Result<u64, Error> {
+    let options = PutOptions::mode(Append);
+    try_put_with(frame, options, rows([100]))
+        .await
+        .map(|published| published.version)
+}
+
+async fn verified(store: &Store) -> VerifyResult {
+    store.verify(&VerifyRequest::default()).await.unwrap()
+}
+
+async fn a_log_that_ends_before_its_hint_is_damaged_until_it_is_whole_or_accepted(place: &Place) {
+    written(&place.open().await, 4).await;
+    let newest = place.objects().get(&entry(4)).await.unwrap();
+    let newest = newest.bytes().await.unwrap();
+    remove(place, &entry(4)).await;
+
+    let store = place.open().await;
+    let broken = frame(&store, "f");
+    let read = broken.snapshot(None).await.unwrap_err();
+    let written = append(&broken).await.unwrap_err();
+    for error in [read, written] {
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        for told in [entry(4).as_ref(), HINT] {
+            assert!(error.to_string().contains(told), "{error}");
+        }
+    }
+    let found = verified(&store).await;
+    let missing: Vec<_> = found.missing.iter().map(|lost| &lost.object).collect();
+    assert_eq!(missing, [entry(4).as_ref()]);
+    assert!(!found.ok);
+
+    place.write(entry(4).as_ref(), newest).await;
+    let store = place.open().await;
+    assert_eq!(numbers(&frame(&store, "f")).await, [0, 1, 2, 3]);
+    assert!(verified(&store).await.ok);
+
+    remove(place, &entry(4)).await;
+    remove(place, &Path::from(HINT)).await;
+    let store = place.open().await;
+    let accepted = frame(&store, "f");
+    assert_eq!(numbers(&accepted).await, [0, 1, 2]);
+    assert!(verified(&store).await.ok);
+    assert_eq!(append(&accepted).await.unwrap(), 4);
+}
+
+async fn a_writer_that_remembers_an_entry_notices_that_it_is_gone(place: &Place) {
+    let Place::Disk(_) = place else {
+        return;
+    };
+    let store = place.open().await;
+    let kept = written(&store, 4).await;
+    remove(place, &entry(4)).await;
+    // The hint may be one behind.
+    for hint in ["4", "3"] {
+        place.write(HINT, hint).await;
+        let error = append(&kept).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        assert!(error.to_string().contains(entry(4).as_ref()), "{error}");
+    }
+    assert_eq!(numbers(&kept).await, [0, 1, 2, 3]);
+    let elsewhere = frame(&place.open().await, "f");
+    assert_eq!(append(&elsewhere).await.unwrap(), 4);
+    let error = append(&kept).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+}
+
+async fn a_frame_that_lost_its_newest_entry_can_be_purged(place: &Place) {
+    written(&place.open().await, 4).await;
+    remove(place, &entry(4)).await;
+    let store = place.open().await;
+    let broken = frame(&store, "f");
+    broken.purge(false).await.unwrap();
+    assert_eq!(append(&broken).await.unwrap(), 1);
+    assert_eq!(numbers(&frame(&place.open().await, "f")).await, [100]);
+}
+
+async fn a_history_with_a_gap_is_damaged_and_not_short(place: &Place) {
+    let store = place.open().await;
+    let broken = written(&store, 5).await;
+    remove(place, &entry(3)).await;
+    let error = broken.history(10, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert!(error.to_string().contains(entry(3).as_ref()), "{error}");
+    // What does not reach so far back is told, and so is what lies beyond.
+    let recent = broken.history(1, None).await.unwrap();
+    assert!(recent.more);
+    let old = broken.snapshot(Some(&AsOf::Version(2))).await.unwrap();
+    assert_eq!(old.rows(), 2);
+}
