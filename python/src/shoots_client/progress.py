@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -65,15 +67,21 @@ class Tracker:
             self._bar.update(step)
 
 
+@cache
+def has_tqdm() -> bool:
+    """Whether `tqdm` is installed. Looking for what is not there takes longer than a small get, so it is done once."""
+    return find_spec("tqdm") is not None
+
+
 def bar(what: str, at_once: bool, total: int | None, unit: str) -> Any:
     """A bar of tqdm; `None` where it is not installed and not asked for outright."""
+    if not at_once and not has_tqdm():
+        return None
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError as error:
-        if at_once:
-            error.add_note('tqdm shows the progress: pip install "shoots-client[progress]"')
-            raise
-        return None
+        error.add_note('tqdm shows the progress: pip install "shoots-client[progress]"')
+        raise
     if at_once:
         return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True)
     return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True, disable=None, delay=PATIENCE, leave=False)
