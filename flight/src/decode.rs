@@ -7,6 +7,7 @@
 //! lies about its contents is an error and never a panic, nor more memory than a bound
 //! ([`Decoder::with_limits`]).
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -16,7 +17,8 @@ use std::task::{Context, Poll, ready};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
 use arrow_flight::{FlightData, FlightDescriptor};
-use arrow_ipc::{MessageHeader, reader::RecordBatchDecoder, reader::read_dictionary};
+use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
+use arrow_ipc::{MessageHeader, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -24,7 +26,7 @@ use futures::{Stream, StreamExt};
 use crate::aligned::aligned;
 use crate::limits::DecodeLimits;
 use crate::schema::{children, without_dictionary_ids};
-use crate::{Error, inflated, size};
+use crate::{Error, inflated, parts, size};
 
 /// The strictest alignment of any arrow type.
 const ALIGNMENT: usize = 16;
@@ -200,10 +202,7 @@ impl Reader {
         let wire_schema: Schema = unpanicked("a schema", || {
             let header = root(&message.data_header)?;
             match header.header_type() {
-                MessageHeader::Schema => header
-                    .header_as_schema()
-                    .map(arrow_ipc::convert::fb_to_schema)
-                    .ok_or_else(|| missing("schema")),
+                MessageHeader::Schema => schema_of(header),
                 other => Err(ArrowError::ParseError(format!(
                     "the first message must be a schema, not {other:?}"
                 ))),
@@ -235,6 +234,7 @@ impl Reader {
                     if let Err(too_large) = limits.check(values, &body) {
                         return Ok(Err(too_large));
                     }
+                    self.check_dictionary(batch.id(), values, &body, header.version())?;
                     inflated::check(values, &body)?;
                     let version = header.version();
                     let dictionaries = &mut self.dictionaries;
@@ -247,6 +247,9 @@ impl Reader {
                     if let Err(too_large) = limits.check(batch, &body) {
                         return Ok(Err(too_large));
                     }
+                    let types = self.wire_schema.fields().iter();
+                    let types = types.map(|field| field.data_type());
+                    parts::batch::check(types, batch, &body, header.version())?;
                     inflated::check(batch, &body)?;
                     let rows = RecordBatchDecoder::try_new(
                         &body,
@@ -269,6 +272,32 @@ impl Reader {
         })?
     }
 
+    /// Refuses values of a dictionary that contradict themselves.
+    fn check_dictionary(
+        &self,
+        id: i64,
+        values: arrow_ipc::RecordBatch<'_>,
+        body: &[u8],
+        version: MetadataVersion,
+    ) -> Result<(), ArrowError> {
+        #[expect(
+            deprecated,
+            reason = "nothing else tells which values a message of a stream has"
+        )]
+        let fields = self.wire_schema.fields_with_dict_id(id);
+        let types = fields
+            .into_iter()
+            .find_map(|field| match field.data_type() {
+                DataType::Dictionary(_, values) => Some(values.as_ref()),
+                _ => None,
+            });
+        match types {
+            Some(of) => parts::batch::check([of], values, body, version),
+            // The reader says that there is no such dictionary.
+            None => Ok(()),
+        }
+    }
+
     fn body(&self, body: Bytes) -> Buffer {
         if self.needs_alignment && !(body.as_ptr() as usize).is_multiple_of(ALIGNMENT) {
             Buffer::from(body.as_ref())
@@ -286,7 +315,15 @@ impl Reader {
     }
 }
 
-fn root(header: &[u8]) -> Result<arrow_ipc::Message<'_>, ArrowError> {
+/// The schema in a message of one.
+pub(crate) fn schema_of(message: arrow_ipc::Message<'_>) -> Result<Schema, ArrowError> {
+    let schema = message.header_as_schema();
+    let schema = schema.ok_or_else(|| missing("schema"))?;
+    parts::schema::check(schema)?;
+    Ok(arrow_ipc::convert::fb_to_schema(schema))
+}
+
+pub(crate) fn root(header: &[u8]) -> Result<arrow_ipc::Message<'_>, ArrowError> {
     arrow_ipc::root_as_message(header)
         .map_err(|error| ArrowError::ParseError(format!("not an IPC message: {error}")))
 }
@@ -339,13 +376,25 @@ fn has_union(data_type: &DataType) -> bool {
     }
 }
 
-/// Runs a reader of the peer's bytes. arrow-ipc panics on some malformed messages, and what
-/// a peer sends must not end the task that reads it.
+thread_local! {
+    static READING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread reads what a peer has sent: a panic then is about that, is caught, and refuses it.
+pub fn is_reading() -> bool {
+    READING.get()
+}
+
+/// Runs a reader of the peer's bytes. What arrow-ipc is known to panic on is refused before ([`parts`]); should there be
+/// more, what a peer sends must not end the task that reads it.
 pub(crate) fn unpanicked<T>(
     what: &str,
     read: impl FnOnce() -> Result<T, ArrowError>,
 ) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+    READING.set(true);
+    let read = catch_unwind(AssertUnwindSafe(read));
+    READING.set(false);
+    match read {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Error::Malformed(format!("cannot read {what}: {error}"))),
         Err(_) => Err(Error::Malformed(format!(

@@ -57,13 +57,14 @@ pub mod file;
 mod inflated;
 mod joined;
 mod limits;
+mod parts;
 mod schema;
 mod size;
 mod split;
 
 pub use cancelled::TellsCancelled;
 pub use compact::compact;
-pub use decode::{Decoder, decode};
+pub use decode::{Decoder, decode, is_reading};
 pub use encode::{DEFAULT_MESSAGE_BYTES, EncodeOptions, Encoder, encode};
 pub use error::Error;
 pub use joined::Joiner;

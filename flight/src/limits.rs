@@ -55,7 +55,7 @@ fn memory_bytes(batch: RecordBatch<'_>, body: &[u8]) -> u64 {
 }
 
 /// The length of one buffer; none if it has none, or lies outside the body.
-fn decompressed_bytes(buffer: &arrow_ipc::Buffer, body: &[u8]) -> Option<u64> {
+pub(crate) fn decompressed_bytes(buffer: &arrow_ipc::Buffer, body: &[u8]) -> Option<u64> {
     let start = usize::try_from(buffer.offset()).ok()?;
     let length = usize::try_from(buffer.length()).ok()?;
     let stored = body.get(start..start.checked_add(length)?)?;

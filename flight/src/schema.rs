@@ -8,7 +8,11 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, UnionFields};
 use bytes::Bytes;
 
 use crate::Error;
-use crate::decode::unpanicked;
+use crate::decode::{root, schema_of, unpanicked};
+
+/// What an encapsulated message begins with, before its length.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+const LENGTH_BYTES: usize = 4;
 
 /// The schema as an encapsulated IPC message: marker, length, flatbuffer, padding.
 ///
@@ -39,7 +43,10 @@ pub fn schema_message(schema: &Schema) -> Result<Bytes, Error> {
 /// Reads what [`schema_message`] writes, from any peer.
 pub fn read_schema_message(message: &[u8]) -> Result<Schema, Error> {
     let schema = unpanicked("a schema", || {
-        arrow_ipc::convert::try_schema_from_ipc_buffer(message)
+        // Older writers leave the marker out.
+        let message = message.strip_prefix(&CONTINUATION).unwrap_or(message);
+        let header = message.split_first_chunk::<LENGTH_BYTES>();
+        schema_of(root(header.map_or(&[], |(_, header)| header))?)
     })?;
     Ok(without_dictionary_ids(&schema))
 }

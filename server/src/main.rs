@@ -1,7 +1,10 @@
 //! The binary: settings in, one line out when ready, exit code 0 after an orderly stop.
 //!
 //! Standard output gets the line with the address and nothing else; the log goes to standard error. What
-//! prevents the server from starting is one line on standard error and a non-zero exit code.
+//! prevents the server from starting is one line on standard error and a non-zero exit code. Nobody who takes the log
+//! slowly holds up the server ([`journal`]).
+
+mod journal;
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +17,8 @@ use shoots_server::{CALL_STACK_BYTES, Config, LogFormat, Server};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::journal::Journal;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -23,12 +28,34 @@ const FILES: u64 = 512;
 /// How long work that cannot be interrupted, such as a write to disk, may hold up the exit.
 const LEAVING: Duration = Duration::from_secs(5);
 
+/// How long the last lines of the log may take to be taken.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
+    let journal = Journal::default();
+    let told = |lost| {
+        warn!(
+            lost,
+            "lines of the log were lost: standard error did not take them"
+        )
+    };
+    if let Err(error) = journal.start(std::io::stderr(), told) {
+        complain(&mut std::io::stderr(), &format!("shoots-server: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let code = invoked(&journal);
+    journal.finish(LAST_LINES);
+    code
+}
+
+/// Does what the command line says.
+fn invoked(journal: &Journal) -> ExitCode {
+    let complain = |line: &str| complain(&mut journal.clone(), line);
     let variable =
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let outcome = match parse(std::env::args_os(), variable) {
-        Ok(Invocation::Serve(config)) => run(*config),
-        Ok(Invocation::Token(order)) => issue(*order),
+        Ok(Invocation::Serve(config)) => run(*config, journal),
+        Ok(Invocation::Token(order)) => issue(*order, complain),
         Ok(Invocation::Print(text)) => {
             print(text.trim_end());
             return ExitCode::SUCCESS;
@@ -50,8 +77,8 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-fn run(config: Config) -> Outcome {
-    start_logging(&config)?;
+fn run(config: Config, journal: &Journal) -> Outcome {
+    start_logging(&config, journal.clone())?;
     log_panics();
     raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,7 +91,7 @@ fn run(config: Config) -> Outcome {
 }
 
 /// Prints a token and nothing else; its id goes where people see it and scripts do not read it.
-fn issue(order: TokenOrder) -> Outcome {
+fn issue(order: TokenOrder, complain: impl Fn(&str)) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -133,12 +160,12 @@ impl Signals {
     }
 }
 
-fn start_logging(config: &Config) -> Outcome {
+fn start_logging(config: &Config, journal: Journal) -> Outcome {
     let filter = EnvFilter::try_new(&config.log_level)
         .map_err(|e| format!("log_level {:?}: {e}", config.log_level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Log);
+        .with_writer(move || journal.clone());
     match config.log_format {
         LogFormat::Text => lines.with_ansi(false).init(),
         LogFormat::Json => lines.json().init(),
@@ -146,25 +173,18 @@ fn start_logging(config: &Config) -> Outcome {
     Ok(())
 }
 
-/// Standard error, as far as it takes the log: a disk that is full or a reader that is gone costs its lines, and nothing else.
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let _ = std::io::stderr().write_all(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let _ = std::io::stderr().flush();
-        Ok(())
-    }
-}
-
 /// Panics become lines of the log, wherever they happen.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
+        if shoots_flight::is_reading() {
+            warn!(
+                panic = panic.payload_as_str().unwrap_or_default(),
+                place = place.unwrap_or_default(),
+                "a message of a client contradicts itself, and is refused"
+            );
+            return;
+        }
         let current = std::thread::current();
         error!(
             panic = panic.payload_as_str().unwrap_or_default(),
@@ -189,8 +209,8 @@ fn raise_open_files(config: &Config) {
 }
 
 /// Writes a line for people; nobody listening is no reason to stop.
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+fn complain(to: &mut impl Write, line: &str) {
+    let _ = to.write_all(format!("{line}\n").as_bytes());
 }
 
 /// Writes a line; nobody listening is no reason to stop.

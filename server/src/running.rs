@@ -59,20 +59,35 @@ pub(crate) struct Counted<S> {
     pub(crate) calls: RunningCalls,
 }
 
-type Answer<R> = Pin<Box<dyn Future<Output = Result<R, Infallible>> + Send>>;
+/// What answers calls, and never fails otherwise than by an answer.
+pub(crate) trait Answers:
+    Service<
+        http::Request<TonicBody>,
+        Response = http::Response<TonicBody>,
+        Error = Infallible,
+        Future: Send + 'static,
+    >
+{
+}
 
-impl<S> Service<http::Request<TonicBody>> for Counted<S>
-where
+impl<S> Answers for S where
     S: Service<
             http::Request<TonicBody>,
             Response = http::Response<TonicBody>,
             Error = Infallible,
             Future: Send + 'static,
-        >,
+        >
 {
+}
+
+/// An answer that is being worked on.
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<http::Response<TonicBody>, Infallible>> + Send>>;
+
+impl<S: Answers> Service<http::Request<TonicBody>> for Counted<S> {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Answer<S::Response>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
+use crate::python::PYTEST;
 use crate::recipe::Outcome;
 use crate::workspace::{Workspace, run_command};
 
@@ -80,7 +81,7 @@ pub(crate) fn test(workspace: &Workspace, python: &Path, server: &str) -> Outcom
     let mut command = workspace.command(python);
     command
         .current_dir(workspace.path(FOLDER))
-        .args(["-m", "pytest"])
+        .args(PYTEST)
         .env("SHOOTS_SERVER", server);
     run_command(&mut command)
 }

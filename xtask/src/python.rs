@@ -3,7 +3,7 @@
 //! They live in `tests/python` and run in `.venv`, which this recipe makes and fills with the pinned versions in
 //! `tests/python/requirements.txt`. The tests find the server binary in the variable `SHOOTS_SERVER`. Checkers that
 //! the requirements pin are run too, over the benchmarks as well. The package's own tests are those of
-//! [`package`].
+//! [`package`]. Tests are shared among as many processes as there are cores, each test with a server of its own.
 
 use serde_json::Value;
 
@@ -30,6 +30,8 @@ const CHECKERS: [(&str, &[&str]); 3] = [
     ),
     ("mypy", &["mypy", CHECKER_SETTINGS, TESTS, BENCHMARKS]),
 ];
+/// Runs tests in as many processes as there are cores.
+pub(crate) const PYTEST: [&str; 4] = ["-m", "pytest", "--numprocesses", "auto"];
 const CHECKER_SETTINGS: &str = "--config-file=tests/python/pyproject.toml";
 
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
@@ -48,7 +50,8 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     run_command(
         workspace
             .command(&python)
-            .args(["-m", "pytest", TESTS])
+            .args(PYTEST)
+            .arg(TESTS)
             .env("SHOOTS_SERVER", &server),
     )?;
     package::test(workspace, &python, &server)?;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crate::{EncodeOptions, Error, decode, read_schema_message, schema_message};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_flight::FlightData;
+use arrow_ipc::convert::IpcSchemaEncoder;
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::{StreamExt, stream};
 use proptest::prelude::*;
 
-use super::{messages, received};
+use super::{messages, received, sample};
 
 fn honest() -> Vec<FlightData> {
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
@@ -75,6 +76,102 @@ fn nothing_follows_an_error() {
         block_on(decode(stream::iter(messages).map(Ok)).collect());
     assert_eq!(items.len(), 1);
     assert!(items[0].is_err());
+}
+
+/// What a number in a header may be changed to.
+const LIES: [i64; 7] = [0, 1, -1, 7, 1000, 1 << 31, i64::MAX];
+
+/// Every type, plain and one level deep, as the messages of a stream each.
+fn samples() -> Vec<(String, Vec<FlightData>)> {
+    let plain = sample::plain();
+    let nested = plain.iter().flat_map(|(name, array)| {
+        let nested = sample::nested(array).into_iter();
+        nested.map(move |(kind, array)| (format!("{kind} of {name}"), array))
+    });
+    let every = plain.iter().cloned().chain(nested.step_by(7));
+    every
+        .map(|(name, array)| {
+            let batch = RecordBatch::try_from_iter_with_nullable([("c", array, true)]).unwrap();
+            let sent = messages(batch.schema(), &[batch], EncodeOptions::default());
+            (name, sent.unwrap())
+        })
+        .collect()
+}
+
+/// Whatever a message says, that it is refused is no accident: nothing panicked and was caught.
+fn foreseen(name: &str, messages: Vec<FlightData>) {
+    if let Err(error) = received(messages) {
+        let error = error.to_string();
+        assert!(!error.contains("contradict each other"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn no_change_of_a_type_in_a_schema_is_a_surprise() {
+    for (name, messages) in samples() {
+        let header = &messages[0].data_header;
+        for at in 0..header.len() {
+            for lie in [0, 1, 3, 64, 0x7f, 0xff] {
+                let mut lying = header.to_vec();
+                lying[at] = lie;
+                let mut messages = messages.clone();
+                messages[0].data_header = lying.into();
+                foreseen(&format!("{name}, byte {at} is {lie}"), messages);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_length_in_a_batch_is_a_surprise() {
+    for (name, messages) in samples() {
+        for number in 1..messages.len() {
+            let header = &messages[number].data_header;
+            for at in (0..header.len().saturating_sub(7)).step_by(4) {
+                for lie in LIES {
+                    let mut lying = header.to_vec();
+                    lying[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+                    let mut messages = messages.clone();
+                    messages[number].data_header = lying.into();
+                    foreseen(
+                        &format!("{name}, {lie} at {at} of message {number}"),
+                        messages,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The message of a schema with one column of nothing, from a machine that begins numbers with their largest byte.
+fn from_the_other_end() -> Bytes {
+    let mut builder = IpcSchemaEncoder::new().schema_to_fb(&arrow_schema::Schema::empty());
+    builder.reset();
+    let nothing = arrow_ipc::NullBuilder::new(&mut builder).finish();
+    let mut column = arrow_ipc::FieldBuilder::new(&mut builder);
+    column.add_type_type(arrow_ipc::Type::Null);
+    column.add_type_(nothing.as_union_value());
+    let column = column.finish();
+    let columns = builder.create_vector(&[column]);
+    let mut schema = arrow_ipc::SchemaBuilder::new(&mut builder);
+    schema.add_endianness(arrow_ipc::Endianness::Big);
+    schema.add_fields(columns);
+    let schema = schema.finish();
+    let mut message = arrow_ipc::MessageBuilder::new(&mut builder);
+    message.add_version(arrow_ipc::MetadataVersion::V5);
+    message.add_header_type(arrow_ipc::MessageHeader::Schema);
+    message.add_header(schema.as_union_value());
+    let message = message.finish();
+    builder.finish(message, None);
+    Bytes::copy_from_slice(builder.finished_data())
+}
+
+#[test]
+fn numbers_from_the_other_end_are_refused() {
+    let mut messages = honest();
+    messages[0].data_header = from_the_other_end();
+    let message = refused(messages);
+    assert!(message.contains("largest byte"), "{message}");
 }
 
 proptest! {

@@ -38,7 +38,8 @@ impl Grants {
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     r#type: Option<String>,
-    exp: u64,
+    /// Nothing is read that the library does not look at, which refuses a token without it.
+    exp: Option<u64>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
@@ -69,7 +70,7 @@ pub(crate) struct Wish {
 pub(crate) fn issue(secret: &Secret, wish: Wish) -> Option<String> {
     let claims = Claims {
         r#type: Some(wish.grants.as_ref().map_or(ADMIN, |_| SCOPED).to_owned()),
-        exp: wish.now.saturating_add(wish.seconds),
+        exp: Some(wish.now.saturating_add(wish.seconds)),
         iat: Some(wish.now),
         server: Some(wish.server),
         sub: wish.subject,
@@ -86,7 +87,7 @@ pub(crate) enum Refusal {
     /// It was not signed with any of the secrets.
     #[error("the token was not signed with this server's secret: get another one")]
     Signature,
-    #[error("the token has expired: get another one")]
+    #[error("the token has expired (`exp` is over): get another one")]
     Expired,
     #[error("the token was called back: get another one")]
     Revoked,
@@ -107,16 +108,27 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
     }
     let mut validation = Validation::new(Algorithm::HS256);
     validation.leeway = 0;
+    // A second that has begun counts as over, so a token is not taken in the one that `exp` names (RFC 7519, section
+    // 4.1.4: "on or after").
+    validation.reject_tokens_expiring_in_less_than = 1;
     validation.validate_nbf = true;
     let decoded = decode::<Claims>(token, key, &validation);
     let claims = decoded.map_err(|error| match error.kind() {
         Problem::InvalidSignature => Refusal::Signature,
         Problem::ExpiredSignature => Refusal::Expired,
-        Problem::ImmatureSignature => Refusal::Other("is not valid yet"),
-        Problem::InvalidAlgorithm => Refusal::Other("was not signed with HS256"),
-        Problem::MissingRequiredClaim(_) => Refusal::Other("does not say until when it is valid"),
-        Problem::InvalidAudience => Refusal::Other("is for another audience"),
-        Problem::Json(_) => Refusal::Other("has claims that this server does not know"),
+        Problem::ImmatureSignature => Refusal::Other("is not valid yet (`nbf`)"),
+        Problem::InvalidAlgorithm => Refusal::Other("was not signed with HS256 (`alg`)"),
+        Problem::MissingRequiredClaim(_) => {
+            Refusal::Other("does not say until when it is valid (`exp` is missing)")
+        }
+        Problem::InvalidClaimFormat(_) => Refusal::Other(
+            "has a time that cannot be read (`exp` and `nbf` are whole seconds since 1970)",
+        ),
+        Problem::InvalidAudience => Refusal::Other("is for another audience (`aud`)"),
+        Problem::Json(_) => Refusal::Other(
+            "has claims that cannot be read (`exp` is whole seconds since 1970; `type`, `sub` and `jti` are texts; `grants` has \
+             lists of patterns, `read` and `write`)",
+        ),
         _ => Refusal::Other("cannot be read as a JSON Web Token"),
     })?;
     let Claims {

@@ -9,7 +9,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use tonic::codegen::{Service, http};
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Status};
 use tracing::Instrument;
 
 use super::defect;
@@ -32,10 +32,14 @@ use super::record::{CallIds, Record, step_within, within};
 use super::sending::{Sending, note_status};
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::running::{Answering, Answers};
 use crate::status::{Caller, Failure};
 
 /// The header of an answer with the id of its call.
 const CALL: &str = "x-shoots-call";
+
+/// What the library says of a request that is no message of its call.
+const UNDECODED: &str = "decode Protobuf";
 
 /// Flight's calls, as paths have them.
 const NAMES: [&str; 10] = [
@@ -114,20 +118,10 @@ pub(crate) struct Attended<S> {
     pub(crate) attendant: Arc<Attendant>,
 }
 
-type Answer<R> = Pin<Box<dyn Future<Output = Result<R, Infallible>> + Send>>;
-
-impl<S> Service<http::Request<TonicBody>> for Attended<S>
-where
-    S: Service<
-            http::Request<TonicBody>,
-            Response = http::Response<TonicBody>,
-            Error = Infallible,
-            Future: Send + 'static,
-        >,
-{
+impl<S: Answers> Service<http::Request<TonicBody>> for Attended<S> {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Answer<S::Response>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)
@@ -188,12 +182,28 @@ async fn answered(
     let failure = tokio::select! {
         biased;
         answer = answering => match answer {
-            Ok(Ok(answer)) => return answer,
+            Ok(Ok(answer)) => return legible(answer, record),
             Err(panic) => defect(panic.as_ref()),
         },
         failure = ending.comes(record) => failure,
     };
     refusal(record, &failure)
+}
+
+/// The answer, or in its place what tells the caller that the request is no message of its call. That is found out by the
+/// library, before any work of the call begins; it knows neither our errors nor the call's id.
+fn legible(answer: http::Response<TonicBody>, record: &Record) -> http::Response<TonicBody> {
+    let garbled = Status::from_header_map(answer.headers()).filter(|status| {
+        let ours = !status.details().is_empty();
+        !ours && status.code() == Code::Internal && status.message().contains(UNDECODED)
+    });
+    match garbled {
+        Some(status) => {
+            let kind = ErrorKind::InvalidRequestError;
+            refusal(record, &Failure::new(kind, status.message()))
+        }
+        None => answer,
+    }
 }
 
 /// An answer that is nothing but a failure.

@@ -10,12 +10,12 @@
 //! closed.
 
 mod began;
+mod failures;
 mod refused;
 mod streams;
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,17 +27,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::body::Body as TonicBody;
-use tonic::codegen::{Service, http};
+use tonic::codegen::http;
 use tonic::service::Routes;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, error, warn};
 
 use self::began::Watched;
+use self::failures::Failures;
 use self::refused::Refused;
 use self::streams::Streams;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::running::{Counted, RunningCalls};
+use crate::running::{Answering, Answers, Counted, RunningCalls};
 use crate::stop::{Phase, Stop, reached};
 use crate::tls::{Tls, secured};
 
@@ -67,6 +68,7 @@ pub(crate) struct Connections {
     header: Duration,
     idle: Duration,
     metrics: Arc<Metrics>,
+    failures: Failures,
     stop: Stop,
 }
 
@@ -89,6 +91,7 @@ impl Connections {
             header: config.header_time(),
             idle: config.idle_time(),
             metrics: Arc::clone(metrics),
+            failures: Failures::default(),
             stop,
         }
     }
@@ -142,16 +145,17 @@ impl Connections {
 
     async fn attend(self, tcp: TcpStream, _place: OwnedSemaphorePermit) {
         let _open = Open::new(&self.metrics);
+        let peer = tcp.peer_addr().ok();
         let header = sleep(self.header);
         let mut header = std::pin::pin!(header);
         let secured = tokio::select! {
             secured = secured(tcp, self.tls.as_ref()) => secured,
-            () = &mut header => return,
+            () = &mut header => Err(io::ErrorKind::TimedOut.into()),
         };
         let connection = match secured {
             Ok(connection) => connection,
             Err(error) => {
-                debug!(%error, "a TLS handshake failed");
+                self.failures.note(peer, &error);
                 return;
             }
         };
@@ -224,30 +228,20 @@ fn builder(streams: Streams) -> http2::Builder<Streams> {
     builder
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<http::Response<TonicBody>, Infallible>> + Send>>;
-
 /// A service as hyper wants it, whose requests know where they come from.
-fn served<S>(
-    service: S,
+fn served(
+    service: impl Answers + Clone,
     address: TcpConnectInfo,
 ) -> impl hyper::service::Service<
     http::Request<Incoming>,
     Response = http::Response<TonicBody>,
     Error = Infallible,
-    Future = Answer,
->
-where
-    S: Service<
-            http::Request<TonicBody>,
-            Response = http::Response<TonicBody>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone,
-{
+    Future = Answering,
+> {
     hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let mut request = request.map(TonicBody::new);
         request.extensions_mut().insert(address.clone());
-        Box::pin(service.clone().call(request)) as Answer
+        Box::pin(service.clone().call(request)) as Answering
     })
 }
 

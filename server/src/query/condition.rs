@@ -497,7 +497,7 @@ mod tests {
             ("m > 1", "No field named m"),
             ("N +", "expression"),
             ("N > 1; select 1", "end of expression"),
-            ("N + 1", "gives Int64"),
+            ("N + 1", "gives int64"),
             ("N > (select 1)", "cannot hold a query"),
             ("exists (select 1)", "cannot hold a query"),
             ("N = max(N)", "no aggregates"),

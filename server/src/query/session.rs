@@ -29,6 +29,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use shoots_proto::{BucketName, FrameName};
+use tracing::debug;
 use url::Url;
 
 use super::limits::interrupt::{self, Interrupt};
@@ -54,7 +55,7 @@ pub(super) struct Engine {
     environment: RuntimeEnv,
     memory: Memory,
     /// There for as long as queries may write to it.
-    _spill_folder: Option<SpillFolder>,
+    spill_folder: Option<SpillFolder>,
 }
 
 impl Engine {
@@ -75,7 +76,7 @@ impl Engine {
         Ok(Self {
             environment,
             memory: Memory::new(config),
-            _spill_folder: spill_folder,
+            spill_folder,
         })
     }
 
@@ -85,6 +86,7 @@ impl Engine {
         bucket: Option<&BucketName>,
         interrupt: &Interrupt,
     ) -> Result<SessionState> {
+        self.restore_spill_folder();
         let environment = RuntimeEnvBuilder::from_runtime_env(&self.environment)
             .with_memory_pool(self.memory.operators())
             .build_arc()?;
@@ -95,6 +97,16 @@ impl Engine {
         let values = self.memory.values();
         let functions = sizes::bounded(functions, &values, interrupt);
         Ok(state(environment, functions, values, bucket, interrupt))
+    }
+
+    /// Makes the folders again to which queries write. Where that fails, a query that comes to need them says so.
+    fn restore_spill_folder(&self) {
+        let paths = self.environment.disk_manager.temp_dir_paths();
+        for (folder, inside) in self.spill_folder.iter().zip(paths) {
+            if let Err(error) = folder.restore(&inside) {
+                debug!(%error, "the folder for what queries cannot hold in memory is not there");
+            }
+        }
     }
 
     /// What operators hold, what values of functions take, and what there is of either, in bytes.

@@ -231,7 +231,7 @@ async fn mistakes_carry_the_words_of_datafusion() {
             "SELECT * FROM elsewhere.numbers",
             "table 'elsewhere.numbers' not found",
         ),
-        ("SELECT n + 'x' FROM numbers", "Int64 + Utf8"),
+        ("SELECT n + 'x' FROM numbers", "int64 + string"),
         ("SELECT 1 / (n - n) FROM numbers", "Divide by zero"),
     ] {
         let error = lake.refused("numbers", sql).await;

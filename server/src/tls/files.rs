@@ -169,6 +169,14 @@ impl File {
         ))
     }
 
+    /// What is wrong with a line is not repeated: it may be one of a key.
+    fn garbled(&self) -> TlsError {
+        self.wrong(
+            "is no whole PEM file: between a line with BEGIN and the same with END there is base64 and nothing else; copy the file \
+             again",
+        )
+    }
+
     async fn read(&self) -> Result<Vec<u8>, TlsError> {
         let unread = |error| self.wrong(format_args!("cannot be read: {error}"));
         let file = tokio::fs::File::open(&self.path).await.map_err(unread)?;
@@ -183,7 +191,7 @@ impl File {
 
     fn certificates(&self, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-        let all = all.map_err(|error| self.wrong(format_args!("is no PEM: {error}")))?;
+        let all = all.map_err(|_| self.garbled())?;
         if all.is_empty() {
             let problem = "has no certificate in it: a PEM file with BEGIN CERTIFICATE is expected";
             return Err(self.wrong(problem));
@@ -205,8 +213,7 @@ impl File {
             pem::Error::NoItemsFound => self.wrong(
                 "has no private key in it: a PEM file with BEGIN PRIVATE KEY is expected, without a passphrase",
             ),
-            // What is wrong with a line of a key is not repeated.
-            _ => self.wrong("is no PEM"),
+            _ => self.garbled(),
         })
     }
 }

@@ -38,6 +38,7 @@ mod sync;
 mod sync_expiry;
 mod sync_history;
 mod sync_liars;
+mod sync_merges;
 mod sync_parts;
 mod sync_swept;
 mod upkeep;

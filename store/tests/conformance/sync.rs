@@ -1,15 +1,13 @@
 //! Frames that travel between stores: every place is either end, and the other one is a store in memory.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use shoots_proto::TagName;
-use shoots_proto::action::{Favour, Retention, SyncOutcome, SyncedFrame, VerifyRequest};
+use shoots_proto::action::{Retention, SyncOutcome, SyncedFrame, VerifyRequest};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{Append, Error, Replace, Upsert};
 use shoots_store::{
-    CloneOptions, Error as StoreError, ErrorKind, FetchOptions, Frame, LocalPeer, Peer,
-    ProgressSink, PullOptions, PutOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
+    CloneOptions, Error as StoreError, ErrorKind, Frame, LocalPeer, Peer, ProgressSink,
+    PullOptions, PutOptions, RemoteEnd, RowsToDelete, Store, Travelled, Travellers,
 };
 
 use crate::faults::{Plan, faulty};
@@ -22,15 +20,10 @@ on_every_place!(
     a_clone_has_every_version_and_can_be_cloned_back,
     a_pull_brings_what_is_new_and_a_second_one_nothing,
     a_push_moves_the_other_side_forward_and_is_refused_where_that_has_moved,
-    histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides,
-    a_merge_that_reads_a_segment_otherwise_than_its_commit_travels_on,
-    a_pull_may_stop_before_a_merge_which_is_made_later,
     upkeep_on_either_side_is_no_change,
     a_transfer_that_is_cut_off_goes_on_where_it_ended,
     a_deleted_frame_travels_and_can_be_cloned_over,
-    a_clone_that_was_deleted_can_be_cloned_again,
-    what_was_fetched_is_merged_however_rows_lie_by_then,
-    a_merge_comes_about_while_others_write_without_a_pause;
+    a_clone_that_was_deleted_can_be_cloned_again;
     not_on_s3 "a thousand segments, one after the other":
     a_pull_after_one_append_moves_one_segment_however_many_there_are,
     histories_of_many_commits_travel_in_parts,
@@ -281,126 +274,6 @@ async fn a_push_moves_the_other_side_forward_and_is_refused_where_that_has_moved
     assert_eq!(numbers(&frame(&theirs, "f")).await.len(), 40);
 }
 
-/// Two stores with a frame that each has changed since they were the same.
-async fn apart(place: &Place) -> (Store, Store) {
-    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
-    indexed(&frame(&ours, "f"), Error, 0..50).await;
-    clone(&theirs, &ours, "f").await;
-    indexed(&frame(&ours, "f"), Append, 50..60).await;
-    indexed(&frame(&theirs, "f"), Append, 60..70).await;
-    let gone = RowsToDelete {
-        start: Some(10.into()),
-        stop: Some(20.into()),
-        ..RowsToDelete::default()
-    };
-    frame(&theirs, "f").delete_rows(gone).await.unwrap();
-    indexed(&frame(&ours, "f"), Upsert, [15, 65, 80]).await;
-    (ours, theirs)
-}
-
-async fn histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides(place: &Place) {
-    let (ours, theirs) = apart(place).await;
-    let before = Place::in_memory().open().await;
-    clone(&before, &theirs, "f").await;
-    let merged = pull(&ours, &theirs, "f").await;
-    assert_eq!((merged.outcome, merged.versions), (SyncOutcome::Merged, 1));
-    assert_eq!((merged.ahead, merged.behind), (3, 0));
-    let other_way = pull(&theirs, &ours, "f").await;
-    assert_eq!(other_way.outcome, SyncOutcome::Moved);
-    let elsewhere = pull(&before, &ours, "f").await;
-    assert_eq!(elsewhere.outcome, SyncOutcome::Moved);
-    assert_same(&ours, &theirs, "f").await;
-    assert_same(&ours, &before, "f").await;
-
-    // Merging the same two by themselves, and going on from there.
-    let (ours, theirs) = apart(&Place::in_memory()).await;
-    let copy = Place::in_memory().open().await;
-    clone(&copy, &ours, "f").await;
-    let one = pull(&copy, &theirs, "f").await;
-    let other = pull(&theirs, &ours, "f").await;
-    assert_eq!(one.commit, other.commit);
-    assert_same(&copy, &theirs, "f").await;
-    let settled = pull(&copy, &theirs, "f").await;
-    assert_eq!(
-        (settled.outcome, settled.objects),
-        (SyncOutcome::Unchanged, 0)
-    );
-    indexed(&frame(&copy, "f"), Append, 300..310).await;
-    indexed(&frame(&theirs, "f"), Append, 400..410).await;
-    assert_eq!(pull(&copy, &theirs, "f").await.outcome, SyncOutcome::Merged);
-    push(&copy, &theirs, "f").await;
-    assert_same(&copy, &theirs, "f").await;
-    let third = Place::in_memory().open().await;
-    clone(&third, &theirs, "f").await;
-    assert_same(&third, &theirs, "f").await;
-}
-
-async fn a_merge_that_reads_a_segment_otherwise_than_its_commit_travels_on(place: &Place) {
-    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
-    indexed(&frame(&ours, "f"), Error, 0..50).await;
-    clone(&theirs, &ours, "f").await;
-    let gone = RowsToDelete {
-        start: Some(10.into()),
-        stop: Some(20.into()),
-        ..RowsToDelete::default()
-    };
-    frame(&theirs, "f").delete_rows(gone).await.unwrap();
-    // Without the texts, which the row that was deleted there had.
-    let some_columns = rows([15]).project(&[0]).unwrap();
-    let options = PutOptions {
-        index: vec!["n".to_owned()],
-        ..PutOptions::mode(Upsert)
-    };
-    let upserted = try_put_with(&frame(&ours, "f"), options, some_columns).await;
-    upserted.unwrap();
-    let third = Place::in_memory().open().await;
-    clone(&third, &ours, "f").await;
-
-    let merged = pull(&theirs, &ours, "f").await;
-    assert_eq!(merged.outcome, SyncOutcome::Merged);
-    for store in [&third, &ours] {
-        let moved = pull(store, &theirs, "f").await;
-        assert_eq!(moved.outcome, SyncOutcome::Moved);
-        assert_same(store, &theirs, "f").await;
-    }
-    let expected: Vec<i64> = (0..10).chain([15]).chain(20..50).collect();
-    assert_eq!(numbers(&frame(&third, "f")).await, expected);
-}
-
-async fn a_pull_may_stop_before_a_merge_which_is_made_later(place: &Place) {
-    let (ours, theirs) = apart(place).await;
-    let stop = PullOptions {
-        merge: false,
-        ..PullOptions::default()
-    };
-    for again in [false, true] {
-        let stopped = try_pull_with(&ours, &theirs, "f", &stop).await.unwrap();
-        assert_eq!(stopped.outcome, SyncOutcome::Diverged);
-        assert_eq!((stopped.ahead, stopped.behind), (2, 2));
-        assert_eq!(stopped.objects == 0, again, "{stopped:?}");
-    }
-    let known = frame(&ours, "f").tracking().await.unwrap();
-    assert_eq!(known[0].to_string(), "ahead 2, behind 2");
-    let own: Vec<i64> = numbers(&frame(&ours, "f")).await;
-    assert!(own.contains(&12) && !own.contains(&66));
-    assert_sound(&ours, "f").await;
-
-    let merged = frame(&ours, "f").merge("origin", None).await.unwrap();
-    assert_eq!(merged.outcome, SyncOutcome::Merged);
-    assert_eq!((merged.ahead, merged.behind), (3, 0));
-    let nothing = frame(&ours, "f").merge("origin", Some(Favour::Ours)).await;
-    assert_eq!(nothing.unwrap().outcome, SyncOutcome::Unchanged);
-    push(&ours, &theirs, "f").await;
-    assert_same(&ours, &theirs, "f").await;
-    let known = frame(&ours, "f").tracking().await.unwrap();
-    assert_eq!((known[0].ahead, known[0].behind), (0, 0));
-    indexed(&frame(&ours, "f"), Append, [900]).await;
-    let known = frame(&ours, "f").tracking().await.unwrap();
-    assert_eq!((known[0].ahead, known[0].behind), (1, 0));
-    let refused = frame(&ours, "f").merge("nowhere", None).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::NotFound);
-}
-
 pub(crate) async fn compact(store: &Store) {
     frame(store, "f").compact(false).await.unwrap();
 }
@@ -546,80 +419,6 @@ async fn a_clone_that_was_deleted_can_be_cloned_again(place: &Place) {
     assert_sound(&ours, "f").await;
     let known = clone(&ours, &theirs, "f").await;
     assert_eq!(known.outcome, SyncOutcome::Unchanged);
-}
-
-/// Brings what is new at the other store, and applies it later.
-async fn fetch_and_merge(ours: &Store, theirs: &Store, between: bool) -> SyncedFrame {
-    let (peer, frames) = (origin(theirs), Travellers::one(&id("f")));
-    let options = FetchOptions::default();
-    let fetched = ours.fetch(remote(&peer), &frames, &options).await.unwrap();
-    assert_eq!(only(fetched).unwrap().behind, 2);
-    if between {
-        compact(ours).await;
-    }
-    frame(ours, "f").merge("origin", None).await.unwrap()
-}
-
-async fn what_was_fetched_is_merged_however_rows_lie_by_then(place: &Place) {
-    for (theirs_first, ours_first, between) in [
-        (true, false, false),
-        (false, true, false),
-        (false, false, true),
-        (true, true, true),
-    ] {
-        let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
-        let there = frame(&theirs, "f");
-        indexed(&there, Error, 0..10).await;
-        indexed(&there, Append, 10..20).await;
-        indexed(&there, Append, [5, 15]).await;
-        clone(&ours, &theirs, "f").await;
-        for (compacts, store) in [(theirs_first, &theirs), (ours_first, &ours)] {
-            if compacts {
-                compact(store).await;
-            }
-        }
-        let odd = RowsToDelete {
-            start: Some(3.into()),
-            stop: Some(7.into()),
-            ..RowsToDelete::default()
-        };
-        there.delete_rows(odd).await.unwrap();
-        indexed(&there, Upsert, [12, 99]).await;
-        let merged = fetch_and_merge(&ours, &theirs, between).await;
-        assert_eq!((merged.outcome, merged.versions), (SyncOutcome::Moved, 2));
-        assert_same(&ours, &theirs, "f").await;
-        assert_sound(&ours, "f").await;
-        frame(&ours, "f").purge(false).await.unwrap();
-    }
-}
-
-async fn a_merge_comes_about_while_others_write_without_a_pause(place: &Place) {
-    let (ours, theirs) = apart(place).await;
-    for n in 300..330 {
-        indexed(&frame(&theirs, "f"), Append, [n]).await;
-        indexed(&frame(&ours, "f"), Upsert, [n + 100]).await;
-    }
-    let done = AtomicBool::new(false);
-    let writing = async {
-        let mut written = 0;
-        while !done.load(Ordering::Relaxed) {
-            indexed(&frame(&ours, "f"), Append, [1000 + written]).await;
-            written += 1;
-        }
-        written
-    };
-    let pulling = async {
-        let pulled = pull(&ours, &theirs, "f").await;
-        done.store(true, Ordering::Relaxed);
-        pulled
-    };
-    let (written, pulled) = tokio::join!(writing, pulling);
-    assert_eq!(pulled.outcome, SyncOutcome::Merged);
-    let found = numbers(&frame(&ours, "f")).await;
-    let mut expected = (300..330).chain(400..430).chain(1000..1000 + written);
-    assert!(expected.all(|n| found.contains(&n)));
-    push(&ours, &theirs, "f").await;
-    assert_same(&ours, &theirs, "f").await;
 }
 
 async fn a_pull_after_one_append_moves_one_segment_however_many_there_are(place: &Place) {

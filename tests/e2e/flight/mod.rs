@@ -2,5 +2,6 @@
 //! should send, and callers that vanish.
 
 pub(crate) mod broken;
+mod garbled;
 mod hostile;
 mod spoken;

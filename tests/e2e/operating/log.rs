@@ -1,12 +1,16 @@
 //! One line for each call, with an id that its error carries.
 
+use std::fs::File;
+use std::process::Command;
+use std::time::Duration;
+
 use serde_json::Value;
 use shoots_client::PutMode;
 
 use crate::flight::broken::vanish;
 use crate::peer::{Peer, told};
 use crate::rows::{put, rows};
-use crate::server::{Server, until};
+use crate::server::{Server, binary, fresh_folder, until};
 
 /// The lines about calls, as JSON.
 fn calls(log: &str) -> Vec<Value> {
@@ -88,5 +92,34 @@ async fn a_caller_that_goes_away_is_in_the_log_too() {
         })
     })
     .await;
+    server.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_no_call_and_no_stop() {
+    let (folder, place) = (fresh_folder(), fresh_folder());
+    let pipe = place.path().join("log");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Opened to be read by nobody who reads.
+    let _reader = File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$0" "$@" 2> "$LOG""#]);
+    command.arg(binary().get_program()).env("LOG", &pipe);
+    let location = folder.path().to_str().unwrap();
+    let server = Server::of(command, location, &folder, &["--log-format", "json"]).await;
+    let mut peer = Peer::of(&server).await;
+    // Several times what fits into a pipe.
+    for _ in 0..2000 {
+        let ping = peer.act("ping", "");
+        let answered = tokio::time::timeout(Duration::from_secs(60), ping).await;
+        answered.expect("a call waits for the log").unwrap();
+    }
     server.stop().await;
 }

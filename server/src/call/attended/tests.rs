@@ -1,6 +1,7 @@
 //! Places for calls, panics, and how calls end, without a connection.
 
 use std::future::ready;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};

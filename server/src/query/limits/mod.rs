@@ -60,11 +60,12 @@ impl Limits {
     /// What a query failed with. Where that is a limit, the setting is named.
     pub(in crate::query) fn failure(&self, error: DataFusionError) -> Failure {
         let text = error.strip_backtrace();
-        if is_disk_full(&error) {
-            let folder = match self.spill_folder.as_str() {
-                "" => "the system's temporary folder, because query_spill_folder is empty",
-                folder => folder,
-            };
+        let folder = match self.spill_folder.as_str() {
+            "" => "the system's temporary folder, because query_spill_folder is empty".to_owned(),
+            folder => format!("query_spill_folder is {folder}"),
+        };
+        let spilling = trouble_of_spilling(&error);
+        if let Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) = spilling {
             let problem = format!(
                 "the disk for what the query cannot hold in memory is full ({folder}); ask for less, or free some space there: {text}"
             );
@@ -78,6 +79,13 @@ impl Limits {
                 self.spill_bytes
             );
             return Failure::new(ErrorKind::LimitError, problem);
+        }
+        if spilling.is_some() {
+            let problem = format!(
+                "what the query cannot hold in memory could not be written or read again ({folder}); see that the server \
+                 can write there and nobody removes its files, and try again: {text}"
+            );
+            return Failure::new(ErrorKind::ShootsIOError, problem);
         }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(told) if told.contains("query_memory_bytes") => {
@@ -96,19 +104,20 @@ impl Limits {
     }
 }
 
-fn is_disk_full(error: &DataFusionError) -> bool {
+/// What the system said of a file of a query's own. There are no others that a query reads by itself: what the store says
+/// of its files is in an error of the store.
+fn trouble_of_spilling(error: &DataFusionError) -> Option<io::ErrorKind> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        ) {
-            return true;
+        if error.is::<shoots_store::Error>() {
+            return None;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]

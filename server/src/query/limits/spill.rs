@@ -3,12 +3,15 @@
 //! Each server has a folder of its own and keeps it locked. The system takes the lock away with the process, however that
 //! ends, so a folder that can be locked is nobody's any more: whoever comes upon it at a start removes it. Where folders
 //! cannot be locked, nothing is known about them and they stay.
+//!
+//! Temporary folders are cleaned by more than us: one that was removed under the server is made again for the next query.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tracing::{info, warn};
 
@@ -22,7 +25,7 @@ static FOLDERS: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(in crate::query) struct SpillFolder {
     path: PathBuf,
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 impl SpillFolder {
@@ -49,11 +52,25 @@ impl SpillFolder {
 
     /// Makes a new folder this server's own; none if another server's sweep came between.
     fn take(path: PathBuf) -> Option<Self> {
-        let lock = File::open(&path).ok();
-        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
-            return None;
+        let lock = Mutex::new(lock(&path)?);
+        path.exists().then_some(Self { path, lock })
+    }
+
+    /// Makes a folder in this one again, and this one, if somebody has removed them.
+    ///
+    /// # Errors
+    /// If nothing can be made there.
+    pub(in crate::query) fn restore(&self, inside: &Path) -> io::Result<()> {
+        if inside.exists() {
+            return Ok(());
         }
-        path.exists().then_some(Self { path, _lock: lock })
+        let mut own = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        fs::create_dir_all(inside)?;
+        // If a sweep of another server is at it, the next query makes it once more.
+        if let Some(lock) = lock(&self.path) {
+            *own = lock;
+        }
+        Ok(())
     }
 
     pub(in crate::query) fn path(&self) -> &Path {
@@ -65,6 +82,15 @@ impl Drop for SpillFolder {
     fn drop(&mut self) {
         // What stays behind is removed by the next server.
         let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The lock of a folder, where there are locks; none if somebody else has it.
+fn lock(folder: &Path) -> Option<Option<File>> {
+    let lock = File::open(folder).ok();
+    match lock.as_ref().map(File::try_lock) {
+        Some(Err(TryLockError::WouldBlock)) => None,
+        _ => Some(lock),
     }
 }
 
@@ -136,6 +162,25 @@ mod tests {
         drop(one);
         drop(other);
         assert_eq!(names(parent.path()), ["datafusion-y", "shoots-spill-note"]);
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_made_again_and_stays_this_servers() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = SpillFolder::below(parent.path()).unwrap();
+        let inside = folder.path().join("datafusion-x");
+        for gone in [parent.path(), folder.path()] {
+            fs::remove_dir_all(gone).unwrap();
+            folder.restore(&inside).unwrap();
+            assert!(inside.exists());
+            sweep(parent.path());
+            assert!(inside.exists(), "another server took it for nobody's");
+        }
+        fs::remove_dir_all(parent.path()).unwrap();
+        fs::write(parent.path(), "a file").unwrap();
+        folder.restore(&inside).unwrap_err();
+        fs::remove_file(parent.path()).unwrap();
+        fs::create_dir(parent.path()).unwrap();
     }
 
     #[test]

@@ -172,6 +172,19 @@ async fn what_does_not_fit_in_memory_goes_to_the_disk_that_is_allowed() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let sorted = lake.ask("numbers", SORTED).await.unwrap();
     assert_eq!(sorted.num_rows(), 400_000);
+    // Somebody tidies up.
+    let own = std::fs::read_dir(folder.path()).unwrap().next().unwrap();
+    let own = own.unwrap().path();
+    std::fs::remove_dir_all(&own).unwrap();
+    let sorted = lake.ask("numbers", SORTED).await.unwrap();
+    assert_eq!(sorted.num_rows(), 400_000);
+    std::fs::remove_dir_all(&own).unwrap();
+    std::fs::write(&own, "in the way").unwrap();
+    let error = lake.refused("numbers", SORTED).await;
+    assert_eq!(error.kind, ErrorKind::ShootsIOError, "{error}");
+    let setting = format!("query_spill_folder is {}", folder.path().display());
+    assert!(error.message.contains(&setting), "{error}");
+    std::fs::remove_file(&own).unwrap();
     drop(lake);
     assert_limited(config(1 << 20), SORTED, &["query_spill_bytes is 1048576"]).await;
     assert_limited(config(0), SORTED, &["query_spill_bytes is 0"]).await;

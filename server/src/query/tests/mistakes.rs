@@ -55,7 +55,7 @@ async fn a_comparison_that_makes_no_sense_is_told_by_column_type_and_value() {
     for (condition, told) in [
         (
             "temp = 'warm'",
-            "column temp is double, and 'warm' is no such value: compare it with a number (at line 1, column 29)",
+            "column temp is double, and 'warm' is no such value: compare it with a number (at line 1, column 31)",
         ),
         (
             "1 = 1 and w.temp in (39, 'warm')",
