@@ -4,9 +4,9 @@
 //! prevents the server from starting is one line on standard error and a non-zero exit code. Nobody who takes the log
 //! slowly holds up the server ([`journal`]).
 
-mod journal;
-
 #![forbid(unsafe_code)]
+
+mod journal;
 
 use std::io::Write;
 use std::process::ExitCode;

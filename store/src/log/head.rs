@@ -58,7 +58,7 @@ impl LogReader {
         match known {
             Some(known) => self.forward(known).await.map(Some),
             None => match self.hint().await? {
-                Some(hint) => self.from_hint(hint).await,
+                Some(hint) => self.after_hint(hint).await,
                 None => self.listed().await,
             },
         }
@@ -72,7 +72,7 @@ impl LogReader {
         Ok(hinted.filter(|sequence| *sequence < u64::MAX))
     }
 
-    async fn from_hint(&self, hint: u64) -> Result<Option<Arc<Entry>>> {
+    async fn after_hint(&self, hint: u64) -> Result<Option<Arc<Entry>>> {
         if let Some(newest) = self.hinted(hint).await? {
             return Ok(Some(newest));
         }
