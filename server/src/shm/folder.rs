@@ -13,8 +13,13 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-/// What the names of folders begin with.
-const PREFIX: &str = "shoots-";
+use super::shelf::EXTENSION;
+
+/// What the names of folders begin with; the random rest has as many digits as [`random_name`] gives.
+const PREFIX: &str = "shoots-shm-";
+const RANDOM_DIGITS: usize = 32;
+/// What the name of a file ends with while it is written.
+const PART: &str = "part";
 const LOCK: &str = "lock";
 const LOCK_TO_BE: &str = "lock.part";
 /// How old a folder without a lock must be to be one that was never finished.
@@ -49,7 +54,7 @@ impl Folder {
 
     /// A file to be written, under a name of its own.
     pub(super) fn create_file(&self) -> io::Result<(PathBuf, File)> {
-        let path = self.path.join(format!("{}.part", random_name()?));
+        let path = self.path.join(format!("{}.{PART}", random_name()?));
         // Others may only read it; the writer has it open already.
         let file = create_file(&path, 0o400)?;
         Ok((path, file))
@@ -77,7 +82,7 @@ impl Folder {
         for entry in entries.filter_map(Result::ok) {
             let path = entry.path();
             if is_of_a_server(&entry.file_name()) && path != self.path && self.is_abandoned(&path) {
-                match fs::remove_dir_all(&path) {
+                match remove_own(&path) {
                     Ok(()) => info!(folder = %path.display(), "removed what a server had left"),
                     Err(error) => warn!(%error, folder = %path.display(), "cannot remove it"),
                 }
@@ -112,7 +117,33 @@ impl Drop for Folder {
 }
 
 fn is_of_a_server(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with(PREFIX))
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    random.is_some_and(is_random)
+}
+
+fn is_random(text: &str) -> bool {
+    text.len() == RANDOM_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// Whether a file in a folder has a name that a server gives.
+fn is_of_a_folder(name: &OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.rsplit_once('.'));
+    let known = |(stem, ending)| is_random(stem) && (ending == PART || ending == EXTENSION);
+    name == LOCK || name == LOCK_TO_BE || parts.is_some_and(known)
+}
+
+/// Removes a folder of a server, if there is nothing in it but what a server puts there. Anybody may have made a folder of
+/// such a name, so nothing else is ever touched.
+fn remove_own(folder: &Path) -> io::Result<()> {
+    let files: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
+    if let Some(other) = files.iter().find(|file| !is_of_a_folder(&file.file_name())) {
+        let problem = format!("{} is in it", other.path().display());
+        return Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, problem));
+    }
+    for file in files {
+        fs::remove_file(file.path())?;
+    }
+    fs::remove_dir(folder)
 }
 
 fn create_file(path: &Path, mode: u32) -> io::Result<File> {

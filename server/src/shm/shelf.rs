@@ -22,7 +22,7 @@ const REMEMBERED: usize = 256;
 /// How long nothing is written after the storage had failed.
 const REST: Duration = Duration::from_secs(30);
 /// What the names of finished files end with: an IPC stream of Arrow.
-const EXTENSION: &str = "arrows";
+pub(super) const EXTENSION: &str = "arrows";
 
 /// The files of one server.
 #[derive(Debug)]

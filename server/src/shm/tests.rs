@@ -178,25 +178,41 @@ async fn after_the_end_nothing_is_written() {
 
 #[test]
 fn only_folders_of_servers_that_are_no_more_are_swept() {
+    const CRASHED: &str = "shoots-shm-00000000000000000000000000000001";
+    const UNLOCKED: &str = "shoots-shm-00000000000000000000000000000002";
+    const WITH_NOTES: &str = "shoots-shm-00000000000000000000000000000003";
+    const LINK: &str = "shoots-shm-00000000000000000000000000000004";
     let place = TempDir::new().unwrap();
     let living = Folder::create(place.path()).unwrap();
-    for name in ["shoots-crashed", "shoots-unlocked", "others"] {
+    // A store, its copy and somebody's work have names like this, and may hold a file `lock`.
+    let others = ["others", "shoots-data", "shoots-shm-notes"];
+    for name in [CRASHED, UNLOCKED, WITH_NOTES].iter().chain(&others) {
         fs::create_dir(place.path().join(name)).unwrap();
     }
-    fs::write(place.path().join("shoots-crashed/lock"), "").unwrap();
-    fs::write(place.path().join("others/lock"), "").unwrap();
-    std::os::unix::fs::symlink("others", place.path().join("shoots-link")).unwrap();
+    for name in [CRASHED, WITH_NOTES].iter().chain(&others) {
+        fs::write(place.path().join(name).join("lock"), "").unwrap();
+    }
+    let rows = format!("{CRASHED}/{:032x}.arrows", 5);
+    fs::write(place.path().join(rows), "rows").unwrap();
+    fs::write(place.path().join(WITH_NOTES).join("notes.txt"), "mine").unwrap();
+    std::os::unix::fs::symlink("others", place.path().join(LINK)).unwrap();
+
     drop(Folder::create(place.path()).unwrap());
+
     let entries = fs::read_dir(place.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
     let own = living.create_file().unwrap().0;
     let own = own.parent().unwrap().file_name().unwrap().to_str().unwrap();
-    let mut expected = ["others", "shoots-link", "shoots-unlocked", own];
+    let mut expected = vec![LINK, UNLOCKED, WITH_NOTES, own];
+    expected.extend(others);
     expected.sort_unstable();
     assert_eq!(names, expected);
-    assert!(place.path().join("others/lock").exists());
+    for name in others.iter().chain(&[WITH_NOTES]) {
+        assert!(place.path().join(name).join("lock").exists(), "{name}");
+    }
+    assert!(place.path().join(WITH_NOTES).join("notes.txt").exists());
 }
 
 #[test]

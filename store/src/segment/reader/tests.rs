@@ -9,7 +9,6 @@ use arrow_schema::{DataType, TimeUnit};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use futures::executor::block_on;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
@@ -22,6 +21,15 @@ use super::super::samples::{
 };
 use super::*;
 use crate::error::ErrorKind;
+
+/// Waits for a read as the store does, where tasks can be begun: steps are decoded in some.
+fn block_on<F: Future>(read: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    runtime.block_on(read)
+}
 
 mod cost;
 mod kept;
