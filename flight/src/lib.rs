@@ -17,7 +17,7 @@
 //!   never repeats it. Dictionaries are never pruned: unused categories are data.
 //! - [`decode`] hands out the schema before the first batch, keeps buffers where they arrived
 //!   when their alignment allows it, and turns malformed messages into errors.
-//! - [`file`] has the same messages in a file, aligned for who maps it into memory; [`Joiner`] makes the large batches that
+//! - [`mod@file`] has the same messages in a file, aligned for who maps it into memory; [`Joiner`] makes the large batches that
 //!   pay there.
 //! - [`schema_message`] and [`read_schema_message`] are the form in which `FlightInfo` and
 //!   `SchemaResult` carry a schema.
