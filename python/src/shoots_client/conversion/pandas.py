@@ -60,6 +60,8 @@ def with_own_categories(table: pa.Table) -> pa.Table:
             pieces = [column.chunk(0), column.chunk(0).slice(0, 0)]
             table = table.set_column(position, field, pa.chunked_array(pieces, field.type))
     return table
+
+
 def without_index(table: pa.Table) -> pa.Table:
     """The table of a frame whose index has become columns, where they are in the table, and whose rows are numbered."""
     metadata = dict(table.schema.metadata or {})
