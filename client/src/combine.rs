@@ -52,7 +52,8 @@ impl ActionCall<CombineRequest> {
         self.with(|request| request.by = names(columns))
     }
 
-    /// How far apart two rows of an as-of join may be: a number in the column's unit, or a text such as `5min`.
+    /// How far apart two rows of an as-of join may be: for times a text such as `5min`, for dates also a number of days,
+    /// for numbers a number.
     pub fn tolerance(self, tolerance: impl Into<IndexValue>) -> Self {
         self.with(|request| request.tolerance = Some(tolerance.into()))
     }

@@ -79,6 +79,7 @@ pub use edit::delete::{Condition, Conditions, RowsToDelete};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+pub use index::{counted_time, time_bound};
 pub use lineage::record::{Listed as ListedSegment, Record};
 pub use log::commit::Published;
 pub use nearest::nearest;

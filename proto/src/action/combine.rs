@@ -92,7 +92,7 @@ request! {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub right_by: Vec<String>,
-        /// How far apart two rows may be: a number in the column's unit, or a text such as `5min`. Only for an as-of
+        /// How far apart two rows may be: for times a text such as `5min`, for dates also a number of days, for numbers a number. Only for an as-of
         /// join.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tolerance: Option<IndexValue>,

@@ -81,7 +81,6 @@ impl Resample {
     pub(super) fn moment(&self, value: &Value, field: &str) -> Result<i64> {
         let unit = i128::from(self.layout.unit);
         let moment = match value {
-            Value::Number(number) => number.as_i64(),
             Value::String(text) => text.parse::<Time>().ok().and_then(|time| {
                 let nanoseconds = i128::from(time.0.timestamp()) * 1_000_000_000
                     + i128::from(time.0.timestamp_subsec_nanos());

@@ -17,6 +17,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use serde_json::Value;
+use shoots_store::counted_time;
 
 use super::Resample;
 use super::calendar::Zone;
@@ -48,7 +49,7 @@ impl ResampleTable {
         if range.is_all() {
             return Ok(Some(self.0.clone()));
         }
-        let end = |value: Option<Value>| value.and_then(|value| self.0.moment(&value, "time").ok());
+        let end = |value: Option<Value>| value.as_ref().and_then(counted_time);
         let (from, to) = (end(range.start()), end(range.stop()));
         self.0.clone().named(from, to).await
     }

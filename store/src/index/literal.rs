@@ -12,7 +12,7 @@ use chrono::NaiveDate;
 use serde_json::Value;
 
 use super::number::one_zero;
-use super::readable::{DAY, nanoseconds};
+use super::readable::{self, DAY, nanoseconds};
 use super::value::{KeyValue, unhex};
 
 /// Numbers are read up to this many places before and behind their point. All columns end far below.
@@ -63,10 +63,21 @@ impl Literal {
                 Value::Number(number) => decimal(&number.to_string(), 0),
                 _ => None,
             },
-            time => match value {
+            DataType::Duration(_) => match value {
                 Value::Number(number) => decimal(&number.to_string(), 0),
+                Value::String(text) => moment(text, data_type),
+                other => count_of(other),
+            },
+            time => match value {
+                // A number says no unit, and 20240103 is not meant as microseconds.
+                Value::Number(number) => {
+                    let count = number.as_i128()?;
+                    readable::time(count, time)
+                        .is_none()
+                        .then(|| Self::count(i256::from_i128(count)))
+                }
                 Value::String(text) => moment(text, time),
-                _ => None,
+                other => count_of(other),
             },
         }
     }
@@ -121,6 +132,28 @@ pub(super) fn example(data_type: &DataType) -> &'static str {
         decimal if decimal.is_decimal() => r#"a decimal like "1.50""#,
         _ => r#"bytes in hex like "00ff""#,
     }
+}
+
+/// What code that knows a column's values sends for a time, which text need not hold exactly: how many of the column's
+/// units it is from zero. Requests cannot say this, since an [`IndexValue`](shoots_proto::IndexValue) is no object.
+///
+/// ```
+/// let bound = shoots_store::time_bound(1_704_067_200_000);
+/// assert_eq!(shoots_store::counted_time(&bound), Some(1_704_067_200_000));
+/// ```
+pub fn time_bound(count: i64) -> Value {
+    serde_json::json!({ COUNT: count })
+}
+
+const COUNT: &str = "count";
+
+/// What a [`time_bound`] counts; `None` for every other value.
+pub fn counted_time(bound: &Value) -> Option<i64> {
+    bound.as_object()?.get(COUNT)?.as_i64()
+}
+
+fn count_of(value: &Value) -> Option<Literal> {
+    Some(Literal::count(i256::from(counted_time(value)?)))
 }
 
 fn float(value: &Value, data_type: &DataType) -> Option<Literal> {

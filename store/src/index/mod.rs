@@ -48,6 +48,7 @@ pub(crate) use key_set::KeySet;
 #[cfg(test)]
 pub(crate) use key_set::Match;
 pub(crate) use keys::Keys;
+pub use literal::{counted_time, time_bound};
 pub(crate) use merge::{Input, merge};
 pub(crate) use range::KeyRange;
 pub(crate) use span::Span;

@@ -89,7 +89,7 @@ fn decimal(unscaled: &str, scale: i8) -> String {
 }
 
 /// The text of dates and times, if the type is one of those and the calendar has them.
-fn time(value: i128, data_type: &DataType) -> Option<String> {
+pub(super) fn time(value: i128, data_type: &DataType) -> Option<String> {
     match data_type {
         DataType::Date32 => date(value),
         DataType::Date64 => match (value.div_euclid(86_400_000), value.rem_euclid(86_400_000)) {

@@ -40,8 +40,8 @@ impl Span {
     /// Reads bounds that a person or program sent for the column `field`.
     ///
     /// Times are RFC 3339, or `2024-01-31`, `2024-01-31 12:00`, `2024-01-31 12:00:00.5`. Without a zone they are UTC;
-    /// with one they are converted to UTC. Numbers are values of the column, or counts of its unit. A bound may be
-    /// finer than what the column can have, or beyond it.
+    /// with one they are converted to UTC. Numbers are values of the column, but say no time; what knows the column's unit
+    /// gives a [`time_bound`](super::time_bound). A bound may be finer than what the column can have, or beyond it.
     pub(crate) fn parse(
         field: &Field,
         start: Option<&Value>,

@@ -102,7 +102,8 @@ impl OnType {
         }
     }
 
-    /// Reads a tolerance: a number in the unit of the left column, or for times a text such as `5min`.
+    /// Reads a tolerance: for times a text such as `5min`, for dates also a number of days, otherwise a number in the unit
+    /// of the left column.
     pub(super) fn distance(self, value: &IndexValue, left: &DataType) -> Result<Distance> {
         let named = type_name(left);
         let distance = match (self, value) {
@@ -121,6 +122,18 @@ impl OnType {
                     0 => nanoseconds.div_euclid(DAY_MILLISECONDS * 1_000_000),
                     rate => (nanoseconds * rate).div_euclid(1_000_000_000),
                 })
+            }
+            // A number says no unit, and 120 is not meant as microseconds. Dates are counted in days, and durations are
+            // numbers themselves.
+            (
+                Self::Integer {
+                    per_second: Some(_),
+                },
+                IndexValue::Number(number),
+            ) if !matches!(left, DataType::Duration(_) | DataType::Date32) => {
+                return plan_err!(
+                    "tolerance: {number} says no unit, and the column is of type {named}; give a text such as '5min', '2s' or '250ms'"
+                );
             }
             (Self::Integer { per_second }, IndexValue::Number(number)) => {
                 let Some(number) = number.as_i128() else {
@@ -149,7 +162,7 @@ impl OnType {
                 other,
             ) => {
                 return plan_err!(
-                    "tolerance: must be a text such as '5min', or a number in the unit of {named} (got {other})"
+                    "tolerance: must be a text such as '5min' for columns of type {named} (got {other})"
                 );
             }
             (_, other) => {
@@ -186,11 +199,15 @@ mod tests {
             DataType::Timestamp(TimeUnit::Second, None),
             DataType::Timestamp(TimeUnit::Nanosecond, None),
         );
+        let (elapsed_s, elapsed_ns) = (
+            DataType::Duration(TimeUnit::Second),
+            DataType::Duration(TimeUnit::Nanosecond),
+        );
         for (compared, value, left, expected) in [
             (&ns, "\"2s\"", &ns, 2_000_000_000),
             (&s, "\"1500ms\"", &s, 1),
-            (&ns, "3", &ns, 3),
-            (&ns, "3", &s, 3_000_000_000),
+            (&elapsed_ns, "3", &elapsed_ns, 3),
+            (&elapsed_ns, "3", &elapsed_s, 3_000_000_000),
             (&DataType::Date32, "\"2D\"", &DataType::Date32, 2),
             (&DataType::Date32, "2", &DataType::Date32, 2),
             (&DataType::Int64, "7", &DataType::Int8, 7),
@@ -207,7 +224,9 @@ mod tests {
         let ns = DataType::Timestamp(TimeUnit::Nanosecond, None);
         for (compared, value, words) in [
             (&ns, "\"soon\"", "soon"),
-            (&ns, "-1", "negative"),
+            (&ns, "\"-1s\"", "duration"),
+            (&ns, "120", "says no unit"),
+            (&DataType::Int64, "-1", "negative"),
             (&ns, "true", "5min"),
             (&DataType::Int64, "1.5", "integer"),
             (&DataType::Int64, "\"5min\"", "must be a number"),

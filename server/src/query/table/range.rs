@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use serde_json::{Number, Value};
 use shoots_proto::Closed;
+use shoots_store::time_bound;
 
 /// A range of the first column of an index.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,18 +200,19 @@ fn tighten(bound: &mut Option<Bound>, new: Bound, tighter: Ordering) {
     }
 }
 
-/// A value as the store reads bounds: numbers in the column's unit, or text.
+/// A value as the store reads bounds: a number, a text, or a time in the column's unit.
 pub(crate) fn literal(value: &ScalarValue) -> Option<Value> {
     let number = match value {
         ScalarValue::Int8(Some(n)) => Number::from(*n),
         ScalarValue::Int16(Some(n)) => Number::from(*n),
-        ScalarValue::Int32(Some(n)) | ScalarValue::Date32(Some(n)) => Number::from(*n),
-        ScalarValue::Int64(Some(n))
-        | ScalarValue::Date64(Some(n))
+        ScalarValue::Int32(Some(n)) => Number::from(*n),
+        ScalarValue::Int64(Some(n)) => Number::from(*n),
+        ScalarValue::Date32(Some(n)) => return Some(time_bound(i64::from(*n))),
+        ScalarValue::Date64(Some(n))
         | ScalarValue::TimestampSecond(Some(n), _)
         | ScalarValue::TimestampMillisecond(Some(n), _)
         | ScalarValue::TimestampMicrosecond(Some(n), _)
-        | ScalarValue::TimestampNanosecond(Some(n), _) => Number::from(*n),
+        | ScalarValue::TimestampNanosecond(Some(n), _) => return Some(time_bound(*n)),
         ScalarValue::UInt8(Some(n)) => Number::from(*n),
         ScalarValue::UInt16(Some(n)) => Number::from(*n),
         ScalarValue::UInt32(Some(n)) => Number::from(*n),
@@ -262,7 +264,7 @@ mod tests {
         let time = ScalarValue::TimestampNanosecond(Some(17), None);
         let of = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
         let (range, all) = range(of, &[col("t").gt_eq(lit(time))]);
-        assert_eq!((range.start(), all), (Some(Value::from(17)), true));
+        assert_eq!((range.start(), all), (Some(time_bound(17)), true));
         assert_eq!(range.closed(), Closed::Both);
     }
 

@@ -91,7 +91,14 @@ fn what_is_finer_than_the_unit_is_kept_beside_it() {
 
 #[test]
 fn numbers_are_counts_of_the_unit() {
-    assert_eq!(read(17, &timestamp(TimeUnit::Millisecond)), count(17, ""));
+    assert_eq!(
+        read(17, &DataType::Duration(TimeUnit::Millisecond)),
+        count(17, "")
+    );
+    assert_eq!(
+        read(time_bound(17), &timestamp(TimeUnit::Millisecond)),
+        count(17, "")
+    );
     assert_eq!(read(-1.5, &DataType::Int8), count(-2, "5"));
     assert_eq!(read("-0.001", &DataType::Int8), count(-1, "999"));
     assert_eq!(read(" +1e3 ", &DataType::UInt8), count(1000, ""));
@@ -151,6 +158,10 @@ fn what_makes_no_sense_for_the_type_is_refused() {
         (json!("2024-01-31T12:00:00.5é"), &second),
         (json!("2024-01-31T12:00:00Zé"), &second),
         (json!("20240131"), &second),
+        (json!(20_240_131), &second),
+        (json!(17.5), &second),
+        (json!(19_700), &DataType::Date32),
+        (json!(43_200), &time),
         (json!(true), &second),
         (json!([1]), &second),
         (json!("1:00"), &time),

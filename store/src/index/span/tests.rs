@@ -32,7 +32,7 @@ fn bounds_between_two_values_select_what_lies_between_them() {
 #[test]
 fn bounds_that_are_values_belong_to_the_range_if_it_is_closed_there() {
     let times = TimestampSecondArray::from(vec![0, 1, 1, 2, 2, 3]);
-    let (start, stop) = (json!(1), json!("1970-01-01T00:00:02"));
+    let (start, stop) = (json!("1970-01-01 00:00:01"), json!("1970-01-01T00:00:02"));
     for (closed, expected) in ALL.into_iter().zip([1..3, 3..5, 1..5, 3..3]) {
         let span = Span::parse(&seconds(), Some(&start), Some(&stop), closed).unwrap();
         assert_eq!(span.rows(&times).unwrap(), expected, "{closed:?}");
