@@ -190,11 +190,11 @@ impl ObjectStore for Disk {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let files = self.reader().await?;
-        if absent::is_known_absent(&files.path_to_filesystem(location)?) {
+        let root = self.directory.opened();
+        if root.is_some_and(|root| absent::is_known_absent(&root.path.join(location.as_ref()))) {
             return Err(failure::not_found(location));
         }
-        files.get_opts(location, options).await
+        self.reader().await?.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

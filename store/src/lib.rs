@@ -46,6 +46,7 @@ mod frame_log;
 mod history;
 mod index;
 mod inspect;
+mod lanes;
 mod layout;
 mod lineage;
 mod log;

@@ -17,6 +17,7 @@ use crate::builder::StoreBuilder;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::Freshness;
+use crate::lanes::in_lanes;
 use crate::layout;
 use crate::nearest::nearest;
 use crate::objects::{Created, Requests};
@@ -231,15 +232,16 @@ impl Store {
         freshness: Freshness,
     ) -> Result<Found> {
         let candidates = self.candidates(bucket).await?;
-        let mut looks = stream::iter(candidates)
-            .map(|(name, plain)| async move {
-                let bucket = bucket.cloned();
-                let frame = self.frame(&FrameId { bucket, name });
-                (frame.live_snapshot(freshness).await, plain)
-            })
-            .buffered(self.shared.parallel_frames());
+        let (store, of) = (self.clone(), bucket.cloned());
+        let look = move |(name, plain)| {
+            let bucket = of.clone();
+            let frame = store.frame(&FrameId { bucket, name });
+            async move { (frame.live_snapshot(freshness).await, plain) }
+        };
+        let candidates = candidates.into_iter().collect();
+        let looks = in_lanes(candidates, self.shared.parallel_frames(), look).await?;
         let mut found = Found::default();
-        while let Some((snapshot, plain)) = looks.next().await {
+        for (snapshot, plain) in looks {
             match snapshot {
                 Ok(snapshot) => found.live.extend(snapshot),
                 Err(error) => match error.kind() {

@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use serde_json::Value;
 use shoots_proto::Closed;
-use shoots_store::{ReadOptions, Snapshot};
+use shoots_store::{ReadOptions, Snapshot, counted_time};
 
 use super::operator::{Batches, Step, StepExec};
 use super::types::{as_key, convert};
@@ -224,11 +224,12 @@ impl Step for Input {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.read_columns().join(", ");
         write!(f, "frame={}, columns=[{columns}]", self.source)?;
-        if let Some(start) = &self.range.start {
-            write!(f, ", start={start}")?;
-        }
-        if let Some(stop) = &self.range.stop {
-            write!(f, ", stop={stop}")?;
+        for (end, value) in [("start", &self.range.start), ("stop", &self.range.stop)] {
+            match value.as_ref().map(|value| (value, counted_time(value))) {
+                Some((_, Some(time))) => write!(f, ", {end}={time}")?,
+                Some((value, None)) => write!(f, ", {end}={value}")?,
+                None => {}
+            }
         }
         Ok(())
     }

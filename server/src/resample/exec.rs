@@ -24,7 +24,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use futures::TryStreamExt;
 use serde_json::Value;
 use shoots_proto::{Closed, Time};
-use shoots_store::{ReadOptions, Rows as StoredRows};
+use shoots_store::{ReadOptions, Rows as StoredRows, counted_time};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
@@ -77,7 +77,7 @@ impl Resample {
         Ok((first, last))
     }
 
-    /// A time that was given as a number in the unit of the column, or as text.
+    /// A time that was given as text, or by this server as a number in the unit of the column.
     pub(super) fn moment(&self, value: &Value, field: &str) -> Result<i64> {
         let unit = i128::from(self.layout.unit);
         let moment = match value {
@@ -86,7 +86,7 @@ impl Resample {
                     + i128::from(time.0.timestamp_subsec_nanos());
                 i64::try_from(nanoseconds.div_euclid(unit)).ok()
             }),
-            _ => None,
+            bound => counted_time(bound),
         };
         match moment {
             Some(moment) => Ok(moment),

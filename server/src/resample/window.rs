@@ -15,9 +15,8 @@ use arrow_schema::DataType;
 use datafusion::error::Result;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use shoots_proto::Closed;
-use shoots_store::{Changed, ChangedRange, ReadOptions};
+use shoots_store::{Changed, ChangedRange, ReadOptions, time_bound};
 
 use super::Resample;
 use super::bins::{Bins, Origin};
@@ -165,8 +164,8 @@ impl Resample {
         let stop = stop.min(grid.last.saturating_add(1)).max(begin);
         let mut some = self.clone();
         some.range = spec::Range {
-            start: Some(Value::from(begin)),
-            stop: Some(Value::from(stop)),
+            start: Some(time_bound(begin)),
+            stop: Some(time_bound(stop)),
             closed: Closed::Left,
         };
         some.window = Some(Window {
@@ -216,13 +215,13 @@ impl Resample {
             .of(touched.1)
             .map_or(touched.1.saturating_add(1), |bin| bin.2);
         let mut before = self.read_options(&[self.time]);
-        before.start = Some(Value::from(new.first.min(from)));
-        before.stop = Some(Value::from(from));
+        before.start = Some(time_bound(new.first.min(from)));
+        before.stop = Some(time_bound(from));
         before.closed = Closed::Left;
         before.tail = Some(1);
         let mut after = self.read_options(&[self.time]);
-        after.start = Some(Value::from(to));
-        after.stop = Some(Value::from(new.last.max(to)));
+        after.start = Some(time_bound(to));
+        after.stop = Some(time_bound(new.last.max(to)));
         after.closed = Closed::Both;
         after.limit = Some(1);
         let before = self.one_time(before).await?.unwrap_or(first);

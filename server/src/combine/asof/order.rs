@@ -224,7 +224,7 @@ mod tests {
         let ns = DataType::Timestamp(TimeUnit::Nanosecond, None);
         for (compared, value, words) in [
             (&ns, "\"soon\"", "soon"),
-            (&ns, "\"-1s\"", "duration"),
+            (&ns, "\"-1s\"", "negative"),
             (&ns, "120", "says no unit"),
             (&DataType::Int64, "-1", "negative"),
             (&ns, "true", "5min"),

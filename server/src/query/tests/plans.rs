@@ -170,7 +170,7 @@ async fn counts_and_bounds_of_the_index_read_no_rows() {
     assert_eq!(lake.cost(sql).await, 0);
     let frame = lake.store.frame(&id("trades"));
     let last = shoots_store::RowsToDelete {
-        start: Some(((4 * ROWS - 1) * SECOND).into()),
+        start: Some(shoots_store::time_bound((4 * ROWS - 1) * SECOND)),
         ..shoots_store::RowsToDelete::default()
     };
     frame.delete_rows(last).await.unwrap();

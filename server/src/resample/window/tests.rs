@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampSecondType};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampSecondArray};
-use serde_json::json;
 use shoots_proto::action::{BinEnd, Resampling};
 use shoots_proto::{AsOf, FrameId, FrameName, PutMode};
 use shoots_store::{Frame, PutOptions, RowsToDelete, Snapshot, Store};
@@ -102,16 +101,16 @@ async fn change(frame: &Frame, draw: &mut Draw) -> String {
         }
         3 | 4 => {
             let rows = RowsToDelete {
-                start: Some(json!(from)),
-                stop: Some(json!(from + 4 * span)),
+                start: Some(time_bound(from)),
+                stop: Some(time_bound(from + 4 * span)),
                 ..RowsToDelete::default()
             };
             frame.delete_rows(rows).await.unwrap();
         }
         5 => {
             let update = PutOptions {
-                start: Some(json!(from)),
-                stop: Some(json!(from + span + 1)),
+                start: Some(time_bound(from)),
+                stop: Some(time_bound(from + span + 1)),
                 ..PutOptions::mode(PutMode::Update)
             };
             put(frame, update, &[from], value).await;

@@ -6,7 +6,9 @@ use futures::TryStreamExt;
 use serde_json::Value;
 use shoots_proto::action::{Aggregations, RESAMPLE, ResampleRequest};
 use shoots_proto::{Closed, ErrorKind as Kind, FrameId, Note, PutMode};
-use shoots_store::{Changed, ErrorKind, FrameWriter, Published, PutOptions, ReadOptions, Snapshot};
+use shoots_store::{
+    Changed, ErrorKind, FrameWriter, Published, PutOptions, ReadOptions, Snapshot, time_bound,
+};
 use tracing::{info, warn};
 
 use super::{Declaration, KEY, Settled};
@@ -224,8 +226,8 @@ async fn keep(
     (after, before): (i64, i64),
 ) -> Result<(), Failure> {
     let options = ReadOptions {
-        start: Some(Value::from(after)),
-        stop: Some(Value::from(before)),
+        start: Some(time_bound(after)),
+        stop: Some(time_bound(before)),
         closed: Closed::Neither,
         ..ReadOptions::default()
     };
