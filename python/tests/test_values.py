@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from shoots_client import InvalidRequestError, NotFoundError, SchemaError, ShootsClient
+from shoots_client import DataFusionError, InvalidRequestError, NotFoundError, SchemaError, ShootsClient
 from shoots_client.values import duration
 
 HOURS = pd.date_range("2024-01-01", periods=48, freq="h", name="time")
@@ -159,3 +159,11 @@ def test_what_libraries_refuse_is_an_error_of_ours_with_theirs_as_its_cause(clie
         client.get("far")
     assert far.value.__cause__ is not None
     assert client.get("far", as_="arrow").num_rows == 1
+
+
+def test_a_number_is_no_time(client: ShootsClient) -> None:
+    client.put("hours", FRAME)
+    with pytest.raises(InvalidRequestError, match='start: 20240101 is no value of column time .* "2024-01-31"'):
+        client.get("hours", start=20240101)
+    with pytest.raises(DataFusionError, match="tolerance"):
+        client.asof_join("hours", "hours", "time", tolerance=5)
