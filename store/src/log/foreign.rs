@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use shoots_proto::Note;
 
+use super::change::SegmentList;
 use super::commit::{Commit, CommitId, Condemned, Operation, Own, Published};
 use super::effect::{Known, Present};
 use super::entry::{Entry, encode_commit};
@@ -162,8 +163,8 @@ impl FrameLog {
         .await
     }
 
-    /// Which of some commits, published one after the other after `before`, need a list of all segments. Those that are
-    /// said to be gone need none. `begins`: see [`Foreign::begins`].
+    /// Which of some commits, published one after the other after `before`, need a list of all segments and come without.
+    /// Those that are said to be gone need none. `begins`: see [`Foreign::begins`].
     pub(crate) async fn unlisted<'a>(
         &self,
         before: Option<&Entry>,
@@ -177,6 +178,10 @@ impl FrameLog {
             rows.meet(record)?;
             if gone {
                 rows.known = Known::Nothing;
+            } else if let Some(list) = &record.list {
+                let segments = list.iter().map(|listed| listed.clone().at(0));
+                rows.known = Known::List(SegmentList::of(segments.collect()));
+                rows.emptied = false;
             } else if rows.says_all(commit) {
                 rows.apply(commit, None);
             } else {

@@ -156,18 +156,10 @@ impl<'a> Receiving<'a> {
 
     /// Commits that need a list and come without.
     async fn unlisted(&self) -> Result<Vec<CommitId>> {
-        let arrivals = &self.request.arrivals;
-        let commits = arrivals
-            .iter()
-            .map(|arrival| (&arrival.record, !arrival.kept));
+        let arrivals = self.request.arrivals.iter();
+        let commits = arrivals.map(|arrival| (&arrival.record, !arrival.kept));
         let before = self.before.as_deref();
-        let mut unlisted = self.log.unlisted(before, self.begins(), commits).await?;
-        unlisted.retain(|id| {
-            let mut arrivals = arrivals.iter();
-            let arrival = arrivals.find(|arrival| arrival.record.id == *id);
-            arrival.is_none_or(|arrival| arrival.record.list.is_none())
-        });
-        Ok(unlisted)
+        self.log.unlisted(before, self.begins(), commits).await
     }
 
     /// Checks every object that is new to the frame.

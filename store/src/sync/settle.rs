@@ -127,9 +127,7 @@ async fn merge_as_found(
         Some((tracking.tip.clone(), told_again(fetched.clone()))),
     );
     walk.diverge().await?;
-    if walk.is_apart() {
-        walk.find_cut().await?;
-    }
+    walk.find_cut().await?;
     let Walked {
         found,
         shared,
@@ -243,6 +241,26 @@ impl Settling<'_> {
         }
     }
 
+    /// Commits with all that doing them again takes, and those of them whose own rows are gone.
+    async fn to_replay(
+        &self,
+        commits: impl Iterator<Item = &HistoryRecord>,
+    ) -> Result<(Vec<Record>, HashSet<CommitId>)> {
+        let mut records = Vec::new();
+        let mut gone = HashSet::new();
+        for record in commits {
+            let (whole, is_gone) = self.whole(record).await?;
+            if is_gone {
+                gone.insert(whole.id.clone());
+            }
+            records.push(whole);
+        }
+        if !gone.is_empty() {
+            self.list_readable(&mut records).await?;
+        }
+        Ok((records, gone))
+    }
+
     fn conflict(&self, kind: Kind, problem: String) -> Outcome {
         Outcome::Conflict(Conflict {
             kind,
@@ -259,18 +277,7 @@ impl Settling<'_> {
             return Ok(self.conflict(Kind::Expired, problem.to_owned()));
         };
         let both = self.found.ours.iter().chain(&self.found.theirs);
-        let mut records = Vec::new();
-        let mut gone = HashSet::new();
-        for record in both.chain(later) {
-            let (whole, is_gone) = self.whole(record).await?;
-            if is_gone {
-                gone.insert(whole.id.clone());
-            }
-            records.push(whole);
-        }
-        if !gone.is_empty() {
-            self.list_readable(&mut records).await?;
-        }
+        let (mut records, gone) = self.to_replay(both.chain(later)).await?;
         let theirs = self.found.theirs.first();
         if let (Some(settled), Some(theirs)) = (settled, theirs) {
             let taken = &theirs.record.commit;
@@ -301,15 +308,7 @@ impl Settling<'_> {
             cut.is_none_or(|cut| cut <= told.place())
         });
         if let Some(told) = told {
-            let list = told.list.iter().flatten().cloned();
-            let commit = &told.commit;
-            let start = Start {
-                commit: Some(told.id.clone()),
-                schema: Some(self.log.schema(&commit.schema).await?),
-                index: commit.index.clone(),
-                deleted: commit.leaves_deleted(false),
-                segments: list.map(|listed| listed.at(0)).collect(),
-            };
+            let start = self.listed_start(told).await?;
             let place = told.place();
             let later = self.shared.iter();
             let later = later.filter(|record| record.record.place() > place);
@@ -323,6 +322,19 @@ impl Settling<'_> {
         };
         let start = self.start(cut).await?;
         Ok(start.map(|start| (start, self.shared.iter().collect())))
+    }
+
+    /// The state after a commit that comes with the list of all segments.
+    async fn listed_start(&self, listed: &Record) -> Result<Start> {
+        let commit = &listed.commit;
+        let segments = listed.list.iter().flatten().cloned();
+        Ok(Start {
+            commit: Some(listed.id.clone()),
+            schema: Some(self.log.schema(&commit.schema).await?),
+            index: commit.index.clone(),
+            deleted: commit.leaves_deleted(false),
+            segments: segments.map(|listed| listed.at(0)).collect(),
+        })
     }
 
     /// The state after a commit that can be read here.

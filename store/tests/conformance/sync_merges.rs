@@ -15,12 +15,14 @@ use crate::sync::{
     assert_same, assert_sound, clone, compact, indexed, only, origin, pull, push, remote,
     try_pull_with,
 };
+use crate::sync_expiry::forget_older;
 
 on_every_place!(
     histories_that_went_apart_are_merged_into_the_same_commit_on_both_sides,
     a_merge_that_reads_a_segment_otherwise_than_its_commit_travels_on,
     a_pull_may_stop_before_a_merge_which_is_made_later,
     what_was_fetched_is_merged_however_rows_lie_by_then,
+    a_merge_that_was_fetched_becomes_a_version_however_rows_lie_by_then,
     a_merge_comes_about_while_others_write_without_a_pause,
 );
 
@@ -145,11 +147,11 @@ async fn a_pull_may_stop_before_a_merge_which_is_made_later(place: &Place) {
 }
 
 /// Brings what is new at the other store, and applies it later.
-async fn fetch_and_merge(ours: &Store, theirs: &Store, between: bool) -> SyncedFrame {
+async fn fetch_and_merge(ours: &Store, theirs: &Store, behind: u64, between: bool) -> SyncedFrame {
     let (peer, frames) = (origin(theirs), Travellers::one(&id("f")));
     let options = FetchOptions::default();
     let fetched = ours.fetch(remote(&peer), &frames, &options).await.unwrap();
-    assert_eq!(only(fetched).unwrap().behind, 2);
+    assert_eq!(only(fetched).unwrap().behind, behind);
     if between {
         compact(ours).await;
     }
@@ -181,8 +183,48 @@ async fn what_was_fetched_is_merged_however_rows_lie_by_then(place: &Place) {
         };
         there.delete_rows(odd).await.unwrap();
         indexed(&there, Upsert, [12, 99]).await;
-        let merged = fetch_and_merge(&ours, &theirs, between).await;
+        let merged = fetch_and_merge(&ours, &theirs, 2, between).await;
         assert_eq!((merged.outcome, merged.versions), (SyncOutcome::Moved, 2));
+        assert_same(&ours, &theirs, "f").await;
+        assert_sound(&ours, "f").await;
+        frame(&ours, "f").purge(false).await.unwrap();
+    }
+}
+
+async fn a_merge_that_was_fetched_becomes_a_version_however_rows_lie_by_then(place: &Place) {
+    for (compacted_there, given_up_there) in [(false, false), (true, false), (false, true)] {
+        let memory = Place::in_memory();
+        let (ours, theirs) = (place.open().await, memory.open().await);
+        let third = Place::in_memory().open().await;
+        let there = frame(&theirs, "f");
+        indexed(&there, Error, 0..10).await;
+        indexed(&there, Append, 10..20).await;
+        clone(&ours, &theirs, "f").await;
+        clone(&third, &theirs, "f").await;
+        indexed(&there, Append, [25]).await;
+        indexed(&frame(&third, "f"), Append, [30]).await;
+        assert_eq!(
+            pull(&third, &theirs, "f").await.outcome,
+            SyncOutcome::Merged
+        );
+        push(&third, &theirs, "f").await;
+        if compacted_there {
+            compact(&theirs).await;
+        }
+        let few = RowsToDelete {
+            start: Some(3.into()),
+            stop: Some(7.into()),
+            ..RowsToDelete::default()
+        };
+        there.delete_rows(few).await.unwrap();
+        indexed(&there, Append, [40]).await;
+        if given_up_there {
+            // The rows of the merge are known by nothing but the commits that it joins.
+            forget_older(&theirs).await;
+        }
+        compact(&ours).await;
+        let merged = fetch_and_merge(&ours, &theirs, 5, false).await;
+        assert_eq!((merged.outcome, merged.versions), (SyncOutcome::Moved, 4));
         assert_same(&ours, &theirs, "f").await;
         assert_sound(&ours, "f").await;
         frame(&ours, "f").purge(false).await.unwrap();

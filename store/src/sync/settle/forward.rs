@@ -3,6 +3,8 @@
 //! What a fetched commit does to segments, it says of those that there were where it was made. If rows lie otherwise here
 //! by now, it is done by what it means instead.
 
+use std::collections::HashSet;
+
 use super::super::course::{brought, course};
 use super::super::peer::{Arrival, Publish, PublishOutcome};
 use super::super::receive;
@@ -39,6 +41,7 @@ impl Settling<'_> {
             })
             .collect();
         let arrivals = gone_beside(arrivals);
+        let mut before = 0;
         for group in groups(&arrivals)? {
             let mut group = group.to_vec();
             loop {
@@ -55,11 +58,13 @@ impl Settling<'_> {
                     }
                     PublishOutcome::Moved { .. } => return Ok(Settled::Moved),
                     PublishOutcome::NeedsLists { commits } => {
-                        let listed = self.list_as_here(&expected, &mut group, &commits);
+                        let done = arrivals.get(..before).unwrap_or_default();
+                        let listed = self.list_as_here(&expected, done, &mut group, &commits);
                         written.extend(listed.await?);
                     }
                 }
             }
+            before += group.len();
             if let Some(last) = group.last() {
                 expected.clone_from(&last.record.id);
             }
@@ -69,10 +74,11 @@ impl Settling<'_> {
 
     /// The rows here lie otherwise in segments than those that the fetched commits speak of. Done by what it means, on the
     /// rows as they lie here, the first of those commits that need that gets a list of its own. The segments that were
-    /// written for it.
+    /// written for it. `done`: what has become versions already, of which the last one is `tip`.
     async fn list_as_here(
         &self,
         tip: &CommitId,
+        done: &[Arrival],
         group: &mut [Arrival],
         needed: &[CommitId],
     ) -> Result<Vec<String>> {
@@ -82,18 +88,13 @@ impl Settling<'_> {
         let Some(place) = place else {
             return Err(self.unapplied());
         };
-        let Some(start) = self.newest_start(tip).await? else {
-            return Err(self.unapplied());
+        let through = group.get(..=place).unwrap_or_default();
+        let histories = match self.on_the_line(tip, through).await? {
+            Some(histories) => Some(histories),
+            None => self.from_the_cut(tip, done, through).await?,
         };
-        let done = group.get(..=place).unwrap_or_default();
-        let records = done.iter().map(|arrival| arrival.record.clone());
-        let gone = done.iter().filter(|arrival| !arrival.kept);
-        let histories = Histories {
-            start,
-            records: records.collect(),
-            gone: gone.map(|arrival| arrival.record.id.clone()).collect(),
-            ours: tip.clone(),
-            theirs: self.tracking.tip.clone(),
+        let Some(histories) = histories else {
+            return Err(self.unapplied());
         };
         let version = self.head.last_version() + 1;
         match merge::merge(self.log, histories, version).await? {
@@ -106,6 +107,65 @@ impl Settling<'_> {
             }
             Outcome::Conflict(_) => Err(self.unapplied()),
         }
+    }
+
+    /// What leads to the state after the last of these commits, from the newest state that is known and that it follows
+    /// by a line; none if what a merge brought lies between.
+    async fn on_the_line(&self, tip: &CommitId, through: &[Arrival]) -> Result<Option<Histories>> {
+        let listed = through
+            .iter()
+            .rposition(|arrival| arrival.record.list.is_some());
+        let (start, line) = match listed.and_then(|place| through.split_at_checked(place + 1)) {
+            Some((until, line)) => match until.last() {
+                Some(listed) => (Some(self.listed_start(&listed.record).await?), line),
+                None => (None, line),
+            },
+            None => (self.newest_start(tip).await?, through),
+        };
+        let Some(start) = start.filter(|_| line.iter().all(|arrival| arrival.brings.is_empty()))
+        else {
+            return Ok(None);
+        };
+        let records = line.iter().map(|arrival| arrival.record.clone());
+        let gone = line.iter().filter(|arrival| !arrival.kept);
+        Ok(Some(Histories {
+            start,
+            records: records.collect(),
+            gone: gone.map(|arrival| arrival.record.id.clone()).collect(),
+            ours: tip.clone(),
+            theirs: self.tracking.tip.clone(),
+        }))
+    }
+
+    /// What leads to the state after the last of these commits from a state that all others follow, also those that merges
+    /// brought; none if there is no such state any more.
+    async fn from_the_cut(
+        &self,
+        tip: &CommitId,
+        done: &[Arrival],
+        through: &[Arrival],
+    ) -> Result<Option<Histories>> {
+        let Some((start, later)) = self.begin().await? else {
+            return Ok(None);
+        };
+        let arrived = done.iter().chain(through);
+        let followed: HashSet<&str> = arrived
+            .flat_map(|arrival| {
+                let brought = arrival.brings.iter().map(|brought| &brought.record);
+                brought.chain([&arrival.record])
+            })
+            .map(|record| record.id.as_str())
+            .collect();
+        let theirs = self.found.theirs.iter();
+        let theirs = theirs.filter(|record| followed.contains(record.record.id.as_str()));
+        let (records, gone) = self.to_replay(theirs.chain(later)).await?;
+        Ok(Some(Histories {
+            start,
+            records,
+            gone,
+            ours: tip.clone(),
+            theirs: self.tracking.tip.clone(),
+        }))
     }
 
     /// The frame as it is here, if that is what it was after this commit.
