@@ -1,7 +1,7 @@
 //! `log`, `diff`, `restore`, `tag`, `untag`, `tags`: the versions of a frame.
 
 use clap::Args;
-use shoots_client::proto::action::{BroughtCommit, CommitRecord, FrameDiff};
+use shoots_client::proto::action::{BroughtCommit, CommitRecord, FrameDiff, VersionSummary};
 use shoots_client::{AsOf, Frame};
 
 use super::Context;
@@ -224,13 +224,21 @@ async fn before_last_change(frame: &Frame) -> Result<AsOf, Failure> {
     Ok(AsOf::Version(before.unwrap_or(-2)))
 }
 
+/// What a state is called: a commit of another store is no version here.
+fn state(told: &VersionSummary) -> String {
+    match told.version {
+        Some(version) => format!("version {version}"),
+        None => format!("commit {}", told.commit),
+    }
+}
+
 fn difference(told: &FrameDiff) -> String {
     let mut lines = vec![
         format!(
-            "from version {} ({}) to version {} ({})",
-            told.from.version,
+            "from {} ({}) to {} ({})",
+            state(&told.from),
             several(told.from.rows, "row"),
-            told.to.version,
+            state(&told.to),
             several(told.to.rows, "row")
         ),
         format!(

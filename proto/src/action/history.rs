@@ -200,16 +200,18 @@ pub struct FrameDiff {
     pub columns_changed: Vec<ColumnChange>,
 }
 
-/// A version in a few words.
+/// A state in a few words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(expecting = "a JSON object")]
 pub struct VersionSummary {
-    /// The version.
-    pub version: u64,
+    /// The version; none: it is the state after a commit that is no version here, as a fetch or a merge brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// The id of its commit, in hexadecimal digits.
     pub commit: String,
-    /// When it was published.
-    pub published: Time,
+    /// When the version was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Time>,
     /// How many rows it has.
     pub rows: u64,
 }

@@ -101,10 +101,10 @@ fn diff() {
         &diff(None, None),
         "expected one of `name`, `bucket`, `from`, `to`",
     );
-    let summary = |version, commit: &str, rows| VersionSummary {
-        version,
+    let summary = |version: u64, commit: &str, rows| VersionSummary {
+        version: Some(version),
         commit: commit.to_owned(),
-        published: time("2024-01-31T09:30:00.5"),
+        published: Some(time("2024-01-31T09:30:00.5")),
         rows,
     };
     let column = |name: &str, r#type: &str| ColumnType {

@@ -190,11 +190,11 @@ class Commit(TypedDict):
 
 
 class VersionSummary(TypedDict):
-    """A version in a few words."""
+    """A state in a few words. A commit that a fetch or a merge brought is no version here and was not published here."""
 
-    version: int
+    version: NotRequired[int]
     commit: str
-    published: str
+    published: NotRequired[str]
     rows: int
 
 

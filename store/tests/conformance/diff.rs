@@ -128,7 +128,7 @@ async fn an_append_adds_rows_and_reads_none(place: &Place) {
         let before = store.requests().segment_bytes;
         let forth = diff(&frame, 1, 2).await;
         assert_eq!((forth.rows_removed, forth.rows_added), (0, 30));
-        assert_eq!((forth.from.version, forth.to.version), (1, 2));
+        assert_eq!((forth.from.version, forth.to.version), (Some(1), Some(2)));
         assert_eq!(store.requests().segment_bytes, before);
         assert_eq!(counts(&frame, 2, 1).await, (30, 0));
         assert_eq!(counts(&frame, 2, 2).await, (0, 0));

@@ -141,6 +141,17 @@ async fn what_a_remote_has_can_be_read_before_it_is_merged(place: &Place) {
     assert_eq!(state.message(), None);
     let named = state.as_of().unwrap();
     assert_eq!(numbers_as_of(&here, &named).await, there);
+    let compared = here.diff(&at_origin(), None).await.unwrap();
+    assert_eq!((compared.rows_removed, compared.rows_added), (10, 21));
+    assert_eq!(
+        (compared.from.version, compared.from.published),
+        (None, None)
+    );
+    assert_eq!(Some(&compared.from.commit), state.commit().as_ref());
+    assert_eq!(compared.from.rows, there.len() as u64);
+    assert!(compared.to.version.is_some() && compared.to.published.is_some());
+    let back = here.diff(&AsOf::Version(-1), Some(&named)).await.unwrap();
+    assert_eq!((back.to, back.rows_added), (compared.from, 10));
     // It is no version here, and nothing but reading is offered.
     let refused = here.restore(&at_origin()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidRequest, "{refused}");

@@ -54,8 +54,8 @@ impl Frame {
             Err(error) => return Err(explained(&from, &to, error).await),
         };
         Ok(FrameDiff {
-            from: summary(&from)?,
-            to: summary(&to)?,
+            from: summary(&from, "from")?,
+            to: summary(&to, "to")?,
             rows_added,
             rows_removed,
             columns_added: told.added,
@@ -114,19 +114,18 @@ async fn explained(from: &Snapshot, to: &Snapshot, error: Error) -> Error {
     to.explain(from.explain(error).await).await
 }
 
-fn summary(snapshot: &Snapshot) -> Result<VersionSummary> {
-    match (snapshot.version(), snapshot.commit(), snapshot.published()) {
-        (Some(version), Some(commit), Some(published)) => Ok(VersionSummary {
-            version,
-            commit,
-            published: history::time(published),
-            rows: snapshot.rows(),
-        }),
-        _ => {
-            let problem = "the frame is a plain file and has no versions until it is written";
-            Err(Error::invalid("from", problem))
-        }
-    }
+/// One of both states, which `field` of the request names.
+fn summary(snapshot: &Snapshot, field: &'static str) -> Result<VersionSummary> {
+    let commit = snapshot.commit().ok_or_else(|| {
+        let problem = "the frame is a plain file and has no versions until it is written";
+        Error::invalid(field, problem)
+    })?;
+    Ok(VersionSummary {
+        version: snapshot.version(),
+        commit,
+        published: snapshot.published().map(history::time),
+        rows: snapshot.rows(),
+    })
 }
 
 /// Two states, as far as they differ.
