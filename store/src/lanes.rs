@@ -77,7 +77,7 @@ mod tests {
     async fn results_come_in_the_order_of_the_items() {
         for count in [0, 1, 127, 128, 129, 1000, 1001, 10_007] {
             let doubled = in_lanes((0..count).collect(), 16, |item: usize| async move {
-                if item % 3 == 0 {
+                if item.is_multiple_of(3) {
                     tokio::task::yield_now().await;
                 }
                 2 * item

@@ -91,7 +91,7 @@ impl Settling<'_> {
         let through = group.get(..=place).unwrap_or_default();
         let histories = match self.on_the_line(tip, through).await? {
             Some(histories) => Some(histories),
-            None => self.from_the_cut(tip, done, through).await?,
+            None => self.since_the_cut(tip, done, through).await?,
         };
         let Some(histories) = histories else {
             return Err(self.unapplied());
@@ -139,7 +139,7 @@ impl Settling<'_> {
 
     /// What leads to the state after the last of these commits from a state that all others follow, also those that merges
     /// brought; none if there is no such state any more.
-    async fn from_the_cut(
+    async fn since_the_cut(
         &self,
         tip: &CommitId,
         done: &[Arrival],
