@@ -2,13 +2,15 @@
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
 
 from server_process import SECONDS, ServerProcess
-from shoots_client import AsyncShootsClient, NotFoundError, ShootsClient
+from shoots_client import AsyncShootsClient, InvalidRequestError, NotFoundError, ShootsClient
+from shoots_client.aio import AT_ONCE
 
 TABLE = pa.table({"a": range(1000)})
 
@@ -61,6 +63,43 @@ def test_a_put_that_is_cancelled_changes_nothing(server: ServerProcess, client: 
 
     asyncio.run(run())
     assert not client.exists("frame")
+
+
+def test_many_long_calls_keep_no_short_one_waiting(server: ServerProcess, client: ShootsClient) -> None:
+    async def run() -> str:
+        end = threading.Event()
+        started = threading.Semaphore(0)
+
+        def waits() -> Iterator[pa.Table]:
+            started.release()
+            assert end.wait(SECONDS)
+            yield TABLE
+
+        async with connect(server) as client:
+            puts = [asyncio.create_task(client.put(f"long {n}", waits())) for n in range(AT_ONCE - 1)]
+            try:
+                for _ in puts:
+                    while not started.acquire(blocking=False):
+                        await asyncio.sleep(0.01)
+                return await asyncio.wait_for(client.ping(), SECONDS)
+            finally:
+                end.set()
+                await asyncio.gather(*puts)
+
+    assert asyncio.run(asyncio.wait_for(run(), 2 * SECONDS)) == "pong"
+    assert len(client.list()) == AT_ONCE - 1
+
+
+def test_what_is_closed_says_so(server: ServerProcess) -> None:
+    async def run() -> None:
+        client = connect(server)
+        await client.close()
+        with pytest.raises(InvalidRequestError, match="is closed; make another one"):
+            await client.ping()
+
+    asyncio.run(run())
+    with pytest.raises(ValueError, match="at_once must be 1 or more"):
+        AsyncShootsClient(server.host, server.port, at_once=0)
 
 
 def test_its_calls_have_the_signatures_of_the_others() -> None:

@@ -32,7 +32,7 @@ def through(relay: Relay, **settings: object) -> ShootsClient:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://localhost:8081", "http leads to nothing"),
+        ("http://localhost:8081", "the scheme http:// is not known"),
         ("localhost", "no scheme"),
         ("grpc://user:secret@localhost", "credentials"),
         ("grpc://localhost:8081/frames", "must end after the port"),
@@ -100,7 +100,7 @@ def test_values_that_cannot_be_sent_are_refused_before_anything_is(client: Shoot
         client.sql("select $1", parameters="x")
     with pytest.raises(ValueError, match="as_ must be"):
         client.get("frame", as_="numpy")  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="batch_size must be 1"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of rows, 1 or more"):
         client.put("frame", TABLE, "append", batch_size=0)
     with pytest.raises(ValueError, match="not a valid PutMode; use error, append, replace, update, upsert"):
         client.put("frame", TABLE, "neither")
@@ -192,3 +192,26 @@ def test_threads_share_a_client(start_server: Callable[..., ServerProcess]) -> N
         client.put_many(frames, at_once=6)
         got = client.get_many(list(frames), at_once=6)
     assert {name: frame["n"].tolist() for name, frame in got.items()} == {n: f["n"].tolist() for n, f in frames.items()}
+
+
+def test_a_client_that_is_closed_says_so(server: ServerProcess) -> None:
+    client = ShootsClient(server.host, server.port)
+    client.close()
+    client.close()
+    for call in (
+        client.ping,
+        client.list,
+        lambda: client.get("frame"),
+        lambda: client.put("frame", pa.table({"a": [1]})),
+    ):
+        with pytest.raises(InvalidRequestError, match=r"this client of grpc://.* is closed; make another one"):
+            call()
+
+
+def test_a_url_of_another_scheme_is_told_those_that_are_known() -> None:
+    with pytest.raises(
+        ValueError, match=r"the scheme http:// is not known; use grpc://host:port or grpc.tls://host:port"
+    ):
+        ShootsClient.from_url("http://frames.example")
+    with pytest.raises(ValueError, match="the URL has no scheme"):
+        ShootsClient.from_url("frames.example")

@@ -109,6 +109,23 @@ def test_a_task_that_is_cancelled_ends_its_call(busy: ServerProcess, name: str) 
     asyncio.run(run())
 
 
+def test_an_error_in_its_context_ends_the_calls_that_run(busy: ServerProcess) -> None:
+    async def fail(calls: list[asyncio.Task[Any]]) -> None:
+        async with AsyncShootsClient(busy.host, busy.port) as client:
+            calls.append(asyncio.create_task(client.sql(ENDLESS)))
+            await asyncio.to_thread(wait_for_a_query, busy)
+            raise KeyError("mine")
+
+    async def run() -> None:
+        calls: list[asyncio.Task[Any]] = []
+        with pytest.raises(KeyError, match="mine"):
+            await fail(calls)
+        with pytest.raises(CancelledError):
+            await calls[0]
+
+    asyncio.run(asyncio.wait_for(run(), SECONDS))
+
+
 def test_ctrl_c_ends_a_put_in_the_middle_of_its_rows(busy: ServerProcess) -> None:
     started = threading.Event()
 

@@ -144,3 +144,8 @@ def test_a_bar_is_shown_when_it_is_asked_for(client: ShootsClient, capsys: pytes
     assert "put frame: 100%" in capsys.readouterr().err
     client.get("frame")
     assert capsys.readouterr().err == ""
+
+
+def test_words_that_nobody_knows_are_refused_with_those_that_are(client: ShootsClient) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'batch_size'; use columns, start, stop"):
+        client.iter_batches("frame", batch_size=10)  # type: ignore[call-arg]

@@ -163,7 +163,7 @@ def test_what_libraries_refuse_is_an_error_of_ours_with_theirs_as_its_cause(clie
 
 def test_a_number_is_no_time(client: ShootsClient) -> None:
     client.put("hours", FRAME)
-    with pytest.raises(InvalidRequestError, match='start: 20240101 is no value of column time .* "2024-01-31"'):
+    with pytest.raises(InvalidRequestError, match=r'start: 20240101 is no value of column time .* "2024-01-31"'):
         client.get("hours", start=20240101)
     with pytest.raises(DataFusionError, match="tolerance"):
         client.asof_join("hours", "hours", "time", tolerance=5)

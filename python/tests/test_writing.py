@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from shoots_client import CancelledError, ManyFramesError, PutMode, SchemaError, ShootsClient
+from shoots_client import CancelledError, InvalidRequestError, ManyFramesError, PutMode, SchemaError, ShootsClient
+from shoots_client.conversion.outgoing import holds_objects
 
 DAYS = pd.date_range("2024-01-01", periods=4, name="day")
 FRAME = pd.DataFrame({"a": [1, 2, 3, 4]}, index=DAYS)
@@ -119,11 +121,53 @@ def test_what_is_no_dataframe_is_refused(client: ShootsClient, nothing: object) 
 def test_frames_that_arrow_cannot_hold_are_refused_with_advice(client: ShootsClient) -> None:
     with pytest.raises(ValueError, match="several columns are called a"):
         client.put("frame", pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(SchemaError, match="give each column values of one type") as mixed:
+    with pytest.raises(SchemaError, match=r"column 'a': .*give it values of one type") as mixed:
         client.put("frame", pd.DataFrame({"a": [1, "x"]}))
     assert isinstance(mixed.value.__cause__, pa.ArrowException)
     with pytest.raises(ValueError, match="nothing to put"):
         client.put("frame", iter([]))
+    for values in ([2**70], [{"of a part": 2**70}], [1, 1j], ["half of a pair \ud800"]):
+        with pytest.raises(SchemaError, match=r"column 'a': .*give it values of one type"):
+            client.put("frame", pd.DataFrame({"b": range(len(values)), "a": pd.Series(values, dtype=object)}))
+    with pytest.raises(SchemaError, match="the index: "):
+        client.put("frame", pd.DataFrame({"a": [1]}, index=[2**80]))
+    with pytest.raises(SchemaError, match=r"'far' .Int128.; cast it"):
+        client.put("frame", pl.DataFrame({"near": [1], "far": [2**100]}, schema={"near": pl.Int64, "far": pl.Int128}))
+
+
+def test_python_objects_of_polars_are_refused_as_they_would_be_stored_as_addresses(client: ShootsClient) -> None:
+    frame = pl.DataFrame({"n": [1], "thing": pl.Series([object()], dtype=pl.Object)})
+    for dataframe in (frame, frame.lazy(), [frame]):
+        with pytest.raises(SchemaError, match=r"column 'thing' holds Python objects .Object.*String"):
+            client.put("frame", dataframe)
+    assert not client.exists("frame")
+
+
+def test_python_objects_are_found_within_types_of_polars() -> None:
+    within = [pl.List(pl.Object), pl.Array(pl.Object, 2), pl.Struct({"a": pl.Int64, "b": pl.List(pl.Object)})]
+    assert [holds_objects(dtype) for dtype in within] == [True, True, True]
+    assert not holds_objects(pl.Struct({"a": pl.List(pl.Int64)}))
+
+
+def test_a_whole_number_of_numpy_says_how_many_rows_a_batch_has(client: ShootsClient) -> None:
+    assert client.put("frame", FRAME, batch_size=np.int64(2))["rows"] == len(FRAME)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", PutMode)
+def test_a_frame_without_columns_is_refused_as_such(client: ShootsClient, mode: PutMode) -> None:
+    with pytest.raises(SchemaError, match="at least one column"):
+        client.put("frame", pd.DataFrame(), mode)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "10", 2**70])
+def test_a_batch_has_a_whole_number_of_rows(client: ShootsClient, size: object) -> None:
+    with pytest.raises(InvalidRequestError, match="batch_size must be a whole number of rows, 1 or more"):
+        client.put("frame", pd.DataFrame({"a": [1]}), batch_size=size)  # type: ignore[arg-type]
+
+
+def test_a_mode_in_capitals_is_told_how_it_is_written(client: ShootsClient) -> None:
+    with pytest.raises(ValueError, match="'Append' is not a valid PutMode; did you mean 'append'"):
+        client.put("frame", pd.DataFrame({"a": [1]}), "Append")
 
 
 def test_a_source_that_breaks_changes_nothing(client: ShootsClient) -> None:

@@ -45,7 +45,8 @@ class Address:
         known = "use grpc://host:port or grpc+tls://host:port"
         parts = urlsplit(url)
         if parts.scheme not in ("grpc", "grpc+tcp", "grpc+tls"):
-            raise ValueError(f"{parts.scheme or 'no scheme'} leads to nothing that is known; {known}")
+            problem = f"the scheme {parts.scheme}:// is not known" if parts.scheme else "the URL has no scheme"
+            raise ValueError(f"{problem}; {known}")
         if parts.username is not None or parts.password is not None:
             raise ValueError(f"the URL holds credentials, which end up in logs; give a `token`, and {known}")
         if parts.path not in ("", "/") or parts.query or parts.fragment:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from .calls.base import Bucket
 from .calls.reading import ColumnOptions, QueryOptions, Selection
 from .client import ShootsClient
 from .conversion import As
+from .errors import InvalidRequestError
 from .waiting import PATIENCE, Cancellation, given_up
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+AT_ONCE = 64
+"""How many calls of a client run at once, unless it is said: long ones must not keep short ones waiting."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,8 +73,12 @@ class AsyncShootsClient:
         retries: int = 3,
         allow_insecure_token: bool = False,
         shared_memory: bool | None = None,
+        at_once: int = AT_ONCE,
     ) -> None:
-        """Connects to the server at `host` and `port`; see `ShootsClient`."""
+        """Connects to the server at `host` and `port`; see `ShootsClient`.
+
+        As many calls run `at_once`, each in a thread of this client's own; others wait until one has ended.
+        """
         self._begin(
             ShootsClient(
                 host,
@@ -84,7 +92,8 @@ class AsyncShootsClient:
                 retries=retries,
                 allow_insecure_token=allow_insecure_token,
                 shared_memory=shared_memory,
-            )
+            ),
+            at_once,
         )
 
     @classmethod
@@ -100,6 +109,7 @@ class AsyncShootsClient:
         retries: int = 3,
         allow_insecure_token: bool = False,
         shared_memory: bool | None = None,
+        at_once: int = AT_ONCE,
     ) -> Self:
         """Connects to `grpc://host:port`, or encrypted to `grpc+tls://host:port`."""
         client = cls.__new__(cls)
@@ -114,20 +124,30 @@ class AsyncShootsClient:
                 retries=retries,
                 allow_insecure_token=allow_insecure_token,
                 shared_memory=shared_memory,
-            )
+            ),
+            at_once,
         )
         return client
 
-    def _begin(self, client: ShootsClient) -> None:
+    def _begin(self, client: ShootsClient, at_once: int) -> None:
+        if at_once < 1:
+            raise ValueError(f"at_once must be 1 or more (got {at_once})")
         self._client = client
-        self._threads = ThreadPoolExecutor(thread_name_prefix="shoots")
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="shoots")
+        self._running: dict[Future[Any], Cancellation] = {}
+        self._closed = False
 
     async def _run(self, call: Callable[[], R]) -> R:
         """What a call gives, made in a thread. It is told, and ends, when nobody waits for it any more."""
+        if self._closed:
+            raise InvalidRequestError(f"this client of {self.url} is closed; make another one")
         cancellation = Cancellation()
         context = contextvars.copy_context()
         context.run(given_up.set, cancellation)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, partial(context.run, call))
+        begun = self._threads.submit(context.run, call)
+        self._running[begun] = cancellation
+        begun.add_done_callback(lambda ended: self._running.pop(ended, None))
+        running = asyncio.wrap_future(begun)
         try:
             await asyncio.wait({running})
         except asyncio.CancelledError:
@@ -208,7 +228,8 @@ class AsyncShootsClient:
             while (piece := await self._run(partial(next, pieces, end))) is not end:
                 yield piece
         finally:
-            await self._run(getattr(pieces, "close", lambda: None))
+            if not self._closed:
+                await self._run(getattr(pieces, "close", lambda: None))
 
     put = awaited(ShootsClient.put)
     update = awaited(ShootsClient.update)
@@ -270,7 +291,23 @@ class AsyncShootsClient:
 
     async def close(self) -> None:
         """Closes the connection, once the calls that run have ended."""
+        self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()
+
+    async def _give_up(self) -> None:
+        """Ends the calls that run, and closes the connection."""
+        self._closed = True
+        given_up_here = list(self._running.items())
+        for _, cancellation in given_up_here:
+            cancellation.cancel()
+        ends = [asyncio.wrap_future(call) for call, _ in given_up_here]
+        for end in ends:
+            # Nobody wants to know how it ends.
+            end.add_done_callback(lambda ended: ended.exception())
+        if ends:
+            await asyncio.wait(ends, timeout=PATIENCE)
+        self._threads.shutdown(wait=False)
         self._client.close()
 
     async def __aenter__(self) -> Self:
@@ -279,7 +316,8 @@ class AsyncShootsClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        """Closes the connection. After an error nobody waits for the calls that run; they are ended."""
+        await (self.close() if error is None else self._give_up())
 
     def __repr__(self) -> str:
         return repr(self._client).replace("ShootsClient", "AsyncShootsClient", 1)

@@ -19,7 +19,7 @@ import pyarrow.flight as fl
 
 from . import shm
 from .address import Address
-from .errors import OutcomeUnknownError, UnavailableError, translated
+from .errors import InvalidRequestError, OutcomeUnknownError, UnavailableError, translated
 from .values import given
 from .waiting import Call
 
@@ -68,9 +68,12 @@ class Connection:
         self._headers = [] if token is None else [(b"authorization", b"Bearer " + token.encode())]
         certificates = {"tls_root_certs": root_cert, "cert_chain": client_cert, "private_key": client_key}
         self.flight = fl.FlightClient(address.url, generic_options=RECONNECTING, **given(certificates))
+        self._closed = False
 
     def begin(self) -> Call:
         """A call that is about to be made."""
+        if self._closed:
+            raise InvalidRequestError(f"this client of {self.address.url} is closed; make another one")
         return Call(self._cancel)
 
     def options(self, call: Call, timeout: float | None) -> fl.FlightCallOptions:
@@ -181,6 +184,7 @@ class Connection:
 
     def close(self) -> None:
         """Closes the connection; a second time does nothing."""
+        self._closed = True
         self.flight.close()
 
 

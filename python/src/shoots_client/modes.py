@@ -9,7 +9,9 @@ class Mode(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Never:
-        raise ValueError(f"{value!r} is not a valid {cls.__name__}; use {', '.join(cls)}")
+        near = value.lower() if isinstance(value, str) else ""
+        meant = f"; did you mean {near!r}?" if near in list(cls) else f"; use {', '.join(cls)}"
+        raise ValueError(f"{value!r} is not a valid {cls.__name__}{meant}")
 
 
 class PutMode(Mode):

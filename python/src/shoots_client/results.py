@@ -190,7 +190,7 @@ class Commit(TypedDict):
 
 
 class VersionSummary(TypedDict):
-    """A state in a few words. A commit that a fetch or a merge brought is no version here and was not published here."""
+    """A state in a few words. What a fetch or a merge brought is no version here and was not published here."""
 
     version: NotRequired[int]
     commit: str

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 IndexValue: TypeAlias = "str | int | float | bool | dt.date | dt.datetime | Any"
-"""A place on an index: a number, a text, or a time of `datetime`, pandas or NumPy. Times without a zone are UTC; a number
-is no time."""
+"""A place on an index: a number, a text, or a time of `datetime`, pandas or NumPy. Times without a zone are UTC, and a
+number is no time."""
 
 AsOf: TypeAlias = "int | str | dt.datetime | Mapping[str, Any]"
 """A state of a frame: a version (`-1` is the newest), a time, a tag, the beginning of a commit's id, or outright

@@ -74,6 +74,9 @@ class ColumnOptions(TypedDict, total=False):
 
 def ticket_of(name: str, sql: str | None = None, bucket: Bucket = None, **selection: Any) -> dict[str, Any]:
     """The ticket for a part of a frame."""
+    unknown = sorted(selection.keys() - Selection.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}; use {', '.join(Selection.__annotations__)}")
     fields = {"name": name, "bucket": bucket, "sql": sql, **selection}
     said = {
         "columns": names(fields.get("columns")),

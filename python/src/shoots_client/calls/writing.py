@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from ..conversion import Outgoing, outgoing
 from ..conversion.outgoing import Dataframe, with_whole_numbers
-from ..errors import NotFoundError, SchemaError
+from ..errors import InvalidRequestError, NotFoundError, SchemaError
 from ..modes import PutMode
 from ..progress import Watch
 from ..results import PutResult
@@ -20,6 +21,15 @@ from .base import Bucket, Calls, Metadata, located, new_request_id
 from .reading import Closed, several
 
 Scope = Literal["range", "keys"]
+MOST_ROWS = 2**63 - 1
+"""How many rows pyarrow can count."""
+
+
+def rows_of_a_batch(size: int) -> int:
+    """A number of rows of Python's or NumPy's integers, if a batch can have as many."""
+    if not (isinstance(size, Integral) and 0 < size <= MOST_ROWS):
+        raise InvalidRequestError(f"batch_size must be a whole number of rows, 1 or more (got {size!r})")
+    return int(size)
 
 
 class Writing(Calls):
@@ -72,8 +82,8 @@ class Writing(Calls):
         `SchemaError` if the rows do not go with those of the frame.
         """
         mode = PutMode(mode)
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more (got {batch_size})")
+        if batch_size is not None:
+            batch_size = rows_of_a_batch(batch_size)
         rows = outgoing(dataframe)
         fields = {
             "name": name,
@@ -98,10 +108,21 @@ class Writing(Calls):
         try:
             return attempt(rows)
         except SchemaError:
-            whole_again = with_whole_numbers(dataframe, rows, lambda: self._schema(command, timeout))
+            joins = mode not in (PutMode.ERROR, PutMode.REPLACE)
+            whole_again = self._with_whole_numbers(dataframe, rows, command, timeout) if joins else None
             if whole_again is None:
                 raise
         return attempt(whole_again)
+
+    def _with_whole_numbers(
+        self, dataframe: Dataframe, rows: Outgoing, command: Mapping[str, Any], timeout: float | None
+    ) -> Outgoing | None:
+        """The rows as the frame that they join has them, if it has integers in the place of pandas' floats."""
+        try:
+            return with_whole_numbers(dataframe, rows, lambda: self._schema(command, timeout))
+        except NotFoundError:
+            # It is not the frame that the rows do not fit.
+            return None
 
     def _schema(self, command: Mapping[str, Any], timeout: float | None) -> pa.Schema:
         """The schema of the frame that rows are put into."""

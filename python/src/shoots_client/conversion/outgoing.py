@@ -149,10 +149,40 @@ def whole(dataframe: Dataframe) -> pa.Table | None:
     if polars is not None and isinstance(dataframe, polars.LazyFrame):
         dataframe = dataframe.collect()
     if polars is not None and isinstance(dataframe, polars.DataFrame):
-        return dataframe.to_arrow()
+        return of_polars(dataframe)
     if hasattr(dataframe, "__arrow_c_stream__") and not is_column(dataframe):
         return pa.RecordBatchReader.from_stream(dataframe).read_all()
     return None
+
+
+def of_polars(frame: Any) -> pa.Table:
+    """The table of a frame of Polars, which would make addresses in this process of Python objects."""
+    for name, dtype in frame.schema.items():
+        if holds_objects(dtype):
+            problem = f"column {name!r} holds Python objects ({dtype}), which cannot be stored"
+            raise SchemaError(f"{problem}; make values of a type such as String of it, or leave it out")
+    try:
+        return frame.to_arrow()
+    except (pa.ArrowException, OverflowError) as error:
+        odd = ", ".join(
+            f"{name!r} ({frame.schema[name]})" for name in frame.columns if not is_arrow(frame.select(name))
+        )
+        raise SchemaError(f"Arrow has no form for column {odd}; cast it to another type ({error})") from error
+
+
+def holds_objects(dtype: Any) -> bool:
+    """Whether a type of Polars is that of Python objects, or made of it."""
+    parts = [getattr(dtype, "inner", None), *(field.dtype for field in getattr(dtype, "fields", []))]
+    return str(dtype) == "Object" or any(holds_objects(part) for part in parts if part is not None)
+
+
+def is_arrow(frame: Any) -> bool:
+    """Whether Arrow has a form for a frame of Polars."""
+    try:
+        frame.to_arrow()
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def is_column(values: object) -> bool:

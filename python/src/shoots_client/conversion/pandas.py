@@ -21,6 +21,9 @@ from . import dtypes
 
 KEY = b"shoots_client.pandas"
 PANDAS = b"pandas"
+UNFIT = (pa.ArrowException, OverflowError, UnicodeEncodeError)
+"""What `pyarrow` raises of values that it has no form for."""
+ADVICE = "give it values of one type that Arrow has, such as text"
 
 
 def to_arrow(frame: pd.DataFrame) -> pa.Table:
@@ -32,10 +35,20 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
             # Attributes that are no JSON are left out.
             warnings.simplefilter("ignore", UserWarning)
             table = with_zones(pa.Table.from_pandas(plain), plain)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        problem = f"{error}; give each column values of one type that Arrow has"
-        raise SchemaError(problem) from error
+    except UNFIT as error:
+        problem = error.args[0] if isinstance(error, pa.ArrowException) else error
+        raise SchemaError(f"{place_of_unfit(plain)}: {problem}; {ADVICE}") from error
     return described(table, frame, plain)
+
+
+def place_of_unfit(frame: pd.DataFrame) -> str:
+    """Where the values are of which Arrow can make no column."""
+    for position, label in enumerate(frame.columns):
+        try:
+            pa.Array.from_pandas(frame.iloc[:, position])
+        except UNFIT:
+            return f"column {label!r}"
+    return "the index"
 
 
 def from_arrow(table: pa.Table) -> pd.DataFrame:
