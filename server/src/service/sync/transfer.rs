@@ -168,7 +168,12 @@ impl Transfer {
             Verb::Push => store.push(remote, frames, &progress).await,
             Verb::Merge(request) => self.merge(store, &request).await,
         };
-        let told = |error| of_exchange(&self.remote, &self.url, error);
+        // A merge works on what is here.
+        let exchanges = !matches!(self.verb, Verb::Merge(_));
+        let told = |error: Error| match exchanges || error.to_string().contains(self.url.as_str()) {
+            true => of_exchange(&self.remote, &self.url, error),
+            false => error,
+        };
         let mut travelled = travelled.map_err(told)?;
         for frame in &mut travelled {
             if let Err(error) = &frame.result {
