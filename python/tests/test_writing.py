@@ -9,7 +9,15 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from shoots_client import CancelledError, InvalidRequestError, ManyFramesError, PutMode, SchemaError, ShootsClient
+from shoots_client import (
+    CancelledError,
+    ColumnsAddedWarning,
+    InvalidRequestError,
+    ManyFramesError,
+    PutMode,
+    SchemaError,
+    ShootsClient,
+)
 from shoots_client.conversion.outgoing import holds_objects
 
 DAYS = pd.date_range("2024-01-01", periods=4, name="day")
@@ -157,6 +165,16 @@ def test_a_whole_number_of_numpy_says_how_many_rows_a_batch_has(client: ShootsCl
 def test_a_frame_without_columns_is_refused_as_such(client: ShootsClient, mode: PutMode) -> None:
     with pytest.raises(SchemaError, match="at least one column"):
         client.put("frame", pd.DataFrame(), mode)
+
+
+def test_an_upsert_that_adds_columns_warns_of_them_where_it_is_called(client: ShootsClient) -> None:
+    client.upsert("frame", FRAME)
+    with pytest.warns(ColumnsAddedWarning, match="added columns to frame: 'b', 'c'; ") as caught:
+        done = client.upsert("frame", FRAME.assign(b=1, c=2))
+    assert (done["columns_added"], [warning.filename for warning in caught]) == (["b", "c"], [__file__])
+    assert "columns_added" not in client.upsert("frame", FRAME.assign(b=3))
+    with pytest.warns(ColumnsAddedWarning, match="'d'"):
+        client.put("frame", FRAME.assign(d=1), PutMode.UPSERT)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "10", 2**70])

@@ -40,6 +40,7 @@ from .errors import (
     UnavailableError,
 )
 from .modes import BucketDeleteMode, PutMode
+from .notices import ColumnsAddedWarning
 from .progress import Progress
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "BucketNotEmptyError",
     "CallTimeoutError",
     "CancelledError",
+    "ColumnsAddedWarning",
     "ConflictError",
     "DamagedError",
     "DataFusionError",

@@ -13,6 +13,7 @@ from ..conversion import Outgoing, outgoing
 from ..conversion.outgoing import Dataframe, with_whole_numbers
 from ..errors import InvalidRequestError, NotFoundError, SchemaError
 from ..modes import PutMode
+from ..notices import tell_of_columns
 from ..progress import Watch
 from ..results import PutResult
 from ..transfer import send
@@ -103,7 +104,10 @@ class Writing(Calls):
         command = located(given(fields))
 
         def attempt(rows: Outgoing) -> PutResult:
-            return send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
+            done = send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
+            if added := done.get("columns_added"):
+                tell_of_columns(name, added)
+            return done
 
         try:
             return attempt(rows)
@@ -213,7 +217,8 @@ class Writing(Calls):
     ) -> PutResult:
         """Replaces rows by their key in the index, and adds those whose key is new.
 
-        Columns that the dataframe does not have keep what they have; new columns are added.
+        Columns that the dataframe does not have keep what they have. New columns are added, and a `ColumnsAddedWarning`
+        names them.
 
         >>> _ = client.upsert("prices", prices[["volume"]].iloc[[0]] + 1)
         >>> client.get("prices", limit=1)
