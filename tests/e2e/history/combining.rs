@@ -72,7 +72,7 @@ async fn what_does_not_go_with_the_frames_is_refused_with_the_field_and_nothing_
         (
             "asof",
             json!({"on": "time_hour", "by": by, "tolerance": -1}),
-            &["tolerance", "negative", "-1"],
+            &["tolerance", "no unit", "-1"],
         ),
         (
             "asof",

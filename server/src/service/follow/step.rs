@@ -189,8 +189,8 @@ impl Step<'_> {
         let (first, last) = (pieces.first(), pieces.last());
         let options = PutOptions {
             mode: PutMode::Update,
-            start: first.map(|piece| Value::from(piece.names.0)),
-            stop: last.map(|piece| Value::from(piece.names.1)),
+            start: first.map(|piece| time_bound(piece.names.0)),
+            stop: last.map(|piece| time_bound(piece.names.1)),
             closed: Closed::Both,
             ..self.options.clone()
         };
