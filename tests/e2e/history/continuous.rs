@@ -126,7 +126,7 @@ async fn targets_follow_every_kind_of_change_and_through_a_restart() {
     let update = source.put().mode(PutMode::Update);
     update.send_batch(hours(20..22)).await.unwrap();
     follows(&client, "an update").await;
-    let at = |hour: i64| BEGIN + hour * HOUR;
+    let at = |hour: i64| format!("2013-01-{:02}T{:02}:00:00Z", 1 + hour / 24, hour % 24);
     source
         .delete_rows()
         .start(at(30))
