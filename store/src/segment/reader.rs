@@ -12,7 +12,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
@@ -223,12 +223,10 @@ async fn start(
         metadata.file_metadata().schema_descr(),
         layout.roots.iter().copied(),
     );
-    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&layout.hint));
-    let arrow = ArrowReaderMetadata::try_new(metadata, options)
-        .map_err(|problem| failed(&file, problem))?;
     let decoder = Arc::new(Decoder {
         file: file.clone(),
-        arrow,
+        metadata,
+        translated: OnceLock::new(),
         mask,
         batch_rows,
         total,
@@ -236,6 +234,10 @@ async fn start(
         layout,
         dictionaries,
     });
+    if matches!(origin, Origin::Plain) {
+        // What is wrong with a stranger's file is told before its first row.
+        decoder.translated()?;
+    }
     // Only steps are small enough to be held whole, and one alone has nothing to be decoded beside.
     let beside = step.is_some_and(|step| count > step);
     let step = step.unwrap_or(u64::MAX);
@@ -261,7 +263,10 @@ async fn start(
 /// Decodes rows of one file.
 struct Decoder {
     file: ObjectReader,
-    arrow: ArrowReaderMetadata,
+    metadata: Arc<ParquetMetaData>,
+    /// What Parquet makes of the schema of all columns of the file. Of many it takes longer than to hand out rows
+    /// that are kept, so it waits until something is decoded.
+    translated: OnceLock<ArrowReaderMetadata>,
     mask: ProjectionMask,
     /// The most rows of a batch.
     batch_rows: usize,
@@ -274,19 +279,30 @@ struct Decoder {
 }
 
 impl Decoder {
+    fn translated(&self) -> Result<&ArrowReaderMetadata> {
+        if let Some(known) = self.translated.get() {
+            return Ok(known);
+        }
+        let options = ArrowReaderOptions::new().with_schema(Arc::clone(&self.layout.hint));
+        let translated = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options)
+            .map_err(|problem| failed(&self.file, problem))?;
+        Ok(self.translated.get_or_init(|| translated))
+    }
+
     fn decode(self: &Arc<Self>, rows: Visible) -> BatchStream {
+        let translated = match self.translated() {
+            Ok(translated) => translated.clone(),
+            Err(failure) => return stream::once(std::future::ready(Err(failure))).boxed(),
+        };
         // Parquet's reader reserves memory for as many rows as a batch may have.
         let batch_rows = self.batch_rows.min(as_usize(rows.count())).max(1);
-        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
-            self.file.clone(),
-            self.arrow.clone(),
-        )
-        .with_projection(self.mask.clone())
-        .with_batch_size(batch_rows);
+        let mut builder =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(self.file.clone(), translated)
+                .with_projection(self.mask.clone())
+                .with_batch_size(batch_rows);
         let selection = (rows.count() < self.total).then(|| rows.selection(as_usize(self.total)));
-        let metadata = self.arrow.metadata();
         self.file
-            .count_pages(|| steps::pages(metadata, &self.layout.roots, selection.as_ref()));
+            .count_pages(|| steps::pages(&self.metadata, &self.layout.roots, selection.as_ref()));
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }

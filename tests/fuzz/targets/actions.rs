@@ -51,7 +51,7 @@ impl Target for Actions {
             ("delete_bucket", json!({"name": "nyc", "mode": "delete"})),
             (
                 "delete_rows",
-                json!({"name": "prices", "start": 1_700_000_300, "stop": "2023-11-14T22:30:00", "closed": "neither"}),
+                json!({"name": "prices", "start": "2023-11-14T22:18:20Z", "stop": "2023-11-14T22:30:00", "closed": "neither"}),
             ),
             (
                 "delete_rows",

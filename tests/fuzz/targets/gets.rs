@@ -45,7 +45,7 @@ impl Target for Gets {
             json!({"name": "prices", "sql": "select max(size) from prices where symbol = $s", "parameters": {"s": "A"}}),
             json!({"name": "prices", "resample": {"rule": "5min", "functions": {"close": ["mean", "max"]}}}),
             json!({"name": "numbers", "bucket": "nyc", "start": 3, "stop": 9}),
-            json!({"columns": ["prices.close", "quotes.size"], "frames": ["*"], "start": 1_700_000_100}),
+            json!({"columns": ["prices.close", "quotes.size"], "frames": ["*"], "start": "2023-11-14T22:15:00Z"}),
             json!({"columns": ["prices.*"], "as_of": 1, "limit": 3}),
         ] {
             tickets.push(ticket.to_string().into_bytes());

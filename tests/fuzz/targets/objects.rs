@@ -20,7 +20,7 @@ use shoots_proto::action::{Retention, VerifyRequest};
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 use shoots_proto::{AsOf, PutMode, SnapshotName, TagName};
 use shoots_store::{
-    ColumnEdit, NewColumn, PutOptions, ReadOptions, RowsToDelete, Store, StoreBuilder,
+    ColumnEdit, NewColumn, PutOptions, ReadOptions, RowsToDelete, Store, StoreBuilder, time_bound,
 };
 
 use super::{bytes, text};
@@ -261,8 +261,8 @@ async fn fill(store: &Store) {
     list(store, &listed).await;
     let frame = store.frame(&indexed);
     let some = RowsToDelete {
-        start: Some(1_700_001_000.into()),
-        stop: Some(1_700_002_000.into()),
+        start: Some(time_bound(1_700_001_000)),
+        stop: Some(time_bound(1_700_002_000)),
         ..RowsToDelete::default()
     };
     frame.delete_rows(some).await.unwrap();
@@ -366,7 +366,7 @@ async fn used(store: &Store, id: &FrameId) -> String {
     let options = PutOptions::mode(PutMode::Append);
     told.0.extend(put(store, id, options, more).await.err());
     let some = RowsToDelete {
-        start: Some(1_700_001_900.into()),
+        start: Some(time_bound(1_700_001_900)),
         ..RowsToDelete::default()
     };
     told.tell("delete_rows", frame.delete_rows(some).await);

@@ -14,7 +14,7 @@ use shoots_proto::{PutMode, TagName};
 use shoots_store::{
     ByteStream, ErrorKind, HistoryStream, ListedSegment, LocalPeer, ObjectName, Peer, PeerHead,
     ProgressSink, Publish, PublishOutcome, PutOptions, ReadOptions, RemoteEnd, Result,
-    RowsToDelete, SentObject, Store, Travellers,
+    RowsToDelete, SentObject, Store, Travellers, time_bound,
 };
 
 use super::{bytes, text};
@@ -116,7 +116,7 @@ async fn brought() -> Input {
         writer.commit().await.unwrap();
     }
     let rows = RowsToDelete {
-        stop: Some(1_700_000_300.into()),
+        stop: Some(time_bound(1_700_000_300)),
         ..RowsToDelete::default()
     };
     frame.delete_rows(rows).await.unwrap();
