@@ -92,8 +92,8 @@ request! {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub right_by: Vec<String>,
-        /// How far apart two rows may be: for times a text such as `5min`, for dates also a number of days, for numbers a number. Only for an as-of
-        /// join.
+        /// How far apart two rows may be: for times a text such as `5min`, for dates also a number of days, for
+        /// numbers a number. Only for an as-of join.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tolerance: Option<IndexValue>,
         /// On which side of a row its partner is looked for; `None` is [`AsofDirection::Backward`]. Only for an as-of
