@@ -17,3 +17,4 @@ mod secured;
 mod settings;
 mod sql;
 mod travelling;
+mod zones;

@@ -38,6 +38,9 @@ pub(crate) struct ReadArgs {
     /// Types of columns instead of those inferred: `time=timestamp[us],carrier=string` (CSV, JSON)
     #[arg(long, value_name = "COLUMN=TYPE,…")]
     pub(crate) types: Vec<Types>,
+    /// Where times are from that say no zone: America/New_York, UTC, +02:00 (CSV)
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<csv::Zone>,
     /// How many rows to look at for the types: a number, or `all` (CSV)
     #[arg(long, value_name = "N", default_value = "10000")]
     pub(crate) infer_rows: InferRows,
@@ -165,6 +168,16 @@ pub(crate) fn open(path: &Path, args: &ReadArgs, frame: Option<&Schema>) -> Resu
             "{name} says its types itself; leave --types out"
         )));
     }
+    if args.zone.is_some() && format != Format::Csv {
+        let cure = match format {
+            Format::Json => {
+                "for JSON, say the type of a column: --types 'time=timestamp[us, tz=America/New_York]'"
+            }
+            _ => "leave it out: the file says its types itself",
+        };
+        let problem = format!("--zone is about CSV, and {name} is none; {cure}");
+        return Err(Failure::usage(problem));
+    }
     match format {
         Format::Parquet => parquet(source),
         Format::Arrow => arrow(source),
@@ -177,6 +190,7 @@ pub(crate) fn open(path: &Path, args: &ReadArgs, frame: Option<&Schema>) -> Resu
             let types = csv::Wanted {
                 said: types,
                 frame: frame.map_or_else(Types::default, Types::of),
+                zone: args.zone.clone(),
             };
             csv::open(source, types, args, delimiter)
         }

@@ -7,7 +7,8 @@ use arrow_cast::parse::string_to_datetime;
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::values::{Nulls, with_seconds};
+use super::times::{Zone, says_zone, with_seconds};
+use super::values::Nulls;
 
 /// Whole numbers with more digits than this are not told apart as `double`.
 const EXACT_DIGITS: usize = 15;
@@ -23,7 +24,6 @@ pub(super) struct Guess {
     double: bool,
     date: bool,
     time: bool,
-    dates: u64,
     zoned: u64,
     nanoseconds_reach: bool,
 }
@@ -39,7 +39,6 @@ impl Default for Guess {
             double: true,
             date: true,
             time: true,
-            dates: 0,
             zoned: 0,
             nanoseconds_reach: true,
         }
@@ -71,7 +70,6 @@ impl Guess {
         }
         match moment(text) {
             Some(moment) => {
-                self.dates += u64::from(moment.date);
                 self.zoned += u64::from(moment.zoned);
                 self.nanoseconds_reach &= moment.time.timestamp_nanos_opt().is_some();
             }
@@ -86,11 +84,21 @@ impl Guess {
 
     /// Whether words that mean null elsewhere are texts here.
     pub(super) fn keeps_null_words(&self) -> bool {
-        self.null_words > 0 && self.data_type() == DataType::Utf8
+        self.null_words > 0 && self.data_type(None) == DataType::Utf8
     }
 
-    /// The type.
-    pub(super) fn data_type(&self) -> DataType {
+    /// Whether all values are times or dates.
+    pub(super) fn tells_times(&self) -> bool {
+        self.values > 0 && self.time
+    }
+
+    /// Whether all values are times, and say their zone.
+    pub(super) fn tells_zones(&self) -> bool {
+        self.tells_times() && self.zoned == self.values
+    }
+
+    /// The type. `zone` is that of the times that say none, if it is known.
+    pub(super) fn data_type(&self, zone: Option<&Zone>) -> DataType {
         let unit = match self.nanoseconds_reach {
             true => TimeUnit::Nanosecond,
             false => TimeUnit::Microsecond,
@@ -102,11 +110,13 @@ impl Guess {
             () if self.unsigned => DataType::UInt64,
             () if self.double => DataType::Float64,
             () if self.date => DataType::Date32,
-            // Times with a zone and times without one have nothing in common.
-            () if self.time && self.zoned == self.values => {
-                DataType::Timestamp(unit, Some("UTC".into()))
-            }
-            () if self.time && self.zoned == 0 => DataType::Timestamp(unit, None),
+            () if self.tells_zones() => DataType::Timestamp(unit, Some("UTC".into())),
+            () if self.time => match zone {
+                Some(zone) => DataType::Timestamp(unit, Some(zone.name())),
+                None if self.zoned == 0 => DataType::Timestamp(unit, None),
+                // Times with a zone and times without one have nothing in common.
+                None => DataType::Utf8,
+            },
             () => DataType::Utf8,
         }
     }
@@ -125,7 +135,6 @@ fn is_date(text: &str) -> bool {
 
 struct Moment {
     time: DateTime<Utc>,
-    date: bool,
     zoned: bool,
 }
 
@@ -136,11 +145,9 @@ fn moment(text: &str) -> Option<Moment> {
         return None;
     }
     let time = string_to_datetime(&Utc, &with_seconds(text)).ok()?;
-    let zoned = rest.ends_with(['Z', 'z']) || rest.contains(['+', '-']);
     Some(Moment {
         time,
-        date: rest.is_empty(),
-        zoned,
+        zoned: says_zone(text),
     })
 }
 
@@ -149,12 +156,16 @@ mod tests {
     use super::*;
 
     fn guessed(values: &[&str]) -> DataType {
+        guessed_in(None, values)
+    }
+
+    fn guessed_in(zone: Option<&Zone>, values: &[&str]) -> DataType {
         let nulls = Nulls::new(&[]);
         let mut guess = Guess::default();
         for value in values {
             guess.observe(value, &nulls);
         }
-        guess.data_type()
+        guess.data_type(zone)
     }
 
     #[test]
@@ -169,7 +180,14 @@ mod tests {
             (&["1", "NaN", "-inf"], DataType::Float64),
             (&["true", "FALSE"], DataType::Boolean),
             (&["2013-01-01", "2013-02-28"], DataType::Date32),
-            (&["2013-01-01T10:00:00Z", "2013-01-01T10:00:00+02:00"], utc),
+            (
+                &[
+                    "2013-01-01T10:00:00Z",
+                    "2013-01-01T10:00:00+02:00",
+                    "2013-01-01 10:00:00 UTC",
+                ],
+                utc,
+            ),
             (
                 &["2013-01-01 10:00:00", "2013-01-01T10:00:00.123456789"],
                 naive.clone(),
@@ -186,12 +204,29 @@ mod tests {
     }
 
     #[test]
+    fn times_without_a_zone_are_in_the_one_that_is_said() {
+        let paris: Zone = "Europe/Paris".parse().unwrap();
+        let paris_times = DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Paris".into()));
+        let utc = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        for (values, expected) in [
+            (&["2013-01-01 10:00"][..], paris_times.clone()),
+            (&["2013-01-01 10:00", "2013-01-01T10:00:00Z"], paris_times),
+            (&["2013-01-01T10:00:00Z"], utc),
+            (&["2013-01-01"], DataType::Date32),
+            (&["1"], DataType::Int64),
+        ] {
+            assert_eq!(guessed_in(Some(&paris), values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
     fn what_a_number_or_a_time_would_lose_stays_text() {
         for values in [
             &["01234", "10001"][..],
             &["12345678901234567890123"],
             &["1234567890123456789", "0.5"],
             &["2013-01-01T10:00:00Z", "2013-01-01T10:00:00"],
+            &["2013-01-01 10:00:00 UTC", "2013-01-01T10:00:00"],
             &["2013-02-30"],
             &["1", "x"],
             &["yes", "no"],

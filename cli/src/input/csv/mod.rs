@@ -4,6 +4,7 @@
 //! rounded, and what does not fit is told with its line. So it does no harm if the first rows were misleading.
 
 mod guess;
+mod times;
 mod values;
 
 use std::io::Read;
@@ -13,12 +14,14 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format as Layout;
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
+use shoots_store::type_name;
 
 use self::guess::Guess;
+pub(crate) use self::times::Zone;
 use self::values::{Nulls, convert, has_text};
 use super::source::Source;
-use super::{BATCH_ROWS, InferRows, Input, ReadArgs, Types, inferred};
+use super::{BATCH_ROWS, InferRows, Input, ReadArgs, Types, describe, inferred};
 use crate::failure::Failure;
 
 /// A batch of the first rows, which may end in the middle of one.
@@ -31,18 +34,55 @@ pub(super) struct Wanted {
     pub(super) said: Types,
     /// Those of the frame that the rows are for: they count where a text can stand for one.
     pub(super) frame: Types,
+    /// Where times are from that do not say it.
+    pub(super) zone: Option<Zone>,
 }
 
 impl Wanted {
     /// The type of a column in which something was seen.
     fn settle(&self, column: &str, guess: &Guess) -> DataType {
-        let guessed = guess.data_type();
+        let zone = self.zone.as_ref();
         let of_frame = || {
             let of_frame = self.frame.get(column)?;
-            (has_text(of_frame) && same_clock(guess, of_frame)).then(|| of_frame.clone())
+            (has_text(of_frame) && same_clock(guess, of_frame, zone)).then(|| of_frame.clone())
         };
         let said = self.said.get(column).cloned();
-        said.or_else(of_frame).unwrap_or(guessed)
+        said.or_else(of_frame)
+            .unwrap_or_else(|| guess.data_type(zone))
+    }
+
+    /// Where the times of a column are from that do not say it. A type that was said means its own zone.
+    fn zone_of(&self, column: &str) -> Option<Zone> {
+        let of_type = || Zone::of(self.said.get(column)?);
+        self.zone.clone().or_else(of_type)
+    }
+
+    /// Refuses times without a zone where the frame's have one, unless it is known which zone is meant.
+    fn check_zone_known(&self, name: &str, column: &str, guess: &Guess) -> Result<(), Failure> {
+        let known = self.zone.is_some() || self.said.get(column).is_some();
+        let zoned = |of_frame: &&DataType| matches!(of_frame, DataType::Timestamp(_, Some(_)));
+        match self.frame.get(column).filter(zoned) {
+            Some(of_frame) if !known && guess.tells_times() && !guess.tells_zones() => {
+                Err(Failure::data(format!(
+                    "{name}: column {column:?} has times without a zone, and the frame has {}: say with --zone which \
+                     zone they are in, as in --zone America/New_York",
+                    type_name(of_frame)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a zone that is for no column.
+    fn check_zone_used(&self, name: &str, schema: &Schema, seen: bool) -> Result<(), Failure> {
+        let zoned = |field: &FieldRef| matches!(field.data_type(), DataType::Timestamp(_, Some(_)));
+        if self.zone.is_none() || !seen || schema.fields().iter().any(zoned) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "--zone: {name} has no column of times that have a zone; its columns are {}",
+            describe(schema)
+        )))
     }
 
     /// Whether the type of a column is neither said nor that of the frame.
@@ -51,13 +91,13 @@ impl Wanted {
     }
 }
 
-/// A time with a zone does not become one without, nor the other way round, unless that is said.
-fn same_clock(guess: &Guess, of_frame: &DataType) -> bool {
+/// A time with a zone does not become one without. The other way round, its zone must be known.
+fn same_clock(guess: &Guess, of_frame: &DataType, zone: Option<&Zone>) -> bool {
     match of_frame {
-        DataType::Timestamp(_, zone) if !guess.is_empty() => match guess.data_type() {
-            DataType::Timestamp(_, seen) => seen.is_some() == zone.is_some(),
-            _ => zone.is_none(),
-        },
+        DataType::Timestamp(_, None) => !guess.tells_zones(),
+        DataType::Timestamp(_, Some(_)) => {
+            guess.is_empty() || guess.tells_zones() || zone.is_some()
+        }
         _ => true,
     }
 }
@@ -88,7 +128,12 @@ pub(super) fn open(
         true => (source, vec![Guess::default(); texts.fields().len()]),
         false => layout.look(source, &texts, &nulls, args.infer_rows)?,
     };
+    for (field, guess) in texts.fields().iter().zip(&guesses) {
+        types.check_zone_known(&layout.name, field.name(), guess)?;
+    }
     let schema = typed(&texts, &types, &guesses);
+    let seen = guesses.iter().any(|guess| !guess.is_empty());
+    types.check_zone_used(&layout.name, &schema, seen)?;
     let notes = told(&layout.name, &schema, &guesses, &types, args.explain);
     let (read, length) = (source.count(), source.length());
     let reader = layout.reader(source.into_bytes(), &texts, BATCH_ROWS)?;
@@ -297,17 +342,20 @@ fn fitted(
 ) -> Result<RecordBatch, Failure> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| {
-        convert(column.as_string::<i32>(), field.data_type(), nulls).map_err(|misfit| {
+        let zone = types.zone_of(field.name());
+        let (column, data_type) = (column.as_string::<i32>(), field.data_type());
+        convert(column, data_type, nulls, zone.as_ref()).map_err(|misfit| {
             let place = match misfit.row {
                 Some(row) => format!("line {}, ", line + row as u64),
                 None => String::new(),
             };
             let column = field.name();
-            let cure = match types.is_guessed(column, field.data_type()) {
+            let guessed = types.is_guessed(column, field.data_type());
+            let cure = misfit.cure.unwrap_or_else(|| match guessed {
                 true => format!("--types {column}=string takes everything"),
                 false if types.said.get(column).is_some() => "--types says so".to_owned(),
                 false => "the frame has that type".to_owned(),
-            };
+            });
             Failure::data(format!(
                 "{name}: {place}column {column:?}: {}; {cure}",
                 misfit.problem

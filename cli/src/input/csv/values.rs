@@ -1,11 +1,11 @@
 //! Texts become values of a type, each exactly or not at all.
 
-use std::borrow::Cow;
-
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
 use shoots_store::type_name;
+
+use super::times::{self, Zone, with_seconds};
 
 /// Words that stand for null among numbers and times.
 const WORDS: [&str; 8] = ["NA", "N/A", "n/a", "NULL", "Null", "null", "None", "-"];
@@ -34,18 +34,38 @@ impl Nulls {
     }
 }
 
-/// What does not fit, and in which row if it is about one.
+/// What does not fit, in which row if it is about one, and what helps if it is known.
 #[derive(Debug)]
 pub(super) struct Misfit {
     pub(super) row: Option<usize>,
     pub(super) problem: String,
+    pub(super) cure: Option<String>,
 }
 
-/// The values that texts stand for.
+impl Misfit {
+    fn of_column(problem: String) -> Self {
+        Self {
+            row: None,
+            problem,
+            cure: None,
+        }
+    }
+
+    fn of_row(row: usize, problem: String) -> Self {
+        Self {
+            row: Some(row),
+            ..Self::of_column(problem)
+        }
+    }
+}
+
+/// The values that texts stand for. `zone` is where the times are from that do not say it, in a column whose times have
+/// a zone.
 pub(super) fn convert(
     texts: &StringArray,
     data_type: &DataType,
     nulls: &Nulls,
+    zone: Option<&Zone>,
 ) -> Result<ArrayRef, Misfit> {
     let texts = match holds_any_text(data_type) {
         true => texts
@@ -63,38 +83,43 @@ pub(super) fn convert(
     };
     if !has_text(data_type) {
         let problem = format!("CSV has no form for {}", type_name(data_type));
-        return Err(Misfit { row: None, problem });
+        return Err(Misfit::of_column(problem));
     }
-    let failing = |at: usize| Misfit {
-        row: Some(at),
-        problem: format!("{} is no {}", quoted(texts.value(at)), type_name(data_type)),
-    };
     if let Some(digits) = digits_after_point(data_type)
         && let Some(at) =
             (0..texts.len()).find(|at| texts.is_valid(*at) && finer(texts.value(*at), digits))
     {
+        let told = quoted(texts.value(at));
+        let problem = format!("{told} is finer than {} tells", type_name(data_type));
+        return Err(Misfit::of_row(at, problem));
+    }
+    let doubtful = |text: &str| times::doubt(text, data_type, zone);
+    let misread = (0..texts.len()).find_map(|at| {
+        let doubt = texts.is_valid(at).then(|| doubtful(texts.value(at)))??;
+        Some((at, doubt))
+    });
+    if let Some((at, doubt)) = misread {
         return Err(Misfit {
-            row: Some(at),
-            problem: format!(
-                "{} is finer than {} tells",
-                quoted(texts.value(at)),
-                type_name(data_type)
-            ),
+            cure: Some(doubt.cure),
+            ..Misfit::of_row(at, format!("{} {}", quoted(texts.value(at)), doubt.problem))
         });
     }
+    let values = cast(&texts, &times::read_as(data_type, zone))?;
+    let lost = (0..texts.len()).find(|at| texts.is_valid(*at) && values.is_null(*at));
+    if let Some(at) = lost {
+        let problem = format!("{} is no {}", quoted(texts.value(at)), type_name(data_type));
+        return Err(Misfit::of_row(at, problem));
+    }
+    cast(&values, data_type)
+}
+
+fn cast(values: &dyn Array, data_type: &DataType) -> Result<ArrayRef, Misfit> {
     let options = CastOptions {
         safe: true,
         ..CastOptions::default()
     };
-    let values = cast_with_options(&texts, data_type, &options).map_err(|error| Misfit {
-        row: None,
-        problem: error.to_string(),
-    })?;
-    let lost = (0..texts.len()).find(|at| texts.is_valid(*at) && values.is_null(*at));
-    match lost {
-        Some(at) => Err(failing(at)),
-        None => Ok(values),
-    }
+    let values = cast_with_options(values, data_type, &options);
+    values.map_err(|error| Misfit::of_column(error.to_string()))
 }
 
 /// Whether texts can stand for values of a type.
@@ -102,21 +127,6 @@ pub(super) fn has_text(data_type: &DataType) -> bool {
     // A text would become a list of itself.
     let parts = data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..));
     !parts && can_cast_types(&DataType::Utf8, data_type)
-}
-
-/// A time that may end with its minutes, as one with seconds: `2013-01-01 05:00`.
-pub(super) fn with_seconds(text: &str) -> Cow<'_, str> {
-    const MINUTES: usize = "2013-01-01 05:00".len();
-    let bytes = text.as_bytes();
-    let ends = matches!(
-        bytes.get(MINUTES),
-        None | Some(b'Z' | b'z' | b'+' | b'-' | b' ')
-    );
-    if bytes.len() < MINUTES || bytes[MINUTES - 3] != b':' || !ends || !text.is_ascii() {
-        return Cow::Borrowed(text);
-    }
-    let (minutes, zone) = text.split_at(MINUTES);
-    Cow::Owned(format!("{minutes}:00{zone}"))
 }
 
 fn holds_any_text(data_type: &DataType) -> bool {
@@ -169,7 +179,13 @@ mod tests {
     #[test]
     fn numbers_and_times_come_out_exactly() {
         let nulls = Nulls::new(&[]);
-        let numbers = convert(&texts(&["1", " -2 ", "NA", ""]), &DataType::Int64, &nulls).unwrap();
+        let numbers = convert(
+            &texts(&["1", " -2 ", "NA", ""]),
+            &DataType::Int64,
+            &nulls,
+            None,
+        )
+        .unwrap();
         let numbers: Vec<_> = numbers.as_primitive::<Int64Type>().iter().collect();
         assert_eq!(numbers, [Some(1), Some(-2), None, None]);
 
@@ -178,38 +194,24 @@ mod tests {
             "2013-01-01T10:00:00Z",
             "2013-01-01T12:00:00.000000001+02:00",
         ]);
-        let times = convert(&times, &utc, &nulls).unwrap();
+        let times = convert(&times, &utc, &nulls, None).unwrap();
         let times = times.as_primitive::<TimestampNanosecondType>();
         assert_eq!(times.value(1) - times.value(0), 1);
     }
 
     #[test]
-    fn times_may_end_with_their_minutes() {
-        for (text, expected) in [
-            ("2013-01-01 05:00", "2013-01-01 05:00:00"),
-            ("2013-01-01T05:00Z", "2013-01-01T05:00:00Z"),
-            ("2013-01-01T05:00+02:00", "2013-01-01T05:00:00+02:00"),
-            ("2013-01-01 05:00:30", "2013-01-01 05:00:30"),
-            ("2013-01-01 05", "2013-01-01 05"),
-            ("2013-01-01", "2013-01-01"),
-            ("not a time at all", "not a time at all"),
-        ] {
-            assert_eq!(with_seconds(text), expected);
-        }
-        let local = DataType::Timestamp(TimeUnit::Nanosecond, None);
-        let values = texts(&["1970-01-01 00:01", "NA"]);
-        let times = convert(&values, &local, &Nulls::new(&[])).unwrap();
-        let times = times.as_primitive::<TimestampNanosecondType>();
-        assert_eq!((times.value(0), times.null_count()), (60_000_000_000, 1));
-    }
-
-    #[test]
     fn texts_keep_what_numbers_take_for_null_unless_it_is_said() {
-        let kept = convert(&texts(&["NA", " x "]), &DataType::Utf8, &Nulls::new(&[])).unwrap();
+        let kept = convert(
+            &texts(&["NA", " x "]),
+            &DataType::Utf8,
+            &Nulls::new(&[]),
+            None,
+        )
+        .unwrap();
         assert_eq!(kept.as_string::<i32>().value(0), "NA");
         assert_eq!(kept.as_string::<i32>().value(1), " x ");
         let said = Nulls::new(&["NA".to_owned()]);
-        let nulled = convert(&texts(&["NA", "x"]), &DataType::Utf8, &said).unwrap();
+        let nulled = convert(&texts(&["NA", "x"]), &DataType::Utf8, &said, None).unwrap();
         assert_eq!(nulled.null_count(), 1);
     }
 
@@ -227,12 +229,13 @@ mod tests {
                 1,
             ),
             (&["2013-13-01"], DataType::Date32, 0),
+            (&["2013-01-01", "2013-01-01 10:30"], DataType::Date32, 1),
         ] {
-            let misfit = convert(&texts(values), &data_type, &nulls).unwrap_err();
+            let misfit = convert(&texts(values), &data_type, &nulls, None).unwrap_err();
             assert_eq!(misfit.row, Some(row), "{values:?}: {}", misfit.problem);
             assert!(misfit.problem.contains(values[row]), "{}", misfit.problem);
         }
         let list = DataType::new_list(DataType::Int64, true);
-        assert!(convert(&texts(&["[1]"]), &list, &nulls).is_err());
+        assert!(convert(&texts(&["[1]"]), &list, &nulls, None).is_err());
     }
 }
