@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 import threading
+import warnings
 from collections.abc import Iterator
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -112,3 +114,21 @@ def test_its_calls_have_the_signatures_of_the_others() -> None:
 
 def test_it_tells_where_it_leads() -> None:
     assert repr(AsyncShootsClient.from_url("grpc://h")) == "AsyncShootsClient.from_url('grpc://h:8081')"
+
+
+def test_an_upsert_warns_at_the_line_that_made_the_call_and_never_within_asyncio(server: ServerProcess) -> None:
+    async def run() -> tuple[int, list[tuple[str, int]]]:
+        async with connect(server) as client:
+            frame = pd.DataFrame({"a": [1]}, index=pd.Index([1], name="k"))
+            await client.upsert("frame", frame)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                first = inspect.stack()[0].lineno + 1
+                await client.upsert("frame", frame.assign(b=1))
+                await client.put_many({"frame": frame.assign(c=1)}, "upsert")
+                await asyncio.gather(client.upsert("frame", frame.assign(d=1)))
+            return first, [(warning.filename, warning.lineno) for warning in caught]
+
+    first, told = asyncio.run(run())
+    assert told[:2] == [(__file__, first), (__file__, first + 1)]
+    assert [file for file, _ in told] == [__file__] * 3

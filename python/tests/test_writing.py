@@ -1,5 +1,6 @@
 """Puts: of which dataframes, with which index, in parts, and what remains of those that fail."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -175,6 +176,42 @@ def test_an_upsert_that_adds_columns_warns_of_them_where_it_is_called(client: Sh
     assert "columns_added" not in client.upsert("frame", FRAME.assign(b=3))
     with pytest.warns(ColumnsAddedWarning, match="'d'"):
         client.put("frame", FRAME.assign(d=1), PutMode.UPSERT)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_upsert_whose_warning_is_an_error_says_that_it_was_applied_and_keeps_its_result(
+    client: ShootsClient,
+) -> None:
+    client.upsert("frame", FRAME)
+    with pytest.raises(ColumnsAddedWarning, match=r"was applied, as version 2,.*`restore` version 1") as raised:
+        client.upsert("frame", FRAME.assign(b=1))
+    assert (raised.value.result["version"], raised.value.result["columns_added"]) == (2, ["b"])
+    with pytest.raises(ColumnsAddedWarning) as raised:
+        client.put_many({"frame": FRAME.assign(c=1), "other": FRAME}, PutMode.UPSERT)
+    assert {name: put["version"] for name, put in raised.value.result.items()} == {"frame": 3, "other": 1}
+
+
+def test_columns_that_many_upserts_add_are_told_where_they_are_called(client: ShootsClient) -> None:
+    client.put_many({"one": FRAME, "two": FRAME}, PutMode.UPSERT)
+    with pytest.warns(ColumnsAddedWarning) as caught:
+        client.put_many({"one": FRAME.assign(b=1), "two": FRAME.assign(b=1)}, PutMode.UPSERT)
+    assert [warning.filename for warning in caught] == [__file__, __file__]
+    misfit = {"one": FRAME.assign(c=1), "two": FRAME.assign(c=1), "bad/name/": FRAME}
+    with pytest.warns(ColumnsAddedWarning) as caught, pytest.raises(ManyFramesError):
+        client.put_many(misfit, PutMode.UPSERT)
+    assert len(caught) == 2
+
+
+def test_puts_in_threads_leave_the_filters_of_warnings_as_they_are(client: ShootsClient) -> None:
+    # Labels of several types, and attributes that are no JSON, are what pyarrow warns of.
+    odd = pd.DataFrame({"a": [1], 2: [2]})
+    odd.attrs = {"no JSON": object()}
+    before = list(warnings.filters)
+    for mode in (PutMode.REPLACE, PutMode.UPSERT):
+        index = "a" if mode is PutMode.REPLACE else None
+        client.put_many({f"odd {number}": odd for number in range(16)}, mode, at_once=16, index=index)
+        assert warnings.filters == before
+    assert_frame_equal(client.get("odd 0"), odd)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "10", 2**70])

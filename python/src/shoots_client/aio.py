@@ -20,6 +20,7 @@ from .calls.reading import ColumnOptions, QueryOptions, Selection
 from .client import ShootsClient
 from .conversion import As
 from .errors import InvalidRequestError
+from .notices import Line, caller, line_of_caller
 from .waiting import PATIENCE, Cancellation, given_up
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def awaited(
 
     @wraps(call)
     async def coroutine(self: AsyncShootsClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._run(partial(call, self._client, *args, **kwargs))
+        return await self._run(partial(call, self._client, *args, **kwargs), line_of_caller())
 
     return coroutine
 
@@ -137,13 +138,17 @@ class AsyncShootsClient:
         self._running: dict[Future[Any], Cancellation] = {}
         self._closed = False
 
-    async def _run(self, call: Callable[[], R]) -> R:
-        """What a call gives, made in a thread. It is told, and ends, when nobody waits for it any more."""
+    async def _run(self, call: Callable[[], R], line: Line | None = None) -> R:
+        """What a call gives, made in a thread. It is told, and ends, when nobody waits for it any more.
+
+        `line` is where it was made, if it may have something to warn of.
+        """
         if self._closed:
             raise InvalidRequestError(f"this client of {self.url} is closed; make another one")
         cancellation = Cancellation()
         context = contextvars.copy_context()
         context.run(given_up.set, cancellation)
+        context.run(caller.set, line)
         begun = self._threads.submit(context.run, call)
         self._running[begun] = cancellation
         begun.add_done_callback(lambda ended: self._running.pop(ended, None))

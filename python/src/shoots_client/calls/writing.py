@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, Literal
 
@@ -11,9 +12,9 @@ import pyarrow as pa
 
 from ..conversion import Outgoing, outgoing
 from ..conversion.outgoing import Dataframe, with_whole_numbers
-from ..errors import InvalidRequestError, NotFoundError, SchemaError
+from ..errors import InvalidRequestError, ManyFramesError, NotFoundError, SchemaError
 from ..modes import PutMode
-from ..notices import tell_of_columns
+from ..notices import ColumnsAddedWarning, tell_of_columns, told_together
 from ..progress import Watch
 from ..results import PutResult
 from ..transfer import send
@@ -104,19 +105,18 @@ class Writing(Calls):
         command = located(given(fields))
 
         def attempt(rows: Outgoing) -> PutResult:
-            done = send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
-            if added := done.get("columns_added"):
-                tell_of_columns(name, added)
-            return done
+            return send(self._connection, command, rows, batch_size=batch_size, timeout=timeout, progress=progress)
 
         try:
-            return attempt(rows)
+            done = attempt(rows)
         except SchemaError:
             joins = mode not in (PutMode.ERROR, PutMode.REPLACE)
             whole_again = self._with_whole_numbers(dataframe, rows, command, timeout) if joins else None
             if whole_again is None:
                 raise
-        return attempt(whole_again)
+            done = attempt(whole_again)
+        tell_of_columns(name, done, done)
+        return done
 
     def _with_whole_numbers(
         self, dataframe: Dataframe, rows: Outgoing, command: Mapping[str, Any], timeout: float | None
@@ -218,7 +218,7 @@ class Writing(Calls):
         """Replaces rows by their key in the index, and adds those whose key is new.
 
         Columns that the dataframe does not have keep what they have. New columns are added, and a `ColumnsAddedWarning`
-        names them.
+        names them once that is done; where warnings are errors, its `result` is what this gives.
 
         >>> _ = client.upsert("prices", prices[["volume"]].iloc[[0]] + 1)
         >>> client.get("prices", limit=1)
@@ -263,6 +263,7 @@ class Writing(Calls):
         """
 
         def put(name: str) -> PutResult:
+            told_together.set(True)
             return self.put(
                 name,
                 frames[name],
@@ -276,4 +277,16 @@ class Writing(Calls):
                 progress=False,
             )
 
-        return several({name: lambda name=name: put(name) for name in frames}, at_once)
+        def tell(done: Mapping[str, Any]) -> None:
+            for name, put in done.items():
+                tell_of_columns(name, put, done)
+
+        try:
+            done = several({name: lambda name=name: put(name) for name in frames}, at_once)
+        except ManyFramesError as failed:
+            # An error made of a warning must not hide the one that says what failed.
+            with suppress(ColumnsAddedWarning):
+                tell(failed.results)
+            raise
+        tell(done)
+        return done

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import warnings
 from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
+from pandas.api.types import infer_dtype
 
 from ..errors import SchemaError
 from . import dtypes
@@ -23,6 +25,8 @@ KEY = b"shoots_client.pandas"
 PANDAS = b"pandas"
 UNFIT = (pa.ArrowException, OverflowError, UnicodeEncodeError)
 """What `pyarrow` raises of values that it has no form for."""
+ONE_AT_A_TIME = threading.Lock()
+"""Keeps threads from changing Python's filters of warnings at the same time."""
 ADVICE = "give it values of one type that Arrow has, such as text"
 
 
@@ -31,14 +35,36 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
     check_labels(frame)
     plain = storable(frame)
     try:
-        with warnings.catch_warnings():
-            # Attributes that are no JSON are left out.
-            warnings.simplefilter("ignore", UserWarning)
-            table = with_zones(pa.Table.from_pandas(plain), plain)
+        table = with_zones(table_of(plain), plain)
     except UNFIT as error:
         problem = error.args[0] if isinstance(error, pa.ArrowException) else error
         raise SchemaError(f"{place_of_unfit(plain)}: {problem}; {ADVICE}") from error
     return described(table, frame, plain)
+
+
+def table_of(plain: pd.DataFrame) -> pa.Table:
+    """What `pyarrow` makes of a frame, without its warnings: of attributes that are no JSON, which are left out, and of
+    labels of several types, which are written down elsewhere.
+    """
+    if not is_json(plain.attrs):
+        plain = plain.copy(deep=False)
+        plain.attrs = {}
+    levels = plain.columns.levels if isinstance(plain.columns, pd.MultiIndex) else [plain.columns]
+    if not any("mixed" in infer_dtype(level, skipna=False) for level in levels):
+        return pa.Table.from_pandas(plain)
+    # The filters are those of the whole process: threads that set them back in another order leave them changed.
+    with ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return pa.Table.from_pandas(plain)
+
+
+def is_json(attributes: Any) -> bool:
+    """Whether it can be written as JSON."""
+    try:
+        json.dumps(attributes)
+    except Exception:
+        return False
+    return True
 
 
 def place_of_unfit(frame: pd.DataFrame) -> str:
