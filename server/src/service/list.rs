@@ -1,18 +1,28 @@
 //! `ListFlights`: the frames of one bucket, or of all.
+//!
+//! Describing a frame takes microseconds, most of them for its schema. Of thousands of frames, that is more than all the
+//! rest of a listing, so runs of them are described beside each other while those before them are sent.
 
+use std::iter;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use arrow_flight::{Criteria, FlightInfo};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use regex::{Regex, RegexBuilder};
 use shoots_proto::ListCriteria;
 use shoots_store::Snapshot;
+use tokio::task::JoinError;
 
 use super::{Shared, check_length, info};
 use crate::status::Failure;
 
 /// A pattern's compiled form may take this much memory.
 const PATTERN_BYTES: usize = 1 << 20;
+
+/// So many frames are described by one task.
+const RUN: usize = 256;
 
 /// Lists frames, bucket by bucket; what is wrong with the criteria is said before the first.
 pub(super) async fn list(
@@ -38,16 +48,41 @@ pub(super) async fn list(
             }
         }
     });
-    let frames = stream::iter([Ok(first)])
-        .chain(more)
-        .map_ok(|frames| stream::iter(frames.into_iter().map(Ok)))
-        .try_flatten();
-    let wanted = frames.try_filter(move |snapshot: &Snapshot| {
-        let name = snapshot.frame().name.as_str();
-        let matches = pattern.as_ref().is_none_or(|p| p.is_match(name));
-        std::future::ready(matches)
+    let buckets = stream::iter([Ok(first)]).chain(more);
+    let flights = buckets.map_ok(move |mut frames| {
+        if let Some(pattern) = &pattern {
+            frames.retain(|snapshot| pattern.is_match(snapshot.frame().name.as_str()));
+        }
+        described(frames)
     });
-    Ok(wanted.and_then(|snapshot| async move { info::of_snapshot(&snapshot) }))
+    Ok(flights.try_flatten())
+}
+
+/// What a listing says of each frame, in order.
+fn described(frames: Vec<Snapshot>) -> impl Stream<Item = Result<FlightInfo, Failure>> + Send {
+    let processors = available_parallelism().map_or(1, usize::from);
+    let mut frames = frames.into_iter();
+    let runs = iter::from_fn(move || {
+        let run: Vec<_> = frames.by_ref().take(RUN).collect();
+        (!run.is_empty()).then_some(run)
+    });
+    let describe = |run: Vec<Snapshot>| async move {
+        let described = run.iter().map(info::of_snapshot);
+        described.collect::<Vec<_>>()
+    };
+    stream::iter(runs)
+        .map(move |run| tokio::spawn(describe(run)))
+        .buffered(processors)
+        .map(|run| run.unwrap_or_else(|ended| vec![Err(interrupted(ended))]))
+        .flat_map(stream::iter)
+}
+
+/// A panic of a task goes on in the call that waits for it, which answers it.
+fn interrupted(ended: JoinError) -> Failure {
+    match ended.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(ended) => Failure::defect(ended),
+    }
 }
 
 fn compile(pattern: &str) -> Result<Regex, Failure> {

@@ -11,6 +11,7 @@
 //! where the decoder below gives up by panicking.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
@@ -283,8 +284,10 @@ impl Decoder {
         if let Some(known) = self.translated.get() {
             return Ok(known);
         }
-        let options = ArrowReaderOptions::new().with_schema(Arc::clone(&self.layout.hint));
-        let translated = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options)
+        let hint = self.layout.hint(&self.metadata, &self.output);
+        let options = hint.map(|hint| ArrowReaderOptions::new().with_schema(hint));
+        let translated = options
+            .and_then(|options| ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options))
             .map_err(|problem| failed(&self.file, problem))?;
         Ok(self.translated.get_or_init(|| translated))
     }
@@ -393,8 +396,6 @@ fn in_pieces(batches: BatchStream, most: u64) -> BatchStream {
 
 /// How the columns that are wanted lie in the file.
 struct Layout {
-    /// The types that Parquet's reader is asked for, for every column of the file.
-    hint: SchemaRef,
     /// The columns of the file that are read, ascending.
     roots: Vec<usize>,
     /// For each wanted column its place among those that are read; `None` if the file does not have it.
@@ -403,27 +404,14 @@ struct Layout {
 
 impl Layout {
     fn new(metadata: &ParquetMetaData, output: &Schema, file: &ObjectReader) -> Result<Self> {
-        let found = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)
-            .map_err(|problem| failed(file, problem))?;
-        let mut hint: Vec<FieldRef> = found.fields().iter().cloned().collect();
+        let found = metadata.file_metadata().schema_descr().root_schema();
+        let found = found.get_fields();
         let mut wanted = Vec::with_capacity(output.fields().len());
         for field in output.fields() {
-            let root = found
-                .fields()
-                .iter()
-                .position(|found| found.name() == field.name());
-            match root {
-                Some(root) => {
-                    let types = storage::hint(field.data_type(), found.field(root));
-                    hint[root] = Arc::new(types);
-                }
-                None if field.is_nullable() => {}
-                None => {
-                    return Err(Error::damaged(
-                        file.path(),
-                        format!("column {} is missing", field.name()),
-                    ));
-                }
+            let root = found.iter().position(|found| found.name() == field.name());
+            if root.is_none() && !field.is_nullable() {
+                let problem = format!("column {} is missing", field.name());
+                return Err(Error::damaged(file.path(), problem));
             }
             wanted.push(root);
         }
@@ -434,11 +422,22 @@ impl Layout {
             .iter()
             .map(|root| root.and_then(|root| roots.binary_search(&root).ok()))
             .collect();
-        Ok(Self {
-            hint: Arc::new(Schema::new(hint)),
-            roots,
-            places,
-        })
+        Ok(Self { roots, places })
+    }
+
+    /// The types that Parquet's reader is asked for, for every column of the file.
+    fn hint(&self, metadata: &ParquetMetaData, output: &Schema) -> Result<SchemaRef, ParquetError> {
+        let found = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)?;
+        let wanted = output.fields().iter().zip(&self.places);
+        let wanted: BTreeMap<usize, &FieldRef> = wanted
+            .filter_map(|(field, place)| Some((*self.roots.get((*place)?)?, field)))
+            .collect();
+        let hint = found.fields().iter().enumerate();
+        let hint = hint.map(|(root, found)| match wanted.get(&root) {
+            Some(field) => Arc::new(storage::hint(field.data_type(), found)),
+            None => Arc::clone(found),
+        });
+        Ok(Arc::new(Schema::new(hint.collect::<Vec<_>>())))
     }
 }
 
