@@ -204,3 +204,22 @@ async fn a_read_only_server_refuses_changes_only() {
     }
     assert_eq!(peer.act("ping", "").await.unwrap(), "pong");
 }
+
+#[tokio::test]
+async fn a_long_listing_is_whole_and_in_order() {
+    let mut peer = Peer::new().await;
+    let names: Vec<String> = (0..600).map(|number| format!("f{number:03}")).collect();
+    for name in &names {
+        peer.put(json!({"name": name}), &[rows(0..1)])
+            .await
+            .unwrap();
+    }
+    let listed = |infos: Vec<FlightInfo>| -> Vec<String> {
+        let paths = infos.into_iter().map(|info| info.flight_descriptor);
+        paths.map(|path| path.unwrap().path.concat()).collect()
+    };
+    assert_eq!(listed(peer.list("").await.unwrap()), names);
+    let even = peer.list(r#"{"regex":"[02468]$"}"#).await.unwrap();
+    let expected: Vec<_> = names.iter().step_by(2).cloned().collect();
+    assert_eq!(listed(even), expected);
+}
