@@ -51,6 +51,8 @@ pub(crate) struct Foreign {
     pub(crate) arrivals: Vec<Arrival>,
     /// The remote whose tracking, as it was seen, holds objects that they name: if that has changed, they may be gone.
     pub(crate) tracked: Option<(String, Tracking)>,
+    /// What the frame knows of a remote from then on; none: what it knows now. Where the two went apart is looked up.
+    pub(crate) tracks: Option<(String, Tracking)>,
     /// What the frame's property says from then on of segments that stayed elsewhere; none: what it says now.
     pub(crate) promised: Option<Value>,
 }
@@ -91,8 +93,10 @@ pub(crate) struct Merged {
     pub(crate) history: Vec<String>,
     /// See [`Foreign::basis`].
     pub(crate) basis: u64,
-    /// See [`Foreign::tracked`].
+    /// The remote that the other history comes from: see [`Foreign::tracked`].
     pub(crate) tracked: Option<(String, Tracking)>,
+    /// See [`Foreign::tracks`].
+    pub(crate) tracks: Option<(String, Tracking)>,
 }
 
 impl Merged {
@@ -158,6 +162,7 @@ impl FrameLog {
                 gone: false,
             }],
             tracked: merged.tracked,
+            tracks: merged.tracks,
             promised: None,
         })
         .await
@@ -220,6 +225,8 @@ pub(crate) struct Arrivals {
     pub(crate) condemned: Option<Vec<Condemned>>,
     /// See [`Foreign::promised`].
     pub(crate) promised: Option<Value>,
+    /// See [`Foreign::tracks`].
+    pub(crate) tracks: Option<(String, Tracking)>,
 }
 
 impl Foreign {
@@ -262,6 +269,7 @@ impl Foreign {
             schema,
             condemned,
             promised: self.promised.clone(),
+            tracks: self.tracks.clone(),
         }))
     }
 

@@ -17,13 +17,14 @@ use super::change::{Change, mentions};
 use super::commit::{
     Base, Commit, CommitId, Mark, Operation, Own, Published, SegmentRecord, State, Totals,
 };
-use super::derive::Step;
+use super::derive::{StateEdit, Step};
 use super::details::Details;
 use super::entry::{Entry, Header, encode_commit};
 use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
 use super::tip::Tip;
 use crate::error::{Cause, Error, Result};
+use crate::lineage::tracking::Tracking;
 use crate::schema::evolve;
 use crate::sync::promise;
 use crate::time::Timestamp;
@@ -420,6 +421,17 @@ impl<'a> Draft<'a> {
             state
                 .properties
                 .insert(promise::PROPERTY.to_owned(), promised);
+        }
+        if let (Some((remote, tracking)), Some(state)) = (arrivals.tracks, &mut self.state) {
+            let version = last.as_ref().map_or(0, |last| last.version);
+            let is_last = tracking.common == last.as_ref().map(|last| last.commit.clone());
+            let sequence = self.sequence;
+            let tracking = Tracking {
+                // The other commits that it may be are no versions: a merge has brought them.
+                fork: is_last.then_some(Mark { version, sequence }),
+                ..tracking
+            };
+            StateEdit::Tracking(remote, Some(Box::new(tracking))).apply(state);
         }
         last
     }

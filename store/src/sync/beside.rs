@@ -5,6 +5,9 @@
 //! other, to rows that are known: a version here that can be read, a commit that comes with the list of all segments, or
 //! one that took the place of everything. From there on, what each commit says of segments is applied as it is recorded.
 //! Nothing is written, and no row is read. A merge that came without its list has two parents and ends the way back.
+//!
+//! What a commit says of segments is about those that there were where it was made. If they were put together otherwise
+//! here, that ends the way, too. For the state at a remote a fetch works out the list then ([`super::settle`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use super::local::readable;
 use super::peer::HistoryRecord;
 use super::told;
 use super::transfer::has_own_list;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::Record;
@@ -67,23 +70,43 @@ pub(crate) async fn find(log: &FrameLog, head: &Entry, prefix: &str) -> Result<V
 /// # Errors
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the frame was deleted then, or if the state cannot be worked out.
 pub(crate) async fn state(log: &FrameLog, head: &Entry, id: &str) -> Result<Option<Beside>> {
-    let back = Back {
-        log,
-        head: Arc::new(head.clone()),
-        wanted: id.to_owned(),
-        line: Vec::new(),
-    };
-    back.run().await
+    let fetched = fetched(log, head).await?;
+    Back::new(log, head, id).run(fetched).await
 }
 
-/// Fetched commits that are not merged.
+/// Whether the state after a commit can be worked out from what is here and what was `fetched`.
+pub(super) async fn tells(
+    log: &FrameLog,
+    head: &Entry,
+    fetched: &[Kept],
+    id: &str,
+) -> Result<bool> {
+    let mut by_id = HashMap::new();
+    take_in(&mut by_id, fetched.to_vec());
+    match Back::new(log, head, id).run(by_id).await {
+        Ok(state) => Ok(state.is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fetched commits, and those that tell the state at a remote.
 async fn fetched(log: &FrameLog, head: &Entry) -> Result<HashMap<CommitId, Kept>> {
     let mut fetched = HashMap::new();
     for tracking in head.state.tracking.values() {
-        let kept = log.bundles(&tracking.history).await?;
-        fetched.extend(kept.into_iter().map(|kept| (kept.record.id.clone(), kept)));
+        take_in(&mut fetched, log.bundles(&tracking.history).await?);
     }
     Ok(fetched)
+}
+
+/// A commit may come more than once: the one with a list says more.
+fn take_in(fetched: &mut HashMap<CommitId, Kept>, more: Vec<Kept>) {
+    for kept in more {
+        let known = fetched.get(&kept.record.id);
+        if known.is_none_or(|known| known.record.list.is_none()) {
+            fetched.insert(kept.record.id.clone(), kept);
+        }
+    }
 }
 
 /// The way back to rows that are known.
@@ -96,9 +119,17 @@ struct Back<'a> {
     line: Vec<Record>,
 }
 
-impl Back<'_> {
-    async fn run(mut self) -> Result<Option<Beside>> {
-        let mut fetched = fetched(self.log, &self.head).await?;
+impl<'a> Back<'a> {
+    fn new(log: &'a FrameLog, head: &Entry, from: &str) -> Self {
+        Self {
+            log,
+            head: Arc::new(head.clone()),
+            wanted: from.to_owned(),
+            line: Vec::new(),
+        }
+    }
+
+    async fn run(mut self, mut fetched: HashMap<CommitId, Kept>) -> Result<Option<Beside>> {
         while let Some(kept) = fetched.remove(&self.wanted) {
             let record = HistoryRecord {
                 record: kept.record,

@@ -45,7 +45,7 @@ impl Exchange<'_> {
                 return Err(self.incomplete(&tip));
             }
             self.check_newest(&tip, records.first())?;
-            self.inward().begin(ends.ours(), records).await?
+            self.inward_to(&tip).begin(ends.ours(), records).await?
         };
         let Sent::Done { versions } = sent else {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Exchange<'_> {
         let schema = self.schema_there(&commit.schema).await?;
         let wanted = Wanted::new(options.range.as_ref(), &commit.index, &schema)?;
         let wanted = |listed: &Listed| wanted.holds(listed);
-        let route = self.inward();
+        let route = self.inward_to(tip);
         let sent = route.newest(ends.ours(), record, self.remote.name, wanted);
         sent.await
     }

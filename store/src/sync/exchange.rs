@@ -9,7 +9,7 @@ use shoots_proto::name::FrameId;
 
 use super::local::LocalPeer;
 use super::options::RemoteEnd;
-use super::peer::{HistoryRecord, HistoryStream, Peer, PeerHead};
+use super::peer::{HistoryRecord, HistoryStream, Peer, PeerHead, Tracked};
 use super::progress::{Meter, ProgressSink};
 use super::transfer::Route;
 use super::walk::{Divergence, Walk};
@@ -73,6 +73,17 @@ impl<'a> Exchange<'a> {
             to: &self.local,
             target: self.here,
             meter: self.meter.clone(),
+            tracked: Tracked::default(),
+        }
+    }
+
+    /// The same, for all that leads to their tip: with the last of it the frame knows that both have the same.
+    pub(super) fn inward_to(&self, tip: &str) -> Route<'_> {
+        let found = Divergence::none(Some(tip.to_owned()));
+        let tracking = self.tracking(tip, &found, 0, Vec::new());
+        Route {
+            tracked: Tracked::of(self.remote.name, tracking),
+            ..self.inward()
         }
     }
 
@@ -84,6 +95,7 @@ impl<'a> Exchange<'a> {
             to: self.remote.peer,
             target: self.there,
             meter: self.meter.clone(),
+            tracked: Tracked::default(),
         }
     }
 
@@ -156,8 +168,23 @@ impl<'a> Exchange<'a> {
         if self.store.shared().read_only {
             return Ok(());
         }
+        let tracking = self.tracking(tip, found, behind, history);
         let frame = self.store.frame(self.here);
-        let tracking = Tracking {
+        frame
+            .set_tracking(self.remote.name, Some(tracking))
+            .await
+            .map(drop)
+    }
+
+    /// What the frame knows of the remote then.
+    pub(super) fn tracking(
+        &self,
+        tip: &str,
+        found: &Divergence,
+        behind: u64,
+        history: Vec<String>,
+    ) -> Tracking {
+        Tracking {
             frame: self.there.name.clone(),
             bucket: self.there.bucket.clone(),
             tip: tip.to_owned(),
@@ -165,13 +192,9 @@ impl<'a> Exchange<'a> {
             ahead: found.ours.len() as u64,
             behind,
             history,
-            at: frame.frame_log().now(),
+            at: self.local.log(self.here).now(),
             fork: None,
-        };
-        frame
-            .set_tracking(self.remote.name, Some(tracking))
-            .await
-            .map(drop)
+        }
     }
 
     /// What was done, with what was sent so far.

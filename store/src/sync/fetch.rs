@@ -10,11 +10,21 @@ use super::exchange::Exchange;
 use super::options::FetchOptions;
 use super::peer::{Brought, HistoryRecord};
 use super::receive;
+use super::settle;
 use super::walk::Divergence;
 use super::wanted;
 use crate::error::{Cause, ErrorKind, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
+
+/// What a remote is asked for beyond the commits that only it has, because it turned out that a merge takes it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The rows that both had in common, although they are said to be here.
+    pub(super) fork: bool,
+    /// All rows that the remote has.
+    pub(super) tip: bool,
+}
 
 impl Exchange<'_> {
     /// Brings what is new at the remote here, and leaves the frame as it is.
@@ -46,26 +56,25 @@ impl Exchange<'_> {
             _ => SyncOutcome::Fetched,
         };
         let told = self.told(outcome, 0, &found, Some(ours));
-        self.fetched(&tip, found, false).await?;
+        self.fetched(&tip, found, &Asked::default()).await?;
         Ok(self.counted(told))
     }
 
-    /// Keeps what only they have beside the log. `with_fork`: also the rows that both had in common, although they are
-    /// said to be here.
+    /// Keeps what only they have beside the log.
     pub(super) async fn fetched(
         &self,
         tip: &str,
         mut found: Divergence,
-        with_fork: bool,
+        asked: &Asked,
     ) -> Result<()> {
         let log = self.local.log(self.here);
         // What both had in common may have expired here. Then the remote says what rows there were.
         let fork = found.fork.take();
-        let fork = fork.filter(|fork| with_fork || !fork.readable);
+        let fork = fork.filter(|fork| asked.fork || !fork.readable);
         let known = log.newest().await?.and_then(|head| {
             let tracking = head.entry.state.tracking.get(self.remote.name)?;
             let same = tracking.tip == tip && tracking.behind == found.theirs.len() as u64;
-            (same && fork.is_none()).then(|| tracking.history.clone())
+            (same && fork.is_none() && !asked.tip).then(|| tracking.history.clone())
         });
         let behind = found.theirs.len() as u64;
         let bundles = match known {
@@ -73,7 +82,11 @@ impl Exchange<'_> {
             _ => {
                 let mut theirs = std::mem::take(&mut found.theirs);
                 theirs.reverse();
-                self.gathered(&log, fork, theirs).await?
+                let mut bundles = self.gathered(&log, fork, theirs, asked.tip).await?;
+                let tracking = self.tracking(tip, &found, behind, bundles.clone());
+                let state = settle::keep_state_there(&log, self.remote.name, &tracking).await?;
+                bundles.extend(state);
+                bundles
             }
         };
         let tracked = self.track_as(tip, &found, behind, bundles).await;
@@ -85,13 +98,15 @@ impl Exchange<'_> {
     }
 
     /// Brings what commits (oldest first) need that are kept beside the log, and gives the bundles that hold them.
+    /// `with_state`: also all rows after the last of them.
     pub(super) async fn gathered(
         &self,
         log: &FrameLog,
         fork: Option<HistoryRecord>,
         records: Vec<HistoryRecord>,
+        with_state: bool,
     ) -> Result<Vec<String>> {
-        let gathered = self.gather_checked(log, fork, records).await?;
+        let gathered = self.gather_checked(log, fork, records, with_state).await?;
         let kept = gathered.into_iter().map(|brought| Kept {
             record: brought.record,
             gone: !brought.kept,
@@ -105,9 +120,10 @@ impl Exchange<'_> {
         log: &FrameLog,
         fork: Option<HistoryRecord>,
         records: Vec<HistoryRecord>,
+        with_state: bool,
     ) -> Result<Vec<Brought>> {
         let route = self.inward();
-        let gathered = route.gather(fork, records).await?;
+        let gathered = route.gather(fork, records, with_state).await?;
         let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
         match receive::check_gathered(log, self.local.seen(), &head, &gathered).await {
             Ok(()) => Ok(gathered),

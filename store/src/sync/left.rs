@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::frame_log::FrameLog;
 use crate::lineage::record::Listed;
 use crate::log::entry::Entry;
+use crate::merge::Conflict;
 use crate::upkeep::garbage::{needed_by_marks, spoken_of};
 
 /// Segments that one merge brings: each is found out by another attempt. Whoever needs more fetches all.
@@ -39,6 +40,17 @@ pub(super) async fn merge(
 ) -> Result<Settled> {
     match settle::merge(log, remote, favour, hold).await {
         Err(error) => Err(explained(log, error).await),
+        Ok(Settled::Untold(conflict)) => {
+            let problem = format!(
+                "{}; what was fetched does not tell which rows there are at {remote}, a pull with `favour` asks for them",
+                conflict.problem
+            );
+            Err(Conflict {
+                problem,
+                ..conflict
+            }
+            .into_error(log.frame()))
+        }
         settled => settled,
     }
 }

@@ -17,6 +17,7 @@ use shoots_proto::name::{BucketName, FrameId, FrameName};
 
 use crate::error::Result;
 use crate::lineage::record::{Listed, Record};
+use crate::lineage::tracking::Tracking;
 
 /// The bytes of one object, in pieces.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -161,6 +162,19 @@ pub struct Publish {
     /// Segments of the last commit's list that are not sent.
     #[serde(default)]
     pub promise: Option<Promise>,
+    /// What the frame knows of a remote from then on. It is a matter of the store that publishes, and never crosses.
+    #[serde(skip)]
+    pub tracked: Tracked,
+}
+
+/// What a frame is to know of its history at a remote, by the remote's name; by default nothing new.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tracked(pub(crate) Option<(String, Tracking)>);
+
+impl Tracked {
+    pub(crate) fn of(remote: &str, tracking: Tracking) -> Self {
+        Self(Some((remote.to_owned(), tracking)))
+    }
 }
 
 impl Publish {

@@ -7,6 +7,7 @@ use shoots_proto::action::{SyncOutcome, SyncedFrame};
 
 use super::attempts::Attempts;
 use super::exchange::{Ends, Exchange};
+use super::fetch::Asked;
 use super::options::{CloneOptions, PullOptions};
 use super::settle::Settled;
 use super::transfer::Sent;
@@ -17,23 +18,23 @@ impl Exchange<'_> {
     /// Brings what is new at the remote into the frame.
     pub(super) async fn pull(&self, options: &PullOptions) -> Result<SyncedFrame> {
         let mut attempts = Attempts::at(self.here);
-        let mut with_fork = false;
+        let mut asked = Asked::default();
         loop {
             let hold = attempts.hold();
-            let pulled = self.try_pull(options, hold, &mut with_fork).await;
+            let pulled = self.try_pull(options, hold, &mut asked).await;
             if let Some(done) = attempts.judge(pulled).await? {
                 return Ok(done);
             }
         }
     }
 
-    /// None: an end has moved meanwhile. `hold`: the frame's writers wait for a merge. `with_fork` is set if a merge takes
-    /// the rows that both had in common from the remote.
+    /// None: an end has moved meanwhile, or a merge takes more from the remote, which is noted in `asked`. `hold`: the
+    /// frame's writers wait for a merge.
     async fn try_pull(
         &self,
         options: &PullOptions,
         hold: bool,
-        with_fork: &mut bool,
+        asked: &mut Asked,
     ) -> Result<Option<SyncedFrame>> {
         let ends = self.ends().await?;
         let tip = self.expect_theirs(&ends)?;
@@ -44,9 +45,9 @@ impl Exchange<'_> {
         let found = self.diverged(&ends).await?;
         self.check_newest(&tip, found.theirs.first())?;
         if found.theirs.is_empty() {
-            self.track(&tip, &found, Vec::new()).await?;
             let ours = ends.ours().map(str::to_owned);
             let told = self.told(SyncOutcome::Unchanged, 0, &found, ours);
+            self.fetched(&tip, found, asked).await?;
             return Ok(Some(told));
         }
         if found.ours.is_empty() {
@@ -57,15 +58,20 @@ impl Exchange<'_> {
         }
         let ours = ends.ours().map(str::to_owned);
         let told = self.told(SyncOutcome::Diverged, 0, &found, ours);
-        *with_fork |= self.has_lost_what_was_left().await?;
-        self.fetched(&tip, found, *with_fork).await?;
+        asked.fork |= self.has_lost_what_was_left().await?;
+        self.fetched(&tip, found, asked).await?;
         if !options.merge {
             return Ok(Some(self.counted(told)));
         }
         let settled = match self.merge_here(options.favour, hold).await? {
-            Settled::Lacking if *with_fork => return Err(self.expired(&ends)),
+            Settled::Lacking if asked.fork => return Err(self.expired(&ends)),
             Settled::Lacking => {
-                *with_fork = true;
+                asked.fork = true;
+                None
+            }
+            Settled::Untold(conflict) if asked.tip => return Err(conflict.into_error(self.here)),
+            Settled::Untold(_) => {
+                asked.tip = true;
                 None
             }
             settled => settled.told_of(told),
@@ -80,7 +86,8 @@ impl Exchange<'_> {
         tip: &str,
         found: Divergence,
     ) -> Result<Option<SyncedFrame>> {
-        let sent = self.inward().forward(ends.ours(), found.theirs).await?;
+        let route = self.inward_to(tip);
+        let sent = route.forward(ends.ours(), found.theirs).await?;
         let Sent::Done { versions } = sent else {
             return Ok(None);
         };

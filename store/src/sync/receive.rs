@@ -230,6 +230,7 @@ impl<'a> Receiving<'a> {
             basis: first,
             arrivals,
             tracked: None,
+            tracks: self.request.tracked.0,
             promised,
         };
         match self.log.publish_foreign(foreign).await {

@@ -95,7 +95,9 @@ impl Exchange<'_> {
         let mut history = told::history(log, head, &tip);
         let newest = history.try_next().await?;
         let newest = newest.ok_or_else(|| log.not_found())?;
-        let gathered = self.gather_checked(log, Some(newest), Vec::new()).await?;
+        let gathered = self
+            .gather_checked(log, Some(newest), Vec::new(), false)
+            .await?;
         let mut gathered = gathered.into_iter();
         let Some(record) = gathered.next().map(|brought| brought.record) else {
             return Err(self.given_up(found, &tip));

@@ -4,6 +4,7 @@
 //! was put off is made in the same way later. If nothing has happened here since, it [moves forward](forward) instead.
 
 mod forward;
+mod there;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use shoots_proto::action::{Favour, SyncOutcome, SyncedFrame};
 
+use super::beside;
 use super::local::readable;
 use super::peer::{HistoryRecord, ObjectName};
 use super::promise;
@@ -24,7 +26,6 @@ use crate::frame_log::FrameLog;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::{Listed, Record};
 use crate::lineage::tracking::Tracking;
-use crate::log::change::Segment;
 use crate::log::commit::{CommitId, Operation};
 use crate::log::entry::Entry;
 use crate::log::foreign::Merged;
@@ -48,13 +49,15 @@ pub(super) enum Settled {
     Moved,
     /// It takes rows that were left at the remote, which has given them up since.
     Lacking,
+    /// Their side is to be taken, and what was fetched does not tell it: that is in the way.
+    Untold(Conflict),
 }
 
 impl Settled {
     /// What was done, of a frame of which this was known before; none: nothing was.
     pub(super) fn told_of(self, told: SyncedFrame) -> Option<SyncedFrame> {
         match self {
-            Self::Moved | Self::Lacking => None,
+            Self::Moved | Self::Lacking | Self::Untold(_) => None,
             Self::Unchanged => Some(SyncedFrame {
                 outcome: SyncOutcome::Unchanged,
                 ..told
@@ -115,43 +118,30 @@ async fn merge_as_found(
     let publisher = &log.shared().publisher;
     let hold = hold.then(|| publisher.hold(log.frame())).flatten();
     let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
-    let tip = log.tip(&head).await?.ok_or_else(|| log.not_found())?;
     let tracking = head.state.tracking.get(remote).cloned();
     let tracking = tracking.ok_or_else(|| never_fetched(log, remote))?;
     let fetched = log.bundles(&tracking.history).await?;
     if fetched.is_empty() {
         return Ok(Settled::Unchanged);
     }
-    let mut walk = Walk::new(
-        Some((tip.commit.clone(), told::history(log, &head, &tip.commit))),
-        Some((tracking.tip.clone(), told_again(fetched.clone()))),
-    );
-    walk.diverge().await?;
-    walk.find_cut().await?;
-    let Walked {
-        found,
-        shared,
-        cut,
-        is_whole,
-    } = walk.finish();
-    let told_fork = found.fork.as_ref().and_then(|fork| {
-        let mut fetched = fetched.into_iter().map(|kept| kept.record);
-        fetched.find(|record| record.id == fork.record.id && record.list.is_some())
-    });
-    let settling = Settling {
-        log,
-        head,
-        tip,
-        remote,
-        tracking,
-        found,
-        cut,
-        shared,
-        is_whole,
-        told_fork,
-        hold,
-    };
-    settling.run(favour).await
+    let settling = Settling::of(log, head, remote, tracking, fetched).await?;
+    Settling { hold, ..settling }.run(favour).await
+}
+
+/// Keeps the state after the last commit at a remote in a bundle, if what was fetched does not tell it as rows lie here;
+/// gives the bundle's hash.
+pub(super) async fn keep_state_there(
+    log: &FrameLog,
+    remote: &str,
+    tracking: &Tracking,
+) -> Result<Option<String>> {
+    let head = log.newest().await?.ok_or_else(|| log.not_found())?.entry;
+    let fetched = log.bundles(&tracking.history).await?;
+    if fetched.is_empty() || beside::tells(log, &head, &fetched, &tracking.tip).await? {
+        return Ok(None);
+    }
+    let settling = Settling::of(log, head, remote, tracking.clone(), fetched).await?;
+    settling.keep_state_there().await
 }
 
 /// What a frame has beyond a remote and the remote beyond it, as far as that was fetched.
@@ -211,7 +201,47 @@ struct Settling<'a> {
     hold: Option<Hold>,
 }
 
-impl Settling<'_> {
+impl<'a> Settling<'a> {
+    /// What was `fetched` from a remote, as `tracking` says, and what the frame is here.
+    async fn of(
+        log: &'a FrameLog,
+        head: Arc<Entry>,
+        remote: &'a str,
+        tracking: Tracking,
+        fetched: Vec<Kept>,
+    ) -> Result<Self> {
+        let tip = log.tip(&head).await?.ok_or_else(|| log.not_found())?;
+        let mut walk = Walk::new(
+            Some((tip.commit.clone(), told::history(log, &head, &tip.commit))),
+            Some((tracking.tip.clone(), told_again(fetched.clone()))),
+        );
+        walk.diverge().await?;
+        walk.find_cut().await?;
+        let Walked {
+            found,
+            shared,
+            cut,
+            is_whole,
+        } = walk.finish();
+        let told_fork = found.fork.as_ref().and_then(|fork| {
+            let mut fetched = fetched.into_iter().map(|kept| kept.record);
+            fetched.find(|record| record.id == fork.record.id && record.list.is_some())
+        });
+        Ok(Self {
+            log,
+            head,
+            tip,
+            remote,
+            tracking,
+            found,
+            cut,
+            shared,
+            is_whole,
+            told_fork,
+            hold: None,
+        })
+    }
+
     async fn run(self, favour: Option<Favour>) -> Result<Settled> {
         if self.found.theirs.is_empty() {
             return Ok(Settled::Unchanged);
@@ -231,13 +261,7 @@ impl Settling<'_> {
                 let settled = self.tip.commit.clone();
                 self.publish(merged, Some(settled)).await
             }
-            Some(Favour::Theirs) => {
-                let settled = self.tracking.tip.clone();
-                match self.replay(Some(&settled)).await? {
-                    Outcome::Merged(merged) => self.publish(*merged, Some(settled)).await,
-                    Outcome::Conflict(conflict) => Err(conflict.into_error(self.log.frame())),
-                }
-            }
+            Some(Favour::Theirs) => self.take_theirs().await,
         }
     }
 
@@ -452,16 +476,27 @@ impl Settling<'_> {
             history: Vec::new(),
             basis: self.head.last_version(),
             tracked: Some((self.remote.to_owned(), self.tracking.clone())),
+            tracks: None,
         }
     }
 
     async fn publish(self, merged: merge::Merged, settled: Option<CommitId>) -> Result<Settled> {
+        let tracking = Tracking {
+            common: Some(self.tracking.tip.clone()),
+            ahead: self.found.ours.len() as u64 + 1,
+            behind: 0,
+            history: self.state_bundle().await?,
+            at: self.log.now(),
+            fork: None,
+            ..self.tracking.clone()
+        };
         let joined = Merged {
             schema: merged.schema.hash.to_string(),
             index: merged.index,
             deleted: merged.deleted,
-            list: merged.segments.iter().map(listed).collect(),
+            list: merged.segments.iter().map(Listed::of).collect(),
             history: self.bundles().await?,
+            tracks: Some((self.remote.to_owned(), tracking.clone())),
             ..self.joined(settled)
         };
         let commit = joined.record()?.id;
@@ -478,15 +513,7 @@ impl Settling<'_> {
             Err(error) if error.kind() == ErrorKind::Conflict => return Err(error.overtaken()),
             Err(error) => return Err(error),
         }
-        let tracking = Tracking {
-            common: Some(self.tracking.tip.clone()),
-            ahead: self.found.ours.len() as u64 + 1,
-            behind: 0,
-            history: Vec::new(),
-            at: self.log.now(),
-            fork: None,
-            ..self.tracking.clone()
-        };
+        // Another may have published the same merge, and not this.
         let store = crate::store::Store::sharing(self.log.shared());
         let frame = store.frame(self.log.frame());
         frame.set_tracking(self.remote, Some(tracking)).await?;
@@ -502,18 +529,14 @@ impl Settling<'_> {
             .iter()
             .map(|record| record.record.id.as_str())
             .collect();
-        let (own, known): (Vec<Kept>, Vec<Kept>) = fetched
-            .into_iter()
-            .partition(|kept| theirs.contains(kept.record.id.as_str()));
-        match known.is_empty() {
-            true => Ok(self.tracking.history.clone()),
-            false => self.log.keep_bundles(own).await,
+        if fetched.len() == theirs.len() {
+            return Ok(self.tracking.history.clone());
         }
+        let own = fetched
+            .into_iter()
+            .filter(|kept| theirs.contains(kept.record.id.as_str()));
+        self.log.keep_bundles(own.collect()).await
     }
-}
-
-fn listed(segment: &Segment) -> Listed {
-    Listed::of(segment)
 }
 
 fn is_unknown<T>(published: &Result<T>) -> bool {

@@ -12,7 +12,8 @@ use shoots_proto::name::FrameId;
 use super::arrive;
 use super::course::{Stage, course};
 use super::peer::{
-    Arrival, Brought, HistoryRecord, ObjectName, Peer, Promise, Publish, PublishOutcome, SentObject,
+    Arrival, Brought, HistoryRecord, ObjectName, Peer, Promise, Publish, PublishOutcome,
+    SentObject, Tracked,
 };
 use super::progress::Meter;
 use super::stored;
@@ -36,6 +37,8 @@ pub(super) struct Route<'a> {
     /// Its name here.
     pub(super) target: &'a FrameId,
     pub(super) meter: Meter,
+    /// What the frame knows of a remote once its tip is that of the source.
+    pub(super) tracked: Tracked,
 }
 
 /// What became of a transfer.
@@ -115,12 +118,18 @@ impl Route<'_> {
         if let Some(last) = arrivals.last().filter(|last| !ends_group(last)) {
             return Err(self.given_up(&last.record.id));
         }
+        let mut rest = arrivals.len();
         for group in groups(&arrivals)? {
+            rest -= group.len();
             let request = Publish {
                 expected: expected.take(),
                 begins: std::mem::take(&mut begins),
                 arrivals: group.to_vec(),
                 promise: None,
+                tracked: match rest {
+                    0 => self.tracked.clone(),
+                    _ => Tracked::default(),
+                },
             };
             match self.publish(request).await? {
                 Sent::Done { versions: more } => versions += more,
@@ -166,6 +175,7 @@ impl Route<'_> {
             begins: tip.is_some(),
             arrivals: vec![arrival],
             promise,
+            tracked: self.tracked.clone(),
         };
         self.send(wanted::of_publication(&request)).await?;
         self.publish(request).await
@@ -180,11 +190,13 @@ impl Route<'_> {
     }
 
     /// Sends what commits (oldest first) need that are to be kept beside the log, and gives the commits, in the same order.
-    /// `fork` is one that they all follow, of which only the rows after it are needed.
+    /// `fork` is one that they all follow, of which only the rows after it are needed. `with_state`: the last of them comes
+    /// with all rows after it, which is the source's tip.
     pub(super) async fn gather(
         &self,
         fork: Option<HistoryRecord>,
         records: Vec<HistoryRecord>,
+        with_state: bool,
     ) -> Result<Vec<Brought>> {
         let mut gathered = Vec::with_capacity(records.len() + 1);
         if let Some(fork) = fork {
@@ -198,6 +210,11 @@ impl Route<'_> {
             }));
         }
         gathered.extend(self.beside(records).await?);
+        let newest = gathered.last_mut().filter(|_| with_state);
+        if let Some(Brought { record, .. }) = newest.filter(|newest| newest.record.list.is_none()) {
+            let list = self.list(&record.id).await?;
+            record.list = Some(list.ok_or_else(|| self.given_up(&record.id))?);
+        }
         self.send(gathered.iter().flat_map(wanted::of_brought).collect())
             .await?;
         Ok(gathered)

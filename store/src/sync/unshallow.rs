@@ -65,7 +65,7 @@ impl Exchange<'_> {
         older.reverse();
         let brought = BringOlder {
             remote: self.remote.name.to_owned(),
-            history: self.gathered(&log, None, older).await?,
+            history: self.gathered(&log, None, older, false).await?,
         };
         self.store.frame(self.here).change(brought).await?;
         Ok(true)

@@ -18,6 +18,7 @@ on_every_place!(
     what_both_had_in_common_may_be_kept_on_either_side,
     the_last_commit_travels_although_only_compaction_keeps_its_rows,
     what_was_received_without_its_own_rows_travels_on,
+    their_side_may_be_taken_although_nobody_keeps_what_both_had_in_common,
     opposite_settlements_are_a_conflict_until_that_is_settled,
     a_side_may_be_taken_in_a_pull_and_the_other_one_follows,
     what_has_expired_and_is_restored_elsewhere_comes_back_however_short_the_grace_period_is;
@@ -166,6 +167,50 @@ async fn what_both_had_in_common_may_be_kept_on_either_side(place: &Place) {
     assert_same(&origin, &follower, "f").await;
     let expected: Vec<i64> = (3..20).chain([40, 50]).collect();
     assert_eq!(numbers(&frame(&origin, "f")).await, expected);
+}
+
+async fn their_side_may_be_taken_although_nobody_keeps_what_both_had_in_common(place: &Place) {
+    let (origin, follower) = together(place).await;
+    let (here, there) = (frame(&follower, "f"), frame(&origin, "f"));
+    indexed(&here, Append, [40]).await;
+    for n in 50..58 {
+        indexed(&there, Append, [n]).await;
+    }
+    pull(&follower, &origin, "f").await;
+    // What comes next follows what both had before that merge, which is given up on both sides.
+    give_up(&origin).await;
+    indexed(&there, Append, [58]).await;
+    for n in 41..48 {
+        indexed(&here, Append, [n]).await;
+    }
+    give_up(&follower).await;
+    let pull_with = async |favour| {
+        let options = PullOptions {
+            favour,
+            ..PullOptions::default()
+        };
+        try_pull_with(&follower, &origin, "f", &options).await
+    };
+    let refused = pull_with(None).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::MergeConflict, "{refused}");
+    // What was fetched does not tell the rows there, and a merge asks nobody.
+    let refused = here
+        .merge("origin", Some(Favour::Theirs))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::MergeConflict, "{refused}");
+    assert!(
+        refused.to_string().contains("a pull with `favour`"),
+        "{refused}"
+    );
+    let settled = pull_with(Some(Favour::Theirs)).await.unwrap();
+    assert_eq!(settled.outcome, SyncOutcome::Merged);
+    let expected: Vec<i64> = (0..20).chain(50..59).collect();
+    assert_eq!(numbers(&here).await, expected);
+    assert_sound(&follower, "f").await;
+    indexed(&here, Append, [60]).await;
+    push(&follower, &origin, "f").await;
+    assert_same(&origin, &follower, "f").await;
 }
 
 async fn the_last_commit_travels_although_only_compaction_keeps_its_rows(place: &Place) {

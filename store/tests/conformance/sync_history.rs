@@ -3,7 +3,7 @@
 
 use shoots_proto::action::{CommitRecord, SyncOutcome};
 use shoots_proto::as_of::AsOf;
-use shoots_proto::put::PutMode::{Append, Error, Upsert};
+use shoots_proto::put::PutMode::{Append, Error, Update, Upsert};
 use shoots_proto::{Note, RemoteName};
 use shoots_store::{
     CloneOptions, ErrorKind, FetchOptions, PullOptions, PutOptions, RowsToDelete, Store, Travellers,
@@ -13,13 +13,15 @@ use crate::on_every_place;
 use crate::place::Place;
 use crate::rows::{frame, id, numbers, numbers_as_of, rows, try_put_with};
 use crate::sync::{
-    assert_same, assert_sound, clone, compact, indexed, lively, only, origin, pull, remote,
+    assert_same, assert_sound, clone, compact, indexed, lively, only, origin, pull, push, remote,
     try_pull_with,
 };
 
 on_every_place!(
     a_merge_counts_its_rows_and_tells_what_it_brought,
     what_a_remote_has_can_be_read_before_it_is_merged,
+    what_a_remote_has_can_be_read_however_rows_lie_there,
+    what_a_transfer_brings_is_all_that_becomes_a_version,
     commits_that_a_merge_brought_can_be_read_by_their_ids,
     what_lies_before_a_shallow_clone_comes_when_it_is_asked_for,
 );
@@ -167,6 +169,109 @@ async fn what_a_remote_has_can_be_read_before_it_is_merged(place: &Place) {
     let merged = numbers(&frame(&theirs, "f")).await;
     pull(&ours, &theirs, "f").await;
     assert_eq!(numbers_as_of(&here, &at_origin()).await, merged);
+}
+
+async fn what_a_remote_has_can_be_read_however_rows_lie_there(place: &Place) {
+    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
+    let (here, there) = (frame(&ours, "f"), frame(&theirs, "f"));
+    indexed(&there, Error, 0..10).await;
+    for start in [10, 20, 30] {
+        indexed(&there, Append, start..start + 10).await;
+    }
+    clone(&ours, &theirs, "f").await;
+    indexed(&here, Append, [99]).await;
+    for round in 0..3 {
+        compact(&theirs).await;
+        match round {
+            0 => {
+                let gone = RowsToDelete {
+                    start: Some(5.into()),
+                    stop: Some(15.into()),
+                    ..RowsToDelete::default()
+                };
+                drop(there.delete_rows(gone).await.unwrap());
+            }
+            1 => indexed(&there, Upsert, [3, 33, 50]).await,
+            _ => indexed(&there, Update, 20..25).await,
+        }
+        let read = async || numbers_as_of(&here, &at_origin()).await;
+        let known = numbers(&there).await;
+        let options = FetchOptions::default();
+        let (peer, frames) = (origin(&theirs), Travellers::one(&id("f")));
+        let fetched = ours.fetch(remote(&peer), &frames, &options).await;
+        assert_eq!(only(fetched.unwrap()).unwrap().objects, round.min(1));
+        assert_eq!(read().await, known, "{round}");
+        let compared = here.diff(&at_origin(), None).await.unwrap();
+        assert_eq!(compared.from.rows, known.len() as u64);
+        compact(&ours).await;
+        assert_eq!(read().await, known, "{round}");
+        assert_sound(&ours, "f").await;
+
+        // A merge, and a pull that finds nothing more, leave it as it is.
+        assert_eq!(pull(&ours, &theirs, "f").await.outcome, SyncOutcome::Merged);
+        assert_eq!(read().await, known, "{round}");
+        let again = pull(&ours, &theirs, "f").await;
+        assert_eq!(again.outcome, SyncOutcome::Unchanged);
+        assert_eq!(read().await, known, "{round}");
+        indexed(&here, Append, [100 + round as i64]).await;
+    }
+    push(&ours, &theirs, "f").await;
+    assert_same(&ours, &theirs, "f").await;
+    let third = Place::in_memory().open().await;
+    clone(&third, &ours, "f").await;
+    assert_same(&third, &theirs, "f").await;
+}
+
+/// What made the versions of a frame, oldest first.
+async fn operations(store: &Store) -> Vec<String> {
+    let log = frame(store, "f").history(100, None).await.unwrap();
+    let operations = log.commits.into_iter().map(|commit| commit.operation);
+    operations.rev().collect()
+}
+
+async fn what_a_transfer_brings_is_all_that_becomes_a_version(place: &Place) {
+    let (ours, theirs) = (place.open().await, Place::in_memory().open().await);
+    let (here, there) = (frame(&ours, "f"), frame(&theirs, "f"));
+    indexed(&there, Error, 0..10).await;
+    clone(&ours, &theirs, "f").await;
+    for n in 10..13 {
+        indexed(&there, Append, [n]).await;
+    }
+    assert_eq!(pull(&ours, &theirs, "f").await.versions, 3);
+    assert_eq!(
+        operations(&ours).await,
+        ["create", "append", "append", "append"]
+    );
+    let tracked = here.tracking().await.unwrap();
+    assert_eq!((tracked[0].ahead, tracked[0].behind), (0, 0));
+    let newest = here.describe(None).await.unwrap();
+    assert_eq!(Some(&tracked[0].commit), newest.commit.as_ref());
+
+    // What was fetched is held by a version of its own until it is merged.
+    indexed(&here, Append, [20]).await;
+    indexed(&there, Append, [30]).await;
+    assert_eq!(pull(&ours, &theirs, "f").await.outcome, SyncOutcome::Merged);
+    assert_eq!(
+        operations(&ours).await[4..],
+        ["append", "configure", "merge"]
+    );
+    let tracked = here.tracking().await.unwrap();
+    assert_eq!((tracked[0].ahead, tracked[0].behind), (2, 0));
+    assert_eq!(
+        pull(&ours, &theirs, "f").await.outcome,
+        SyncOutcome::Unchanged
+    );
+    assert_eq!(operations(&ours).await.len(), 7);
+
+    // The version where both were the same is held, as if it had a name.
+    indexed(&there, Append, [31]).await;
+    pull(&theirs, &ours, "f").await;
+    pull(&ours, &theirs, "f").await;
+    let common = here.history(1, None).await.unwrap().commits[0].version;
+    indexed(&here, Append, [21]).await;
+    let common = AsOf::Version(i64::try_from(common).unwrap());
+    let held = here.forget(&[common], false).await.unwrap_err();
+    assert_eq!(held.kind(), ErrorKind::InvalidRequest, "{held}");
 }
 
 async fn commits_that_a_merge_brought_can_be_read_by_their_ids(place: &Place) {

@@ -164,6 +164,7 @@ async fn foreign(from: &Frame, to: &Frame, known: usize, gone: &[usize]) -> Fore
         basis: before.map_or(0, |entry| entry.last_version()),
         arrivals,
         tracked: None,
+        tracks: None,
         promised: None,
     }
 }

@@ -6,13 +6,14 @@
 use std::collections::HashSet;
 
 use super::super::course::{brought, course};
-use super::super::peer::{Arrival, Publish, PublishOutcome};
+use super::super::peer::{Arrival, Publish, PublishOutcome, Tracked};
 use super::super::receive;
 use super::super::stored::Seen;
 use super::super::transfer::{gone_beside, groups};
 use super::{Settled, Settling, is_unknown};
 use crate::error::{Error, Result};
 use crate::lineage::record::Listed;
+use crate::lineage::tracking::Tracking;
 use crate::log::commit::CommitId;
 use crate::merge::{self, Histories, Outcome, Start};
 
@@ -44,10 +45,15 @@ impl Settling<'_> {
         let mut before = 0;
         for group in groups(&arrivals)? {
             let mut group = group.to_vec();
+            let is_last = before + group.len() == arrivals.len();
             loop {
                 let request = Publish {
                     expected: Some(expected.clone()),
                     arrivals: group.clone(),
+                    tracked: match is_last {
+                        true => self.tracked_alike(),
+                        false => Tracked::default(),
+                    },
                     ..Publish::default()
                 };
                 match receive::receive(self.log, &Seen::default(), request).await? {
@@ -70,6 +76,20 @@ impl Settling<'_> {
             }
         }
         Ok(Settled::Forwarded(expected, versions))
+    }
+
+    /// That both have the same.
+    fn tracked_alike(&self) -> Tracked {
+        let tracking = Tracking {
+            common: Some(self.tracking.tip.clone()),
+            ahead: 0,
+            behind: 0,
+            history: Vec::new(),
+            at: self.log.now(),
+            fork: None,
+            ..self.tracking.clone()
+        };
+        Tracked::of(self.remote, tracking)
     }
 
     /// The rows here lie otherwise in segments than those that the fetched commits speak of. Done by what it means, on the

@@ -143,6 +143,7 @@ async fn merged(ours: &Frame, theirs: &Frame, history: Vec<String>) -> Merged {
         history,
         basis: 0,
         tracked: None,
+        tracks: None,
     }
 }
 
