@@ -1,20 +1,92 @@
-//! What a server has answered, in the words of a store.
+//! What a server has answered, in the words of a store, and why it may not have been reached.
 
+use std::error::Error as _;
+use std::io;
+
+use rustls::{CertificateError, Error as TlsError};
 use shoots_proto::ErrorKind as Told;
 use shoots_store::{Error, ErrorKind};
 
 /// The error of a call to the server at `location`.
 pub(super) fn told(location: &str, error: &crate::Error) -> Error {
     let advice = match error.kind() {
-        Told::UnavailableError => {
-            "; see whether it runs and can be reached, then ask again: what has arrived is not sent again"
-        }
+        Told::UnavailableError => misled(location, error).unwrap_or(
+            "; see whether it runs and can be reached, then ask again: what has arrived is not sent again",
+        ),
         Told::UnauthenticatedError | Told::InvalidSignatureError | Told::PermissionDeniedError => {
             "; see to the token that the remote refers to"
         }
         _ => "",
     };
     Error::elsewhere(kind(error.kind()), format!("{location}: {error}{advice}"))
+}
+
+/// What is to be changed of the remote, where the way in which no connection came about tells that.
+fn misled(location: &str, error: &crate::Error) -> Option<&'static str> {
+    match refused(error) {
+        Some(TlsError::InvalidMessage(_)) => Some(
+            "; it does not seem to encrypt its connections: if so, the remote's URL begins with grpc:// instead of grpc+tls://",
+        ),
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => Some(
+            "; the authority that signed its certificate is not known here: let the remote's `ca` say where the certificate of \
+             that authority is",
+        ),
+        Some(TlsError::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => Some(
+            "; its certificate is for another host: let the remote's URL name the host as the certificate does",
+        ),
+        Some(TlsError::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => Some("; its certificate has expired, and has to be replaced there"),
+        None if asks_who_comes(error) => Some(
+            "; it asks for a certificate of an authority that it knows: let the remote's `certificate` and `key` say where \
+             that and its key are",
+        ),
+        None if location.starts_with("grpc://") && is_another_protocol(error) => Some(
+            "; it seems to encrypt its connections: if so, the remote's URL begins with grpc+tls:// instead of grpc://",
+        ),
+        _ => None,
+    }
+}
+
+/// Why a connection could not be encrypted.
+fn refused(error: &crate::Error) -> Option<&TlsError> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // What an I/O error was made of is not among its sources.
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let found = inner.and_then(|inner| inner.downcast_ref());
+        if let Some(found) = found.or_else(|| cause.downcast_ref()) {
+            return Some(found);
+        }
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    None
+}
+
+/// Whether the server wants to be shown a certificate, or another one. It says so after the connection has come about, and
+/// what carries that is told as text alone.
+fn asks_who_comes(error: &crate::Error) -> bool {
+    let told = error.to_string();
+    let alert = told.split("received fatal alert: ").nth(1);
+    let alerts = [
+        "CertificateRequired",
+        "UnknownCA",
+        "BadCertificate",
+        "HandshakeFailure",
+    ];
+    alert.is_some_and(|alert| alerts.iter().any(|known| alert.starts_with(known)))
+}
+
+/// Whether what came is no HTTP/2: read as a frame of that, the refusal of a TLS server is far too long.
+fn is_another_protocol(error: &crate::Error) -> bool {
+    error.to_string().contains("frame with invalid size")
 }
 
 /// An answer that is longer than what it can mean.

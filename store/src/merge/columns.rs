@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::conflict::{Stop, index, types};
 use crate::schema::evolve::widens;
 use crate::schema::identity::{identity, with_identity};
-use crate::schema::{loosest, pandas};
+use crate::schema::{loosest, pandas, type_name};
 
 /// The columns of the frame, as far as they are replayed.
 #[derive(Debug, Clone)]
@@ -332,7 +332,7 @@ impl Columns {
         }
         for (field, own) in found.into_iter().flatten() {
             if field.data_type() != own.data_type() {
-                let (one, other) = (own.data_type(), field.data_type());
+                let (one, other) = told_apart(own.data_type(), field.data_type());
                 let name = own.name();
                 let problem = format!("column `{name}` of the index is {one} and {other}");
                 return Err(index(problem));
@@ -425,9 +425,15 @@ fn common(one: &DataType, other: &DataType) -> Option<DataType> {
 }
 
 fn differ(name: &str, one: &DataType, other: &DataType) -> Stop {
+    let (one, other) = told_apart(one, other);
     types(format!(
         "column `{name}` is {one} on one side and {other} on the other"
     ))
+}
+
+/// Two types that differ, as users name them.
+fn told_apart(one: &DataType, other: &DataType) -> (String, String) {
+    (type_name::name(one), type_name::name(other))
 }
 
 #[cfg(test)]

@@ -114,6 +114,55 @@ async fn a_remote_is_let_in_by_the_certificate_and_the_token_that_it_refers_to_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_remote_that_is_reached_in_the_wrong_way_says_which_setting_to_change() {
+    let (authority, files) = (Authority::new(), TempDir::new().unwrap());
+    let folder = files.path();
+    let ca = file(folder, "ca.pem", authority.certificate());
+    let flags = authority.server().write(folder).to_vec();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let encrypted = Server::with(&[QUIET, &flags].concat()).await;
+    let asking = format!("--client-ca-file={}", ca.display());
+    let asking = Server::with(&[QUIET, &flags, &[asking.as_str()]].concat()).await;
+    let plain = Server::with(QUIET).await;
+    let known = format!("ca=file:{}", ca.display());
+    let remotes = [
+        (
+            "open",
+            format!("grpc+tls://{}", plain.address()),
+            "grpc:// instead",
+        ),
+        (
+            "closed",
+            format!("grpc://{}", encrypted.address()),
+            "grpc+tls:// instead",
+        ),
+        ("foreign", encrypted.url(), "`ca`"),
+        (
+            "nameless",
+            format!("{};{known}", asking.url()),
+            "`certificate` and `key`",
+        ),
+    ];
+    let named = remotes.iter().map(|(name, url, _)| format!("{name}={url}"));
+    let named: Vec<String> = named.collect();
+    let mut arguments = QUIET.to_vec();
+    arguments.extend(named.iter().flat_map(|remote| ["--remote", remote]));
+    let server = Server::with(&arguments).await;
+    let client = server.client().await;
+    for (remote, _, advice) in &remotes {
+        let words = [remote, *advice];
+        assert_refused(
+            pull(&client, remote).await,
+            ErrorKind::ShootsIOError,
+            &words,
+        );
+    }
+    for server in [server, plain, asking, encrypted] {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_remote_does_not_allow_is_left_out_of_everything_and_otherwise_refused_by_the_remotes_name()
  {
     let files = TempDir::new().unwrap();

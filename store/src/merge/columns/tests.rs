@@ -1,5 +1,7 @@
 //! What becomes of columns when both sides change them.
 
+use arrow_schema::TimeUnit;
+
 use super::*;
 use crate::merge::conflict::Kind;
 
@@ -180,4 +182,30 @@ fn nested_values_may_be_null_where_one_side_has_them_so() {
     columns.follow(&view(&strict, &loose)).unwrap();
     columns.admit(&view(&strict, &strict), None).unwrap();
     assert_eq!(columns.schema().field(0).data_type(), &list(true));
+}
+
+#[test]
+fn types_that_do_not_go_together_are_called_what_users_call_them() {
+    let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("Europe/Berlin".into()));
+    let times = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let (ours, theirs) = (schema(&[("t", "t", times)]), schema(&[("t", "t", zoned)]));
+    let problem_of = |stop: Stop| match stop {
+        Stop::Conflict(kind, problem) => (kind, problem),
+        Stop::Failed(error) => panic!("{error}"),
+    };
+    let mut plain = Columns::new(Arc::clone(&ours), Vec::new());
+    let apart = plain.admit(&view(&theirs, &theirs), None).unwrap_err();
+    let problem =
+        "column `t` is timestamp[ns] on one side and timestamp[us, tz=Europe/Berlin] on the other";
+    assert_eq!(problem_of(apart), (Kind::Types, problem.to_owned()));
+
+    let sorted = Columns::new(ours, vec!["t".to_owned()]);
+    let index = ["t".to_owned()];
+    let seen = View {
+        index: &index,
+        ..view(&theirs, &theirs)
+    };
+    let apart = sorted.expect_index(&seen).unwrap_err();
+    let problem = "column `t` of the index is timestamp[ns] and timestamp[us, tz=Europe/Berlin]";
+    assert_eq!(problem_of(apart), (Kind::Index, problem.to_owned()));
 }
