@@ -97,6 +97,7 @@ impl Failure {
             Self::Client(error) => error.kind().as_str(),
             Self::Here { code, .. } => match *code {
                 code::USAGE => "UsageError",
+                code::NOT_FOUND => ErrorKind::FileNotFoundError.as_str(),
                 code::DATA => ErrorKind::SchemaError.as_str(),
                 code::DAMAGED => ErrorKind::DamagedError.as_str(),
                 _ => "LocalError",

@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Result<(), Failure> {
-    if let Some(done) = cli.command.alone(&output) {
+    if let Some(done) = cli.command.alone(&cli.place, &output) {
         return done;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -110,11 +110,13 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     done
 }
 
+/// What the environment says; nothing where it says an empty text.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    value.filter(|value| !value.is_empty())
+}
+
 async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
-    let variable = |name: &str| {
-        let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        value.filter(|value| !value.is_empty())
-    };
     let place = Place::settle(&cli.place, variable)?;
     let bucket = cli.bucket.or_else(|| variable("SHOOTS_BUCKET"));
     let bucket = bucket.or_else(|| place.bucket.clone());
@@ -124,17 +126,19 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
         .map(|bucket| BucketName::parse(&bucket))
         .transpose()
         .map_err(|error| Failure::usage(format!("--bucket: {error}")))?;
-    let connected = place.connect().await?;
+    let connected = place.connect(cli.command.begins_store()).await?;
     let context = Context {
         client: connected.client.clone(),
-        output,
+        output: output.clone(),
         bucket,
         bucket_said,
         author: variable("SHOOTS_AUTHOR").or_else(|| place.author.clone()),
         is_store: place.is_store(),
     };
     let done = cli.command.run(&context).await;
-    connected.close().await;
+    if let Some(folder) = connected.close().await {
+        output.note(&format!("{folder} is a new store"));
+    }
     done
 }
 

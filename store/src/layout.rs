@@ -34,6 +34,21 @@ const DEFAULT_BUCKET: &str = "_default";
 const PLAIN_SUFFIX: &str = ".parquet";
 const SNAPSHOTS: &str = "_snapshots";
 const REMOTES: &str = "_remotes";
+const BUCKET_MARKER: &str = "_bucket.json";
+const BUCKET_SETTINGS: &str = "_settings";
+
+/// Where in a frame's folder the hint of its log stands, which its first commit brings.
+pub(crate) const HINT_IN_FRAME: &str = "log/latest";
+
+/// Whether what has this name below a root tells that it is the root of a store.
+pub(crate) fn is_store_part(name: &str) -> bool {
+    [DEFAULT_BUCKET, SNAPSHOTS, REMOTES].contains(&name) || name.ends_with(PLAIN_SUFFIX)
+}
+
+/// Whether what has this name in a folder tells that the folder is a bucket's.
+pub(crate) fn is_bucket_part(name: &str) -> bool {
+    [BUCKET_MARKER, BUCKET_SETTINGS].contains(&name) || name.ends_with(PLAIN_SUFFIX)
+}
 
 /// A path whose parts stand on disk as they are given. (`Path::join` and `From` would encode the `%` of our
 /// names once more.) What could not stand there, such as `..`, is encoded instead.
@@ -51,12 +66,12 @@ pub(crate) fn bucket_folder(bucket: Option<&BucketName>) -> Path {
 
 /// The object that keeps an empty bucket in existence.
 pub(crate) fn bucket_marker(bucket: &BucketName) -> Path {
-    path(&format!("{}/_bucket.json", bucket_folder(Some(bucket))))
+    path(&format!("{}/{BUCKET_MARKER}", bucket_folder(Some(bucket))))
 }
 
 /// The folder with a bucket's own settings.
 pub(crate) fn bucket_settings(bucket: Option<&BucketName>) -> Path {
-    path(&format!("{}/_settings", bucket_folder(bucket)))
+    path(&format!("{}/{BUCKET_SETTINGS}", bucket_folder(bucket)))
 }
 
 /// The folder of what is known of snapshots of many frames. It looks like no bucket.
@@ -191,7 +206,7 @@ impl FramePaths {
     }
 
     pub(crate) fn hint(&self) -> Path {
-        path(&format!("{}/log/latest", self.folder))
+        path(&format!("{}/{HINT_IN_FRAME}", self.folder))
     }
 
     pub(crate) fn segment(&self, id: &str) -> Path {

@@ -59,7 +59,7 @@ fn a_server_that_is_not_there_and_a_store_that_cannot_be_opened_are_told_apart()
         .args(["--store", "ftp://x", "ls"])
         .output()
         .unwrap();
-    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(outcome.status.code(), Some(2));
     let said = String::from_utf8(outcome.stderr).unwrap();
     assert!(said.contains("ftp"), "{said}");
 }

@@ -16,5 +16,6 @@ mod rows;
 mod secured;
 mod settings;
 mod sql;
+mod stores;
 mod travelling;
 mod zones;

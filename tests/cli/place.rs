@@ -78,10 +78,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A store in a folder.
+    /// A store in a folder, to which nothing was put.
     pub(crate) fn store() -> Self {
         let folder = TempDir::new().unwrap();
         let store = folder.path().join("store");
+        std::fs::create_dir(&store).unwrap();
         Self {
             name: "store",
             flags: vec!["--store".to_owned(), store.to_str().unwrap().to_owned()],

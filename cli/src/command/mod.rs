@@ -11,6 +11,7 @@ mod import;
 mod list;
 mod made;
 mod note;
+mod profiles;
 mod put;
 mod remote;
 mod server;
@@ -28,6 +29,7 @@ pub(crate) use sql::ask;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::place::PlaceArgs;
 
 /// What a command works with.
 pub(crate) struct Context {
@@ -195,6 +197,8 @@ pub(crate) enum Command {
     Export(export::ExportArgs),
     /// Put the frames of a folder that `export` wrote
     Import(import::ImportArgs),
+    /// List the profiles of the configuration file, and what is wrong with them
+    Profiles,
     /// Ask whether the server answers
     Ping,
     /// Tell the server to stop once running calls are done
@@ -205,12 +209,21 @@ pub(crate) enum Command {
 
 impl Command {
     /// What is done without a server or a store.
-    pub(crate) fn alone(&self, output: &Output) -> Option<Result<(), Failure>> {
+    pub(crate) fn alone(&self, place: &PlaceArgs, output: &Output) -> Option<Result<(), Failure>> {
         match self {
             Self::Completions(args) => Some(server::completions(args)),
             Self::Put(args) if args.only_looks() => Some(args.look(output)),
+            Self::Profiles => Some(profiles::profiles(place, output)),
             _ => None,
         }
+    }
+
+    /// Whether this brings something to a store that need not be there yet.
+    pub(crate) fn begins_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Put(_) | Self::Import(_) | Self::Remote(remote::RemoteCommand::Add(_))
+        )
     }
 
     /// Whether questions may be asked at a prompt.
@@ -268,6 +281,8 @@ impl Command {
             Self::Import(args) => import::import(context, args).await,
             Self::Ping => server::ping(context).await,
             Self::Shutdown => server::shutdown(context).await,
+            // That needs no place: it was done before one was gone to.
+            Self::Profiles => Ok(()),
             Self::Completions(args) => server::completions(&args),
         }
     }

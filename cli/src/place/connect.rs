@@ -6,6 +6,7 @@ use std::time::Duration;
 use shoots_client::{ClientBuilder, ShootsClient};
 use shoots_server::{Config, EmbeddedServer};
 
+use super::folder::{self, NewFolder};
 use super::{At, Place};
 use crate::failure::Failure;
 
@@ -13,27 +14,33 @@ use crate::failure::Failure;
 pub(crate) struct Connected {
     pub(crate) client: ShootsClient,
     embedded: Option<EmbeddedServer>,
+    /// The folder of the store, if there was none.
+    new: Option<NewFolder>,
 }
 
 impl Connected {
-    /// Lets what was begun on a store be finished.
-    pub(crate) async fn close(self) {
+    /// Lets what was begun on a store be finished. Tells where there is a store that was not there before.
+    pub(crate) async fn close(self) -> Option<String> {
         if let Some(server) = self.embedded {
             server.close().await;
         }
+        self.new?.kept()
     }
 }
 
 impl Place {
-    /// Goes there.
-    pub(crate) async fn connect(&self) -> Result<Connected, Failure> {
+    /// Goes there. Only what brings something to keep may `begin` a store.
+    pub(crate) async fn connect(&self, begins: bool) -> Result<Connected, Failure> {
         match &self.at {
             At::Server(address) => {
                 let client = self.builder(address)?.connect().await?;
-                let embedded = None;
-                Ok(Connected { client, embedded })
+                Ok(Connected {
+                    client,
+                    embedded: None,
+                    new: None,
+                })
             }
-            At::Store(location) => self.open(location).await,
+            At::Store(location) => self.open(location, begins).await,
         }
     }
 
@@ -71,7 +78,8 @@ impl Place {
 
     /// The pipes between client and server are inside of this process, so that nobody else can use them. Whoever runs
     /// this may read any file that the user may, so any folder can be a remote.
-    async fn open(&self, location: &str) -> Result<Connected, Failure> {
+    async fn open(&self, location: &str, begins: bool) -> Result<Connected, Failure> {
+        let new = folder::check(location, begins)?;
         let config = Config {
             bucket_dir: location.to_owned(),
             allow_file_remotes: vec!["/".to_owned()],
@@ -87,6 +95,7 @@ impl Place {
         Ok(Connected {
             client,
             embedded: Some(server),
+            new,
         })
     }
 }

@@ -4,12 +4,14 @@
 //! else lets a caller in, is taken from a profile only together with its address, so that no other server gets it.
 
 mod connect;
+mod folder;
 mod profile;
 mod secret;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use profile::{Config, Profile};
 use secret::Secret;
@@ -163,16 +165,60 @@ fn place(
         None if named => None,
         None => environment()?,
     };
-    let profile = args.profile.clone().or_else(|| variable("SHOOTS_PROFILE"));
-    let file = args
-        .config
-        .clone()
-        .or_else(|| variable("SHOOTS_CLI_CONFIG").map(PathBuf::from));
-    let config = match &file {
-        Some(path) => Config::read(path)?,
-        None => Config::at_home(variable)?,
-    };
-    Ok((config.profile(profile.as_deref())?, at))
+    let config = config(args, variable)?;
+    Ok((config.profile(chosen(args, variable).as_deref())?, at))
+}
+
+/// The configuration file that applies.
+fn config(args: &PlaceArgs, variable: &impl Fn(&str) -> Option<String>) -> Result<Config, Failure> {
+    let named = || variable("SHOOTS_CLI_CONFIG").map(PathBuf::from);
+    match args.config.clone().or_else(named) {
+        Some(path) => Config::read(&path),
+        None => Config::at_home(variable),
+    }
+}
+
+/// The profile that was named.
+fn chosen(args: &PlaceArgs, variable: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let named = || variable("SHOOTS_PROFILE");
+    args.profile.clone().or_else(named)
+}
+
+/// A profile of the configuration file, without what lets callers in.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// Whether it is the one that applies.
+    pub(crate) applies: bool,
+    /// The server or the store, if one is said.
+    pub(crate) place: Option<String>,
+    /// Why it cannot be used.
+    pub(crate) problem: Option<String>,
+}
+
+/// The profiles of the configuration file that applies; `variable` looks up the environment.
+pub(crate) fn profiles(
+    args: &PlaceArgs,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Listed>, Failure> {
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let config = config(args, &variable)?;
+    let chosen = chosen(args, &variable);
+    let applies = chosen.as_deref().or(config.default_profile());
+    let listed = config.names().map(|name| {
+        let profile = config.profile(Some(name));
+        let (place, problem) = match profile {
+            Ok(profile) => (profile.server.or(profile.store), None),
+            Err(fault) => (None, Some(fault.to_string())),
+        };
+        Listed {
+            name: name.to_owned(),
+            applies: applies == Some(name),
+            place,
+            problem,
+        }
+    });
+    Ok(listed.collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A token, or where it is found. It is never shown.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -27,6 +28,14 @@ impl Secret {
     /// Whether it is the token itself.
     pub(super) fn is_written(&self) -> bool {
         matches!(self.0, Found::Written(_))
+    }
+
+    /// The same, where a path of a file begins in this folder.
+    pub(super) fn beside(self, folder: &Path) -> Self {
+        Self(match self.0 {
+            Found::File(path) => Found::File(folder.join(path).to_string_lossy().into_owned()),
+            other => other,
+        })
     }
 
     /// The token.

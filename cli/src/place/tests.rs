@@ -101,9 +101,20 @@ fn mistakes_in_the_file_are_told_by_line_and_without_secrets() {
             "[profiles.a]\nserver = \"x\"\nstore = \"y\"",
             "leave one of them out",
         ),
+        (
+            "[profile.a]\nserver = \"x\"",
+            "line 1: `profile` is neither",
+        ),
+        ("\nprofiles = 1", "line 2: `profiles` holds tables"),
+        ("default = 1", "line 1"),
+        ("[profiles.a", "line 1"),
     ] {
         let file = config(text);
-        let failure = settled(with(file.path()), &[]).unwrap_err().to_string();
+        let chosen = PlaceArgs {
+            profile: Some("a".to_owned()),
+            ..with(file.path())
+        };
+        let failure = settled(chosen, &[]).unwrap_err().to_string();
         assert!(failure.contains(said), "{failure}");
         assert!(!failure.contains("hush"), "{failure}");
     }
@@ -114,4 +125,63 @@ fn mistakes_in_the_file_are_told_by_line_and_without_secrets() {
     };
     let failure = settled(unknown, &[]).unwrap_err().to_string();
     assert!(failure.contains("archive, lab"), "{failure}");
+}
+
+#[test]
+fn a_profile_with_a_fault_stops_only_what_uses_it_and_is_listed_with_it() {
+    let text = "default = \"good\"\n[profiles.good]\nserver = \"grpc://good\"\n\
+                [profiles.bad]\nstor = \"x\"\ntoken = \"hush\"\n[profiles.none]\n";
+    let file = config(text);
+    let good = settled(with(file.path()), &[]).unwrap();
+    assert_eq!(good.at, At::Server("grpc://good".to_owned()));
+    let bad = PlaceArgs {
+        profile: Some("bad".to_owned()),
+        ..with(file.path())
+    };
+    let fault = settled(bad, &[]).unwrap_err().to_string();
+    assert!(
+        fault.contains("line 5") && fault.contains("stor"),
+        "{fault}"
+    );
+
+    let listed = profiles(&with(file.path()), |_| None).unwrap();
+    let told: Vec<_> = listed
+        .iter()
+        .map(|profile| {
+            (
+                profile.name.as_str(),
+                profile.applies,
+                profile.place.as_deref(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("bad", false, None),
+        ("good", true, Some("grpc://good")),
+        ("none", false, None),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(listed[0].problem.as_deref(), Some(fault.as_str()));
+    assert_eq!((&listed[1].problem, &listed[2].problem), (&None, &None));
+}
+
+#[test]
+fn paths_in_a_profile_begin_where_the_file_is() {
+    let text = "default = \"a\"\n[profiles.a]\nstore = \"frames/store\"\nca = \"lab.pem\"\ntoken = \"file:token\"\n\
+                [profiles.b]\nstore = \"s3://b/c\"\n[profiles.c]\nstore = \"/frames\"\n";
+    let file = config(text);
+    let folder = file.path().parent().unwrap();
+    let found = settled(with(file.path()), &[]).unwrap();
+    let store = folder.join("frames/store").to_str().unwrap().to_owned();
+    assert_eq!(found.at, At::Store(store));
+    assert_eq!(found.ca, Some(folder.join("lab.pem")));
+    let token = format!("file:{}", folder.join("token").display());
+    assert_eq!(format!("{:?}", found.token.unwrap()), token);
+    for (profile, store) in [("b", "s3://b/c"), ("c", "/frames")] {
+        let args = PlaceArgs {
+            profile: Some(profile.to_owned()),
+            ..with(file.path())
+        };
+        assert_eq!(settled(args, &[]).unwrap().at, At::Store(store.to_owned()));
+    }
 }
