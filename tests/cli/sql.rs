@@ -76,3 +76,42 @@ fn an_empty_result_has_columns() {
         "{table}"
     );
 }
+
+#[test]
+fn a_slash_behind_a_bucket_is_taken_for_columns_and_told_as_a_dot_in_sql() {
+    everywhere(|place| {
+        let rows = b"t,n\n2013-01-01 05:00,1\n";
+        let put = [
+            "put",
+            "-",
+            "--name",
+            "nyc/my-frame",
+            "--index",
+            "t",
+            "--quiet",
+        ];
+        let put = place.run_with(rows, &put);
+        assert_eq!(put.code, Some(0), "{put:?}");
+        for sql in [
+            "select * from nyc/my-frame",
+            "select *\nfrom nyc/my-frame x where n > 0",
+            "select * from 'nyc/my-frame'",
+            "select * from \"nyc/my-frame\" x",
+        ] {
+            let err = place.fails(1, &["sql", sql]);
+            let meant = "in SQL a bucket stands before a dot: nyc.\"my-frame\"";
+            assert!(err.contains(meant), "{sql}: {err}");
+            assert!(
+                err.contains("(at line ") && !err.contains("Line:"),
+                "{sql}: {err}"
+            );
+        }
+        place.ok(&["sql", "select * from nyc.\"my-frame\""]);
+        for column in ["nyc/my-frame.n", "nyc.my-frame.n"] {
+            let rows = place.json(&["columns", column]);
+            assert_eq!(rows[0][column], 1, "{rows:?}");
+        }
+        let of_frame = ["columns", "n", "--frames", "nyc/my-*"];
+        assert_eq!(place.json(&of_frame)[0]["n"], 1);
+    });
+}

@@ -47,7 +47,7 @@ struct Meaning<'a> {
 }
 
 /// Finds columns in frames: by their own name among the frames of `bucket` and those that `named` says, or as
-/// `frame.column`, `bucket.frame.column` or, in the default bucket, `"".frame.column`. Columns of the index are in the result anyway and are passed over.
+/// `frame.column`, `bucket.frame.column` (`bucket/frame.column`, too) or, in the default bucket, `"".frame.column`. Columns of the index are in the result anyway and are passed over.
 pub(crate) fn resolve(
     asked: &[String],
     bucket: Option<&BucketName>,
@@ -136,13 +136,22 @@ fn meanings<'a>(
         return qualified;
     }
     found(&|source| {
-        let bucket = in_words(source.snapshot.frame().bucket.as_ref());
-        of_frame(source, name.strip_prefix(bucket)?.strip_prefix('.')?)
+        let bucket = source.snapshot.frame().bucket.as_ref();
+        of_frame(source, behind_bucket(name, bucket)?)
     })
 }
 
+/// What follows the name of a bucket: behind a dot as in SQL, or behind a slash as where frames are named.
+pub(crate) fn behind_bucket<'a>(name: &'a str, bucket: Option<&BucketName>) -> Option<&'a str> {
+    name.strip_prefix(in_words(bucket))?
+        .strip_prefix(BEHIND_BUCKET)
+}
+
+/// What stands between a bucket and what is in it.
+pub(crate) const BEHIND_BUCKET: [char; 2] = ['.', '/'];
+
 /// How a bucket is named before a frame.
-pub(crate) fn in_words(bucket: Option<&BucketName>) -> &str {
+fn in_words(bucket: Option<&BucketName>) -> &str {
     bucket.map_or(DEFAULT_BUCKET, BucketName::as_str)
 }
 

@@ -38,7 +38,7 @@ mod table;
 mod types;
 
 pub(crate) use self::asof::{AsofOptions, asof_join};
-pub(crate) use self::columns::{Wanted, align, in_words, resolve};
+pub(crate) use self::columns::{BEHIND_BUCKET, Wanted, align, behind_bucket, resolve};
 pub(crate) use self::columns_of::{Pair, Suffixes};
 pub(crate) use self::concat::concat;
 pub(crate) use self::join::{JoinKind, join};

@@ -11,7 +11,8 @@ use shoots_store::{ErrorKind, Snapshot};
 use super::{Part, Plan, Queries};
 use crate::access::{CallerStore, Right};
 use crate::combine::{
-    self, AsofOptions, CombinedTable, JoinKind, Pair, Range, Source, Suffixes, Wanted, in_words,
+    self, AsofOptions, BEHIND_BUCKET, CombinedTable, JoinKind, Pair, Range, Source, Suffixes,
+    Wanted, behind_bucket,
 };
 use crate::status::Failure;
 
@@ -130,9 +131,9 @@ async fn sources(
         }
     }
     for bucket in store.all_buckets().await? {
-        let prefix = format!("{}.", in_words(bucket.as_ref()));
         let mut columns = ticket.columns.iter();
-        if bucket.as_ref() != own && columns.any(|column| column.starts_with(&prefix)) {
+        let meant = columns.any(|column| behind_bucket(column, bucket.as_ref()).is_some());
+        if bucket.as_ref() != own && meant {
             looked_into.extend(frames(store, bucket.as_ref()).await?);
         }
     }
@@ -171,8 +172,7 @@ async fn matching(
             continue;
         }
         for bucket in store.all_buckets().await? {
-            let name = text.strip_prefix(in_words(bucket.as_ref()));
-            if let Some(name) = name.and_then(|name| name.strip_prefix('.')) {
+            if let Some(name) = behind_bucket(text, bucket.as_ref()) {
                 let there = frames(store, bucket.as_ref()).await?;
                 found.extend(matches(name, &there)?);
             }
@@ -209,7 +209,7 @@ fn denied(
     let access = store.access();
     access.require(Right::Read, own)?;
     for name in names {
-        let bucket = name.split_once('.').map(|(bucket, _)| bucket);
+        let bucket = name.split_once(BEHIND_BUCKET).map(|(bucket, _)| bucket);
         let bucket = bucket.filter(|bucket| !known.contains(bucket));
         if let Some(Ok(bucket)) = bucket.map(BucketName::parse) {
             access.require(Right::Read, Some(&bucket))?;

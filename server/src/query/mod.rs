@@ -33,6 +33,7 @@ mod records;
 mod relation;
 mod result;
 mod session;
+mod slash;
 mod table;
 mod threads;
 

@@ -39,6 +39,7 @@ use super::limits::sizes;
 use super::limits::spill::SpillFolder;
 use super::limits::windows::BoundedWindows;
 use super::parameters;
+use super::slash;
 use crate::config::Config;
 
 /// The one catalog, in which each bucket is a schema.
@@ -211,7 +212,8 @@ pub(super) fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
         .with_dialect(&dialect)
         .with_recursion_limit(nesting)
         .build()?
-        .parse_statements()?;
+        .parse_statements()
+        .map_err(|error| slash::explained(sql, error))?;
     match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => Ok(statement),
         (Some(_), more) => plan_err!("there are {} statements; send one at a time", more + 1),
@@ -303,6 +305,7 @@ pub(super) fn no_such_table(
     meant: Option<FrameName>,
 ) -> DataFusionError {
     let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    let meant = slash::meant(name).map_or(meant, |hint| format!("; {hint}"));
     let place = bucket.map_or_else(|| "the default bucket".into(), |b| format!("bucket {b}"));
     DataFusionError::Plan(format!(
         "table '{name}' not found: it is neither a frame in {place} nor, as bucket.frame, in another{meant}"

@@ -1,6 +1,7 @@
 //! What DataFusion says, without what is about its own insides, and with the names of types that users know.
 
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use shoots_store::{type_name, type_named};
 
 /// Where the useful part of an error about a function's arguments begins.
@@ -13,12 +14,25 @@ pub(super) fn told(error: &DataFusionError) -> String {
     while let DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) = error {
         error = inner;
     }
-    let message = error.strip_backtrace();
+    let message = match error {
+        DataFusionError::SQL(problem, _) => of_parser(problem),
+        other => other.strip_backtrace(),
+    };
     let message = match message.find(NO_FUNCTION) {
         Some(at) => format!("Error during planning: {}", &message[at..]),
         None => message,
     };
     with_known_types(&message)
+}
+
+/// What the parser says, as it is and not as a text of Rust.
+fn of_parser(problem: &ParserError) -> String {
+    match problem {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            format!("SQL error: {text}")
+        }
+        ParserError::RecursionLimitExceeded => format!("SQL error: {problem}"),
+    }
 }
 
 /// The text with the types that it names in the words of the rest of the program: `Int64` is `int64`, and
