@@ -132,6 +132,9 @@ fn every_format_gives_back_what_was_written() {
             ("w.arrow", true),
             ("w.json", false),
             ("w.csv", true),
+            ("w.csv.gz", true),
+            ("w.CSV.ZST", true),
+            ("w.arrow.gz", true),
         ] {
             let path = place.path(file);
             place.ok(&["get", "weather", "-o", &path]);
@@ -404,6 +407,44 @@ fn compressed_files_are_unpacked_as_they_are_read() {
     std::fs::write(place.path("cut.csv.gz"), cut).unwrap();
     let err = place.fails(11, &["put", &place.path("cut.csv.gz")]);
     assert!(err.contains("cannot unpack"), "{err}");
+}
+
+#[test]
+fn a_name_that_says_so_makes_a_compressed_file_and_parquet_is_compressed_inside() {
+    let place = Place::store();
+    place.ok(&["put", &data("airlines.csv"), "--quiet"]);
+    for (file, magic) in [
+        ("a.csv.gz", &[0x1f, 0x8b][..]),
+        ("a.json.zst", &[0x28, 0xb5, 0x2f, 0xfd]),
+    ] {
+        let path = place.path(file);
+        place.ok(&["get", "airlines", "-o", &path]);
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.starts_with(magic), "{file}: {bytes:?}");
+    }
+    let plain = place.path("a.csv");
+    place.ok(&["get", "airlines", "-o", &plain]);
+    let mut unpacked = String::new();
+    let packed = std::fs::File::open(place.path("a.csv.gz")).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut unpacked)
+        .unwrap();
+    assert_eq!(unpacked, std::fs::read_to_string(plain).unwrap());
+    for file in ["a.parquet.gz", "a.gz", "a.csv.bz2"] {
+        let err = place.fails(2, &["get", "airlines", "-o", &place.path(file)]);
+        assert!(err.contains("must end in .parquet"), "{err}");
+        assert!(!std::path::Path::new(&place.path(file)).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_mode_in_capitals_is_the_mode() {
+    let place = Place::store();
+    let put = ["put", &data("airlines.csv"), "--quiet", "--mode"];
+    place.ok(&[&put[..], &["Append"]].concat());
+    place.ok(&[&put[..], &["APPEND"]].concat());
+    assert_eq!(place.json(&["get", "airlines"]).len(), 32);
+    let err = place.fails(2, &[&put[..], &["add"]].concat());
+    assert!(err.contains("`append`"), "{err}");
 }
 
 #[test]

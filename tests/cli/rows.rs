@@ -230,3 +230,16 @@ fn frames_are_combined() {
         assert_eq!(row["name"], "United Air Lines Inc.");
     });
 }
+
+#[test]
+fn a_bound_that_says_no_day_is_refused() {
+    let place = Place::store().with_weather();
+    for bound in ["2013", "2013-02", "Feb 2013"] {
+        for flag in ["--start", "--stop"] {
+            let err = place.fails(2, &["get", "weather", flag, bound]);
+            assert!(err.starts_with(&format!("error: {flag}: ")), "{err}");
+            assert!(err.contains(bound) && err.contains("time_hour"), "{err}");
+            assert!(err.contains("\"2024-01-31\""), "{err}");
+        }
+    }
+}

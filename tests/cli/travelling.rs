@@ -11,7 +11,9 @@ fn a_frame_is_pushed_cloned_changed_and_pulled() {
         let other = place.path("other");
         let url = format!("file://{other}");
         place.ok(&["remote", "add", "backup", &url]);
-        assert_eq!(place.json(&["remote", "ls"])[0]["url"], url.as_str());
+        for list in ["ls", "list"] {
+            assert_eq!(place.json(&["remote", list])[0]["url"], url.as_str());
+        }
         let shown = ["remote", "add", "far", "grpc+tls://far.example:8081"];
         let certificate = ["--remote-certificate", "env:SHOOTS_REMOTE_CERTIFICATE"];
         let key = ["--remote-key", "env:SHOOTS_REMOTE_KEY"];

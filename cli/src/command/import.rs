@@ -8,6 +8,7 @@ use shoots_client::{FrameId, PutMode, PutResult};
 use super::Context;
 use super::note::{NoteArgs, noted};
 use super::put::{send, told};
+use super::state::in_any_case;
 use crate::archive::{Archived, List, Recorded, RowsFormat, read_schema};
 use crate::failure::Failure;
 use crate::input::{self, Input};
@@ -22,6 +23,7 @@ pub(crate) struct ImportArgs {
     frames: Vec<String>,
     /// What happens to rows that are there: error, append, replace, update, upsert
     #[arg(long, value_name = "MODE", default_value = "error")]
+    #[arg(value_parser = in_any_case::<PutMode>)]
     mode: PutMode,
     #[command(flatten)]
     note: NoteArgs,

@@ -9,7 +9,7 @@ use shoots_client::{
 use super::Context;
 use super::history::short;
 use super::note::{NoteArgs, noted};
-use super::state::{AsOfArgs, as_of};
+use super::state::{AsOfArgs, as_of, in_any_case};
 use crate::failure::Failure;
 use crate::output::{Listing, RowsArgs, several};
 
@@ -36,6 +36,7 @@ pub(crate) struct ResampleArgs {
     sql: Option<String>,
     /// What happens to rows that the target has: error, append, replace, update, upsert
     #[arg(long, value_name = "MODE", default_value = "append")]
+    #[arg(value_parser = in_any_case::<PutMode>)]
     mode: PutMode,
     /// Columns that the target is sorted by, if this creates or replaces it
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
@@ -129,6 +130,7 @@ pub(crate) struct CombineArgs {
     target: String,
     /// What happens to rows that the target has: error, append, replace, update, upsert
     #[arg(long, value_name = "MODE", default_value = "error")]
+    #[arg(value_parser = in_any_case::<PutMode>)]
     mode: PutMode,
     /// Columns that the target is sorted by, if this creates or replaces it
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
@@ -143,7 +145,7 @@ pub(crate) struct CombineArgs {
     #[arg(long, value_name = "DISTANCE")]
     tolerance: Option<String>,
     /// On which side an as-of join looks for a partner: backward, forward, nearest
-    #[arg(long, value_name = "SIDE")]
+    #[arg(long, value_name = "SIDE", value_parser = in_any_case::<AsofDirection>)]
     direction: Option<AsofDirection>,
     /// In an as-of join, a row at the very same place is no partner
     #[arg(long)]

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use super::note::{NoteArgs, noted};
+use super::state::in_any_case;
 use crate::failure::Failure;
 use crate::input::{self, Input, ReadArgs, describe};
 use crate::output::{bytes, count, several};
@@ -27,6 +28,7 @@ pub(crate) struct PutArgs {
     name: Option<String>,
     /// What happens to rows that are there: error, append, replace, update, upsert
     #[arg(long, value_name = "MODE", default_value = "error")]
+    #[arg(value_parser = in_any_case::<PutMode>)]
     mode: PutMode,
     /// Columns that the rows of a new frame are sorted by, with commas between them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
@@ -38,10 +40,10 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     stop: Option<String>,
     /// Mode update: which of the given ends belong to it: left, right, both, neither
-    #[arg(long, value_name = "ENDS")]
+    #[arg(long, value_name = "ENDS", value_parser = in_any_case::<Closed>)]
     closed: Option<Closed>,
     /// Mode update: which rows in the range make way: range (all), keys (those with a key that comes)
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, value_name = "SCOPE", value_parser = in_any_case::<UpdateScope>)]
     scope: Option<UpdateScope>,
     /// An id that makes it safe to repeat this: the server applies it once
     #[arg(long, value_name = "ID")]

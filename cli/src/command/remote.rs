@@ -13,8 +13,10 @@ pub(crate) enum RemoteCommand {
     /// Name a place: s3://bucket/folder, grpc+tls://host:port, file:///folder
     Add(AddArgs),
     /// Forget a remote; frames that came from it stay
+    #[command(visible_alias = "remove")]
     Rm(RmArgs),
     /// List remotes
+    #[command(visible_alias = "list")]
     Ls(LsArgs),
 }
 

@@ -1,5 +1,7 @@
 //! States of frames and ranges of an index, as they are written on a command line.
 
+use std::str::FromStr;
+
 use clap::Args;
 use serde_json::json;
 use shoots_client::{AsOf, Closed};
@@ -28,6 +30,11 @@ pub(crate) fn as_of(text: &str) -> Result<AsOf, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
+/// Reads one of a few words, in capitals too.
+pub(crate) fn in_any_case<T: FromStr>(word: &str) -> Result<T, T::Err> {
+    word.to_lowercase().parse()
+}
+
 /// The flag that names a state.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct AsOfArgs {
@@ -46,7 +53,7 @@ pub(crate) struct RangeArgs {
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub(crate) stop: Option<String>,
     /// Which ends belong to the range: left, right, both, neither [default: left]
-    #[arg(long, value_name = "ENDS")]
+    #[arg(long, value_name = "ENDS", value_parser = in_any_case::<Closed>)]
     pub(crate) closed: Option<Closed>,
 }
 

@@ -6,7 +6,7 @@ use shoots_client::{
 };
 
 use super::Context;
-use super::state::RangeArgs;
+use super::state::{RangeArgs, in_any_case};
 use crate::failure::{Failure, of_kind};
 use crate::output::{Listing, bytes, count};
 
@@ -52,7 +52,7 @@ pub(crate) struct PullArgs {
     #[arg(long, conflicts_with = "favour")]
     no_merge: bool,
     /// Whose side is taken where histories cannot be merged: ours, theirs
-    #[arg(long, value_name = "SIDE")]
+    #[arg(long, value_name = "SIDE", value_parser = in_any_case::<Favour>)]
     favour: Option<Favour>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct MergeArgs {
     #[command(flatten)]
     select: SelectArgs,
     /// Whose side is taken where histories cannot be merged: ours, theirs
-    #[arg(long, value_name = "SIDE")]
+    #[arg(long, value_name = "SIDE", value_parser = in_any_case::<Favour>)]
     favour: Option<Favour>,
 }
 

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// The flags that say where rows go.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RowsArgs {
-    /// File to write, whose name says how: .parquet, .csv, .json, .arrow; `-` is standard output
+    /// File to write, whose name says how: .parquet, .csv, .json, .arrow, .csv.gz, .json.zst; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How to write; on a terminal a table if it is not said, in a pipe CSV
@@ -101,7 +101,8 @@ impl RowsArgs {
             let format = match self.format {
                 None => FileFormat::of(path).map_err(|_| {
                     Failure::usage(format!(
-                        "{} must end in .parquet, .csv, .json or .arrow, or say --format",
+                        "{} must end in .parquet, .csv, .json or .arrow, all but Parquet also with .gz or .zst behind \
+                         it; or say --format",
                         path.display()
                     ))
                 })?,

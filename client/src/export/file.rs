@@ -4,7 +4,7 @@
 //! half-way leaves nothing behind.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use shoots_proto::ErrorKind;
 
+use super::packing::Packed;
 use super::{FileFormat, RowWriter};
 use crate::Error;
 
@@ -33,19 +34,20 @@ pub struct Exported {
 pub struct FileWriter {
     path: PathBuf,
     rows: u64,
-    writer: RowWriter<BufWriter<File>>,
+    writer: RowWriter<Packed>,
     named: NewFile,
 }
 
 impl FileWriter {
-    /// Begins a file.
+    /// Begins a file. If its name ends in `.gz` or `.zst`, it is compressed as a whole.
     ///
     /// # Errors
     /// If the format has no form for a column, or no file can be made there.
     pub fn create(path: &Path, format: FileFormat, schema: &SchemaRef) -> Result<Self, Error> {
         format.check(schema)?;
         let (file, named) = NewFile::beside(path).map_err(|error| failed(path, &error))?;
-        let writer = RowWriter::new(format, BufWriter::new(file), schema);
+        let out = Packed::new(path, file).map_err(|error| failed(path, &error))?;
+        let writer = RowWriter::new(format, out, schema);
         Ok(Self {
             path: path.to_owned(),
             rows: 0,
@@ -74,7 +76,7 @@ impl FileWriter {
             .writer
             .finish()
             .map_err(|error| failed(&path, &error))?;
-        let file = written.into_inner().map_err(io::IntoInnerError::into_error);
+        let file = written.finish();
         let published = file.and_then(|file| self.named.publish(&file, &path));
         Ok(Exported {
             rows: self.rows,

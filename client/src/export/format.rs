@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow_schema::{DataType, Schema};
 use shoots_proto::{ErrorKind, RequestError};
 
+use super::packing;
 use crate::Error;
 
 /// How rows are written.
@@ -25,22 +26,34 @@ pub enum FileFormat {
 
 impl FileFormat {
     /// The format that the end of a file's name stands for: `.parquet` (also `.pq`), `.csv`, `.json` (also `.jsonl`,
-    /// `.ndjson`), `.arrow` (also `.feather`, `.ipc`) or `.arrows`, in any case.
+    /// `.ndjson`), `.arrow` (also `.feather`, `.ipc`) or `.arrows`, in any case. Behind it `.gz` or `.zst` may say that the
+    /// file is compressed as a whole, unless it is Parquet, which is so inside.
     ///
     /// ```
     /// use shoots_client::FileFormat;
     ///
     /// assert_eq!(FileFormat::of("flights.parquet".as_ref())?, FileFormat::Parquet);
     /// assert_eq!(FileFormat::of("flights.JSONL".as_ref())?, FileFormat::Json);
+    /// assert_eq!(FileFormat::of("flights.csv.gz".as_ref())?, FileFormat::Csv);
     /// assert!(FileFormat::of("flights.xlsx".as_ref()).is_err());
+    /// assert!(FileFormat::of("flights.parquet.gz".as_ref()).is_err());
     /// # Ok::<_, shoots_client::Error>(())
     /// ```
     ///
     /// # Errors
     /// If it stands for none of them.
     pub fn of(path: &Path) -> Result<Self, Error> {
-        let extension = path.extension().and_then(|extension| extension.to_str());
+        let inside = packing::inside(path);
+        let named = inside.as_deref().unwrap_or(path);
+        let extension = named.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_lowercase).as_deref() {
+            Some("parquet" | "pq") if inside.is_some() => {
+                let problem = format!(
+                    "Parquet is compressed inside: leave out what follows `{}`",
+                    named.display()
+                );
+                Err(RequestError::new("export", Some("path"), problem).into())
+            }
             Some("parquet" | "pq") => Ok(Self::Parquet),
             Some("csv") => Ok(Self::Csv),
             Some("json" | "jsonl" | "ndjson") => Ok(Self::Json),
@@ -48,7 +61,7 @@ impl FileFormat {
             Some("arrows") => Ok(Self::ArrowStream),
             _ => {
                 let problem = format!(
-                    "must end in `.parquet`, `.csv`, `.json` or `.arrow` (got `{}`)",
+                    "must end in `.parquet`, `.csv`, `.json` or `.arrow`, or in one of the last three and `.gz` or `.zst` (got `{}`)",
                     path.display()
                 );
                 Err(RequestError::new("export", Some("path"), problem).into())

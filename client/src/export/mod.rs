@@ -5,6 +5,7 @@
 
 mod file;
 mod format;
+mod packing;
 mod rows;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ use crate::{Batches, Error, GetRequest};
 const BATCHES_AHEAD: usize = 2;
 
 impl GetRequest {
-    /// Writes the rows to a file, whose name says how: `.parquet`, `.csv`, `.json`, `.arrow` (see [`FileFormat::of`]).
+    /// Writes the rows to a file, whose name says how: `.parquet`, `.csv`, `.json`, `.arrow`, `.csv.gz` (see [`FileFormat::of`]).
     /// A file of that name is replaced.
     ///
     /// ```
