@@ -155,6 +155,26 @@ def test_the_prompt_asks_completes_remembers_and_survives_mistakes(
     assert history.stat().st_mode & 0o077 == 0
 
 
+def test_lines_that_are_typed_while_a_query_runs_are_questions_too(folder: Path, terminals: list[Terminal]) -> None:
+    terminal = Terminal(folder, "sql")
+    terminals.append(terminal)
+    terminal.until("shoots> ")
+    terminal.type("select count(*) as slow from generate_series(1, 20000000) where value % 7 = 3;\r")
+    while not termios.tcgetattr(terminal.master)[3] & termios.ICANON:
+        time.sleep(0.001)
+    terminal.type("select 11 + 11 as one;\rselect 22 +\r22 as two;\rselect 33 + 3")
+    assert "2857143" in terminal.until("1 row, 1 column")
+    for prompt, answer in (("shoots> select 11 + 11 as one;", "22"), ("...> 22 as two;", "44")):
+        terminal.until(prompt)
+        assert answer in terminal.until("1 row, 1 column")
+    terminal.until("shoots> ")
+    terminal.type("0 as three;\r")
+    assert "63" in terminal.until("1 row, 1 column")
+    terminal.until("shoots> ")
+    terminal.type("\x04")
+    assert terminal.end()[0] == 0
+
+
 def test_what_loses_something_is_asked_first(folder: Path, terminals: list[Terminal]) -> None:
     for answer, code, left in (("n", 1, True), ("y", 0, False)):
         terminal = Terminal(folder, "rm", "airlines")

@@ -3,6 +3,7 @@
 //! A query ends with `;` and may take several lines. A line that begins with `\` is about the prompt itself. Ctrl-C
 //! gives up a line or a query that runs, Ctrl-D ends.
 
+mod ahead;
 mod editor;
 mod lexer;
 mod names;
@@ -50,7 +51,7 @@ pub(crate) async fn run(context: &Context, rows: &RowsArgs) -> Result<(), Failur
             }
             asked = Instant::now();
         }
-        let Some(question) = read(&mut editor, &context)? else {
+        let Some(question) = read(&mut editor, &context).await? else {
             return Ok(());
         };
         let outcome = match question.trim() {
@@ -115,13 +116,11 @@ async fn about(context: &mut Context, text: &str) -> Result<bool, Failure> {
 }
 
 /// Reads a whole question; nothing at the end.
-fn read(editor: &mut LineEditor, context: &Context) -> Result<Option<String>, Failure> {
+async fn read(editor: &mut LineEditor, context: &Context) -> Result<Option<String>, Failure> {
     let mut question = String::new();
     loop {
         let prompt = if question.is_empty() { PROMPT } else { MORE };
-        // Keys come from a terminal that blocks.
-        let typed = tokio::task::block_in_place(|| editor.read(prompt)).map_err(unusable)?;
-        match typed {
+        match typed(editor, context, prompt).await? {
             Typed::End if question.is_empty() => return Ok(None),
             Typed::End | Typed::GivenUp => {
                 question.clear();
@@ -145,6 +144,21 @@ fn read(editor: &mut LineEditor, context: &Context) -> Result<Option<String>, Fa
             return Ok(Some(question));
         }
     }
+}
+
+/// A line that was typed ahead, or is typed now.
+async fn typed(editor: &mut LineEditor, context: &Context, prompt: &str) -> Result<Typed, Failure> {
+    // Without it lines are typed to the editor all the same.
+    if let Ok(Some(typed)) = ahead::line().await {
+        if let Typed::Line(line) = &typed {
+            context
+                .output
+                .line(&format!("{prompt}{}", printable(line)))?;
+        }
+        return Ok(typed);
+    }
+    // Keys come from a terminal that blocks.
+    tokio::task::block_in_place(|| editor.read(prompt)).map_err(unusable)
 }
 
 fn unusable(problem: rustyline::error::ReadlineError) -> Failure {
