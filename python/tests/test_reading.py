@@ -2,6 +2,9 @@
 
 import datetime as dt
 import decimal
+import io
+import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from shoots_client import ManyFramesError, NotFoundError, Progress, ShootsClient
+from shoots_client import ManyFramesError, NotFoundError, Progress, ShootsClient, progress
 
 HOURS = pd.date_range("2024-01-01", periods=48, freq="h", name="time")
 FRAME = pd.DataFrame({"n": range(48), "half": [n / 2 for n in range(48)], "key": list("ab") * 24}, index=HOURS)
@@ -144,6 +147,23 @@ def test_a_bar_is_shown_when_it_is_asked_for(client: ShootsClient, capsys: pytes
     assert "put frame: 100%" in capsys.readouterr().err
     client.get("frame")
     assert capsys.readouterr().err == ""
+
+
+def test_what_takes_long_shows_a_bar_by_itself_on_a_terminal(
+    client: ShootsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown, piped = Terminal(), io.StringIO()
+    rows = pa.table({"a": range(100)})
+    for place, patience in [(shown, math.inf), (shown, 0.0), (piped, 0.0)]:
+        monkeypatch.setattr(sys, "stderr", place)
+        monkeypatch.setattr(progress, "PATIENCE", patience)
+        client.put("frame", rows, mode="replace", batch_size=30)
+        assert ("put frame" in shown.getvalue()) == (patience == 0.0)
+    assert piped.getvalue() == ""
 
 
 def test_words_that_nobody_knows_are_refused_with_those_that_are(client: ShootsClient) -> None:

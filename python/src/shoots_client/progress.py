@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -40,8 +42,11 @@ class Tracker:
         self._done = 0
         self._bytes = 0
         self._total = total
+        self._unit = unit
         self._tell = watch if callable(watch) else None
-        self._bar = None if callable(watch) or watch is False else bar(what, watch is True, total, unit)
+        self._bar = bar(what, True, total, unit) if watch is True else None
+        # Making a bar takes a tenth of a small get, so only what takes long gets one.
+        self._shows_from = time.monotonic() + PATIENCE if watch is None else math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +64,9 @@ class Tracker:
     def reached(self, done: int, size: int, total: int | None) -> None:
         """It has come so far."""
         step = done - self._done
+        if time.monotonic() >= self._shows_from:
+            self._shows_from = math.inf
+            self._bar = bar(self._what, False, total, self._unit, self._done)
         self._done, self._bytes, self._total = done, size, total
         if self._tell is not None:
             self._tell(Progress(self._what, done, total, size))
@@ -73,7 +81,7 @@ def has_tqdm() -> bool:
     return find_spec("tqdm") is not None
 
 
-def bar(what: str, at_once: bool, total: int | None, unit: str) -> Any:
+def bar(what: str, at_once: bool, total: int | None, unit: str, done: int = 0) -> Any:
     """A bar of tqdm; `None` where it is not installed and not asked for outright."""
     if not at_once and not has_tqdm():
         return None
@@ -82,6 +90,6 @@ def bar(what: str, at_once: bool, total: int | None, unit: str) -> Any:
     except ModuleNotFoundError as error:
         error.add_note('tqdm shows the progress: pip install "shoots-client[progress]"')
         raise
-    if at_once:
-        return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True)
-    return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True, disable=None, delay=PATIENCE, leave=False)
+    # tqdm takes `None` to mean that it shows nothing where there is no terminal.
+    hidden = False if at_once else None
+    return tqdm(total=total, desc=what, unit=f" {unit}", unit_scale=True, disable=hidden, leave=at_once, initial=done)
