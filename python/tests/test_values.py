@@ -1,6 +1,8 @@
 """How frames, times and lengths of time can be said, and what comes of it."""
 
 import datetime as dt
+from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,3 +169,13 @@ def test_a_number_is_no_time(client: ShootsClient) -> None:
         client.get("hours", start=20240101)
     with pytest.raises(DataFusionError, match="tolerance"):
         client.asof_join("hours", "hours", "time", tolerance=5)
+
+
+def test_numbers_of_numpy_are_numbers_wherever_a_request_has_one(client: ShootsClient) -> None:
+    numbers: dict[str, Any] = {"limit": np.int64(2), "offset": np.int8(1)}
+    path: Any = PurePosixPath("frame")
+    client.put("frame", pd.DataFrame({"a": range(5)}), metadata={"run": np.int64(7), "share": np.float64(0.5)})
+    assert client.get("frame", **numbers)["a"].to_list() == [1, 2]
+    assert client.log("frame")[0]["metadata"] == {"run": 7, "share": 0.5}
+    with pytest.raises(TypeError, match="of type PurePosixPath cannot be sent; give a number, a text"):
+        client.get(path)

@@ -20,7 +20,7 @@ import pyarrow.flight as fl
 from . import shm
 from .address import Address
 from .errors import InvalidRequestError, OutcomeUnknownError, UnavailableError, translated
-from .values import given
+from .values import as_json, given
 from .waiting import Call
 
 CALL_NAME = b"x-shoots-call-name"
@@ -125,7 +125,7 @@ class Connection:
 
     def text(self, action: str, fields: Mapping[str, Any], timeout: float | None = None, *, safe: bool = False) -> str:
         """Does an action and gives its answer as it came."""
-        body = json.dumps(fields).encode() if action != "ping" else b""
+        body = as_json(fields) if action != "ping" else b""
         change = "request_id" in fields
 
         def attempt() -> str:
@@ -178,7 +178,7 @@ class Connection:
             call = self.begin()
             with translated(self.address.url):
                 options = self.options(call, timeout)
-                return call.wait(lambda: list(self.flight.list_flights(json.dumps(criteria).encode(), options)))
+                return call.wait(lambda: list(self.flight.list_flights(as_json(criteria), options)))
 
         return self.repeated(attempt, safe=True)
 

@@ -15,13 +15,13 @@ from .connection import Connection
 from .conversion.incoming import to_polars
 from .predicate import condition
 from .transfer import receive
-from .values import AsOf, identifier
+from .values import AsOf, as_json, identifier
 
 
 def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | None) -> pl.LazyFrame:
     """The frame as a `LazyFrame`, in the state that it has now, or that `as_of` says."""
     # One state, however often and in however many pieces it is read.
-    described = connection.info(json.dumps(ticket_of(name, None, bucket, as_of=as_of)).encode(), None)
+    described = connection.info(as_json(ticket_of(name, None, bucket, as_of=as_of)), None)
     pinned = json.loads(described.endpoints[0].ticket.ticket)
     schema: pl.Schema = to_polars(described.schema.empty_table()).schema
 
@@ -29,7 +29,7 @@ def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | No
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         ticket = asked(pinned, schema, columns, predicate, rows)
-        reader = connection.read(json.dumps(ticket).encode(), None)
+        reader = connection.read(as_json(ticket), None)
         for batch in receive(reader, connection.address.url):
             piece: pl.DataFrame = to_polars(pa.Table.from_batches([batch], reader.schema))
             if predicate is not None:

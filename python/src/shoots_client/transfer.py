@@ -21,6 +21,7 @@ from .conversion import Outgoing
 from .errors import OutcomeUnknownError, translated
 from .progress import Tracker, Watch
 from .results import PutResult
+from .values import as_json
 from .waiting import Call
 
 
@@ -51,7 +52,7 @@ def send_once(
     tracker: Tracker,
 ) -> PutResult:
     """Puts rows in one call."""
-    descriptor = fl.FlightDescriptor.for_command(json.dumps({**command, "sealed": True}).encode())
+    descriptor = fl.FlightDescriptor.for_command(as_json({**command, "sealed": True}))
     call = connection.begin()
     options = connection.options(call, timeout)
     sent = 0
@@ -117,7 +118,7 @@ def receive_once(
     connection: Connection, ticket: Mapping[str, Any], timeout: float | None, tracker: Tracker
 ) -> tuple[pa.Table, list[bytes]]:
     """The rows that a server sends for a ticket, and what it says in their place."""
-    stream = connection.read(json.dumps(ticket).encode(), timeout, whole=True)
+    stream = connection.read(as_json(ticket), timeout, whole=True)
     batches = list(receive(stream, connection.address.url, tracker))
     return pa.Table.from_batches(batches, stream.schema), stream.said
 

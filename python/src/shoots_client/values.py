@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -46,6 +47,11 @@ def plain(value: Any) -> Any:
         return of_numpy(value)
     kinds = "a number, a text, a boolean, a date or time"
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be sent; give {kinds}")
+
+
+def as_json(fields: Mapping[str, Any]) -> bytes:
+    """The fields of a request as they are sent, with numbers of NumPy as numbers."""
+    return json.dumps(fields, default=plain).encode()
 
 
 def of_numpy(value: Any) -> Any:

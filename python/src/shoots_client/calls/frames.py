@@ -11,7 +11,7 @@ import pyarrow.flight as fl
 
 from ..errors import NotFoundError
 from ..results import CommitResult, Description, FileRecord, ListedFrame, NewFrame
-from ..values import AsOf, given, state
+from ..values import AsOf, as_json, given, state
 from .base import Bucket, Calls, Metadata, NewBucket, located, moved
 from .reading import ticket_of
 
@@ -62,7 +62,7 @@ class Frames(Calls):
         DataType(int64)
         """
         ticket = ticket_of(name, sql, bucket, as_of=as_of)
-        return self._connection.schema(json.dumps(ticket).encode(), None)
+        return self._connection.schema(as_json(ticket), None)
 
     def files(self, name: str, bucket: Bucket = None, *, as_of: AsOf | None = None) -> builtins.list[FileRecord]:
         """The Parquet files that hold the rows of a frame.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
@@ -13,7 +12,7 @@ from ..conversion import As, form, without_copies
 from ..errors import ManyFramesError
 from ..progress import Tracker, Watch
 from ..transfer import receive, receive_all
-from ..values import AsOf, Duration, IndexValue, Parameters, duration, given, names, parameters, plain, state
+from ..values import AsOf, Duration, IndexValue, Parameters, as_json, duration, given, names, parameters, plain, state
 from ..waiting import GLANCE, given_up_together
 from .base import Bucket, Calls, located
 
@@ -354,7 +353,7 @@ class Reading(Calls):
     def _pieces(
         self, ticket: Mapping[str, Any], name: str, make: Any, timeout: float | None, progress: Watch
     ) -> Iterator[Any]:
-        sent = json.dumps(ticket).encode()
+        sent = as_json(ticket)
         with self._tracker(sent, f"get {name}", timeout, progress) as tracker:
             reader = self._connection.read(sent, timeout)
             schema = reader.schema
@@ -409,7 +408,7 @@ class Reading(Calls):
         index: bool = True,
     ) -> Any:
         make = form(as_, index=index)
-        sent = json.dumps(ticket).encode()
+        sent = as_json(ticket)
 
         def attempt() -> tuple[pa.Table, bool]:
             with self._tracker(sent, what, timeout, progress) as tracker:

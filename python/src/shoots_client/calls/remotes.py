@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 from ..errors import ManyFramesError, of_kind
 from ..progress import Tracker, Watch
 from ..results import Remote, SyncedFrame
-from ..values import IndexValue, given, plain
+from ..values import IndexValue, as_json, given, plain
 from .base import Bucket, Calls, NewBucket, located, moved
 from .reading import Closed
 
@@ -188,7 +188,7 @@ class Remotes(Calls):
         last: dict[str, Any] = {"frames": []}
         done: dict[str, tuple[int, int]] = {}
         with Tracker(f"{action} {fields['remote']}", progress, unit="bytes") as tracker:
-            for answer in self._connection.answers(action, json.dumps(fields).encode(), timeout):
+            for answer in self._connection.answers(action, as_json(fields), timeout):
                 last = json.loads(answer)
                 if "frame" in last:
                     done[last["frame"]] = (last["bytes_done"], last["bytes"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
@@ -18,7 +17,7 @@ from ..notices import ColumnsAddedWarning, tell_of_columns, told_together
 from ..progress import Watch
 from ..results import PutResult
 from ..transfer import send
-from ..values import IndexValue, given, names, plain
+from ..values import IndexValue, as_json, given, names, plain
 from .base import Bucket, Calls, Metadata, located, new_request_id
 from .reading import Closed, several
 
@@ -131,7 +130,7 @@ class Writing(Calls):
     def _schema(self, command: Mapping[str, Any], timeout: float | None) -> pa.Schema:
         """The schema of the frame that rows are put into."""
         ticket = given({"name": command["name"], "bucket": command.get("bucket")})
-        return self._connection.schema(json.dumps(ticket).encode(), timeout)
+        return self._connection.schema(as_json(ticket), timeout)
 
     def _index(
         self, name: str, bucket: Bucket, rows: Outgoing, mode: PutMode, index: str | Sequence[str] | bool | None
