@@ -4,6 +4,7 @@
 //! The model knows of each commit what it was asked to do, when it was made and by its id, and of each store which commits
 //! it has. A store's rows are those changes, done one after the other in the order of (time, id). Where one side has
 //! expired what a merge needs, a conflict of the kind `expired` is allowed, and nothing else: no row more, no row less.
+//! What a store can tell of another one's rows, it tells right, however rows lie at either of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::memory::InMemory;
+use shoots_proto::RemoteName;
 use shoots_proto::action::{Retention, SyncOutcome, SyncedFrame};
+use shoots_proto::as_of::AsOf;
 use shoots_proto::name::{BucketName, FrameId, FrameName};
 use shoots_proto::put::PutMode::{self, Append, Error as Create, Replace, Update, Upsert};
 use shoots_store::{
@@ -256,14 +259,18 @@ impl Site {
     }
 
     async fn rows(&self) -> Vec<(i64, i64)> {
-        let snapshot = self.frame().snapshot(None).await.unwrap();
-        let rows = snapshot.read(ReadOptions::default()).await.unwrap();
-        let batches = rows.collect().await.unwrap();
+        self.rows_as_of(None).await.unwrap()
+    }
+
+    async fn rows_as_of(&self, as_of: Option<&AsOf>) -> Result<Vec<(i64, i64)>, Error> {
+        let snapshot = self.frame().snapshot(as_of).await?;
+        let rows = snapshot.read(ReadOptions::default()).await?;
+        let batches = rows.collect().await?;
         let pairs = batches.iter().flat_map(|batch| {
             let column = |name| batch[name].as_primitive::<Int64Type>().values().to_vec();
             column("k").into_iter().zip(column("v"))
         });
-        pairs.collect()
+        Ok(pairs.collect())
     }
 
     async fn tip(&self) -> String {
@@ -330,6 +337,7 @@ enum End {
 
 struct Journey {
     seed: u64,
+    keep: Keep,
     rolled: u64,
     sites: Vec<Site>,
     told: Told,
@@ -383,6 +391,7 @@ impl Journey {
                     self.sites[to].known.extend(known);
                     assert_ne!(done.outcome, SyncOutcome::Diverged);
                     self.check(to).await;
+                    self.check_told(here, there).await;
                     return Ok(());
                 }
                 Err(error) => match error.kind() {
@@ -412,7 +421,22 @@ impl Journey {
         assert_sound(&site.store, "f").await;
     }
 
-    async fn run(mut self, keep: Keep) -> End {
+    /// What is known here of the rows there, right after a look at them. A merge may have brought what is there from a third
+    /// site, and what it takes to know its rows may have expired.
+    async fn check_told(&self, here: usize, there: usize) {
+        let remote = RemoteName::parse(&format!("site{there}")).unwrap();
+        let as_of = AsOf::Remote(remote);
+        match self.sites[here].rows_as_of(Some(&as_of)).await {
+            Ok(told) => assert_eq!(told, self.sites[there].rows().await),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+                let always = self.sites.len() == 2 && matches!(self.keep, Keep::All);
+                assert!(!always, "{error}");
+            }
+        }
+    }
+
+    async fn run(mut self) -> End {
         for number in 1..=STEPS {
             let dice = self.dice();
             let count = self.sites.len() as u64;
@@ -430,7 +454,7 @@ impl Journey {
                     let site = &mut self.sites[here];
                     site.change(&mut self.told, change, number).await;
                 }
-                6 => self.sites[here].look_after(keep, step >> 8).await,
+                6 => self.sites[here].look_after(self.keep, step >> 8).await,
                 direction => {
                     let push = direction == 9;
                     if let Err(end) = self.exchange(here, there.unwrap(), push).await {
@@ -465,7 +489,7 @@ impl Journey {
 }
 
 /// Stores that begin with the same frame.
-async fn begin(seed: u64) -> Journey {
+async fn begin(seed: u64, keep: Keep) -> Journey {
     let mut told = Told::new();
     let mut sites = Vec::new();
     for site in 0..2 + seed % 2 {
@@ -476,6 +500,7 @@ async fn begin(seed: u64) -> Journey {
     sites[0].put(&mut told, Create, Meaning::Begin(rows)).await;
     let mut journey = Journey {
         seed,
+        keep,
         rolled: 0,
         sites,
         told,
@@ -497,8 +522,8 @@ async fn journeys(keep: Keep) -> (u64, u64) {
     let (mut together, mut expired) = (0, 0);
     for seed in seeds() {
         println!("SHOOTS_JOURNEY_SEEDS={seed}..{}", seed + 1);
-        let journey = begin(seed).await;
-        match Box::pin(journey.run(keep)).await {
+        let journey = begin(seed, keep).await;
+        match Box::pin(journey.run()).await {
             End::Together => together += 1,
             End::Expired => expired += 1,
         }
