@@ -271,6 +271,16 @@ fn a_byte_order_mark_a_tab_and_a_missing_heading_are_understood() {
         ],
     );
     assert_eq!(put.code, Some(0), "{put:?}");
+    for (text, said) in [
+        ("a;b\n1;2\n", "';'"),
+        ("a\tb\n1\t2\n", "'\\t'"),
+        ("a|b\n1|2\n", "'|'"),
+    ] {
+        let one = ["put", "-", "--name", "one", "--mode", "replace"];
+        let put = place.run_with(text.as_bytes(), &one);
+        let hint = format!("say --delimiter {said}\n");
+        assert!(put.code == Some(0) && put.err.ends_with(&hint), "{put:?}");
+    }
     let expected = json!({"column_1": 1, "column_2": 2});
     assert_eq!(place.json(&["head", "bare", "-n", "1"]), [expected]);
 }

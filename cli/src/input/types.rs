@@ -6,6 +6,7 @@ use std::str::FromStr;
 use arrow_schema::{DataType, Schema};
 use shoots_store::{type_name, type_named};
 
+use super::csv::Zone;
 use crate::failure::Failure;
 
 /// Types that were said: `time=timestamp[us, tz=UTC],carrier=string`.
@@ -73,6 +74,9 @@ impl FromStr for Types {
                 .ok_or_else(|| format!("`{part}` must be COLUMN=TYPE"))?;
             let column = column.trim().to_owned();
             let data_type = type_named(data_type.trim()).map_err(|error| error.to_string())?;
+            if let DataType::Timestamp(_, Some(zone)) = &data_type {
+                zone.parse::<Zone>()?;
+            }
             if types.contains_key(&column) {
                 return Err(format!("says twice what {column} is"));
             }
@@ -125,6 +129,7 @@ mod tests {
         for (text, said) in [
             ("t", "COLUMN=TYPE"),
             ("t=strng", "strng"),
+            ("t=timestamp[us, tz=Mars/Olympus]", "no time zone"),
             ("t=int64,t=string", "twice"),
         ] {
             let error = text.parse::<Types>().unwrap_err();

@@ -134,7 +134,8 @@ pub(super) fn open(
     let schema = typed(&texts, &types, &guesses);
     let seen = guesses.iter().any(|guess| !guess.is_empty());
     types.check_zone_used(&layout.name, &schema, seen)?;
-    let notes = told(&layout.name, &schema, &guesses, &types, args.explain);
+    let mut notes = told(&layout.name, &schema, &guesses, &types, args.explain);
+    notes.extend(layout.doubt(&schema));
     let (read, length) = (source.count(), source.length());
     let reader = layout.reader(source.into_bytes(), &texts, BATCH_ROWS)?;
     let (named, typed) = (layout.name.clone(), Arc::clone(&schema));
@@ -168,6 +169,22 @@ impl Text {
             other => other.to_string(),
         };
         Failure::data(format!("{}: {problem}", self.name))
+    }
+
+    /// What speaks for another delimiter.
+    fn doubt(&self, schema: &Schema) -> Option<String> {
+        let [only] = schema.fields().as_ref() else {
+            return None;
+        };
+        let others = [(';', "';'"), ('\t', "'\\t'"), ('|', "'|'")];
+        let (_, other) = others
+            .into_iter()
+            .find(|(other, _)| only.name().contains(*other))?;
+        Some(format!(
+            "{}: there is one column, {:?}; if others are meant, say --delimiter {other}",
+            self.name,
+            only.name()
+        ))
     }
 
     /// The columns, all of them texts.
