@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Two things bring such commits: a merge, for the commits of the other side (its version refers to the bundle for good),
-//! and a fetch, for commits that are not merged yet (the frame's tracking of the remote refers to it). As long as that
+//! and a fetch, for commits that are not merged yet (the frame's tracking of the remote refers to it), and for the list
+//! of segments that it has worked out for the last of them, which no merge takes along. As long as that
 //! version or that tracking is kept, the segments, deletion vectors and schemas are kept, too, that the commits name,
 //! but for commits whose segments were gone where they came from: `"gone":true`. Such a commit may come with the list of
 //! all segments after it, which are kept then; a bundle with one of these has format 2.

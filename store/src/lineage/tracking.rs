@@ -1,7 +1,7 @@
 //! What a frame knows of its history at another place: the last commit there, and where the two went apart.
 //!
-//! This is a matter of one store. It stands in the state of the frame's log, is changed by a commit of upkeep, and
-//! never travels.
+//! This is a matter of one store. It stands in the state of the frame's log, is changed by commits that arrive or by one of
+//! upkeep, and never travels.
 //!
 //! As long as it is there, the version where the two histories went apart is held like one with a tag, so that no
 //! expiry takes the ground that a merge stands on.
@@ -42,7 +42,8 @@ pub(crate) struct Tracking {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) behind: u64,
     /// Bundles with commits that were fetched and are no part of the frame's history so far, oldest first:
-    /// `histories/<hash>.jsonl`.
+    /// `histories/<hash>.jsonl`. Behind them, and also when they are merged, there may be one with just the last commit there
+    /// and the list of all segments after it, as they lie here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) history: Vec<String>,
     /// When this was found.
