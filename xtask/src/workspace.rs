@@ -1,8 +1,8 @@
 //! The workspace that the recipes work on: its root, its files, its crates, and commands that run in it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use serde_json::Value;
 
@@ -28,11 +28,13 @@ pub(crate) struct Member {
 }
 
 impl Workspace {
-    /// The workspace that this program was compiled in.
+    /// The workspace that cargo runs this program in. Of several that share a target folder, it may have been compiled
+    /// in another one.
     pub(crate) fn here() -> Self {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = own.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         Self {
-            root: own.parent().unwrap_or(own).to_path_buf(),
+            root: own.parent().unwrap_or(&own).to_path_buf(),
         }
     }
 
