@@ -1,4 +1,4 @@
-//! Times of CSV files that say no zone: which one they are in is said, and what it leaves open is asked back.
+//! Times of CSV and JSON files that say no zone: which one they are in is said, and what it leaves open is asked back.
 
 use serde_json::json;
 
@@ -149,9 +149,67 @@ fn a_zone_that_is_for_nothing_is_refused() {
             &["--zone", "UTC", "--format", "json"],
         ),
         2,
-        &["--types"],
+        &["--zone", "t int64"],
     );
     let unknown = put(&place, "t\n2013-01-01 05:00\n", &["--zone", "Mars/Olympus"]);
     refused(&unknown, 2, &["no time zone", "America/New_York"]);
     assert_eq!(place.json(&["get", "f"]).len(), 1);
+}
+
+#[test]
+fn texts_of_json_are_times_where_the_frame_or_somebody_says_so() {
+    everywhere(|place| {
+        let json = ["--format", "json"];
+        done(&put(
+            &place,
+            "t,n\n2013-01-01T05:00:00Z,1\n",
+            &["--index", "t"],
+        ));
+        let written = place.ok(&["get", "f", "--format", "json"]);
+        let append = [&json[..], &["--mode", "append"]].concat();
+        done(&put(&place, &written, &append));
+        let naive = "{\"t\": null, \"n\": 1}\n{\"t\": \"2013-11-03 01:30\", \"n\": 2}\n";
+        let told = [
+            "row 2, column \"t\"",
+            "says no zone",
+            "--zone",
+            "nothing was put",
+        ];
+        refused(&put(&place, naive, &append), 11, &told);
+        let in_new_york = [&append[..], &["--zone", "America/New_York"]].concat();
+        refused(
+            &put(&place, naive, &in_new_york),
+            11,
+            &["row 2", "was twice"],
+        );
+        let naive = "{\"t\": \"2013-07-01 05:00\", \"n\": 2}\n";
+        done(&put(&place, naive, &in_new_york));
+        let rows = place.json(&["get", "f", "--columns", "t"]);
+        let times: Vec<_> = rows.iter().map(|row| row["t"].as_str().unwrap()).collect();
+        assert_eq!(
+            times,
+            [
+                "2013-01-01T05:00:00Z",
+                "2013-01-01T05:00:00Z",
+                "2013-07-01T09:00:00Z"
+            ]
+        );
+        let no_time = "{\"t\": \"NA\", \"n\": 2}\n";
+        refused(
+            &put(&place, no_time, &append),
+            11,
+            &["\"NA\" is no timestamp"],
+        );
+
+        let said = ["--mode", "replace", "--types", "t=date32[day]"];
+        let day = "{\"t\": \"2013-07-01\"}\n";
+        done(&put(&place, day, &[&json[..], &said].concat()));
+        assert_eq!(place.json(&["get", "f"]), [json!({"t": "2013-07-01"})]);
+        let time = "{\"t\": \"2013-07-01 05:00\"}\n";
+        refused(
+            &put(&place, time, &[&json[..], &said].concat()),
+            11,
+            &["time of day"],
+        );
+    });
 }

@@ -2,20 +2,25 @@
 //!
 //! All of the input is looked at for its types before the first row is taken, since a number or a field that only a
 //! later row has would otherwise be cut or left out without a word.
+//!
+//! JSON has no times. Texts become such where that is said, or where the frame that the rows join has them.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::infer_json_schema;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::csv::{Nulls, Wanted, convert};
 use super::source::Source;
-use super::{BATCH_ROWS, Input, Types, inferred};
+use super::{BATCH_ROWS, Input, inferred};
 use crate::failure::Failure;
 
 /// Opens JSON.
-pub(super) fn open(source: Source, types: &Types, explain: bool) -> Result<Input, Failure> {
+pub(super) fn open(source: Source, types: Wanted, explain: bool) -> Result<Input, Failure> {
     let name = source.name().to_owned();
     let unreadable = {
         let name = name.clone();
@@ -27,22 +32,11 @@ pub(super) fn open(source: Source, types: &Types, explain: bool) -> Result<Input
     let (found, _) = infer_json_schema(BufReader::new(Rows::new(copy)), None)
         .map_err(|error| unreadable(&error))?;
     let columns = found.fields().iter().map(|field| field.name().as_str());
-    types.check(&name, columns)?;
-    let fields: Vec<Field> = found
-        .fields()
-        .iter()
-        .map(|field| {
-            let guessed = || match field.data_type() {
-                DataType::Null => DataType::Utf8,
-                other => other.clone(),
-            };
-            let data_type = types.get(field.name()).cloned().unwrap_or_else(guessed);
-            Field::new(field.name(), data_type, true)
-        })
-        .collect();
-    let schema = Arc::new(Schema::new(fields));
+    types.said.check(&name, columns)?;
+    let (read_as, schema) = settle(&found, &types);
+    types.check_zone_used(&name, &schema, !found.fields().is_empty())?;
     let guessed = schema.fields().iter();
-    let guessed = guessed.filter(|field| types.get(field.name()).is_none());
+    let guessed = guessed.filter(|field| types.is_guessed(field.name(), field.data_type()));
     let guessed = Schema::new(guessed.cloned().collect::<Vec<_>>());
     let notes = match guessed.fields().is_empty() {
         true => Vec::new(),
@@ -52,18 +46,95 @@ pub(super) fn open(source: Source, types: &Types, explain: bool) -> Result<Input
     let (read, length) = (source.count(), source.length());
     let source = source.rewound()?;
     let rows = BufReader::with_capacity(1 << 20, Rows::new(source.into_bytes()));
-    let reader = ReaderBuilder::new(Arc::clone(&schema))
+    let reader = ReaderBuilder::new(read_as)
         .with_batch_size(BATCH_ROWS)
         .with_strict_mode(true)
         .build(rows)
         .map_err(|error| unreadable(&error))?;
+    let typed = Arc::clone(&schema);
+    let mut first = 1;
+    let batches = reader.map(move |batch| {
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        let row = first;
+        first += batch.num_rows();
+        with_times(&name, &batch, &typed, &types, row)
+    });
     Ok(Input {
         schema,
-        batches: Box::new(reader.map(move |batch| batch.map_err(|error| unreadable(&error)))),
+        batches: Box::new(batches),
         notes,
         read,
         length,
     })
+}
+
+/// The columns as they are read, and as they become: texts become times.
+fn settle(found: &Schema, types: &Wanted) -> (SchemaRef, SchemaRef) {
+    let fields = found.fields().iter().map(|field| {
+        let guessed = match field.data_type() {
+            DataType::Null => DataType::Utf8,
+            other => other.clone(),
+        };
+        let of_frame = || {
+            let of_frame = types.frame.get(field.name());
+            of_frame.filter(|of_frame| guessed == DataType::Utf8 && is_time(of_frame))
+        };
+        let wanted = types.said.get(field.name()).or_else(of_frame);
+        let wanted = wanted.unwrap_or(&guessed).clone();
+        let read_as = match guessed == DataType::Utf8 && is_time(&wanted) {
+            true => guessed,
+            false => wanted.clone(),
+        };
+        let field = |data_type| Field::new(field.name(), data_type, true);
+        (field(read_as), field(wanted))
+    });
+    let (read_as, wanted): (Vec<_>, Vec<_>) = fields.unzip();
+    (
+        Arc::new(Schema::new(read_as)),
+        Arc::new(Schema::new(wanted)),
+    )
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    use DataType::{Date32, Date64, Time32, Time64, Timestamp};
+    matches!(
+        data_type,
+        Timestamp(..) | Date32 | Date64 | Time32(_) | Time64(_)
+    )
+}
+
+/// The rows of a batch with times in the place of texts. `first` is the number of the first of them.
+fn with_times(
+    name: &str,
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    types: &Wanted,
+    first: usize,
+) -> Result<RecordBatch, Failure> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| {
+        let Some(texts) = column
+            .as_string_opt::<i32>()
+            .filter(|_| is_time(field.data_type()))
+        else {
+            return Ok(Arc::clone(column));
+        };
+        let zone = types.zone_of(field.name());
+        let times = convert(texts, field.data_type(), &Nulls::none(), zone.as_ref());
+        times.map_err(|misfit| {
+            let row = misfit
+                .row
+                .map_or_else(String::new, |row| format!("row {}, ", first + row));
+            let cure = misfit
+                .cure
+                .map_or_else(String::new, |cure| format!("; {cure}"));
+            let (column, problem) = (field.name(), misfit.problem);
+            Failure::data(format!("{name}: {row}column {column:?}: {problem}{cure}"))
+        })
+    });
+    let columns = columns.collect::<Result<Vec<_>, Failure>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|error| Failure::data(format!("{name}: {error}")))
 }
 
 /// Bytes of JSON in which the objects of a list stand one after the other, without the list around them.

@@ -38,7 +38,7 @@ pub(crate) struct ReadArgs {
     /// Types of columns instead of those inferred: `time=timestamp[us],carrier=string` (CSV, JSON)
     #[arg(long, value_name = "COLUMN=TYPE,…")]
     pub(crate) types: Vec<Types>,
-    /// Where times are from that say no zone: America/New_York, UTC, +02:00 (CSV)
+    /// Where times are from that say no zone: America/New_York, UTC, +02:00 (CSV, JSON)
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<csv::Zone>,
     /// How many rows to look at for the types: a number, or `all` (CSV)
@@ -168,30 +168,25 @@ pub(crate) fn open(path: &Path, args: &ReadArgs, frame: Option<&Schema>) -> Resu
             "{name} says its types itself; leave --types out"
         )));
     }
-    if args.zone.is_some() && format != Format::Csv {
-        let cure = match format {
-            Format::Json => {
-                "for JSON, say the type of a column: --types 'time=timestamp[us, tz=America/New_York]'"
-            }
-            _ => "leave it out: the file says its types itself",
-        };
-        let problem = format!("--zone is about CSV, and {name} is none; {cure}");
-        return Err(Failure::usage(problem));
+    if args.zone.is_some() && matches!(format, Format::Parquet | Format::Arrow) {
+        return Err(Failure::usage(format!(
+            "{name} says the zones of its times itself; leave --zone out"
+        )));
     }
+    let types = csv::Wanted {
+        said: types,
+        frame: frame.map_or_else(Types::default, Types::of),
+        zone: args.zone.clone(),
+    };
     match format {
         Format::Parquet => parquet(source),
         Format::Arrow => arrow(source),
-        Format::Json => json::open(source, &types, args.explain),
+        Format::Json => json::open(source, types, args.explain),
         Format::Csv => {
             let tabs = Path::new(without_packing(&name))
                 .extension()
                 .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
             let delimiter = args.delimiter.unwrap_or(if tabs { b'\t' } else { b',' });
-            let types = csv::Wanted {
-                said: types,
-                frame: frame.map_or_else(Types::default, Types::of),
-                zone: args.zone.clone(),
-            };
             csv::open(source, types, args, delimiter)
         }
     }
@@ -275,7 +270,7 @@ pub(crate) fn frame_named_after(path: &Path) -> Option<String> {
 /// Whether the types of a file are those of a frame where they are not said.
 pub(crate) fn takes_types(path: &Path, args: &ReadArgs) -> bool {
     let format = args.format.or_else(|| format_of(path));
-    !matches!(format, Some(Format::Parquet | Format::Arrow | Format::Json))
+    !matches!(format, Some(Format::Parquet | Format::Arrow))
 }
 
 /// What is told of the types of a file that were inferred.

@@ -19,7 +19,8 @@ use shoots_store::type_name;
 
 use self::guess::Guess;
 pub(crate) use self::times::Zone;
-use self::values::{Nulls, convert, has_text};
+use self::values::has_text;
+pub(super) use self::values::{Nulls, convert};
 use super::source::Source;
 use super::{BATCH_ROWS, InferRows, Input, ReadArgs, Types, describe, inferred};
 use crate::failure::Failure;
@@ -52,7 +53,7 @@ impl Wanted {
     }
 
     /// Where the times of a column are from that do not say it. A type that was said means its own zone.
-    fn zone_of(&self, column: &str) -> Option<Zone> {
+    pub(super) fn zone_of(&self, column: &str) -> Option<Zone> {
         let of_type = || Zone::of(self.said.get(column)?);
         self.zone.clone().or_else(of_type)
     }
@@ -74,7 +75,12 @@ impl Wanted {
     }
 
     /// Refuses a zone that is for no column.
-    fn check_zone_used(&self, name: &str, schema: &Schema, seen: bool) -> Result<(), Failure> {
+    pub(super) fn check_zone_used(
+        &self,
+        name: &str,
+        schema: &Schema,
+        seen: bool,
+    ) -> Result<(), Failure> {
         let zoned = |field: &FieldRef| matches!(field.data_type(), DataType::Timestamp(_, Some(_)));
         if self.zone.is_none() || !seen || schema.fields().iter().any(zoned) {
             return Ok(());
@@ -86,7 +92,7 @@ impl Wanted {
     }
 
     /// Whether the type of a column is neither said nor that of the frame.
-    fn is_guessed(&self, column: &str, settled: &DataType) -> bool {
+    pub(super) fn is_guessed(&self, column: &str, settled: &DataType) -> bool {
         self.said.get(column).is_none() && self.frame.get(column) != Some(settled)
     }
 }

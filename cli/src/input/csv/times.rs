@@ -144,7 +144,7 @@ fn unsettled(text: &str, zone: &Zone) -> Option<Doubt> {
 
 /// What clocks showed.
 fn local(text: &str) -> Option<NaiveDateTime> {
-    let read = string_to_datetime(&Utc, text).ok()?;
+    let read = string_to_datetime(&Utc, &with_seconds(text)).ok()?;
     Some(read.naive_utc())
 }
 

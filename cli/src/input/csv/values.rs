@@ -12,34 +12,46 @@ const WORDS: [&str; 8] = ["NA", "N/A", "n/a", "NULL", "Null", "null", "None", "-
 
 /// Which texts stand for null.
 #[derive(Clone, Debug)]
-pub(super) struct Nulls {
+pub(in crate::input) struct Nulls {
     said: Vec<String>,
+    /// Whether an empty text is null everywhere, and some words are where they cannot be values.
+    lenient: bool,
 }
 
 impl Nulls {
     /// These stand for null everywhere.
     pub(super) fn new(said: &[String]) -> Self {
-        let said = said.to_vec();
-        Self { said }
+        Self {
+            said: said.to_vec(),
+            lenient: true,
+        }
+    }
+
+    /// Every text is a value: what is null is said otherwise.
+    pub(in crate::input) fn none() -> Self {
+        Self {
+            said: Vec::new(),
+            lenient: false,
+        }
     }
 
     /// Whether a text stands for null in every column.
     pub(super) fn is_null(&self, text: &str) -> bool {
-        text.is_empty() || self.said.iter().any(|said| said == text)
+        self.lenient && text.is_empty() || self.said.iter().any(|said| said == text)
     }
 
     /// Whether a text stands for null where it cannot be a value.
     pub(super) fn is_null_word(&self, text: &str) -> bool {
-        self.is_null(text) || WORDS.contains(&text)
+        self.is_null(text) || self.lenient && WORDS.contains(&text)
     }
 }
 
 /// What does not fit, in which row if it is about one, and what helps if it is known.
 #[derive(Debug)]
-pub(super) struct Misfit {
-    pub(super) row: Option<usize>,
-    pub(super) problem: String,
-    pub(super) cure: Option<String>,
+pub(in crate::input) struct Misfit {
+    pub(in crate::input) row: Option<usize>,
+    pub(in crate::input) problem: String,
+    pub(in crate::input) cure: Option<String>,
 }
 
 impl Misfit {
@@ -61,7 +73,7 @@ impl Misfit {
 
 /// The values that texts stand for. `zone` is where the times are from that do not say it, in a column whose times have
 /// a zone.
-pub(super) fn convert(
+pub(in crate::input) fn convert(
     texts: &StringArray,
     data_type: &DataType,
     nulls: &Nulls,
