@@ -36,14 +36,14 @@ where
     let length = items.len().div_ceil(lanes).max(1);
     let work = Arc::new(work);
     let mut tasks = JoinSet::new();
-    // From the end, because that is where a vector can be cut; the first run stays in this task.
-    for lane in (1..lanes).rev() {
+    // From the end, because that is where a vector can be cut. None stays in this task: until it waits, the runtime keeps
+    // what it has spawned last for its own thread.
+    for lane in (0..lanes).rev() {
         let run = items.split_off((lane * length).min(items.len()));
         let work = Arc::clone(&work);
         tasks.spawn(async move { (lane, worked(run, at_once / lanes, &*work).await) });
     }
-    let first = worked(items, at_once / lanes, &*work).await;
-    let mut done = BTreeMap::from([(0, first)]);
+    let mut done = BTreeMap::new();
     while let Some(joined) = tasks.join_next().await {
         match joined {
             Ok((lane, results)) => {
@@ -70,8 +70,12 @@ async fn worked<T, R, W: Future<Output = R>>(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
 
     use super::*;
+
+    const A_WHILE: Duration = Duration::from_secs(20);
 
     #[tokio::test]
     async fn results_come_in_the_order_of_the_items() {
@@ -101,6 +105,28 @@ mod tests {
         };
         in_lanes((0..2000).collect(), 4, work).await.unwrap();
         assert!((2..=4).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn lanes_run_beside_each_other() {
+        if available_parallelism().map_or(1, usize::from) < 2 {
+            return;
+        }
+        // The first item of each lane waits for the other's, and keeps its thread meanwhile.
+        let (here, there) = (mpsc::channel(), mpsc::channel());
+        let ends = [(0, (here.0, there.1)), (LEAST_OF_A_LANE, (there.0, here.1))];
+        let ends = Mutex::new(BTreeMap::from(ends));
+        let work = move |item: usize| {
+            let mine = ends.lock().unwrap().remove(&item);
+            async move {
+                mine.is_none_or(|(tell, told)| {
+                    tell.send(()).is_ok() && told.recv_timeout(A_WHILE).is_ok()
+                })
+            }
+        };
+        // A worker of the runtime is where calls run.
+        let met = tokio::spawn(in_lanes((0..2 * LEAST_OF_A_LANE).collect(), 2, work));
+        assert!(met.await.unwrap().unwrap().into_iter().all(|met| met));
     }
 
     #[tokio::test]
