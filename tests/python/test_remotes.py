@@ -1,7 +1,9 @@
 """Frames that travel between servers, as a program asks for it over plain pyarrow."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +93,48 @@ def test_a_push_to_a_log_that_moved_says_pull_first_and_both_tell_how_far_apart_
     assert listed["configured"]
     assert [(frame["name"], frame["ahead"], frame["behind"]) for frame in listed["frames"]] == [("a", 2, 1)]
     assert laptop.get("a").num_rows == 5
+    with refused("InvalidRequestError", "as_of: leads to a commit that is no version here"):
+        laptop.act("copy", {"name": "a", "new_name": "b", "as_of": {"remote": "office"}})
     assert outcomes(travel(laptop, "merge", name="a")) == {"a": "merged"}
     assert outcomes(travel(laptop, "push", name="a")) == {"a": "moved"}
     assert office.get("a") == laptop.get("a") == numbers(0, 6)
     assert outcomes(travel(laptop, "push", name="a")) == {"a": "unchanged"}
+
+
+def times(*values: datetime) -> pa.Table:
+    return pa.table({"t": pa.array(values, pa.timestamp("us", "UTC"))})
+
+
+def test_a_deletion_up_to_now_means_the_same_whenever_it_is_merged(peers: tuple[Peer, Peer]) -> None:
+    office, laptop = peers
+    office.put("a", times(datetime.now(UTC) - timedelta(hours=1)))
+    travel(laptop, "clone", name="a", target="early")
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    office.put("a", times(soon), mode="append")
+    deleted = {"name": "early", "where": "t < now()", "request_id": "7f3a"}
+    assert laptop.act("delete_rows", deleted)["rows_removed"] == 1
+    assert laptop.act("delete_rows", deleted)["rows_removed"] == 1, "the same request, later"
+    travel(laptop, "push", name="early", target="copy")
+    travel(laptop, "clone", name="copy", target="late")
+
+    assert outcomes(travel(laptop, "pull", name="a", target="early")) == {"early": "merged"}
+    time.sleep(max((soon - datetime.now(UTC)).total_seconds(), 0))
+    assert outcomes(travel(laptop, "pull", name="a", target="late")) == {"late": "merged"}
+    early, late = (laptop.act("describe", {"name": name}) for name in ("early", "late"))
+    assert early["commit"] == late["commit"]
+    assert laptop.get("early") == laptop.get("late") == times(soon)
+
+
+def test_a_deletion_by_chance_is_not_repeated_by_a_merge(peers: tuple[Peer, Peer]) -> None:
+    office, laptop = peers
+    office.put("a", numbers(0, 3))
+    travel(laptop, "clone", name="a")
+    office.put("a", numbers(3, 4), mode="append")
+    laptop.act("delete_rows", {"name": "a", "where": "random() < 2"})
+    with refused("MergeConflictError", "(condition)", "random() gives something else each time"):
+        travel(laptop, "pull", name="a")
+    assert outcomes(travel(laptop, "pull", name="a", favour="theirs")) == {"a": "merged"}
+    assert laptop.get("a") == numbers(0, 4)
 
 
 def test_a_remote_that_is_away_is_named_and_so_is_what_to_do(peers: tuple[Peer, Peer]) -> None:

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arrow_array::cast::AsArray;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{DataType, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, TableReference, plan_err};
 use datafusion::error::Result;
@@ -33,7 +34,7 @@ use super::names::{Mentions, Spelling};
 use super::relation::Relation;
 use super::session::Engine;
 use super::threads::QueryThreads;
-use super::{Queries, depth};
+use super::{Queries, depth, moment};
 use crate::status::Failure;
 
 impl Queries {
@@ -46,9 +47,10 @@ impl Queries {
             engine: Arc::clone(&self.engine),
             threads: Arc::clone(&self.threads),
             limits: self.limits.clone(),
+            moment: Some(Utc::now()),
             deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
-            unqualified: OnceLock::new(),
+            kept: OnceLock::new(),
             failure: OnceLock::new(),
         })
     }
@@ -82,9 +84,10 @@ impl Conditions for SqlConditions {
             engine: Arc::clone(&self.engine),
             threads: Arc::clone(&self.threads),
             limits: self.limits.clone(),
+            moment: None,
             deadline: Instant::now() + self.limits.time,
             planned: Mutex::default(),
-            unqualified: OnceLock::new(),
+            kept: OnceLock::new(),
             failure: OnceLock::new(),
         }))
     }
@@ -98,11 +101,14 @@ pub(crate) struct SqlCondition {
     engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
     limits: Limits,
+    /// What `now()` means; none: it is asked anew, long after.
+    moment: Option<DateTime<Utc>>,
     deadline: Instant,
     /// The condition for the columns that it met last.
     planned: Mutex<Option<Planned>>,
-    /// The condition without the frame's name, if it names that: frames are renamed and travel, conditions stay.
-    unqualified: OnceLock<String>,
+    /// The condition as it is kept, if that is not what was written: without the frame's name, since frames are renamed
+    /// and travel while conditions stay, and with the time for `now()`.
+    kept: OnceLock<String>,
     failure: OnceLock<Failure>,
 }
 
@@ -119,8 +125,8 @@ struct Logical {
     state: SessionState,
     columns: DFSchema,
     expr: Expr,
-    /// Its text without the frame's name, if it has that.
-    unqualified: Option<String>,
+    /// Its text as it is kept, if that is another one.
+    kept: Option<String>,
 }
 
 impl SqlCondition {
@@ -154,16 +160,16 @@ impl SqlCondition {
         let (engine, frame) = (Arc::clone(&self.engine), self.frame.clone());
         let interrupt = Interrupt::default();
         interrupt.request_at(self.deadline);
-        let (sql, schema) = (self.sql.clone(), Arc::clone(schema));
+        let (sql, schema, moment) = (self.sql.clone(), Arc::clone(schema), self.moment);
         move || {
             let state = engine.state(frame.bucket.as_ref(), &interrupt)?;
             let columns = columns(&frame, &schema)?;
-            let (expr, unqualified) = logical(&state, &frame, &sql, &schema, &columns)?;
+            let (expr, kept) = logical(&state, &frame, &sql, moment, &schema, &columns)?;
             Ok(Logical {
                 state,
                 columns,
                 expr,
-                unqualified,
+                kept,
             })
         }
     }
@@ -221,7 +227,11 @@ fn about_where(failure: Failure) -> Failure {
 
 impl Condition for SqlCondition {
     fn text(&self) -> &str {
-        self.unqualified.get().unwrap_or(&self.sql)
+        &self.sql
+    }
+
+    fn kept(&self) -> &str {
+        self.kept.get().unwrap_or(&self.sql)
     }
 
     fn columns(&self, schema: &Schema) -> Result<Vec<String>, String> {
@@ -229,21 +239,21 @@ impl Condition for SqlCondition {
         // What is wrong with it should show even if there is no row to ask it about.
         self.planned(&schema)?;
         let logical = self.logical(&schema);
-        let (used, unqualified) = self.work(move || {
+        let (used, kept) = self.work(move || {
             let Logical {
                 columns,
                 expr,
-                unqualified,
+                kept,
                 ..
             } = logical()?;
             let used = expr.column_refs();
             let used: BTreeSet<&str> = used.iter().map(|column| column.name()).collect();
             let fields = columns.fields().iter().map(|field| field.name());
             let used = fields.filter(|name| used.contains(name.as_str()));
-            Ok((used.cloned().collect(), unqualified))
+            Ok((used.cloned().collect(), kept))
         })?;
-        if let Some(unqualified) = unqualified {
-            self.unqualified.get_or_init(|| unqualified);
+        if let Some(kept) = kept {
+            self.kept.get_or_init(|| kept);
         }
         Ok(used)
     }
@@ -276,6 +286,7 @@ fn logical(
     state: &SessionState,
     frame: &FrameId,
     sql: &str,
+    moment: Option<DateTime<Utc>>,
     schema: &SchemaRef,
     columns: &DFSchema,
 ) -> Result<(Expr, Option<String>)> {
@@ -293,14 +304,22 @@ fn logical(
     let path = [frame.name.to_string()];
     let table = (&relation, path.as_slice(), Arc::clone(schema));
     Spelling::new(&mentions, [table]).apply(&mut parsed.expr);
+    let fixed = match moment {
+        Some(moment) => moment::fix(state, moment, &mut parsed.expr)?,
+        None => false,
+    };
     let unqualified = unqualified(frame, schema, &parsed.expr);
+    let kept = unqualified.or_else(|| fixed.then(|| parsed.expr.to_string()));
     let expr = state.create_logical_expr_from_sql_expr(parsed, columns)?;
     if expr.exists(|expr| Ok(looks_beyond_a_row(expr)))? {
         return plan_err!(
             "a condition looks at one row at a time: no aggregates, window functions or parameters"
         );
     }
-    Ok((expr, unqualified))
+    if moment.is_none() {
+        moment::check_lasting(&expr)?;
+    }
+    Ok((expr, kept))
 }
 
 /// The text of a condition in which columns are spelled as they are, without the frame's name before them; nothing if it
@@ -342,13 +361,11 @@ impl VisitorMut for Unqualify<'_> {
     }
 }
 
-/// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce` and
-/// `now`.
+/// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce`.
 fn simplified(state: &SessionState, columns: &DFSchema, expr: Expr) -> Result<Expr> {
     let context = SimplifyContext::builder()
         .with_schema(Arc::new(columns.clone()))
         .with_config_options(Arc::clone(state.config_options()))
-        .with_current_time()
         .build();
     let simplifier = ExprSimplifier::new(context);
     simplifier.simplify(simplifier.coerce(expr, columns)?)
@@ -480,15 +497,61 @@ mod tests {
         ] {
             let condition = condition(sql).unwrap();
             let told = condition.columns(&rows().schema());
-            assert_eq!(condition.text(), kept, "{told:?}");
+            assert_eq!(condition.kept(), kept, "{told:?}");
         }
         let condition = condition("upper(some.\"Full Name\") = 'some.A'").unwrap();
         condition.columns(&rows().schema()).unwrap();
-        assert_eq!(condition.text(), "upper(\"Full Name\") = 'some.A'");
+        assert_eq!(condition.kept(), "upper(\"Full Name\") = 'some.A'");
         // What was kept can be asked of a frame of any name.
         let queries = Queries::new(&Config::default()).unwrap();
-        let anew = queries.conditions().parse(condition.text()).unwrap();
+        let anew = queries.conditions().parse(condition.kept()).unwrap();
         assert_eq!(anew.columns(&rows().schema()).unwrap(), ["Full Name"]);
+    }
+
+    #[test]
+    fn a_condition_is_kept_with_the_time_that_now_meant() {
+        let queries = Queries::new(&Config::default()).unwrap();
+        for (sql, kind) in [
+            ("now() > timestamp '2001-01-01'", "Timestamp(ns"),
+            ("CURRENT_TIMESTAMP > timestamp '2001-01-01'", "Timestamp(ns"),
+            ("N > 1 and current_date > date '2001-01-01'", "Date32"),
+            ("some.N > 1 and Today() > date '2001-01-01'", "Date32"),
+            ("current_time() >= time '00:00:00'", "Time64(ns)"),
+        ] {
+            let condition = condition(sql).unwrap();
+            let columns = condition.columns(&rows().schema()).unwrap();
+            let meant = condition.meant(&rows()).unwrap();
+            let kept = condition.kept();
+            let arrow_cast = format!(", '{kind}");
+            assert!(kept.contains(&arrow_cast), "{sql}: {kept}");
+            assert!(!kept.contains("()") && !kept.contains("some."), "{kept}");
+            let anew = queries.conditions().parse(kept).unwrap();
+            assert_eq!(anew.columns(&rows().schema()).unwrap(), columns, "{kept}");
+            assert_eq!(anew.meant(&rows()).unwrap(), meant, "{kept}");
+            assert!(meant.true_count() > 0, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_gives_something_else_each_time_is_asked_once() {
+        let queries = Queries::new(&Config::default()).unwrap();
+        for sql in ["random() < 2", "N > 1 or uuid() > 'a'"] {
+            let condition = condition(sql).unwrap();
+            condition.columns(&rows().schema()).unwrap();
+            assert_eq!(condition.kept(), sql);
+            let anew = queries.conditions().parse(sql).unwrap();
+            let problem = anew.columns(&rows().schema()).unwrap_err();
+            assert!(
+                problem.contains("() gives something else each time"),
+                "{problem}"
+            );
+        }
+        let anew = queries.conditions().parse("now() > timestamp '2001-01-01'");
+        let problem = anew.unwrap().columns(&rows().schema()).unwrap_err();
+        assert!(
+            problem.contains("now() gives something else each time"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod information;
 mod leaf;
 mod limits;
 mod mismatch;
+mod moment;
 mod names;
 mod parameters;
 mod records;

@@ -120,8 +120,12 @@ impl CopyFrame {
         let log = frame.frame_log();
         let snapshot = frame.snapshot_with(as_of, Freshness::AsOfNow).await?;
         let head = log.newest().await?.ok_or_else(|| log.not_found())?;
-        let (Some((_, commit)), Some(id)) = (snapshot.place(), snapshot.commit()) else {
+        let Some(id) = snapshot.commit() else {
             return Err(log.not_found());
+        };
+        let Some((_, commit)) = snapshot.place() else {
+            let problem = "leads to a commit that is no version here, so its state can be read and not copied: give a version, or clone the frame from the remote under another name";
+            return Err(Error::invalid("as_of", problem));
         };
         let segments = snapshot.segments().await?;
         promise::expect_all(log, &head.entry.state, &segments).await?;

@@ -25,8 +25,14 @@ use crate::schema::identity;
 
 /// Decides which rows are meant.
 pub trait Condition: fmt::Debug + Send + Sync {
-    /// The condition as its author wrote it; it is kept with the commit.
+    /// The condition as its author wrote it.
     fn text(&self) -> &str;
+
+    /// The same, known once its [columns](Self::columns) are, as it is kept with the commit. It has to mean the same rows
+    /// whenever and wherever it is [parsed](Conditions::parse): stores that merge the same histories come to the same rows.
+    fn kept(&self) -> &str {
+        self.text()
+    }
 
     /// The columns that it looks at.
     ///
@@ -43,7 +49,7 @@ pub trait Condition: fmt::Debug + Send + Sync {
 
 /// Reads conditions that were kept with commits, so that they can be asked of other rows when histories are merged.
 pub trait Conditions: fmt::Debug + Send + Sync {
-    /// The condition with this [text](Condition::text).
+    /// The condition that was [kept](Condition::kept) as this text.
     ///
     /// # Errors
     /// If the text is none; the words go to whoever merges.
@@ -135,7 +141,7 @@ impl Derive for DeleteRows {
             index: state.index.clone(),
             details: Details {
                 span,
-                condition: condition.map(|condition| condition.text().to_owned()),
+                condition: condition.map(|condition| condition.kept().to_owned()),
                 ..Details::default()
             },
             ..Step::new(Operation::DeleteRows, schema, state.totals())
