@@ -1,5 +1,8 @@
 """Addresses, errors, time limits, and calls that are made again."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -59,6 +62,12 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
             ShootsClient(**({"host": "localhost"} | settings))  # type: ignore[operator]
 
 
+def test_a_token_that_no_header_can_hold_is_refused_and_not_told() -> None:
+    with pytest.raises(ValueError, match="the end of a line") as refused:
+        ShootsClient("localhost", 1, token="secret\n", allow_insecure_token=True)
+    assert "secret" not in str(refused.value)
+
+
 def test_a_client_tells_where_it_leads_and_never_its_token() -> None:
     with ShootsClient("::1", 8081, tls=True, token="hunter2", timeout=5) as client:
         assert repr(client) == "ShootsClient.from_url('grpc+tls://[::1]:8081', token='…', timeout=5)"
@@ -104,6 +113,21 @@ def test_values_that_cannot_be_sent_are_refused_before_anything_is(client: Shoot
         client.put("frame", TABLE, "append", batch_size=0)
     with pytest.raises(ValueError, match="not a valid PutMode; use error, append, replace, update, upsert"):
         client.put("frame", TABLE, "neither")
+    for unfit in (0, -1, float("nan"), "5"):
+        with pytest.raises(InvalidRequestError, match="timeout must be more than 0 seconds"):
+            client.get("frame", timeout=unfit)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match="name is missing"):
+        client.put(None, TABLE)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match="metadata cannot be sent as JSON"):
+        client.put("other", TABLE, metadata={"limit": float("inf")})
+    with pytest.raises(TypeError, match="metadata must be a dictionary"):
+        client.put("other", TABLE, metadata="x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="5 is no name, and no list of names"):
+        client.put("other", TABLE, index=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="frames must be a dictionary"):
+        client.put_many([TABLE])  # type: ignore[arg-type]
+    assert list(client.get_many("frame")) == ["frame"]
+    assert not client.exists("other")
     with pytest.raises(TypeError, match="does not take nane"):
         client.pull("origin", nane="x")  # type: ignore[call-arg]
 
@@ -206,6 +230,43 @@ def test_a_client_that_is_closed_says_so(server: ServerProcess) -> None:
     ):
         with pytest.raises(InvalidRequestError, match=r"this client of grpc://.* is closed; make another one"):
             call()
+
+
+FORKED = """
+import os, sys
+from shoots_client import ShootsClient
+
+def in_child(call):
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        call()
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+    os._exit(0)
+
+host, port = sys.argv[1], int(sys.argv[2])
+client = ShootsClient(host, port)
+client.ping()
+in_child(client.ping)
+in_child(lambda: ShootsClient(host, port).ping())
+print(client.ping())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_a_forked_process_is_told_that_its_connection_does_not_work_and_does_not_wait_for_ever(
+    server: ServerProcess,
+) -> None:
+    command = [sys.executable, "-c", FORKED, server.host, str(server.port)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    *refused, answer = ended.stdout.splitlines()
+    assert answer == "pong"
+    assert len(refused) == 2
+    for line in refused:
+        assert line.startswith("InvalidRequestError this process was forked from one with a connection to grpc://")
+        assert 'multiprocessing.get_context("spawn")' in line
 
 
 def test_a_url_of_another_scheme_is_told_those_that_are_known() -> None:

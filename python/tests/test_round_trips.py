@@ -1,16 +1,18 @@
 """What is put comes back as it was, whatever it is: drawn dataframes, compared by pandas' and Polars' own means."""
 
 import os
+from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pytest
 from drawn_frames import frames, polars_frames
 from hypothesis import HealthCheck, given, settings
 from pandas.testing import assert_frame_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 
-from shoots_client import PutMode, ShootsClient
+from shoots_client import PutMode, SchemaError, ShootsClient
 from shoots_client.conversion.pandas import from_arrow, to_arrow
 
 CASES = int(os.environ.get("SHOOTS_PYTHON_CASES", "60"))
@@ -49,6 +51,29 @@ def test_a_polars_frame_comes_back_from_the_server(shared_client: ShootsClient, 
     got = shared_client.get("frame", as_="polars")
     assert got.schema == frame.schema
     assert_polars_equal(got, frame, check_exact=True)
+
+
+def test_categories_that_are_periods_come_back(client: ShootsClient) -> None:
+    months = pd.Categorical(pd.PeriodIndex(["2024-02", None, "2024-01"], freq="M"), ordered=True)
+    client.put("frame", pd.DataFrame({"month": months}, index=pd.CategoricalIndex(months, name="key")))
+    same(client.get("frame"), pd.DataFrame({"month": months}, index=pd.CategoricalIndex(months, name="key")))
+
+
+def test_categories_of_polars_are_categories_of_pandas(client: ShootsClient) -> None:
+    kinds: dict[str, Any] = {"drawn": pl.Categorical, "said": pl.Enum(["z", "x", "y"])}
+    client.put("frame", pl.DataFrame({name: ["x", None, "y"] for name in kinds}, schema=kinds))
+    got = client.get("frame")
+    assert all(isinstance(dtype, pd.CategoricalDtype) for dtype in got.dtypes)
+    assert got["said"].cat.categories.tolist() == ["z", "x", "y"]
+    assert got["drawn"].astype(object).where(got["drawn"].notna(), None).tolist() == ["x", None, "y"]
+
+
+def test_what_polars_panics_over_is_an_error_of_ours(client: ShootsClient) -> None:
+    client.put("frame", pa.table({"a": pa.array([1], pa.decimal256(60, 2))}))
+    for read in (lambda: client.get("frame", as_="polars"), lambda: client.lazy("frame")):
+        with pytest.raises(SchemaError, match=r'polars has no form for these rows .*; get them with as_="arrow"'):
+            read()
+    assert client.get("frame", as_="arrow").num_rows == 1
 
 
 def test_an_arrow_table_comes_back_with_its_metadata(client: ShootsClient) -> None:

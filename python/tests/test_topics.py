@@ -40,8 +40,13 @@ def test_columns_are_altered_and_older_states_keep_theirs(client: ShootsClient) 
     now, before = client.schema("frame"), client.schema("frame", as_of=1)
     assert (now.field("a").type, now.field("c").type) == (pa.int64(), pa.timestamp("us", "UTC"))
     assert before.field("a").type == pa.int32()
-    with pytest.raises(ValueError, match="no simple name"):
-        client.alter("frame", add={"e": pa.list_(pa.int8())})
+    client.alter("frame", add={"e": pa.list_(pa.int8()), "f": pa.dictionary(pa.int32(), pa.string())})
+    assert client.schema("frame").field("e").type == pa.list_(pa.int8())
+    assert client.schema("frame").field("f").type == pa.dictionary(pa.int32(), pa.string())
+    with pytest.raises(TypeError, match=r"<class 'int'> is no type of a column; give one of pyarrow's"):
+        client.alter("frame", add={"g": int})
+    with pytest.raises(TypeError, match="rename must be a dictionary"):
+        client.alter("frame", rename="c")  # type: ignore[arg-type]
 
 
 def test_a_history_is_told_compared_and_gone_back_in(client: ShootsClient) -> None:

@@ -111,6 +111,16 @@ def test_a_query_gives_the_columns_that_it_selects_and_get_the_frame(client: Sho
     assert_frame_equal(client.get("hours", "select n, time, key from hours"), FRAME, check_freq=False)
 
 
+@pytest.mark.parametrize("labels", [["n", "m"], [0, 1], pd.MultiIndex.from_tuples([("n", 1), ("m", 2)])])
+def test_levels_without_a_name_have_that_of_their_column_in_a_query(client: ShootsClient, labels: object) -> None:
+    levels = pd.MultiIndex.from_arrays([[5, 7], ["x", "y"]])
+    client.put("frame", pd.DataFrame([[1, 2], [3, 4]], index=levels, columns=labels))
+    got = client.sql("select * from frame")
+    assert got.columns.tolist() == client.schema("frame").names
+    assert got["__index_level_0__"].tolist() == [5, 7]
+    assert got["__index_level_1__"].tolist() == ["x", "y"]
+
+
 def test_columns_keep_their_dtypes_in_a_query(client: ShootsClient) -> None:
     frame = pd.DataFrame(
         {

@@ -1,7 +1,10 @@
 """Puts: of which dataframes, with which index, in parts, and what remains of those that fail."""
 
+import datetime as dt
+import re
 import warnings
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,7 @@ from shoots_client import (
 )
 from shoots_client.conversion.outgoing import holds_objects
 
+BERLIN = ZoneInfo("Europe/Berlin")
 DAYS = pd.date_range("2024-01-01", periods=4, name="day")
 FRAME = pd.DataFrame({"a": [1, 2, 3, 4]}, index=DAYS)
 
@@ -142,6 +146,65 @@ def test_frames_that_arrow_cannot_hold_are_refused_with_advice(client: ShootsCli
         client.put("frame", pd.DataFrame({"a": [1]}, index=[2**80]))
     with pytest.raises(SchemaError, match=r"'far' .Int128.; cast it"):
         client.put("frame", pl.DataFrame({"near": [1], "far": [2**100]}, schema={"near": pl.Int64, "far": pl.Int128}))
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ([dt.date(2024, 1, 1), dt.datetime(2024, 1, 1, 5)], "datetime.datetime(2024, 1, 1, 5, 0)"),
+        ([dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=BERLIN)], "datetime.datetime(2024, 1, 1, 0, 0, tz"),
+        ([dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, tzinfo=BERLIN)], "Berlin"),
+        ([pd.Timestamp(1)], "Timestamp('1970-01-01 00:00:00.000000001')"),
+        ([pd.Timedelta(1)], "Timedelta('0 days 00:00:00.000000001')"),
+        ([[], [pd.Timestamp(1)]], "[Timestamp("),
+        ([{"at": pd.Timestamp(1)}, None], "{'at': Timestamp("),
+        ([dt.time(1, tzinfo=dt.UTC)], "datetime.time(1, 0, tzinfo="),
+        ([b"a", "b"], "'b'"),
+    ],
+)
+def test_objects_that_would_come_back_as_others_are_refused(
+    client: ShootsClient, values: list[object], changed: str
+) -> None:
+    objects = pd.Series(values, dtype=object)
+    with pytest.raises(
+        SchemaError, match=rf"column 'a': .*{re.escape(changed)}.* would become .*make them of one type"
+    ):
+        client.put("frame", pd.DataFrame({"b": range(len(values)), "a": objects}))
+    if not isinstance(values[0], list | dict):
+        with pytest.raises(SchemaError, match=r"the index: .* would become "):
+            client.put("frame", pd.DataFrame({"b": range(len(values))}, index=pd.Index(objects, dtype=object)))
+    assert not client.exists("frame")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [dt.date(2024, 1, 1), None, dt.date(1, 1, 1)],
+        [dt.datetime(2024, 1, 1, 5), None],
+        [dt.datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold) for fold in (0, 1)],
+        [dt.timedelta(microseconds=1), None],
+        [dt.time(1, 2, 3, 4), None],
+        [b"a", None, b""],
+        [[dt.date(2024, 1, 1), None], None, []],
+        [{"at": dt.datetime(2024, 1, 1), "raw": b"a"}, None],
+    ],
+)
+def test_objects_of_one_type_come_back(client: ShootsClient, values: list[object]) -> None:
+    client.put("frame", pd.DataFrame({"a": pd.Series(values, dtype=object)}))
+    got = client.get("frame")["a"].tolist()
+    assert [in_utc(value) for value in got] == [in_utc(value) for value in values]
+    assert [type(value) for value in got] == [type(value) for value in values]
+
+
+def in_utc(value: object) -> object:
+    """A time with a zone as others of its moment: Python calls it equal to none of another zone where it was twice."""
+    return value.astimezone(dt.UTC) if isinstance(value, dt.datetime) and value.tzinfo else value
+
+
+def test_what_pandas_could_not_make_again_is_refused(client: ShootsClient) -> None:
+    for values in (pd.Categorical([(1, 2), (3, 4)]), pd.interval_range(pd.Timestamp("2024", tz="UTC"), periods=2)):
+        with pytest.raises(SchemaError, match="column 'a': "):
+            client.put("frame", pd.DataFrame({"a": values}))
 
 
 def test_python_objects_of_polars_are_refused_as_they_would_be_stored_as_addresses(client: ShootsClient) -> None:

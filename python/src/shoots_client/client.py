@@ -115,6 +115,8 @@ class ShootsClient(Frames, Writing, Rows, History, Combining, Remotes, Buckets, 
                 )
         if (client_cert is None) != (client_key is None):
             raise ValueError("client_cert and client_key go together; give both or none")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ValueError("the token has characters that no header can hold, such as the end of a line; strip them")
         self._has_token = token is not None
         self._connection = Connection(
             address,

@@ -9,10 +9,13 @@ Whoever waits for a call can give up, also by Ctrl-C: see `waiting`.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import pyarrow as pa
 import pyarrow.flight as fl
@@ -57,8 +60,8 @@ class Connection:
         retries: int = 3,
         shared_memory: bool | None = None,
     ) -> None:
-        if timeout is not None and timeout <= 0:
-            raise ValueError(f"timeout must be more than 0 seconds (got {timeout})")
+        check_process()
+        check_timeout(timeout)
         if retries < 0:
             raise ValueError(f"retries must be 0 or more (got {retries})")
         self.address = address
@@ -69,15 +72,18 @@ class Connection:
         certificates = {"tls_root_certs": root_cert, "cert_chain": client_cert, "private_key": client_key}
         self.flight = fl.FlightClient(address.url, generic_options=RECONNECTING, **given(certificates))
         self._closed = False
+        OPEN.add(self)
 
     def begin(self) -> Call:
         """A call that is about to be made."""
+        check_process()
         if self._closed:
             raise InvalidRequestError(f"this client of {self.address.url} is closed; make another one")
         return Call(self._cancel)
 
     def options(self, call: Call, timeout: float | None) -> fl.FlightCallOptions:
         """What a call says about itself."""
+        check_timeout(timeout)
         seconds = self.timeout if timeout is None else timeout
         return fl.FlightCallOptions(timeout=seconds, headers=[*self._headers, (CALL_NAME, call.name.encode())])
 
@@ -185,7 +191,33 @@ class Connection:
     def close(self) -> None:
         """Closes the connection; a second time does nothing."""
         self._closed = True
+        OPEN.discard(self)
         self.flight.close()
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuses what is no time that a call may take."""
+    if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
+        raise InvalidRequestError(f"timeout must be more than 0 seconds (got {timeout!r})")
+
+
+OPEN: WeakSet[Connection] = WeakSet()
+"""The connections of this process."""
+INHERITED: list[str] = []
+"""Where the process that this one was forked from was connected to."""
+
+
+def check_process() -> None:
+    """Refuses calls that would wait for ever: gRPC's threads are not in a child of the process that has them."""
+    if INHERITED:
+        raise InvalidRequestError(
+            f"this process was forked from one with a connection to {INHERITED[0]}, and gRPC does not work in it; "
+            'start processes with multiprocessing.get_context("spawn"), or close all clients before'
+        )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: INHERITED.extend(connection.address.url for connection in OPEN))
 
 
 class Stream:

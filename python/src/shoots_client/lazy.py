@@ -12,7 +12,7 @@ from polars.io.plugins import register_io_source
 
 from .calls.reading import ticket_of
 from .connection import Connection
-from .conversion.incoming import to_polars
+from .conversion.incoming import to_polars, without_form
 from .predicate import condition
 from .transfer import receive
 from .values import AsOf, as_json, identifier
@@ -36,7 +36,11 @@ def scan(connection: Connection, name: str, bucket: str | None, as_of: AsOf | No
                 piece = piece.filter(predicate)
             yield piece if columns is None else piece.select(columns)
 
-    return register_io_source(read, schema=schema)
+    try:
+        return register_io_source(read, schema=schema)
+    except pl.exceptions.PolarsError as error:
+        # Some types Polars looks at only here.
+        raise without_form("polars", error) from error
 
 
 def asked(

@@ -6,8 +6,10 @@ import datetime as dt
 import decimal
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+from .errors import InvalidRequestError
 
 IndexValue: TypeAlias = "str | int | float | bool | dt.date | dt.datetime | Any"
 """A place on an index: a number, a text, or a time of `datetime`, pandas or NumPy. Times without a zone are UTC, and a
@@ -51,7 +53,21 @@ def plain(value: Any) -> Any:
 
 def as_json(fields: Mapping[str, Any]) -> bytes:
     """The fields of a request as they are sent, with numbers of NumPy as numbers."""
-    return json.dumps(fields, default=plain).encode()
+    try:
+        return json.dumps(fields, default=plain, allow_nan=False).encode()
+    except ValueError as error:
+        # JSON has neither NaN nor infinity, and no loops.
+        odd = ", ".join(name for name, value in fields.items() if not is_json(value))
+        raise InvalidRequestError(f"{odd} cannot be sent as JSON ({error}); give other values") from error
+
+
+def is_json(value: Any) -> bool:
+    """Whether a value can be sent."""
+    try:
+        json.dumps(value, default=plain, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def of_numpy(value: Any) -> Any:
@@ -115,11 +131,22 @@ def parameters(values: Parameters | None) -> Any:
     return [plain(value) for value in values]
 
 
+def mapping(field: str, values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is said under names."""
+    if values is None or isinstance(values, Mapping):
+        return None if values is None else dict(values)
+    raise TypeError(f"{field} must be a dictionary (got {values!r})")
+
+
 def names(columns: str | Sequence[str] | None) -> list[str] | None:
     """Names of columns, or the name of one."""
     if columns is None:
         return None
-    return [columns] if isinstance(columns, str) else [str(column) for column in columns]
+    if isinstance(columns, str):
+        return [columns]
+    if not isinstance(columns, Iterable):
+        raise TypeError(f"{columns!r} is no name, and no list of names")
+    return [str(column) for column in columns]
 
 
 def identifier(name: str) -> str:

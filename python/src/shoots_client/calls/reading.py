@@ -380,8 +380,9 @@ class Reading(Calls):
         Raises `ManyFramesError`, which has the others, if some cannot be got.
         """
         selection.setdefault("progress", False)
+        wanted = names(frames) or []
         return several(
-            {name: lambda name=name: self.get(name, None, bucket, as_=as_, **selection) for name in frames}, at_once
+            {name: lambda name=name: self.get(name, None, bucket, as_=as_, **selection) for name in wanted}, at_once
         )
 
     def lazy(self, name: str, bucket: Bucket = None, *, as_of: AsOf | None = None) -> pl.LazyFrame:

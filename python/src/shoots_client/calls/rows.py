@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 
 from ..results import AlterResult, DeleteRowsResult
-from ..values import IndexValue, names, plain
+from ..values import IndexValue, mapping, names, plain
 from .base import Bucket, Calls, Metadata, new_request_id
 from .reading import Closed
 
@@ -66,7 +66,7 @@ class Rows(Calls):
     ) -> AlterResult:
         """Adds, drops, renames and widens columns in one commit that rewrites no rows.
 
-        `add` and `widen` say a type for each column: one of pyarrow's, or its name in Arrow for Rust (`"Float64"`).
+        `add` and `widen` say a type for each column: one of pyarrow's, or its name (`"double"`).
         Rows that are there have null in a column that is added.
 
         >>> done = client.alter("prices", rename={"close": "price"}, add={"note": pa.string()})
@@ -77,10 +77,10 @@ class Rows(Calls):
             "alter",
             name=name,
             bucket=bucket,
-            add=None if add is None else [{"name": column, "type": type_name(kind)} for column, kind in add.items()],
+            add=None if add is None else [{"name": column, "type": kind} for column, kind in types("add", add).items()],
             drop=names(drop),
-            rename=None if rename is None else dict(rename),
-            widen=None if widen is None else {column: type_name(kind) for column, kind in widen.items()},
+            rename=mapping("rename", rename),
+            widen=None if widen is None else types("widen", widen),
             message=message,
             author=author,
             metadata=metadata,
@@ -89,52 +89,17 @@ class Rows(Calls):
         return cast(AlterResult, answer)
 
 
-SIMPLE: dict[str, str] = {
-    "bool": "Boolean",
-    "int8": "Int8",
-    "int16": "Int16",
-    "int32": "Int32",
-    "int64": "Int64",
-    "uint8": "UInt8",
-    "uint16": "UInt16",
-    "uint32": "UInt32",
-    "uint64": "UInt64",
-    "halffloat": "Float16",
-    "float": "Float32",
-    "double": "Float64",
-    "string": "Utf8",
-    "large_string": "LargeUtf8",
-    "binary": "Binary",
-    "large_binary": "LargeBinary",
-    "date32[day]": "Date32",
-    "date64[ms]": "Date64",
-}
-"""What types without parameters are called on the wire."""
-
-UNITS = {"s": "s", "ms": "ms", "us": "µs", "ns": "ns"}
-"""What units of time are called on the wire."""
+def types(field: str, said: Mapping[str, str | pa.DataType]) -> dict[str, str]:
+    """The names of the types that are said for columns."""
+    return {column: type_name(kind) for column, kind in (mapping(field, said) or {}).items()}
 
 
-def type_name(kind: Any) -> str:
-    """The name of a type on the wire.
+def type_name(kind: str | pa.DataType) -> str:
+    """The name of a type on the wire, which is the one that pyarrow gives it.
 
     >>> type_name(pa.timestamp("us", "UTC"))
-    'Timestamp(µs, "UTC")'
+    'timestamp[us, tz=UTC]'
     """
-    if isinstance(kind, str):
-        return kind
-    types = pa.types
-    if str(kind) in SIMPLE:
-        return SIMPLE[str(kind)]
-    if types.is_timestamp(kind):
-        zone = "" if kind.tz is None else f', "{kind.tz}"'
-        return f"Timestamp({UNITS[kind.unit]}{zone})"
-    if types.is_duration(kind):
-        return f"Duration({UNITS[kind.unit]})"
-    if types.is_time(kind):
-        return f"Time{kind.bit_width}({UNITS[kind.unit]})"
-    if types.is_decimal(kind):
-        return f"Decimal{kind.bit_width}({kind.precision}, {kind.scale})"
-    if types.is_dictionary(kind):
-        return f"Dictionary({type_name(kind.index_type)}, {type_name(kind.value_type)})"
-    raise ValueError(f"{kind} has no simple name; give the type as text, as `describe` shows types")
+    if isinstance(kind, str | pa.DataType):
+        return str(kind)
+    raise TypeError(f"{kind!r} is no type of a column; give one of pyarrow's, such as pa.int64(), or its name")

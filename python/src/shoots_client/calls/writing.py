@@ -17,7 +17,7 @@ from ..notices import ColumnsAddedWarning, tell_of_columns, told_together
 from ..progress import Watch
 from ..results import PutResult
 from ..transfer import send
-from ..values import IndexValue, as_json, given, names, plain
+from ..values import IndexValue, as_json, given, mapping, names, plain
 from .base import Bucket, Calls, Metadata, located, new_request_id
 from .reading import Closed, several
 
@@ -83,6 +83,8 @@ class Writing(Calls):
         `SchemaError` if the rows do not go with those of the frame.
         """
         mode = PutMode(mode)
+        if name is None:
+            raise InvalidRequestError("name is missing: which frame are the rows for?")
         if batch_size is not None:
             batch_size = rows_of_a_batch(batch_size)
         rows = outgoing(dataframe)
@@ -98,7 +100,7 @@ class Writing(Calls):
             "batch_size": batch_size,
             "message": message,
             "author": author,
-            "metadata": None if metadata is None else dict(metadata),
+            "metadata": mapping("metadata", metadata),
             "request_id": request_id or new_request_id(),
         }
         command = located(given(fields))
@@ -281,7 +283,7 @@ class Writing(Calls):
                 tell_of_columns(name, put, done)
 
         try:
-            done = several({name: lambda name=name: put(name) for name in frames}, at_once)
+            done = several({name: lambda name=name: put(name) for name in mapping("frames", frames) or {}}, at_once)
         except ManyFramesError as failed:
             # An error made of a warning must not hide the one that says what failed.
             with suppress(ColumnsAddedWarning):

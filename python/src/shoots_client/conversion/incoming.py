@@ -34,13 +34,17 @@ def form(as_: str, *, index: bool = True) -> Callable[[pa.Table], Any]:
     def make(table: pa.Table) -> Any:
         try:
             return known[as_](table)
-        except (ModuleNotFoundError, MemoryError):
+        except (ModuleNotFoundError, MemoryError, SchemaError):
             raise
         except Exception as error:
-            problem = f'{as_} has no form for these rows ({error}); get them with as_="arrow"'
-            raise SchemaError(problem) from error
+            raise without_form(as_, error) from error
 
     return make
+
+
+def without_form(as_: str, error: BaseException) -> SchemaError:
+    """The error that a kind of dataframe cannot hold the rows."""
+    return SchemaError(f'{as_} has no form for these rows ({error}); get them with as_="arrow"')
 
 
 def to_itself(table: pa.Table) -> pa.Table:
@@ -70,7 +74,11 @@ def to_polars(table: pa.Table, rechunk: bool = True) -> Any:
     except ModuleNotFoundError as error:
         error.add_note('Polars is not installed: pip install "shoots-client[polars]"')
         raise
-    frame: Any = polars.from_arrow(table, rechunk=rechunk)
+    try:
+        frame: Any = polars.from_arrow(table, rechunk=rechunk)
+    except (Exception, polars.exceptions.PanicException) as error:
+        # A panic, as over decimals of 256 bits, is no `Exception`, and would end whatever is not prepared for it.
+        raise without_form("polars", error) from error
     # A column whose name is empty would get another one.
     frame.columns = table.column_names
     return frame

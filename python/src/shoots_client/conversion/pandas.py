@@ -19,11 +19,11 @@ import pyarrow as pa
 from pandas.api.types import infer_dtype
 
 from ..errors import SchemaError
-from . import dtypes
+from . import dtypes, objects
 
 KEY = b"shoots_client.pandas"
 PANDAS = b"pandas"
-UNFIT = (pa.ArrowException, OverflowError, UnicodeEncodeError)
+UNFIT = (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError)
 """What `pyarrow` raises of values that it has no form for."""
 ONE_AT_A_TIME = threading.Lock()
 """Keeps threads from changing Python's filters of warnings at the same time."""
@@ -39,7 +39,20 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
     except UNFIT as error:
         problem = error.args[0] if isinstance(error, pa.ArrowException) else error
         raise SchemaError(f"{place_of_unfit(plain)}: {problem}; {ADVICE}") from error
-    return described(table, frame, plain)
+    levels = index_levels(table)
+    for position, field in enumerate(table.schema):
+        changed = objects.change(table.column(position), column_of(plain, levels, field.name, position))
+        if changed is not None:
+            where = "the index" if field.name in levels else f"column {frame.columns[position]!r}"
+            raise SchemaError(f"{where}: {changed}; {objects.ADVICE}")
+    try:
+        return described(table, frame, plain)
+    except SchemaError:
+        raise
+    except Exception as error:
+        raise SchemaError(
+            f"{place_of_unreadable(table)}: pandas could not make it again ({error}); {ADVICE}"
+        ) from error
 
 
 def table_of(plain: pd.DataFrame) -> pa.Table:
@@ -77,6 +90,16 @@ def place_of_unfit(frame: pd.DataFrame) -> str:
     return "the index"
 
 
+def place_of_unreadable(table: pa.Table) -> str:
+    """Where the values are of which pandas can make no column."""
+    for name in table.column_names:
+        try:
+            table.select([name]).slice(0, 0).replace_schema_metadata(None).to_pandas()
+        except Exception:
+            return f"column {name!r}"
+    return "the labels"
+
+
 def from_arrow(table: pa.Table) -> pd.DataFrame:
     """The frame that a table was made of, or the plainest one if it was made of none."""
     table = with_own_categories(table)
@@ -89,16 +112,31 @@ def from_arrow(table: pa.Table) -> pd.DataFrame:
 
 
 def with_own_categories(table: pa.Table) -> pa.Table:
-    """The table with categories of which `pyarrow` makes a copy.
+    """The table with categories of which `pyarrow` makes a copy, and which its older versions can read.
 
-    Those that lie in one piece it would share with the table, and nobody could write to them.
+    Those that lie in one piece it would share with the table, and nobody could write to them. Polars numbers them
+    without signs.
     """
     for position, field in enumerate(table.schema):
         column = table.column(position)
+        if pa.types.is_dictionary(field.type) and pa.types.is_unsigned_integer(field.type.index_type):
+            column = with_signs(column)
+            field = field.with_type(column.type)
+            table = table.set_column(position, field, column)
         if pa.types.is_dictionary(field.type) and column.num_chunks == 1:
             pieces = [column.chunk(0), column.chunk(0).slice(0, 0)]
             table = table.set_column(position, field, pa.chunked_array(pieces, field.type))
     return table
+
+
+def with_signs(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with numbers of categories that have signs."""
+    kind = pa.dictionary(pa.int64(), column.type.value_type, column.type.ordered)
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int64()), chunk.dictionary, ordered=kind.ordered)
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, kind)
 
 
 def without_index(table: pa.Table) -> pa.Table:
@@ -110,8 +148,17 @@ def without_index(table: pa.Table) -> pa.Table:
         except (KeyError, ValueError):
             continue
         if field in said:
-            metadata[key] = json.dumps({**said, field: []}).encode()
+            metadata[key] = json.dumps({**as_in_query(said), field: []}).encode()
     return table.replace_schema_metadata(metadata)
+
+
+def as_in_query(said: dict[str, Any]) -> dict[str, Any]:
+    """A description in which columns are called as in the query: labels that were numbers or tuples are texts where
+    levels of the index are among them, and levels without a name have the one that they have in the table."""
+    if not any(isinstance(level, str) for level in said.get("index_columns", [])):
+        return said
+    names = [{**column, "name": column["field_name"]} for column in said["columns"]]
+    return {**said, "columns": names, "column_indexes": []}
 
 
 def index_fields(schema: pa.Schema) -> list[str | dict[str, Any]]:
@@ -122,6 +169,11 @@ def index_fields(schema: pa.Schema) -> list[str | dict[str, Any]]:
         return []
 
 
+def index_levels(table: pa.Table) -> list[str]:
+    """The columns that pandas' index is made of."""
+    return [name for name in index_fields(table.schema) if isinstance(name, str)]
+
+
 def column_of(frame: pd.DataFrame, levels: list[str], name: str, position: int) -> pd.Series[Any] | pd.Index[Any]:
     """The column, or the level of the index, that a field is made of."""
     return dtypes.level_of(frame.index, levels.index(name)) if name in levels else frame.iloc[:, position]
@@ -129,7 +181,7 @@ def column_of(frame: pd.DataFrame, levels: list[str], name: str, position: int) 
 
 def with_zones(table: pa.Table, frame: pd.DataFrame) -> pa.Table:
     """The table with the zones of times that are categories, which `pyarrow` leaves out."""
-    levels = [name for name in index_fields(table.schema) if isinstance(name, str)]
+    levels = index_levels(table)
     for position, field in enumerate(table.schema):
         if not pa.types.is_dictionary(field.type) or not pa.types.is_timestamp(field.type.value_type):
             continue
@@ -164,8 +216,8 @@ def storable(frame: pd.DataFrame) -> pd.DataFrame:
         column = frame.iloc[:, position]
         if isinstance(dtype, pd.SparseDtype):
             changed[position] = column.sparse.to_dense()
-        elif has_intervals(dtype):
-            changed[position] = column.astype(interval_dtype(column))
+        elif has_spans(dtype):
+            changed[position] = column.astype(span_dtype(column))
     index = storable_index(frame)
     if not changed and index is frame.index:
         return frame
@@ -186,22 +238,23 @@ def storable_index(frame: pd.DataFrame) -> pd.Index[Any]:
         names.append(None if name is None or str(name) in taken else str(name))
         taken.append(str(name))
     levels = [dtypes.level_of(index, number) for number in range(index.nlevels)]
-    if any(has_intervals(level.dtype) for level in levels):
-        levels = [level.astype(interval_dtype(level)) if has_intervals(level.dtype) else level for level in levels]
+    if any(has_spans(level.dtype) for level in levels):
+        levels = [level.astype(span_dtype(level)) if has_spans(level.dtype) else level for level in levels]
         return levels[0].rename(names[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels, names=names)
     same = all(type(one) is type(other) and one == other for one, other in zip(names, index.names, strict=True))
     return index if same else index.set_names(names)
 
 
-def has_intervals(dtype: Any) -> bool:
-    """Whether values are categories that are intervals, as those of `pandas.cut`."""
-    return isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.IntervalDtype)
+def has_spans(dtype: Any) -> bool:
+    """Whether values are categories that are intervals, as those of `pandas.cut`, or periods."""
+    spans = pd.IntervalDtype | pd.PeriodDtype
+    return isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, spans)
 
 
-def interval_dtype(values: pd.Series[Any] | pd.Index[Any]) -> Any:
-    """The dtype that intervals have without being categories. Those of integers cannot be missing."""
+def span_dtype(values: pd.Series[Any] | pd.Index[Any]) -> Any:
+    """The dtype that such spans have without being categories. Intervals of integers cannot be missing."""
     dtype = values.dtype.categories.dtype
-    if values.isna().any() and pd.api.types.is_integer_dtype(dtype.subtype):
+    if isinstance(dtype, pd.IntervalDtype) and values.isna().any() and pd.api.types.is_integer_dtype(dtype.subtype):
         return pd.IntervalDtype("float64", dtype.closed)
     return dtype
 
