@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -185,6 +186,11 @@ def test_what_loses_something_is_asked_first(folder: Path, terminals: list[Termi
         listed = Terminal(folder, "ls")
         terminals.append(listed)
         assert ("airlines" in listed.end()[1]) == left
+    stopped = Terminal(folder, "rm", "weather")
+    terminals.append(stopped)
+    stopped.until("delete weather? [y/N] ")
+    stopped.process.send_signal(signal.SIGINT)
+    assert stopped.end()[0] == 130
     sure = Terminal(folder, "rm", "weather", "--yes")
     terminals.append(sure)
     code, said = sure.end()

@@ -32,7 +32,7 @@ pub(super) async fn delete_bucket(
             args.name,
             frames.len()
         );
-        context.output.confirm(&question)?;
+        context.output.confirm(&question).await?;
     }
     let done = context.client.delete_bucket(&args.name, mode).await?;
     context.output.answer(&done, || done.message.clone())

@@ -115,7 +115,8 @@ pub(super) async fn rm(context: &Context, args: RmArgs) -> Result<(), Failure> {
     let names: Vec<String> = frames.iter().map(ToString::to_string).collect();
     context
         .output
-        .confirm(&format!("delete {}?", names.join(", ")))?;
+        .confirm(&format!("delete {}?", names.join(", ")))
+        .await?;
     for frame in &frames {
         let request = context.client.frame(frame).delete();
         let done = noted!(request, context, args.note.clone()).send().await?;
@@ -193,7 +194,8 @@ pub(super) async fn delete_rows(context: &Context, args: DeleteRowsArgs) -> Resu
     }
     context
         .output
-        .confirm(&format!("delete rows of {frame}?"))?;
+        .confirm(&format!("delete rows of {frame}?"))
+        .await?;
     let done = noted!(request, context, args.note).send().await?;
     context.output.answer(&done, || match done.version {
         Some(version) => format!(
@@ -211,7 +213,8 @@ pub(super) async fn alter(context: &Context, args: AlterArgs) -> Result<(), Fail
         let columns = args.drop.join(", ");
         context
             .output
-            .confirm(&format!("drop {columns} from {frame}?"))?;
+            .confirm(&format!("drop {columns} from {frame}?"))
+            .await?;
     }
     let mut request = context.client.frame(&frame).alter();
     for (name, data_type) in args.add {

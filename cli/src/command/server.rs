@@ -34,7 +34,7 @@ pub(super) async fn shutdown(context: &Context) -> Result<(), Failure> {
         let problem = "there is no server to stop: this process opened the store itself";
         return Err(Failure::usage(problem));
     }
-    context.output.confirm("stop the server?")?;
+    context.output.confirm("stop the server?").await?;
     let said = context.client.shutdown().await?;
     context.output.answer(&said, || said.join("\n"))
 }

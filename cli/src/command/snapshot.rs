@@ -81,7 +81,7 @@ pub(super) async fn drop(context: &Context, args: DropArgs) -> Result<(), Failur
         "drop the snapshot {}, so that its versions may expire?",
         args.name
     );
-    context.output.confirm(&question)?;
+    context.output.confirm(&question).await?;
     let done = context.client.drop_snapshot(&args.name).send().await?;
     context.output.answer(&done, || {
         let frames = several(done.frames, "frame");

@@ -179,7 +179,7 @@ pub(super) async fn forget(context: &Context, args: ForgetArgs) -> Result<(), Fa
         true => request = request.dry_run(),
         false => {
             let question = format!("forget {} of {frame} for good?", named.join(", "));
-            context.output.confirm_for_good(&question)?;
+            context.output.confirm_for_good(&question).await?;
         }
     }
     let done = request.send().await?;
@@ -194,7 +194,7 @@ pub(super) async fn purge(context: &Context, args: PurgeArgs) -> Result<(), Fail
         true => request = request.dry_run(),
         false => {
             let question = format!("remove {frame} and all its versions for good?");
-            context.output.confirm_for_good(&question)?;
+            context.output.confirm_for_good(&question).await?;
         }
     }
     let done = request.send().await?;

@@ -157,15 +157,15 @@ impl Output {
     }
 
     /// Asks before something is lost that can be brought back. Scripts are not asked.
-    pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
+    pub(crate) async fn confirm(&self, question: &str) -> Result<(), Failure> {
         if self.yes || !self.can_ask() {
             return Ok(());
         }
-        self.ask(question)
+        self.ask(question).await
     }
 
     /// Asks before something is lost for good. Scripts have to say `--yes`.
-    pub(crate) fn confirm_for_good(&self, question: &str) -> Result<(), Failure> {
+    pub(crate) async fn confirm_for_good(&self, question: &str) -> Result<(), Failure> {
         if self.yes {
             return Ok(());
         }
@@ -173,19 +173,26 @@ impl Output {
             let problem = "this cannot be taken back; say --yes to do it without being asked";
             return Err(Failure::usage(problem));
         }
-        self.ask(question)
+        self.ask(question).await
     }
 
     fn can_ask(&self) -> bool {
         self.err_terminal && io::IsTerminal::is_terminal(&io::stdin())
     }
 
-    fn ask(&self, question: &str) -> Result<(), Failure> {
-        let mut err = io::stderr().lock();
+    /// The answer is waited for on another thread, so that Ctrl-C is one, too.
+    async fn ask(&self, question: &str) -> Result<(), Failure> {
+        let mut err = io::stderr();
         let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer);
-        read.map_err(|error| Failure::here(format!("cannot read the answer: {error}")))?;
+        let unread = |error: &dyn std::fmt::Display| {
+            Failure::here(format!("cannot read the answer: {error}"))
+        };
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            io::stdin().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.map_err(|error| unread(&error))?;
+        let answer = answer.map_err(|error| unread(&error))?;
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::here("nothing was done")),
