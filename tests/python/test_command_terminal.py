@@ -156,7 +156,9 @@ def test_the_prompt_asks_completes_remembers_and_survives_mistakes(
     assert history.stat().st_mode & 0o077 == 0
 
 
-def test_lines_that_are_typed_while_a_query_runs_are_questions_too(folder: Path, terminals: list[Terminal]) -> None:
+def test_lines_that_are_typed_while_a_query_runs_are_questions_too(
+    folder: Path, terminals: list[Terminal]
+) -> None:
     terminal = Terminal(folder, "sql")
     terminals.append(terminal)
     terminal.until("shoots> ")
