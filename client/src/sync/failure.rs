@@ -43,12 +43,16 @@ fn misled(location: &str, error: &crate::Error) -> Option<&'static str> {
             "; it asks for a certificate of an authority that it knows: let the remote's `certificate` and `key` say where \
              that and its key are",
         ),
-        None if location.starts_with("grpc+tls://") && is_cut(error) => Some(
-            "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may ask for a \
-             certificate: let the remote's `certificate` and `key` say where one of an authority that it knows and its key are",
-        ),
         None if location.starts_with("grpc://") && is_another_protocol(error) => Some(
             "; it seems to encrypt its connections: if so, the remote's URL begins with grpc+tls:// instead of grpc://",
+        ),
+        None if is_cut(error) && location.starts_with("grpc://") => Some(
+            "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may encrypt its \
+             connections: then the remote's URL begins with grpc+tls:// instead of grpc://",
+        ),
+        None if is_cut(error) => Some(
+            "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may ask for a \
+             certificate: let the remote's `certificate` and `key` say where one of an authority that it knows and its key are",
         ),
         _ => None,
     }
@@ -88,13 +92,12 @@ fn asks_who_comes(error: &crate::Error) -> bool {
     alert.is_some_and(|alert| alerts.iter().any(|known| alert.starts_with(known)))
 }
 
-/// Whether the connection ended under the call. A server that is not shown the certificate it asks for ends it when the
-/// call is on its way, and what it says of that is lost if the call is still being written.
+/// Whether the connection ended under the call. That is all there is to see of a server that refuses a connection while
+/// the call is still being written: what it says of the reason is lost then.
 fn is_cut(error: &crate::Error) -> bool {
     let told = error.to_string();
-    ["broken pipe", "connection reset", "Connection reset"]
-        .iter()
-        .any(|end| told.contains(end))
+    let ends = ["broken pipe", "onnection reset", "connection closed"];
+    ends.iter().any(|end| told.contains(end))
 }
 
 /// Whether what came is no HTTP/2: read as a frame of that, the refusal of a TLS server is far too long.
