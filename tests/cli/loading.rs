@@ -210,6 +210,32 @@ fn json_is_read_as_lines_and_as_a_list_and_looked_at_to_the_end() {
 }
 
 #[test]
+fn whole_numbers_of_json_are_not_rounded() {
+    let place = Place::store();
+    let path = place.path("large.json");
+    for numbers in [
+        ["1", "18446744073709551615"],
+        ["0.5", "9007199254740993"],
+        ["2", "123456789012345678901"],
+    ] {
+        let [one, other] = numbers;
+        std::fs::write(&path, format!("{{\"a\": {one}}}\n{{\"a\": {other}}}\n")).unwrap();
+        let refused = place.fails(11, &["put", &path]);
+        for word in ["row 2", "\"a\"", other, "--types a=uint64"] {
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
+    }
+    std::fs::write(&path, "{\"a\": 1}\n{\"a\": 18446744073709551615}\n").unwrap();
+    place.ok(&["put", &path, "--types", "a=uint64"]);
+    let rows = place.json(&["get", "large"]);
+    assert_eq!(rows[1]["a"], json!(18_446_744_073_709_551_615_u64));
+    std::fs::write(&path, "{\"a\": 0.5}\n{\"a\": 9007199254740992}\n").unwrap();
+    place.ok(&["put", &path, "--mode", "replace"]);
+    std::fs::write(&path, "{\"a\": 0.5}\n{\"a\": 9007199254740993}\n").unwrap();
+    place.ok(&["put", &path, "--mode", "replace", "--types", "a=float64"]);
+}
+
+#[test]
 fn a_dry_run_only_tells_the_columns() {
     let place = Place::store();
     let told = place.ok(&["put", &data("airlines.csv"), "--dry-run"]);

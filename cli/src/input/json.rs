@@ -27,12 +27,17 @@ pub(super) fn open(source: Source, types: Wanted, explain: bool) -> Result<Input
         move |error: &dyn std::fmt::Display| Failure::data(format!("{name}: {error}"))
     };
     let (source, mut copy) = source.spooled()?;
+    let mut again = copy.try_clone().map_err(|error| unreadable(&error))?;
     copy.seek(SeekFrom::Start(0))
         .map_err(|error| unreadable(&error))?;
     let (found, _) = infer_json_schema(BufReader::new(Rows::new(copy)), None)
         .map_err(|error| unreadable(&error))?;
     let columns = found.fields().iter().map(|field| field.name().as_str());
     types.said.check(&name, columns)?;
+    again
+        .seek(SeekFrom::Start(0))
+        .map_err(|error| unreadable(&error))?;
+    check_whole_numbers(&name, again, &found, &types)?;
     let (read_as, schema) = settle(&found, &types);
     types.check_zone_used(&name, &schema, !found.fields().is_empty())?;
     let guessed = schema.fields().iter();
@@ -93,6 +98,56 @@ fn settle(found: &Schema, types: &Wanted) -> (SchemaRef, SchemaRef) {
         Arc::new(Schema::new(read_as)),
         Arc::new(Schema::new(wanted)),
     )
+}
+
+/// That no whole number would be rounded, of the columns that hold numbers of which some are no `int64`.
+fn check_whole_numbers(
+    name: &str,
+    bytes: impl Read,
+    found: &Schema,
+    types: &Wanted,
+) -> Result<(), Failure> {
+    let guessed = found.fields().iter();
+    let guessed = guessed.filter(|field| field.data_type() == &DataType::Float64);
+    let guessed = guessed.filter(|field| types.said.get(field.name()).is_none());
+    let as_written = guessed.map(|field| Field::new(field.name(), DataType::Utf8, true));
+    let as_written = Schema::new(as_written.collect::<Vec<_>>());
+    if as_written.fields().is_empty() {
+        return Ok(());
+    }
+    let unreadable = |error| Failure::data(format!("{name}: {error}"));
+    let batches = ReaderBuilder::new(Arc::new(as_written))
+        .with_batch_size(BATCH_ROWS)
+        .with_coerce_primitive(true)
+        .build(BufReader::with_capacity(1 << 20, Rows::new(bytes)))
+        .map_err(unreadable)?;
+    let mut first = 1;
+    for batch in batches {
+        let batch = batch.map_err(unreadable)?;
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            let numbers = column.as_string::<i32>();
+            let rounded = numbers
+                .iter()
+                .position(|number| number.is_some_and(is_rounded));
+            if let Some(row) = rounded {
+                let (column, number, row) = (field.name(), numbers.value(row), first + row);
+                return Err(Failure::data(format!(
+                    "{name}: row {row}, column {column:?}: {number} cannot be kept among float64, which would round it: say the \
+                     type of the column, as in --types {column}=uint64"
+                )));
+            }
+        }
+        first += batch.num_rows();
+    }
+    Ok(())
+}
+
+/// Whether this is a whole number that a float64 cannot be.
+fn is_rounded(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let kept = || number.parse::<f64>().map(|float| format!("{float:.0}"));
+    whole && kept().is_ok_and(|kept| kept != number)
 }
 
 fn is_time(data_type: &DataType) -> bool {
@@ -245,6 +300,29 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0]["a"], "x,]\"[\\");
         assert_eq!(rows[0]["b"][1]["c"], 2);
+    }
+
+    #[test]
+    fn whole_numbers_that_a_float_cannot_be_are_told_from_others() {
+        for kept in [
+            "0",
+            "-0",
+            "1",
+            "-9007199254740992",
+            "1e30",
+            "0.1",
+            "2.50",
+            "18446744073709551616",
+        ] {
+            assert!(!is_rounded(kept), "{kept}");
+        }
+        for rounded in [
+            "9007199254740993",
+            "-9007199254740993",
+            "18446744073709551615",
+        ] {
+            assert!(is_rounded(rounded), "{rounded}");
+        }
     }
 
     #[test]
