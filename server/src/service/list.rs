@@ -1,7 +1,7 @@
 //! `ListFlights`: the frames of one bucket, or of all.
 //!
-//! Describing a frame takes microseconds, most of them for its schema. Of thousands of frames, that is more than all the
-//! rest of a listing, so runs of them are described beside each other while those before them are sent.
+//! Describing a frame takes microseconds, half of them for its schema. Of thousands of frames that is time enough to keep a
+//! processor busy, so runs of them are described beside each other while those before them are sent.
 
 use std::iter;
 use std::panic::resume_unwind;
