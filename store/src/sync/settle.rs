@@ -315,6 +315,16 @@ impl<'a> Settling<'a> {
                 ..chosen.record()?
             });
         }
+        self.done_again(start, records, gone).await
+    }
+
+    /// Does changes again on the state that they begin with, for the version after the newest one here.
+    async fn done_again(
+        &self,
+        start: Start,
+        records: Vec<Record>,
+        gone: HashSet<CommitId>,
+    ) -> Result<Outcome> {
         let histories = Histories {
             start,
             records,

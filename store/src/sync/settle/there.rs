@@ -9,7 +9,7 @@ use super::{Settled, Settling};
 use crate::error::Result;
 use crate::lineage::bundle::Kept;
 use crate::lineage::record::{Listed, Record};
-use crate::merge::{self, Histories, Kind, Outcome};
+use crate::merge::{self, Kind, Outcome};
 
 impl Settling<'_> {
     /// Takes their side.
@@ -83,15 +83,7 @@ impl Settling<'_> {
         };
         let theirs = self.found.theirs.iter().chain(later);
         let (records, gone) = self.to_replay(theirs).await?;
-        let histories = Histories {
-            start,
-            records,
-            gone,
-            ours: self.tip.commit.clone(),
-            theirs: self.tracking.tip.clone(),
-        };
-        let version = self.head.last_version() + 1;
-        merge::merge(self.log, histories, version).await.map(Some)
+        self.done_again(start, records, gone).await.map(Some)
     }
 
     /// The bundle of what was fetched that tells nothing but the state at the remote, if there is one.
