@@ -89,10 +89,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     if let Some(done) = cli.command.alone(&cli.place, &output) {
         return done;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(shoots_server::CALL_STACK_BYTES)
-        .enable_all()
-        .build()
+    let runtime = shoots_server::runtime()
         .map_err(|error| Failure::here(format!("cannot start: {error}")))?;
     let prompts = cli.command.prompts();
     let done = runtime.block_on(async {

@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
 //! | `embedded` | the same without a port, for the process that it is in |
+//! | `threads` | what all of it runs on |
 //! | `connection` | how many there may be, and when each is closed |
 //! | `health`, `reflection` | what gRPC's tools ask |
 //! | `metrics` | what the server counts about itself, and the pages that show it |
@@ -61,13 +62,11 @@ mod service;
 mod shm;
 mod status;
 mod stop;
+mod threads;
 mod tls;
-
-/// What the stack of a thread should have that answers calls, in bytes. Calls are futures within futures, which builds
-/// that are not optimized put on it, and a stack that is exhausted ends the process.
-pub const CALL_STACK_BYTES: usize = 16 << 20;
 
 pub use config::{Config, ConfigError, LogFormat, MetricsPort, Packing, Secret};
 pub use embedded::{EmbeddedServer, Pipes};
 pub use server::{ServeError, Server, StartError};
+pub use threads::runtime;
 pub use tls::TlsError;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shoots_server::cli::{CommandLineError, Invocation, TokenOrder, parse};
-use shoots_server::{CALL_STACK_BYTES, Config, LogFormat, Server};
+use shoots_server::{Config, LogFormat, Server};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -81,10 +81,7 @@ fn run(config: Config, journal: &Journal) -> Outcome {
     start_logging(&config, journal.clone())?;
     log_panics();
     raise_open_files(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(CALL_STACK_BYTES)
-        .enable_all()
-        .build()?;
+    let runtime = shoots_server::runtime()?;
     let outcome = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LEAVING);
     outcome

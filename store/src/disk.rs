@@ -1,8 +1,9 @@
 //! An object store on a local directory in which "yes" means "still there after a power cut".
 //!
 //! `object_store`'s own local backend never calls fsync, so what it acknowledged can be gone, or be a file of
-//! zeroes, when the machine comes back. [`Disk`] keeps that backend for reading and does the changing itself, in steps
-//! that a test can stand in for ([`deeds`]). It offers these, and nothing in between:
+//! zeroes, when the machine comes back, and its reads wait at whatever lies in the place of a file. [`Disk`] lays objects out
+//! as that backend does, and does the reading ([`reading`]) and the changing itself, the latter in steps that a test can stand
+//! in for ([`deeds`]). It offers these, and nothing in between:
 //!
 //! - [`PutMode::Create`] is **durable create-if-absent**, the one operation that the log is built on. The bytes
 //!   go into a file of their own under `_tmp`, that file is fsynced, every directory on the way that may not be
@@ -31,7 +32,7 @@ mod deeds;
 mod directory;
 mod failure;
 mod listing;
-mod ranges;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,6 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -134,15 +134,6 @@ impl Disk {
         let directory = Arc::clone(&self.directory);
         tokio::task::spawn_blocking(move || work(&directory)).await?
     }
-
-    /// The backend that reads; an [`object_store::Error::NotFound`] while there is no root directory.
-    async fn reader(&self) -> Result<LocalFileSystem> {
-        if let Some(root) = self.directory.opened() {
-            return Ok(root.files.clone());
-        }
-        self.blocking(|directory| Ok(directory.open()?.files.clone()))
-            .await
-    }
 }
 
 #[async_trait]
@@ -194,12 +185,14 @@ impl ObjectStore for Disk {
         if root.is_some_and(|root| absent::is_known_absent(&root.path.join(location.as_ref()))) {
             return Err(failure::not_found(location));
         }
-        self.reader().await?.get_opts(location, options).await
+        let location = location.clone();
+        self.blocking(move |directory| reading::get(directory, &location, &options))
+            .await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (location, ranges) = (location.clone(), ranges.to_vec());
-        self.blocking(move |directory| ranges::read(directory, &location, &ranges))
+        self.blocking(move |directory| reading::read(directory, &location, &ranges))
             .await
     }
 

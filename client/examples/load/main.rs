@@ -4,8 +4,9 @@
 //! cargo run --release --example load -- --server target/release/shoots-server --seconds 120
 //! ```
 //!
-//! The server is started for the run, on a folder that goes away with it, and its memory is looked at all the time. With
-//! `--url grpc://127.0.0.1:8081` one that runs already is used. Only servers on this machine are taken, and the load is
+//! The server is started for the run, on a folder that goes away with it, and its memory is looked at all the time: it may
+//! not grow. For that its row cache is so small that it is full soon. With `--url grpc://127.0.0.1:8081` one that runs
+//! already is used, and nobody looks at its memory. Only servers on this machine are taken, and the load is
 //! bounded, so that it can be no attack on anybody.
 
 mod generator;
@@ -25,6 +26,12 @@ const MOST_SECONDS: u64 = 3600;
 const MOST_ROWS: i64 = 1_000_000;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// What the row cache of the server may hold. The load fills it in half a minute.
+const ROW_CACHE_BYTES: &str = "16777216";
+/// How long a run has to be for its second quarter to begin when caches are full, and allocators have met all of the work.
+const LONG: Duration = Duration::from_secs(120);
+/// How much more memory the server may have in the last quarter of a long run than in the second, as a ratio.
+const MOST_GROWTH: f64 = 1.25;
 
 const HELP: &str =
     "load [--server PATH | --url URL] [--idle 1000] [--busy 64] [--rows 1000] [--seconds 120]";
@@ -93,15 +100,33 @@ async fn run(load: &Load, server: Option<&Started>) -> Result<(), Problem> {
         figures.quantile(1.0),
     );
     println!("{} idle connections answered at the end", figures.idle);
-    for (number, quarter) in memory.chunks(memory.len().div_ceil(4).max(1)).enumerate() {
-        let most = quarter.iter().max().copied().unwrap_or_default();
+    let quarters = memory.chunks(memory.len().div_ceil(4).max(1));
+    let most: Vec<u64> = quarters
+        .filter_map(|quarter| quarter.iter().max().copied())
+        .collect();
+    for (number, most) in most.iter().enumerate() {
+        let number = number + 1;
         println!(
-            "most resident memory in quarter {}: {} MiB",
-            number + 1,
+            "most resident memory in quarter {number}: {} MiB",
             most >> 10
         );
     }
-    Ok(())
+    match most[..] {
+        [_, second, _, last] if load.time >= LONG => check_growth(second, last),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses that the server keeps more and more.
+fn check_growth(second: u64, last: u64) -> Result<(), Problem> {
+    let growth = last as f64 / second as f64;
+    println!("the last quarter took {growth:.2} of the memory of the second");
+    if growth <= MOST_GROWTH {
+        return Ok(());
+    }
+    Err(Problem(format!(
+        "the server's memory grows: more than {MOST_GROWTH} is not explained by its caches"
+    )))
 }
 
 /// What the command line asks for.
@@ -185,6 +210,8 @@ impl Started {
                 "0",
                 "--log-level",
                 "warn",
+                "--row-cache-bytes",
+                ROW_CACHE_BYTES,
                 "--bucket-dir",
             ])
             .arg(&folder)

@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::limits::interrupt::Interrupt;
 use super::limits::turns::Turn;
+use crate::threads::WAITING_FOR_QUERIES;
 
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
@@ -45,6 +46,7 @@ impl QueryThreads {
         let runtime = Builder::new_multi_thread()
             .thread_name("shoots-query")
             .thread_stack_size(STACK_BYTES)
+            .max_blocking_threads(WAITING_FOR_QUERIES)
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))

@@ -355,7 +355,8 @@ fn resolve(root: &Root, location: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((directory, destination))
 }
 
-/// Whether the backend for reading can open an object of this name: it keeps `#` and digits for itself.
+/// Whether `object_store`'s own backend, with which others may read the directory, can open an object of this name: it
+/// keeps `#` and digits for itself.
 pub(super) fn reachable(location: &Path) -> bool {
     let Some(name) = location.filename() else {
         return false;

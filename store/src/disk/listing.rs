@@ -167,7 +167,7 @@ impl Entry {
 }
 
 /// No entity tag: objects of this store are told apart by their names alone.
-fn describe(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
+pub(super) fn describe(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
     Ok(ObjectMeta {
         location,
         last_modified: metadata.modified()?.into(),

@@ -5,6 +5,7 @@ mod full;
 mod link;
 mod listing;
 mod power;
+mod reading;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -516,39 +517,4 @@ async fn deleting_removes_and_a_missing_object_is_not_found() {
     assert!(!watched.exists(LOG));
     let error = watched.disk.delete(&location).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn ranges_read_what_was_put() {
-    let watched = Watched::new();
-    create(&watched.disk, LOG, "0123456789").await.unwrap();
-    let location = Path::from(LOG);
-    let ranges = watched.disk.get_ranges(&location, &[0..2, 4..7]).await;
-    assert_eq!(ranges.unwrap(), ["01", "456"]);
-    let beyond = watched.disk.get_ranges(&location, &[8..20, 3..3]).await;
-    assert_eq!(beyond.unwrap(), ["89", ""]);
-}
-
-#[tokio::test]
-async fn ranges_of_what_is_not_there_are_refused() {
-    let watched = Watched::new();
-    create(&watched.disk, LOG, "0123456789").await.unwrap();
-    let location = Path::from(LOG);
-    let behind = watched.disk.get_ranges(&location, &[0..1, 10..12]);
-    let told = behind.await.unwrap_err().to_string();
-    assert!(
-        told.contains("the range 10..12 begins behind its end"),
-        "{told}"
-    );
-    let backwards = std::ops::Range { start: 3, end: 2 };
-    let backwards = watched
-        .disk
-        .get_ranges(&Path::from(LOG), &[backwards])
-        .await;
-    let told = backwards.unwrap_err().to_string();
-    assert!(told.contains("ends before it begins"), "{told}");
-    let nowhere = Path::from("no/such");
-    let missing = watched.disk.get_ranges(&nowhere, &[0..1, 2..3]);
-    let missing = missing.await.unwrap_err();
-    assert!(matches!(missing, Error::NotFound { .. }), "{missing}");
 }
