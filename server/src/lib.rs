@@ -21,7 +21,7 @@
 //!
 //! | where | what it does |
 //! |---|---|
-//! | `server` | listens, and stops in an orderly way (`stop`, `running`) |
+//! | `server` | listens (`listener`), and stops in an orderly way (`stop`, `running`) |
 //! | `embedded` | the same without a port, for the process that it is in |
 //! | `threads` | what all of it runs on |
 //! | `connection` | how many there may be, and when each is closed |
@@ -51,6 +51,7 @@ mod config;
 mod connection;
 mod embedded;
 mod health;
+mod listener;
 mod metrics;
 mod query;
 mod reflection;

@@ -15,7 +15,6 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::error::DataFusionError;
 use shoots_flight::{DecodeLimits, TellsCancelled};
 use shoots_store::{Store, Upkeep};
-use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tonic::service::Routes;
@@ -30,6 +29,7 @@ use crate::call::record::CallIds;
 use crate::config::{Config, ConfigError, MetricsPort, Packing};
 use crate::connection::Connections;
 use crate::health::Health;
+use crate::listener::listen;
 use crate::metrics::pages::Pages;
 use crate::metrics::{Metrics, observed};
 use crate::query::Queries;
@@ -252,7 +252,7 @@ impl Drop for Server {
     }
 }
 
-/// Listens on the first usable address of a host, IPv4 first, which every client tries.
+/// Opens the store as the settings have it.
 pub(crate) async fn open_store(config: &Config, queries: &Queries) -> Result<Store, StartError> {
     let mut builder = Store::builder(&config.bucket_dir)
         .put_memory_bytes(config.put_memory_bytes)
@@ -277,22 +277,6 @@ pub(crate) async fn open_store(config: &Config, queries: &Queries) -> Result<Sto
         bucket_dir: shoots_store::printable_location(&config.bucket_dir),
         source,
     })
-}
-
-async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    let mut refused = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in addresses {
-        match TcpListener::bind(address).await {
-            Ok(listener) => {
-                let address = listener.local_addr()?;
-                return Ok((listener, address));
-            }
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
 }
 
 /// Begins to serve the pages for metrics and health, if they are asked for.
