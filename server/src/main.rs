@@ -104,7 +104,13 @@ fn issue(order: TokenOrder, complain: impl Fn(&str)) -> Outcome {
 async fn serve(config: Config) -> Outcome {
     // Before anybody can know of the server: a signal that nobody listens for ends the process at once.
     let mut signals = Signals::listen()?;
-    let mut server = Server::start(config).await?;
+    let mut server = tokio::select! {
+        started = Server::start(config) => started?,
+        signal = signals.next() => {
+            info!("received {}: left before the start had come to its end", signal?);
+            return Ok(());
+        }
+    };
     print(&format!("shoots-server listening on {}", server.url()));
     tokio::select! {
         ended = server.wait() => return Ok(ended?),
@@ -115,6 +121,10 @@ async fn serve(config: Config) -> Outcome {
         signal = signals.next() => Err(format!("received {} again: left without waiting", signal?).into()),
     }
 }
+
+/// The number of `SIGXFSZ`.
+#[cfg(unix)]
+const FILE_TOO_LARGE: std::ffi::c_int = 25;
 
 /// What asks the server to stop.
 #[cfg(unix)]
@@ -128,6 +138,9 @@ impl Signals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
+        // Unless somebody listens, a file beyond the size that the system allows (LimitFSIZE, ulimit -f) ends the process.
+        // Then only the write fails. Nobody needs to be told of it, and what was listened to once stays so.
+        drop(signal(SignalKind::from_raw(FILE_TOO_LARGE))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

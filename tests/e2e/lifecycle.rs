@@ -17,7 +17,7 @@ use tonic::Status;
 
 use crate::peer::{Peer, assert_status, messages};
 use crate::rows::{get, put, rows, schema};
-use crate::server::{Server, binary, fresh_folder, run, until};
+use crate::server::{Process, Server, binary, fresh_folder, run, until};
 
 /// The schema and two batches of a put into `a`, as messages.
 async fn put_messages() -> Vec<FlightData> {
@@ -280,4 +280,31 @@ async fn what_prevents_the_start_is_one_clear_line() {
             assert_eq!(log.lines().count(), 1, "{arguments:?}: {log}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_server_whose_storage_does_not_answer_while_it_starts() {
+    // Connections are taken by the system, and nobody answers them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = binary();
+    command.args(["--port", "0", "--metrics-port", "0"]);
+    command.args(["--bucket-dir", "s3://bucket/folder"]);
+    command.envs([
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+        ("AWS_REGION", "us-east-1"),
+    ]);
+    let mut process = Process::spawn(&mut command);
+    until("it starts", async || process.log().contains("metrics on")).await;
+    process.signal("TERM");
+    let status = process.exit().await;
+    assert_eq!(status.code(), Some(0), "{}", process.log());
+    assert_eq!(process.out(), "");
+    assert!(
+        process.log().contains("received SIGTERM"),
+        "{}",
+        process.log()
+    );
 }

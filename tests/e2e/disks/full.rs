@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use shoots_client::{ErrorKind, PutMode};
 
 use crate::refusal::assert_refused;
@@ -94,5 +96,28 @@ async fn a_put_that_finds_no_room_is_refused_and_works_once_there_is_some() {
     assert_eq!(get(&client, "a").await, rows(0..2000));
     let checked = client.verify().all_buckets().send().await.unwrap();
     assert!(checked.ok, "{checked:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_beyond_what_the_system_allows_fails_its_put_and_nothing_else() {
+    let folder = fresh_folder();
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes or of 1 KiB, as the shell has it.
+    command.args(["-c", "ulimit -f 1000 && exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_shoots-server"));
+    let location = folder.path().to_str().unwrap();
+    let server = Server::of(command, location, &folder, &["--log-level", "warn"]).await;
+    let client = server.client().await;
+    put(&client, "a", PutMode::Error, rows(0..1000)).await;
+    // Texts that no encoding makes small.
+    let texts = (0..200_000u64).map(|number| blake3::hash(&number.to_le_bytes()).to_string());
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    let large = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+    let refused = client.put("large").send_batch(large).await;
+    assert_refused(refused, ErrorKind::ShootsIOError, &["File too large"]);
+    assert!(!client.exists("large").await.unwrap());
+    put(&client, "a", PutMode::Append, rows(1000..1001)).await;
+    assert_eq!(get(&client, "a").await, rows(0..1001));
     server.stop().await;
 }
