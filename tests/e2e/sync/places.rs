@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shoots_client::proto::{Remote, RemoteUrl};
-use shoots_client::{FlightPeer, PutMode, SyncOutcome, ToFrameId};
+use shoots_client::{ErrorKind, FlightPeer, PutMode, SyncOutcome, ToFrameId};
 use shoots_store::{
     CloneOptions, ProgressSink, PullOptions, RemoteEnd, Store, Travelled, Travellers,
 };
@@ -46,6 +46,26 @@ async fn travels_through(url: &str) {
     );
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_a_remote_keeps_as_much_space_free_as_the_server_that_pushes_to_it() {
+    let (folder, remote) = (fresh_folder(), fresh_folder());
+    let place = format!("backup=file://{}", remote.path().to_str().unwrap());
+    let server = Server::on(&folder, QUIET).await;
+    put(&server.client().await, "a", PutMode::Append, rows(0..4)).await;
+    server.stop().await;
+    // More than any disk has.
+    let low = i64::MAX.to_string();
+    let careful = [QUIET, &["--remote", &place, "--low-space-bytes", &low]].concat();
+    let server = Server::on(&folder, &careful).await;
+    let client = server.client().await;
+    let pushed = client.push("backup").all_buckets().send().await.unwrap();
+    let problem = pushed.frames[0].problem.as_ref().unwrap();
+    assert_eq!(problem.kind, ErrorKind::NoSpaceError);
+    let told = format!("below {low} (the setting low_space_bytes)");
+    assert!(problem.message.contains(&told), "{problem:?}");
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,6 +33,7 @@ pub(crate) struct Remotes {
     configured: BTreeMap<RemoteName, Remote>,
     folders: Vec<PathBuf>,
     silence: Duration,
+    low_space_bytes: u64,
 }
 
 impl Remotes {
@@ -45,12 +46,18 @@ impl Remotes {
                 .map(PathBuf::from)
                 .collect(),
             silence: config.remote_silence(),
+            low_space_bytes: config.low_space_bytes,
         }
     }
 
     /// How long a server at the other end of a transfer may be silent.
     pub(super) fn silence(&self) -> Duration {
         self.silence
+    }
+
+    /// Below how many free bytes nothing is brought to a folder of this machine.
+    pub(super) fn low_space_bytes(&self) -> u64 {
+        self.low_space_bytes
     }
 
     /// The place that a name stands for.

@@ -115,6 +115,7 @@ impl Transfer {
             let store = Store::builder(url)
                 .read_only(verb.only_reads_there())
                 .probed_later(true)
+                .low_space_bytes(shared.remotes.low_space_bytes())
                 .conditions(shared.queries.conditions())
                 .open()
                 .await;

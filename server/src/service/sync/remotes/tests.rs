@@ -112,8 +112,7 @@ async fn what_the_settings_name_needs_no_leave() {
     let origin = RemoteName::parse("origin").unwrap();
     let remotes = Remotes {
         configured: [(origin.clone(), at("file:///srv"))].into(),
-        folders: Vec::new(),
-        silence: std::time::Duration::from_secs(60),
+        ..Remotes::default()
     };
     assert_eq!(remotes.find(&store, &origin).await, Ok(at("file:///srv")));
     let other = RemoteName::parse("other").unwrap();
