@@ -51,9 +51,20 @@ const NAMES: [&str; 10] = [
     "DoGet",
     "DoPut",
     "DoExchange",
-    "DoAction",
+    ACTION,
     "ListActions",
 ];
+
+/// The call that asks for an action.
+pub(crate) const ACTION: &str = "DoAction";
+
+/// What a request is called that is no call of Flight.
+const OTHER: &str = "other";
+
+/// All that calls are ever called, in the log and in the metrics.
+pub(crate) fn labels() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain([OTHER])
+}
 
 /// What attending to calls takes, for all of them.
 #[derive(Debug)]
@@ -100,7 +111,7 @@ impl Attendant {
     fn record(&self, request: &http::Request<TonicBody>) -> Arc<Record> {
         let asked = request.uri().path().rsplit('/').next().unwrap_or_default();
         let name = NAMES.iter().find(|name| **name == asked);
-        let name = name.copied().unwrap_or("other");
+        let name = name.copied().unwrap_or(OTHER);
         let headers = MetadataMap::from_headers(request.headers().clone());
         let id = self.ids.next();
         Record::new(id, name, Caller::of(&headers), peer(request), &self.metrics)

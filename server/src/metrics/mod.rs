@@ -20,9 +20,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use shoots_proto::ErrorKind;
 use tokio::sync::Semaphore;
 
+use crate::call::attended;
 use crate::call::record::{Outcome, Record};
+use crate::service::action_labels;
 
 /// What the name of each metric begins with.
 pub(crate) const PREFIX: &str = "shoots";
@@ -30,6 +33,15 @@ pub(crate) const PREFIX: &str = "shoots";
 /// Upper ends of the buckets of latencies, in seconds.
 const LATENCIES: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0,
+];
+
+/// Errors of which the first one must be seen, too (`deploy/alerts.yml`): a series that begins with it never rises.
+const WATCHED: [ErrorKind; 5] = [
+    ErrorKind::InternalError,
+    ErrorKind::DamagedError,
+    ErrorKind::NoSpaceError,
+    ErrorKind::OutcomeUnknownError,
+    ErrorKind::LimitError,
 ];
 
 /// A call, and the action that it asks for, if it asks for one.
@@ -123,8 +135,21 @@ impl Metrics {
         })
     }
 
+    /// Lets the series of errors that are watched begin with 0, for every call.
+    fn begin_errors(&self) {
+        let calls = attended::labels().map(|call| (call, ""));
+        let actions = action_labels().map(|action| (attended::ACTION, action));
+        for (call, action) in calls.chain(actions) {
+            for kind in WATCHED.map(|kind| kind.as_str()) {
+                let labels = ErrorLabels { call, action, kind };
+                self.errors.get_or_create(&labels).inc_by(0);
+            }
+        }
+    }
+
     /// Lists what is counted here.
     fn register(&self, registry: &mut Registry) {
+        self.begin_errors();
         registry.register(
             "calls",
             "Calls that have ended, however they did",
@@ -188,5 +213,32 @@ impl Metrics {
             "Connections that were closed after idle_seconds",
             self.connections_idled.clone(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+
+    use super::*;
+
+    #[test]
+    fn errors_that_an_alert_watches_are_counted_from_zero_for_every_call() {
+        let mut registry = Registry::default();
+        Metrics::default().register(&mut registry);
+        let mut page = String::new();
+        text::encode(&mut page, &registry).unwrap();
+        let alerts = include_str!("../../../deploy/alerts.yml");
+        let kinds = alerts.split("kind=\"").skip(1);
+        let kinds: Vec<_> = kinds.map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(kinds.contains(&"DamagedError"), "{kinds:?}");
+        for kind in kinds {
+            for (call, action) in [("DoGet", ""), ("DoPut", ""), ("DoAction", "verify")] {
+                let series = format!(
+                    "call_errors_total{{call=\"{call}\",action=\"{action}\",kind=\"{kind}\"}} 0\n"
+                );
+                assert!(page.contains(&series), "{series}");
+            }
+        }
     }
 }

@@ -40,6 +40,7 @@ use shoots_store::Frame;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+pub(crate) use self::action::labels as action_labels;
 pub(crate) use self::flight_sql::RunningStatements;
 use self::flight_sql::Session;
 pub(crate) use self::follow::Followers;

@@ -45,6 +45,10 @@ use crate::call::record::{Record, noted};
 use crate::query::Asker;
 use crate::status::Failure;
 
+/// What metrics and the log call actions that are not the contract's: those of Flight SQL, and what is no action.
+const FLIGHT_SQL: &str = "flight_sql";
+const OTHER: &str = "other";
+
 type ActionAnswers = Pin<Box<dyn Stream<Item = Result<ActionAnswer, Failure>> + Send>>;
 
 /// What metrics and the log call an action: its name, if it is one of the contract's.
@@ -52,9 +56,15 @@ pub(super) fn label(name: &str) -> &'static str {
     let known = ACTIONS.iter().find(|action| action.name == name);
     match known {
         Some(action) => action.name,
-        None if flight_sql::is_action(name) => "flight_sql",
-        None => "other",
+        None if flight_sql::is_action(name) => FLIGHT_SQL,
+        None => OTHER,
     }
+}
+
+/// All that [`label`] says.
+pub(crate) fn labels() -> impl Iterator<Item = &'static str> {
+    let known = ACTIONS.iter().map(|action| action.name);
+    known.chain([FLIGHT_SQL, OTHER])
 }
 
 /// Describes every action.
