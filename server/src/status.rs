@@ -158,10 +158,6 @@ impl Failure {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::PermissionDeniedError)
     }
 
-    pub(crate) fn is_damaged(&self) -> bool {
-        matches!(self, Self::Domain(body) if body.kind == ErrorKind::DamagedError)
-    }
-
     /// Whether the fault is the server's own, for the log.
     pub(crate) fn is_ours(&self) -> bool {
         match self {

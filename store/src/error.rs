@@ -231,6 +231,16 @@ impl Error {
         )
     }
 
+    /// Whether it is about one frame, and others can be read all the same: its objects are damaged, or made by a newer
+    /// program, or the system refuses this program one of its files.
+    #[must_use]
+    pub fn is_of_one_frame(&self) -> bool {
+        match &*self.0 {
+            Cause::Io { source, .. } => trouble::is_of_one_file(&**source),
+            _ => matches!(self.kind(), ErrorKind::Damaged | ErrorKind::Newer),
+        }
+    }
+
     /// Whether decoding failed because more was to become one array than an array can hold.
     pub(crate) fn is_overflow(&self) -> bool {
         matches!(&*self.0, Cause::Damaged { problem, .. } if problem.contains("overflow"))

@@ -34,8 +34,8 @@ const NEAREST: usize = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) live: Vec<Snapshot>,
-    /// Why frames with a log cannot be read.
-    pub(crate) damaged: Vec<Error>,
+    /// Frames with a log that cannot be read, and why: nobody knows whether they are deleted.
+    pub(crate) unreadable: Vec<(FrameName, Error)>,
 }
 
 /// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
@@ -50,11 +50,12 @@ impl Store {
         Self { shared }
     }
 
-    /// Whether this process has nothing more to write: a change is acknowledged a moment before the hint is written
-    /// where its log ends. Nothing is lost without the hint, but the next one to open the frame looks longer.
+    /// Whether this process has nothing more to write or remove: a change is acknowledged a moment before the hint is
+    /// written where its log ends, and what an abandoned put has written is removed a moment after. Nothing is lost
+    /// otherwise, but the next one to open the frame looks longer, and what is left takes room until it is swept.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.shared.publisher.is_idle()
+        self.shared.publisher.is_idle() && Arc::strong_count(&self.shared.removals) == 1
     }
 
     /// The store that frames share this with.
@@ -133,14 +134,14 @@ impl Store {
             return Ok(true);
         }
         let found = self.look(Some(bucket), Freshness::Tolerant).await?;
-        Ok(!found.live.is_empty() || !found.damaged.is_empty())
+        Ok(!found.live.is_empty() || !found.unreadable.is_empty())
     }
 
     /// Deletes a bucket, and says how many frames were deleted with it. Those can be undeleted.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
-    /// mode is `error`, [`ErrorKind::Damaged`] if the log of one of them cannot be read.
+    /// mode is `error`, [`ErrorKind::Damaged`] or [`ErrorKind::Io`] if the log of one of them cannot be read.
     pub async fn delete_bucket(&self, bucket: &BucketName, mode: BucketDeleteMode) -> Result<u64> {
         self.delete_bucket_noted(bucket, mode, &Note::default())
             .await
@@ -158,8 +159,8 @@ impl Store {
     ) -> Result<u64> {
         self.shared.check_writable()?;
         let found = self.look(Some(bucket), Freshness::AsOfNow).await?;
-        if let Some(damaged) = found.damaged.into_iter().next() {
-            return Err(damaged);
+        if let Some((_, error)) = found.unreadable.into_iter().next() {
+            return Err(error);
         }
         let frames = found.live;
         self.expect_bucket(bucket, &frames).await?;
@@ -200,17 +201,17 @@ impl Store {
 
     /// The newest states of the frames in a bucket (none: the one without a name), by name.
     ///
-    /// What cannot be read, a plain file that is not Parquet or a damaged log, is left out with a warning in the
-    /// program's log: it must not hide the others.
+    /// What cannot be read, a plain file that is not Parquet or a log that is damaged or that the system does not let
+    /// this program read, is left out with a warning in the program's log: it must not hide the others.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket.
     pub async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
         let found = self.look(bucket, Freshness::Tolerant).await?;
-        for error in &found.damaged {
-            tracing::warn!(%error, "a frame is left out of the listing");
+        for (frame, error) in &found.unreadable {
+            tracing::warn!(%frame, %error, "a frame is left out of the listing");
         }
-        if let Some(bucket) = bucket.filter(|_| found.damaged.is_empty()) {
+        if let Some(bucket) = bucket.filter(|_| found.unreadable.is_empty()) {
             self.expect_bucket(bucket, &found.live).await?;
         }
         Ok(found.live)
@@ -236,22 +237,23 @@ impl Store {
         let look = move |(name, plain)| {
             let bucket = of.clone();
             let frame = store.frame(&FrameId { bucket, name });
-            async move { (frame.live_snapshot(freshness).await, plain) }
+            async move {
+                let snapshot = frame.live_snapshot(freshness).await;
+                (frame.id().name.clone(), snapshot, plain)
+            }
         };
         let candidates = candidates.into_iter().collect();
         let looks = in_lanes(candidates, self.shared.parallel_frames(), look).await?;
         let mut found = Found::default();
-        for (snapshot, plain) in looks {
+        for (name, snapshot, plain) in looks {
             match snapshot {
                 Ok(snapshot) => found.live.extend(snapshot),
-                Err(error) => match error.kind() {
-                    ErrorKind::NotFound => {}
-                    ErrorKind::Damaged | ErrorKind::Newer if !plain => found.damaged.push(error),
-                    _ if plain => {
-                        tracing::warn!(%error, "a plain file is left out of the listing");
-                    }
-                    _ => return Err(error),
-                },
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if plain => {
+                    tracing::warn!(%error, "a plain file is left out of the listing");
+                }
+                Err(error) if error.is_of_one_frame() => found.unreadable.push((name, error)),
+                Err(error) => return Err(error),
             }
         }
         Ok(found)

@@ -46,8 +46,8 @@ impl Store {
 
     async fn bucket_usage(&self, bucket: Option<BucketName>) -> Result<BucketUsage> {
         let found = self.look(bucket.as_ref(), Freshness::Tolerant).await?;
-        let frames = found.live.len() + found.damaged.len();
-        if let Some(bucket) = bucket.as_ref().filter(|_| found.damaged.is_empty()) {
+        let frames = found.live.len() + found.unreadable.len();
+        if let Some(bucket) = bucket.as_ref().filter(|_| found.unreadable.is_empty()) {
             self.expect_bucket(bucket, &found.live).await?;
         }
         let (objects, stored_bytes) = self.stored(bucket.as_ref()).await?;

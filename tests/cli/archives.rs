@@ -119,6 +119,24 @@ fn an_export_is_of_one_state_and_is_not_overwritten_by_accident() {
 }
 
 #[test]
+fn a_frame_that_cannot_be_read_is_named_once_the_others_are_written() {
+    let place = filled(Place::store());
+    let log = place.folder().join("store/nyc/weather/log");
+    std::fs::write(log.join("00000000000000000001.jsonl"), "{}").unwrap();
+    let folder = place.path("export");
+    let outcome = place.run(&["export", &folder, "-b", "nyc"]);
+    let told = "1 of 2 frames could not be written, the others were: nyc/weather: ";
+    assert_eq!(outcome.code, Some(10), "{outcome:?}");
+    assert!(outcome.err.contains(told), "{outcome:?}");
+    assert!(outcome.out.contains("air lines"), "{outcome:?}");
+    place.ok(&["import", &folder, "-b", "back"]);
+    assert_eq!(place.json(&["get", "back/air lines"]).len(), 16);
+    place.fails(3, &["get", "back/weather"]);
+    let err = place.fails(3, &["export", &place.path("none"), "-b", "nyk"]);
+    assert!(err.contains("no such bucket: nyk"), "{err}");
+}
+
+#[test]
 fn what_csv_cannot_give_back_is_refused_by_name() {
     let place = Place::store();
     let path = place.path("lists.json");

@@ -6,8 +6,8 @@ use arrow_cast::can_cast_types;
 use arrow_schema::{DataType, Schema};
 use clap::Args;
 use futures::TryStreamExt;
-use shoots_client::{AsOf, Batches, FileFormat, FileWriter, FrameId};
-use shoots_store::type_name;
+use shoots_client::{AsOf, Batches, ErrorKind, FileFormat, FileWriter, FlightPeer, FrameId};
+use shoots_store::{Peer, type_name};
 
 use super::Context;
 use super::state::AsOfArgs;
@@ -43,12 +43,18 @@ pub(super) async fn export(context: &Context, args: ExportArgs) -> Result<(), Fa
             "there is no frame to write in the bucket; name another with -b",
         ));
     }
-    let mut written = Vec::new();
-    let mut sizes = Vec::new();
+    let asked = frames.len();
+    let (mut written, mut sizes) = (Vec::new(), Vec::new());
+    let mut unreadable = Vec::new();
     for frame in frames {
-        let (archived, size) = write(context, &frame, &args).await?;
-        written.push(archived);
-        sizes.push(size);
+        match write(context, &frame, &args).await {
+            Ok((archived, size)) => {
+                written.push(archived);
+                sizes.push(size);
+            }
+            Err(failure) if is_of_one_frame(&failure) => unreadable.push((frame, failure)),
+            Err(failure) => return Err(failure),
+        }
     }
     let list = List::new(context.bucket.clone(), args.format, written);
     list.write(folder)?;
@@ -64,7 +70,34 @@ pub(super) async fn export(context: &Context, args: ExportArgs) -> Result<(), Fa
             ]);
         }
         listing
-    })
+    })?;
+    match unreadable.first() {
+        None => Ok(()),
+        Some((_, first)) => Err(Failure::with(first.code(), left_out(&unreadable, asked))),
+    }
+}
+
+/// Whether others can be written all the same.
+fn is_of_one_frame(failure: &Failure) -> bool {
+    let Failure::Client(error) = failure else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        ErrorKind::DamagedError | ErrorKind::ShootsIOError | ErrorKind::PromisedError
+    )
+}
+
+fn left_out(unreadable: &[(FrameId, Failure)], asked: usize) -> String {
+    let told = unreadable
+        .iter()
+        .map(|(frame, why)| format!("{frame}: {why}"));
+    let told: Vec<String> = told.collect();
+    format!(
+        "{} of {asked} frames could not be written, the others were: {}",
+        unreadable.len(),
+        told.join("; ")
+    )
 }
 
 fn prepare(folder: &Path, overwrite: bool) -> Result<(), Failure> {
@@ -116,8 +149,13 @@ async fn chosen(context: &Context, args: &ExportArgs) -> Result<Vec<FrameId>, Fa
     if let Some(bucket) = &context.bucket {
         request = request.bucket(bucket.as_str());
     }
-    let frames = request.send().await?;
-    Ok(frames.into_iter().map(|info| info.frame).collect())
+    request.send().await?;
+    // Listings leave out what cannot be read, and an export must not.
+    let peer = FlightPeer::of(&context.client, "listing frames");
+    let names = peer.frames(context.bucket.as_ref()).await;
+    let names = names.map_err(Failure::here)?;
+    let frame = |name| FrameId::new(context.bucket.clone(), name);
+    Ok(names.into_iter().map(frame).collect())
 }
 
 /// Writes one frame, and says how long the file of its rows is.

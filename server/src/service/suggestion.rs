@@ -14,8 +14,9 @@ pub(super) async fn suggesting<T>(
 ) -> Result<T, Failure> {
     match work.await {
         Err(Failure::Missing(missing)) => Err(match near(store, &missing).await {
-            Some(near) => missing.meaning(&near),
-            None => Failure::Missing(missing),
+            // A plain file is there, and not for every call.
+            Some(near) if near != missing.name => missing.meaning(&near),
+            _ => Failure::Missing(missing),
         }),
         done => done,
     }

@@ -8,6 +8,7 @@ use std::io;
 
 use object_store::Error as ObjectError;
 use object_store::client::{HttpError, HttpErrorKind};
+use rustix::io::Errno;
 
 /// Where machines of AWS, Google and Azure ask who they are; asked only when there are no other credentials.
 const WHO_AM_I: [&str; 4] = [
@@ -66,6 +67,30 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
             }
         })
         .unwrap_or(Trouble::Other)
+}
+
+/// Whether the system refuses a file or folder for what it is. Whatever else the system lacks (open files, memory) says
+/// nothing about a single one.
+pub(crate) fn is_of_one_file(error: &(dyn StdError + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+        StdError::source(*error)
+    });
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        let errno = cause.and_then(Errno::from_io_error);
+        errno.is_some_and(|errno| {
+            [
+                Errno::ACCESS,
+                Errno::PERM,
+                Errno::LOOP,
+                Errno::NOTDIR,
+                Errno::ISDIR,
+                Errno::NXIO,
+                Errno::IO,
+            ]
+            .contains(&errno)
+        })
+    })
 }
 
 fn unreachable(error: &dyn StdError) -> Trouble {
@@ -139,6 +164,23 @@ mod tests {
             );
         }
         assert_eq!(code("nothing"), "it gives no reason");
+    }
+
+    #[test]
+    fn a_file_that_the_system_refuses_says_nothing_of_others_and_too_many_open_files_do() {
+        let of = |errno: Errno| {
+            let source = io::Error::from(errno);
+            is_of_one_file(&ObjectError::Generic {
+                store: "s",
+                source: Box::new(source),
+            })
+        };
+        for errno in [Errno::ACCESS, Errno::LOOP, Errno::ISDIR, Errno::IO] {
+            assert!(of(errno), "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOSPC] {
+            assert!(!of(errno), "{errno}");
+        }
     }
 
     #[test]

@@ -69,11 +69,11 @@ impl Peer for LocalPeer {
 
     async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameName>> {
         let found = self.store.look(bucket, Freshness::AsOfNow).await?;
-        for error in &found.damaged {
-            tracing::warn!(%error, "a frame is left out of the listing");
-        }
         let live = found.live.iter();
-        Ok(live.map(|snapshot| snapshot.frame().name.clone()).collect())
+        let mut names: Vec<_> = live.map(|snapshot| snapshot.frame().name.clone()).collect();
+        names.extend(found.unreadable.into_iter().map(|(name, _)| name));
+        names.sort_unstable();
+        Ok(names)
     }
 
     async fn head(&self, frame: &FrameId) -> Result<Option<PeerHead>> {

@@ -228,7 +228,8 @@ impl Store {
             let mut here = Vec::with_capacity(found.len());
             for (source, target) in found {
                 let log = self.frame(&target).frame_log().clone();
-                if log.newest_for(Freshness::Tolerant).await?.is_some() {
+                // What is wrong with one that cannot be read is told in its place.
+                if !matches!(log.newest_for(Freshness::Tolerant).await, Ok(None)) {
                     here.push((source, target));
                 }
             }

@@ -38,7 +38,7 @@ pub trait Peer: fmt::Debug + Send + Sync {
     async fn buckets(&self) -> Result<Vec<BucketName>>;
 
     /// The frames of a bucket (none: the one without a name) that exist there and are not deleted, by name. No such
-    /// bucket: none.
+    /// bucket: none. A frame that cannot be read there is among them: what is asked of it says why.
     async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<FrameName>>;
 
     /// What the newest state of a frame is, deleted or not; `None` if there never was such a frame, or if it was purged.

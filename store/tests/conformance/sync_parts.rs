@@ -8,7 +8,7 @@ use shoots_proto::put::PutMode::{Append, Update, Upsert};
 use shoots_proto::{Closed, TagName};
 use shoots_store::{
     CloneOptions, Error, ErrorKind, FetchOptions, Frame, IndexRange, ProgressSink, PullOptions,
-    ReadOptions, RowsToDelete, Store, Travellers,
+    ReadOptions, RowsToDelete, Store, Travelled, Travellers,
 };
 
 use crate::on_every_place;
@@ -22,6 +22,7 @@ use crate::sync_expiry::{forget_older, give_up, sweeping};
 
 on_every_place!(
     frames_of_a_bucket_travel_under_other_names,
+    a_frame_that_cannot_be_read_is_told_beside_the_others,
     a_clone_of_what_has_expired_has_what_is_kept,
     the_newest_state_can_be_cloned_alone_and_pulled_on,
     a_range_can_be_cloned_and_the_rest_is_promised_until_it_is_fetched,
@@ -456,6 +457,44 @@ async fn a_part_that_went_apart_from_a_remote_that_gave_up_the_rest_says_that_a_
     let cloned = target.clone_frames(remote(&peer), &anew, &options).await;
     only(cloned.unwrap()).unwrap();
     assert_eq!(numbers(&frame(&target, "anew")).await.len(), 1_001);
+}
+
+async fn a_frame_that_cannot_be_read_is_told_beside_the_others(place: &Place) {
+    let store = place.open().await;
+    for name in ["good", "torn"] {
+        put(&store.frame(&id_in("b", name)), Append, rows([1])).await;
+    }
+    while !store.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    let entry = "b/torn/log/00000000000000000001.jsonl";
+    place.write(entry, "{}").await;
+    let (store, target) = (place.open().await, Place::in_memory().open().await);
+    let all = Travellers::new(FrameSelection::Everything { regex: None });
+    let expected = [
+        ("b/good".to_owned(), Ok(SyncOutcome::Created)),
+        ("b/torn".to_owned(), Err(ErrorKind::Damaged)),
+    ];
+    let outcomes = |travelled: Vec<Travelled>| -> Vec<_> {
+        let outcome = |one: Travelled| match one.result {
+            Ok(done) => (one.source.to_string(), Ok(done.outcome)),
+            Err(error) => {
+                assert!(error.to_string().contains(entry), "{error}");
+                (one.source.to_string(), Err(error.kind()))
+            }
+        };
+        travelled.into_iter().map(outcome).collect()
+    };
+
+    let peer = origin(&target);
+    let progress = ProgressSink::default();
+    let pushed = store.push(remote(&peer), &all, &progress).await;
+    assert_eq!(outcomes(pushed.unwrap()), expected);
+    // Whoever takes them from there is told as well.
+    let (peer, copy) = (origin(&store), Place::in_memory().open().await);
+    let options = CloneOptions::default();
+    let cloned = copy.clone_frames(remote(&peer), &all, &options).await;
+    assert_eq!(outcomes(cloned.unwrap()), expected);
 }
 
 async fn a_clone_of_what_has_expired_has_what_is_kept(place: &Place) {

@@ -134,6 +134,47 @@ async fn a_log_that_is_damaged_under_a_server_takes_no_write_and_gives_no_other_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_whose_file_the_system_refuses_hinders_no_other_and_a_push_tells_it() {
+    let folder = fresh_folder();
+    let server = Server::on(&folder, &["--compaction=false"]).await;
+    let client = server.client().await;
+    frame(&client, "refused").await;
+    frame(&client, "beside").await;
+    server.stop().await;
+    let path = folder.path().join("_default/refused");
+    let newest = files(&path, "log").pop().unwrap();
+    fs::remove_file(&newest).unwrap();
+    std::os::unix::fs::symlink(&newest, &newest).unwrap();
+
+    let backup = fresh_folder();
+    let backup = format!("backup=file://{}", backup.path().to_str().unwrap());
+    let server = Server::on(&folder, &["--compaction=false", "--remote", &backup]).await;
+    let client = server.client().await;
+    let refused = client.get("refused").collect_one().await;
+    assert_refused(refused, ErrorKind::ShootsIOError, &["symbolic links"]);
+    let listed = client.list().send().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|info| info.frame.to_string()).collect();
+    assert_eq!(listed, ["beside"]);
+    let usage = client.usage().send().await.unwrap();
+    assert_eq!((usage.buckets[0].frames, usage.buckets[0].rows), (2, 700));
+    client.sweep().send().await.unwrap();
+    client.expire().send().await.unwrap();
+    let compacted = client.compact().send().await.unwrap();
+    assert_eq!(compacted.frames.len(), 1, "{compacted:?}");
+    let pushed = client.push("backup").all_buckets().send().await.unwrap();
+    let problems = pushed.frames.iter().map(|frame| {
+        let problem = frame.problem.as_ref().map(|problem| problem.kind);
+        (frame.target.to_string(), problem)
+    });
+    let expected = [
+        ("beside".to_owned(), None),
+        ("refused".to_owned(), Some(ErrorKind::ShootsIOError)),
+    ];
+    assert_eq!(problems.collect::<Vec<_>>(), expected);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_is_removed_under_a_server_harms_no_other_frame() {
     let folder = fresh_folder();
     let server = Server::on(&folder, &[]).await;

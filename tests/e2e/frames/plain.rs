@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use shoots_client::{PutMode, ShootsClient};
+use shoots_client::{ErrorKind, PutMode, ShootsClient};
 
+use crate::refusal::assert_refused;
 use crate::rows::{get, put, rows};
 use crate::server::{Server, files};
 
@@ -45,6 +46,19 @@ async fn a_segment_is_a_parquet_file_of_the_rows_and_can_be_put_in_a_bucket() {
     let found = client.list().all_buckets().send().await.unwrap();
     let found: Vec<String> = found.iter().map(|info| info.frame.to_string()).collect();
     assert_eq!(found, ["plain", "source", "old bucket/plain"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_plain_file_is_not_purged_and_the_error_says_what_it_is() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let segment = segment(&server, &client).await;
+    copy(&segment, &server, "plain.parquet");
+    let refused = client.frame("plain").purge().send().await;
+    let words = ["name", "plain file", "delete the file"];
+    assert_refused(refused, ErrorKind::InvalidRequestError, &words);
+    assert_eq!(get(&client, "plain").await.num_rows(), 50);
     server.stop().await;
 }
 

@@ -24,7 +24,8 @@ pub(super) async fn compact(
     let mut frames = Vec::new();
     for frame in shared.frames_to_compact(name, bucket).await? {
         let id = frame.id().clone();
-        let compacted = carry_through(async move { frame.compact(dry_run).await }).await;
+        let compact = async move { Ok::<_, Failure>(frame.compact(dry_run).await) };
+        let compacted = carry_through(compact).await?;
         frames.extend(passed_over(&id, whole_bucket, compacted)?);
     }
     Ok(CompactResult { frames, dry_run })

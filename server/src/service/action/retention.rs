@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use shoots_proto::action::{
-    ExpireRequest, ExpireResult, ForgetRequest, PurgeRequest, PurgeResult, RetentionRequest,
+    ExpireRequest, ExpireResult, ForgetRequest, PURGE, PurgeRequest, PurgeResult, RetentionRequest,
     RetentionResult, SweepRequest, SweepResult,
 };
 use shoots_proto::{FrameId, Note};
+use shoots_store::{Error, ErrorKind};
 use tracing::{info, warn};
 
 use super::carry_through;
@@ -53,27 +54,27 @@ pub(super) async fn expire(
     let mut frames = Vec::new();
     for frame in shared.logged_frames_of(name, bucket).await? {
         let id = frame.id().clone();
-        let expired = carry_through(async move { frame.expire(dry_run).await }).await;
-        let expired = passed_over(&id, whole_bucket, expired)?;
+        let expire = async move { Ok::<_, Failure>(frame.expire(dry_run).await) };
+        let expired = passed_over(&id, whole_bucket, carry_through(expire).await?)?;
         frames.extend(expired.filter(|expired| expired.versions_expired > 0 || expired.bytes > 0));
     }
     Ok(ExpireResult { frames, dry_run })
 }
 
-/// In a whole bucket, what never became a frame or is none any more is passed over, and a frame that is damaged does
+/// In a whole bucket, what never became a frame or is none any more is passed over, and a frame that cannot be read does
 /// not hinder the others.
 pub(super) fn passed_over<T>(
     frame: &FrameId,
     whole_bucket: bool,
-    outcome: Result<T, Failure>,
+    outcome: Result<T, Error>,
 ) -> Result<Option<T>, Failure> {
     match outcome {
-        Err(failure) if whole_bucket && failure.is_not_found() => Ok(None),
-        Err(failure) if whole_bucket && failure.is_damaged() => {
-            warn!(%failure, %frame, "a frame was passed over");
+        Err(error) if whole_bucket && error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if whole_bucket && error.is_of_one_frame() => {
+            warn!(%error, %frame, "a frame was passed over");
             Ok(None)
         }
-        outcome => outcome.map(Some),
+        outcome => Ok(Some(outcome?)),
     }
 }
 
@@ -121,7 +122,8 @@ pub(super) async fn sweep(
     let whole_bucket = name.is_none();
     for frame in shared.logged_frames_of(name, bucket).await? {
         let id = frame.id().clone();
-        let swept = carry_through(async move { frame.sweep(dry_run).await }).await;
+        let sweep = async move { Ok::<_, Failure>(frame.sweep(dry_run).await) };
+        let swept = carry_through(sweep).await?;
         let Some(swept) = passed_over(&id, whole_bucket, swept)? else {
             continue;
         };
@@ -143,13 +145,20 @@ pub(super) async fn purge(
     shared.check_writable_unless(request.dry_run, "to purge a frame")?;
     let id = request.frame();
     let frame = shared.store.whole("purge a frame")?.frame(&id);
-    let purged = id.clone();
+    let (purged, whole) = (id.clone(), frame.clone());
     let result = carry_through(async move {
         let result = frame.purge(request.dry_run).await;
         shared.drop_files_of(&purged).await;
         result
     })
-    .await?;
+    .await;
+    let result = match result {
+        Err(failure) if failure.is_not_found() && whole.exists().await? => {
+            let problem = "is a plain file, of which nothing else is kept: delete the file instead";
+            return Err(Failure::invalid(PURGE, Some("name"), problem));
+        }
+        result => result?,
+    };
     info!(frame = %id, objects = result.objects, dry_run = result.dry_run, "purged");
     Ok(result)
 }
