@@ -47,7 +47,7 @@ async fn expect_free(address: SocketAddr) -> io::Result<()> {
     }
     match TcpListener::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let problem = format!("{error} on {address}, to which the name leads, too");
+            let problem = format!("{address}, to which the name leads, too: {error}");
             Err(io::Error::new(error.kind(), problem))
         }
         _ => Ok(()),
