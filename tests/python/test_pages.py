@@ -22,7 +22,7 @@ ELSEWHERE = {"docs/command.md", "docs/python.md"}
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
 RUN = {"console", "pycon", "wire", "text", "toml", "rust"}
 # What is there to be read: recipes for a machine of one's own or a cloud, differences of programs.
-READ = {"sh", "diff"}
+READ = {"sh", "ini", "diff"}
 
 
 def text(page: str) -> str:

@@ -224,12 +224,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "keep_versions",
         flag: "keep-versions",
-        help: "Keep at least so many versions of each frame; 0: their number keeps none",
+        help: "Keep at least so many versions of each frame; 0: no rule by number. Without this rule and the next, all are kept",
     },
     Setting {
         name: "keep_seconds",
         flag: "keep-seconds",
-        help: "Keep what was the newest version at some time in the last so many seconds; 0: age keeps none",
+        help: "Keep what was the newest version at some time in the last so many seconds; 0: no rule by age",
     },
     Setting {
         name: "expiry_seconds",

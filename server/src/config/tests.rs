@@ -84,6 +84,14 @@ fn printed_settings_read_back_as_themselves() {
 }
 
 #[test]
+fn the_settings_of_the_container_can_be_read() {
+    let text = include_str!("../../../deploy/container.toml");
+    let config = Config::from_toml("container.toml", text).unwrap();
+    assert_eq!(config.host, "0.0.0.0");
+    assert_eq!(config.port, Config::default().port);
+}
+
+#[test]
 fn unknown_keys_and_wrong_types_are_refused_by_name() {
     let error = Config::from_toml("shoots.toml", "prot = 1\n").unwrap_err();
     let error = error.to_string();
@@ -225,9 +233,10 @@ fn secrets_come_from_every_source() {
 #[test]
 fn settings_that_need_each_other_are_told_so() {
     for (text, problem) in [
-        ("cert_file = 'a'", "key_file is not: name the key"),
+        ("cert_file = 'a'", "key_file is not: give the key of the certificate by --key-file"),
         ("key_file = 'a'", "--cert-file"),
-        ("client_ca_file = 'a'", "--cert-file"),
+        ("client_ca_file = 'a'", "by --key-file, and its certificate by --cert-file"),
+        ("revoked_tokens_file = 'a'", "give the secret that signs tokens by --secret"),
         ("secret = 'a'\nsecret_file = 'b'", "leave one out"),
         (
             "secret = 'a'\nprevious_secret = 'a'\nprevious_secret_file = 'b'",

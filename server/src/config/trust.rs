@@ -29,7 +29,7 @@ impl Config {
         let previous = !self.previous_secret.is_empty() || !self.previous_secret_file.is_empty();
         let lacks = |given: &str, lacking: &str, what: &str| {
             let flag = lacking.replace('_', "-");
-            let problem = format!("{given} is set and {lacking} is not: name {what} with --{flag}");
+            let problem = format!("{given} is set and {lacking} is not: give {what} by --{flag}");
             Some(problem)
         };
         if cert && !key {
@@ -39,7 +39,7 @@ impl Config {
             return lacks("key_file", "cert_file", "the certificate of the key");
         }
         if !self.client_ca_file.is_empty() && !cert {
-            let what = "the certificate of the server, and its key with --key-file";
+            let what = "the key of the server by --key-file, and its certificate";
             return lacks("client_ca_file", "cert_file", what);
         }
         for (secret, name) in [
@@ -61,7 +61,7 @@ impl Config {
             return lacks("previous_secret", "secret", "the present secret");
         }
         if !self.revoked_tokens_file.is_empty() && !self.has_secret() {
-            let what = "what tokens are signed with";
+            let what = "the secret that signs tokens";
             return lacks("revoked_tokens_file", "secret", what);
         }
         None
