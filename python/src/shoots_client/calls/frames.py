@@ -116,7 +116,10 @@ class Frames(Calls):
         author: str | None = None,
         metadata: Metadata = None,
     ) -> NewFrame:
-        """Gives a frame another name, or puts it into another bucket, with its history.
+        """Gives a frame another name, or puts it into another bucket.
+
+        Its rows and its index go there, where a history begins with one `copy`. What was before stays in the log of
+        the old name, as that of a frame that is deleted.
 
         >>> client.rename("prices", "quotes", new_bucket="market")["bucket"]
         'market'
