@@ -282,6 +282,22 @@ impl FrameLog {
         Ok(named)
     }
 
+    /// Puts back the object of a schema that the frame is remembered to have, if it is gone: people remove files. As with
+    /// [`attested`](Self::attested), only a disk is asked. Bytes that would not have the name which the log says are not
+    /// written: a program whose bytes were others wrote the schema.
+    pub(crate) async fn put_back_schema(&self, known: &NamedSchema) -> Result<()> {
+        let path = self.paths().schema(&known.hash);
+        match &self.shared.disk {
+            Some(disk) if !disk.may_be_file(&path).await => {}
+            _ => return Ok(()),
+        }
+        let file = schema::encode(&known.schema)?;
+        if *file.hash != *known.hash {
+            return Err(Error::missing(path));
+        }
+        self.objects().create_immutable(&path, file.bytes).await
+    }
+
     /// The name of a schema that the frame has.
     pub(crate) fn named_schema(&self, schema: &SchemaRef) -> Result<NamedSchema> {
         let file = schema::encode(schema)?;

@@ -546,18 +546,19 @@ async fn keep_bucket(log: &FrameLog) {
     }
 }
 
-/// Makes a schema durable, if it has to be.
+/// Makes a schema durable, unless the frame has had it before and has it still.
 pub(crate) async fn write_schema(
     log: &FrameLog,
     schema: &NamedSchema,
     bytes: Option<Bytes>,
 ) -> Result<()> {
-    if let Some(bytes) = bytes {
-        let path = log.paths().schema(&schema.hash);
-        log.objects().create_immutable(&path, bytes).await?;
-        let cached = Arc::clone(&schema.schema);
-        log.shared().schemas.insert(schema.hash.to_string(), cached);
-    }
+    let Some(bytes) = bytes else {
+        return log.put_back_schema(schema).await;
+    };
+    let path = log.paths().schema(&schema.hash);
+    log.objects().create_immutable(&path, bytes).await?;
+    let cached = Arc::clone(&schema.schema);
+    log.shared().schemas.insert(schema.hash.to_string(), cached);
     Ok(())
 }
 

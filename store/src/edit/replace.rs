@@ -69,6 +69,10 @@ impl Derive for ReplaceRows {
         let target = evolve::with_columns_of(&present.schema, &self.schema.schema, &by);
         let target = target.ok_or_else(|| changed(log))?;
         let target = if *target == *present.schema {
+            // The rows may have been written with some of its columns only.
+            if present.hash != self.schema.hash {
+                log.put_back_schema(&present).await?;
+            }
             present
         } else {
             log.keep_schema(target).await?

@@ -1,10 +1,11 @@
-//! Entries of a log that are gone: nobody takes an older version for the newest, or publishes its number once more.
+//! Objects that are gone: nobody takes an older version for the newest, or publishes its number once more, and what is
+//! acknowledged refers to nothing that is not there.
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use shoots_proto::action::{VerifyRequest, VerifyResult};
 use shoots_proto::as_of::AsOf;
-use shoots_proto::put::PutMode::Append;
+use shoots_proto::put::PutMode::{Append, Replace, Update, Upsert};
 use shoots_store::{Error, ErrorKind, Frame, PutOptions, Store};
 
 use crate::on_every_place;
@@ -16,6 +17,8 @@ on_every_place!(
     a_writer_that_remembers_an_entry_notices_that_it_is_gone,
     a_frame_that_lost_its_newest_entry_can_be_purged,
     a_history_with_a_gap_is_damaged_and_not_short,
+    what_is_put_after_files_were_removed_can_be_read_by_others,
+    an_upsert_of_some_columns_brings_the_schema_of_all_back,
 );
 
 const HINT: &str = "_default/f/log/latest";
@@ -129,4 +132,57 @@ async fn a_history_with_a_gap_is_damaged_and_not_short(place: &Place) {
     assert!(recent.more);
     let old = broken.snapshot(Some(&AsOf::Version(2))).await.unwrap();
     assert_eq!(old.rows(), 2);
+}
+
+/// A frame that its store remembers, with rows 0 to 9 and an index, of which the files below a folder are removed.
+async fn removed(store: &Store, name: &str, files: &std::path::Path) -> Frame {
+    let written = frame(store, name);
+    let options = PutOptions::mode(Replace).index(["n"]);
+    try_put_with(&written, options, rows(0..10)).await.unwrap();
+    while !store.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    std::fs::remove_dir_all(files).unwrap();
+    written
+}
+
+async fn what_is_put_after_files_were_removed_can_be_read_by_others(place: &Place) {
+    let Place::Disk(folder) = place else {
+        return;
+    };
+    for mode in [Append, Replace, Update, Upsert] {
+        for (files, version) in [("", 1), ("/schemas", 2)] {
+            println!("{mode} without {files}");
+            let store = place.open().await;
+            let name = format!("{mode}{version}");
+            let files = folder.path().join(format!("_default/{name}{files}"));
+            let known = removed(&store, &name, &files).await;
+            let options = PutOptions::mode(mode).index(["n"]);
+            let put = try_put_with(&known, options, rows([100])).await.unwrap();
+            assert_eq!(put.version, version);
+
+            let store = place.open().await;
+            let kept = if version == 1 || mode == Replace {
+                0
+            } else {
+                10
+            };
+            let expected: Vec<i64> = (0..kept).chain([100]).collect();
+            assert_eq!(numbers(&frame(&store, &name)).await, expected);
+            assert!(verified(&store).await.ok);
+        }
+    }
+}
+
+async fn an_upsert_of_some_columns_brings_the_schema_of_all_back(place: &Place) {
+    let Place::Disk(folder) = place else {
+        return;
+    };
+    let store = place.open().await;
+    let known = removed(&store, "f", &folder.path().join("_default/f/schemas")).await;
+    let keys = rows([3]).project(&[0]).unwrap();
+    let options = PutOptions::mode(Upsert);
+    try_put_with(&known, options, keys).await.unwrap();
+    let read = numbers(&frame(&place.open().await, "f")).await;
+    assert_eq!(read, (0..10).collect::<Vec<_>>());
 }
