@@ -22,7 +22,7 @@ use crate::history;
 use crate::log::commit::{Published, State};
 use crate::log::derive::Derive;
 use crate::log::entry::Entry;
-use crate::log::plan::{Proposal, Wish};
+use crate::log::plan::{Proposal, Rows, Wish};
 use crate::log::remembered::RequestKey;
 use crate::log::seek::Found;
 use crate::plain;
@@ -252,7 +252,10 @@ impl Frame {
     pub async fn delete(&self) -> Result<Published> {
         self.log.shared().check_writable()?;
         let adopt = self.plain_rows().await?;
-        put::submit(&self.log, self.proposal(Wish::Delete { adopt })).await
+        let written: Vec<String> = adopt.iter().flat_map(Rows::ids).collect();
+        let deleted = put::submit(&self.log, self.proposal(Wish::Delete { adopt })).await;
+        self.let_go_of_failed(&written, &deleted).await;
+        deleted
     }
 
     /// Brings a deleted frame back as it was.
@@ -461,6 +464,7 @@ impl Frame {
         let Some(rows) = self.plain_rows().await? else {
             return Ok(());
         };
+        let written: Vec<String> = rows.ids().collect();
         let adoption = Proposal {
             wish: Wish::Adopt(rows),
             write_id: self.log.unique_id(),
@@ -470,18 +474,26 @@ impl Frame {
             expected: None,
             note: Note::default(),
         };
-        put::try_submit(&self.log, adoption).await?;
-        Ok(())
+        let adopted = put::try_submit(&self.log, adoption).await;
+        self.let_go_of_failed(&written, &adopted).await;
+        adopted.map(drop)
+    }
+
+    /// Removes segments of a change that has failed, and of which nobody can have seen any.
+    async fn let_go_of_failed<T>(&self, written: &[String], outcome: &Result<T>) {
+        if outcome.is_err() && !put::is_unknown(outcome) {
+            self.log.let_go(written).await;
+        }
     }
 
     /// The rows of a plain file, copied into segments, if the frame is one that was never written.
-    async fn plain_rows(&self) -> Result<Option<crate::log::plan::Rows>> {
+    async fn plain_rows(&self) -> Result<Option<Rows>> {
         let plain = match self.log.newest().await? {
             Some(_) => None,
             None => plain::find(&self.log).await?,
         };
         match plain {
-            Some(plain) => plain.adopt(&self.log).await.map(Some),
+            Some(plain) => Ok(Some(plain.adopt(&self.log).await?.hand_over())),
             None => Ok(None),
         }
     }

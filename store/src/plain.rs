@@ -12,12 +12,11 @@ use object_store::path::Path;
 use crate::error::Result;
 use crate::frame_log::FrameLog;
 use crate::layout;
-use crate::log::plan::Rows;
 use crate::objects::Objects;
 use crate::put::{named, write_schema};
 use crate::schema;
 use crate::segment::{self, Origin};
-use crate::sink::SegmentSink;
+use crate::sink::{SegmentSink, StagedRows};
 
 /// Rows that are copied at a time.
 const ADOPTED_BATCH_ROWS: usize = 16_384;
@@ -67,7 +66,7 @@ async fn open(log: &FrameLog, path: Path, bytes: u64) -> Result<PlainFile> {
 
 impl PlainFile {
     /// Copies the rows into segments of the frame, which nobody sees yet.
-    pub(crate) async fn adopt(&self, log: &FrameLog) -> Result<Rows> {
+    pub(crate) async fn adopt(&self, log: &FrameLog) -> Result<StagedRows> {
         schema::check(&self.schema)?;
         let (schema, bytes) = named(Arc::clone(&self.schema))?;
         write_schema(log, &schema, Some(bytes)).await?;
@@ -85,6 +84,6 @@ impl PlainFile {
             sink.write(batch).await?;
         }
         let segments = sink.finish().await?;
-        Ok(Rows { schema, segments })
+        Ok(StagedRows { schema, segments })
     }
 }

@@ -20,7 +20,7 @@ use crate::log::plan::{NamedSchema, Proposal, PutWish, Rows, Wish};
 use crate::log::remembered::RequestKey;
 use crate::plain::{self, PlainFile};
 use crate::schema::{self, Conform, evolve, identity};
-use crate::sink::{Order, SegmentSink};
+use crate::sink::{Order, SegmentSink, StagedRows};
 use crate::time::Timestamp;
 
 /// How a frame is written, and what is noted with the commit.
@@ -70,7 +70,8 @@ impl PutOptions {
     }
 }
 
-/// A put under way. Nothing is visible until [`commit`](Self::commit) has returned; dropping it changes nothing.
+/// A put under way. Nothing is visible until [`commit`](Self::commit) has returned; dropping it changes nothing, and what
+/// it has written is removed.
 #[derive(Debug)]
 pub struct FrameWriter {
     log: FrameLog,
@@ -206,7 +207,10 @@ impl FrameWriter {
         self.asked.note(&batch);
         match &mut self.state {
             State::Repeated { .. } => Ok(()),
-            State::Writing(writing) => writing.write(batch).await,
+            State::Writing(writing) => {
+                let written = writing.write(batch).await;
+                writing.unless_failed(written).await
+            }
         }
     }
 
@@ -218,7 +222,10 @@ impl FrameWriter {
     pub async fn yield_memory(&mut self) -> Result<()> {
         match &mut self.state {
             State::Repeated { .. } => Ok(()),
-            State::Writing(writing) => writing.sink.yield_memory().await,
+            State::Writing(writing) => {
+                let written = writing.sink.yield_memory().await;
+                writing.unless_failed(written).await
+            }
         }
     }
 
@@ -246,14 +253,19 @@ impl FrameWriter {
             }
             State::Writing(writing) => *writing,
         };
-        let adopt = match &writing.plain {
-            Some(plain) => Some(plain.adopt(&log).await?),
-            None => None,
-        };
         let (basis, absent) = (writing.basis, writing.absent);
         let index = std::mem::take(&mut writing.index);
         let span = writing.span.take();
+        let plain = writing.plain.take();
         let rows = writing.finish(&log).await?;
+        check_within(span.as_ref(), rows.segments.records())?;
+        // It needs memory, and these rows take none any more.
+        let adopt = match &plain {
+            Some(plain) => Some(plain.adopt(&log).await?.hand_over()),
+            None => None,
+        };
+        let rows = rows.hand_over();
+        let written: Vec<String> = rows.ids().chain(adopt.iter().flat_map(Rows::ids)).collect();
         let mut replacing = None;
         let wish = match options.mode {
             PutMode::Error | PutMode::Append | PutMode::Replace => Wish::Put(Box::new(PutWish {
@@ -263,7 +275,6 @@ impl FrameWriter {
                 adopt,
             })),
             PutMode::Update | PutMode::Upsert => {
-                check_within(span.as_ref(), &rows.segments)?;
                 let replaced = match (options.mode, options.scope) {
                     (PutMode::Upsert, _) => Replaced::Upsert,
                     (_, UpdateScope::Keys) => Replaced::Keys,
@@ -286,12 +297,11 @@ impl FrameWriter {
             note: options.note,
         };
         let outcome = submit(&log, proposal).await;
-        if let Some(change) = replacing
-            && !outcome
-                .as_ref()
-                .is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown)
-        {
-            change.discard_rest(&log, outcome.is_ok()).await;
+        match replacing {
+            _ if is_unknown(&outcome) => {}
+            Some(change) => change.discard_rest(&log, outcome.is_ok()).await,
+            None if outcome.is_err() => log.let_go(&written).await,
+            None => {}
         }
         outcome
     }
@@ -393,16 +403,28 @@ impl Writing {
         self.sink.write(batch).await
     }
 
+    /// Leaves nothing behind if writing has failed.
+    async fn unless_failed(&mut self, written: Result<()>) -> Result<()> {
+        if written.is_err() {
+            self.sink.abandon().await;
+        }
+        written
+    }
+
     /// The first durability round: segments, schema, bucket and folders at the same time.
-    async fn finish(self, log: &FrameLog) -> Result<Rows> {
+    async fn finish(mut self, log: &FrameLog) -> Result<StagedRows> {
         let schema = self.schema;
         let segments = self.sink.finish();
         let write_schema = write_schema(log, &schema, self.new_schema);
         let bucket = create_bucket(log, self.creates);
         let folders = make_folders(log, self.creates);
-        let (segments, (), (), ()): (Vec<SegmentRecord>, (), (), ()) =
-            tokio::try_join!(segments, write_schema, bucket, folders)?;
-        Ok(Rows { schema, segments })
+        match tokio::try_join!(segments, write_schema, bucket, folders) {
+            Ok((segments, (), (), ())) => Ok(StagedRows { schema, segments }),
+            Err(error) => {
+                self.sink.abandon().await;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -510,6 +532,12 @@ pub(crate) async fn create_bucket(log: &FrameLog, wanted: bool) -> Result<()> {
     log.objects()
         .create_immutable(&marker, Bytes::from_static(b"{}\n"))
         .await
+}
+
+/// Whether a change has ended so that an entry may name what was written for it.
+pub(crate) fn is_unknown<T>(outcome: &Result<T>) -> bool {
+    let error = outcome.as_ref().err();
+    error.is_some_and(|error| error.kind() == ErrorKind::OutcomeUnknown)
 }
 
 /// Publishes a change of a frame, and looks after its bucket if the frame began with it.

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     /// By hash.
     pub(crate) schemas: Cache<String, SchemaRef>,
     pub(crate) publisher: Publisher,
+    /// Whoever removes what a put has left holds on to it.
+    pub(crate) removals: Arc<()>,
     pub(crate) put_memory: Budget,
     pub(crate) limits: Limits,
     pub(crate) packing: Packing,
@@ -138,6 +140,7 @@ impl Shared {
             rows: RowCache::new(row_cache_bytes),
             schemas: Cache::new(CACHED_SCHEMAS),
             publisher: Publisher::default(),
+            removals: Arc::default(),
             put_memory: Budget::new(put_memory_bytes),
             limits,
             packing,

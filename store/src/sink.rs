@@ -4,13 +4,15 @@
 //! a time in a blocking task, so that receiving, encoding and writing overlap and each waits for the others.
 
 mod order;
+mod staged;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 pub(crate) use self::order::Order;
 use self::order::{KeyTrail, Sorting};
+pub(crate) use self::staged::{Staged, StagedRows};
 use crate::budget::Share;
 use crate::error::{Cause, Error, Result};
 use crate::frame_log::FrameLog;
@@ -30,7 +32,7 @@ const PARALLEL_WRITES: usize = 2;
 /// Objects that no entry refers to are swept after a day; a put that takes longer than this might lose some.
 const LONGEST_PUT_SECONDS: u64 = 12 * 3600;
 
-/// Turns the batches of one put into durable segments. Dropping it abandons the put.
+/// Turns the batches of one put into durable segments. Dropping it abandons the put, and removes them.
 #[derive(Debug)]
 pub(crate) struct SegmentSink {
     log: FrameLog,
@@ -39,7 +41,7 @@ pub(crate) struct SegmentSink {
     sorting: Option<Sorting>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: u64,
-    writes: JoinSet<Result<Written>>,
+    staged: Staged,
     writing_bytes: u64,
     /// In the order of the rows; none: still being written.
     segments: Vec<Option<SegmentRecord>>,
@@ -125,12 +127,12 @@ impl SegmentSink {
         };
         let encoder = SegmentEncoder::new(schema, log.shared().limits, log.shared().packing)?;
         Ok(Self {
+            staged: Staged::new(log.clone()),
             log,
             stage: Stage::Idle(Box::new(Encoding { encoder, trail })),
             sorting: order.map(Sorting::new),
             waiting: Vec::new(),
             waiting_bytes: 0,
-            writes: JoinSet::new(),
             writing_bytes: 0,
             segments: Vec::new(),
             share: Share::default(),
@@ -165,9 +167,11 @@ impl SegmentSink {
         Ok(())
     }
 
-    /// Waits until all rows are in durable segments, and returns those.
-    pub(crate) async fn finish(mut self) -> Result<Vec<SegmentRecord>> {
+    /// Waits until all rows are in durable segments, and returns those. Nothing more is taken.
+    pub(crate) async fn finish(&mut self) -> Result<Staged> {
         self.flush().await?;
+        self.stage = Stage::Failed;
+        self.share = Share::default();
         let now = self.log.now();
         if let Some(first) = self.first_object
             && now.seconds_since(first) > LONGEST_PUT_SECONDS
@@ -176,7 +180,22 @@ impl SegmentSink {
             let problem = format!("the put took longer than {hours} hours");
             return Err(Cause::Conflict(problem).into());
         }
-        Ok(self.segments.into_iter().flatten().collect())
+        let segments: Vec<_> = self.segments.drain(..).flatten().collect();
+        let mut staged = self.take_staged();
+        staged.complete(segments);
+        Ok(staged)
+    }
+
+    /// Gives the put up, and returns when nothing is left of it.
+    pub(crate) async fn abandon(&mut self) {
+        self.stage = Stage::Failed;
+        self.take_staged().remove().await;
+    }
+
+    fn take_staged(&mut self) -> Staged {
+        let mut staged = std::mem::replace(&mut self.staged, Staged::new(self.log.clone()));
+        staged.share = std::mem::take(&mut self.share);
+        staged
     }
 
     /// Gets memory for more rows; if there is none, gives all back first.
@@ -204,7 +223,7 @@ impl SegmentSink {
     async fn flush(&mut self) -> Result<()> {
         let gathers = self.sorting.as_ref().is_some_and(Sorting::gathers);
         self.flush_encoder(gathers).await?;
-        while !self.writes.is_empty() {
+        while !self.staged.writes.is_empty() {
             self.join_write().await?;
         }
         Ok(())
@@ -267,7 +286,7 @@ impl SegmentSink {
         if let Some(space) = &self.log.shared().space {
             space.admit(segment.bytes.len() as u64).await?;
         }
-        while self.writes.len() >= PARALLEL_WRITES {
+        while self.staged.writes.len() >= PARALLEL_WRITES {
             self.join_write().await?;
         }
         let now = self.log.now();
@@ -285,7 +304,8 @@ impl SegmentSink {
         self.writing_bytes += record.bytes;
         let path = self.log.paths().segment(&record.id);
         let objects = self.log.objects().clone();
-        self.writes.spawn(async move {
+        self.staged.note(&record.id);
+        self.staged.writes.spawn(async move {
             objects.create_immutable(&path, segment.bytes).await?;
             Ok(Written { place, record })
         });
@@ -293,12 +313,19 @@ impl SegmentSink {
     }
 
     async fn join_write(&mut self) -> Result<()> {
-        if let Some(joined) = self.writes.join_next().await {
+        if let Some(joined) = self.staged.writes.join_next().await {
             let written = joined.map_err(ended)??;
             self.writing_bytes -= written.record.bytes;
             self.segments[written.place] = Some(written.record);
         }
         Ok(())
+    }
+}
+
+impl Drop for SegmentSink {
+    fn drop(&mut self) {
+        // Writes that go on hold memory, so the share goes with them.
+        drop(self.take_staged());
     }
 }
 

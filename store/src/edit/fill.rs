@@ -122,7 +122,7 @@ impl<'a> Fill<'a> {
             let whole = joined(target, &batch, &self.older.schema, &beside)?;
             sink.write(whole).await?;
         }
-        sink.finish().await
+        Ok(sink.finish().await?.hand_over())
     }
 }
 

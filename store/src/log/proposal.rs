@@ -75,6 +75,13 @@ pub(crate) struct Rows {
     pub(crate) segments: Vec<SegmentRecord>,
 }
 
+impl Rows {
+    /// The segments' ids.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = String> {
+        self.segments.iter().map(|segment| segment.id.clone())
+    }
+}
+
 /// A schema and the hash that names its object.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedSchema {

@@ -336,7 +336,7 @@ async fn write_anew(source: &Source, old: Vec<Segment>) -> Result<Vec<SegmentRec
     while let Some(batch) = batches.try_next().await? {
         sink.write(batch).await?;
     }
-    sink.finish().await
+    Ok(sink.finish().await?.hand_over())
 }
 
 #[cfg(test)]

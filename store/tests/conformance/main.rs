@@ -9,6 +9,7 @@
 // Everything here is a test to the lints, functions without `#[test]` too.
 #![cfg(test)]
 
+mod abandoned;
 mod buckets;
 mod chaos;
 mod compacted;
