@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow_schema::Schema;
 use async_trait::async_trait;
 use shoots_proto::action::{PurgeResult, SweepResult};
 
@@ -15,12 +16,15 @@ use super::claim::{Claim, claim};
 use super::condemned;
 use super::garbage::ObjectSet;
 use crate::edit::marks::DropPin;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::frame_log::FrameLog;
 use crate::log::commit::{Base, Condemned, Operation, Retained, Totals};
 use crate::log::derive::{Derive, StateEdit, Step};
 use crate::log::entry::Entry;
+use crate::log::plan::Wish;
+use crate::plain;
+use crate::put;
 use crate::snapshots::Abandoned;
 use crate::store::Store;
 use crate::verify;
@@ -101,6 +105,32 @@ impl Derive for Emptied {
             totals: Totals::default(),
             edits,
             ..Step::bare(log, entry, Operation::Purge).await?
+        }))
+    }
+}
+
+/// A frame of which nothing was left begins as one that was purged, so that a plain file of its name stays ignored. It holds
+/// nothing, and so no columns either.
+#[derive(Debug)]
+struct BeginsPurged;
+
+#[async_trait]
+impl Derive for BeginsPurged {
+    async fn derive(&self, log: &FrameLog, before: Option<&Entry>) -> Result<Option<Step>> {
+        if before.is_some() {
+            return Ok(None);
+        }
+        let schema = log.keep_schema(Arc::new(Schema::empty())).await?;
+        let retained = Retained {
+            oldest: 1,
+            first_entry: 1,
+            emptied: true,
+            purged: 1,
+            ..Retained::default()
+        };
+        Ok(Some(Step {
+            edits: vec![StateEdit::Retain(Box::new(retained))],
+            ..Step::new(Operation::Purge, schema, Totals::default())
         }))
     }
 }
@@ -300,16 +330,18 @@ impl Frame {
     /// where one was, another process that knows of none so far could otherwise publish a change that is lost. With
     /// `dry_run`, only says what would be removed.
     ///
-    /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays.
+    /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays
+    /// but, if it was a plain file once, that it is gone.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame,
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if a snapshot holds on to it.
     pub async fn purge(&self, dry_run: bool) -> Result<PurgeResult> {
         let log = self.frame_log();
-        let head = match log.newest().await {
+        // Whatever this process remembers of the log: it is what lies there that may be beyond help.
+        let head = match log.newest_anew().await {
             Ok(head) => head.map(|head| Arc::clone(&head.entry)),
-            Err(error) if error.kind() == crate::ErrorKind::Damaged => None,
+            Err(error) if error.kind() == ErrorKind::Damaged => None,
             Err(error) => return Err(error),
         };
         if !dry_run {
@@ -332,17 +364,16 @@ impl Frame {
         if head.is_none() && objects.0.is_empty() {
             return Err(log.not_found());
         }
-        if head.is_some() {
+        let goes_on = head.is_some() && (dry_run || self.publish_emptied().await?);
+        if goes_on {
             let stays = |name: &String| name.starts_with("log/") || name.starts_with("schemas/");
             objects.0.retain(|name, _| !stays(name));
         }
         if !dry_run {
-            if head.is_some() {
-                self.change(Emptied).await?;
-            }
             condemned::remove_all(log, &objects).await?;
-            if head.is_none() {
+            if !goes_on {
                 log.forget_head();
+                self.keep_purged().await?;
             }
         }
         Ok(PurgeResult {
@@ -350,5 +381,24 @@ impl Frame {
             bytes: objects.bytes(),
             dry_run,
         })
+    }
+
+    /// Publishes that everything goes; false: the log is too damaged for a next entry.
+    async fn publish_emptied(&self) -> Result<bool> {
+        match self.change(Emptied).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Damaged => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets the frame stay gone, of whose log nothing is left: a plain file that it was once must not come back for it.
+    async fn keep_purged(&self) -> Result<()> {
+        let log = self.frame_log();
+        if plain::place(log, log.objects()).await?.is_some() {
+            let wish = Wish::Derived(Arc::new(BeginsPurged));
+            put::try_submit(log, self.proposal(wish)).await?;
+        }
+        Ok(())
     }
 }

@@ -10,12 +10,15 @@ use shoots_store::{Error, ErrorKind, Frame, PutOptions, Store};
 
 use crate::on_every_place;
 use crate::place::Place;
+use crate::plain::parquet;
 use crate::rows::{frame, numbers, put, rows, try_put_with};
 
 on_every_place!(
     a_log_that_ends_before_its_hint_is_damaged_until_it_is_whole_or_accepted,
     a_writer_that_remembers_an_entry_notices_that_it_is_gone,
     a_frame_that_lost_its_newest_entry_can_be_purged,
+    a_frame_that_its_server_knows_can_be_purged_whatever_became_of_its_log,
+    a_purged_frame_stays_gone_though_the_plain_file_that_it_was_is_there,
     a_history_with_a_gap_is_damaged_and_not_short,
     what_is_put_after_files_were_removed_can_be_read_by_others,
     an_upsert_of_some_columns_brings_the_schema_of_all_back,
@@ -118,6 +121,77 @@ async fn a_frame_that_lost_its_newest_entry_can_be_purged(place: &Place) {
     broken.purge(false).await.unwrap();
     assert_eq!(append(&broken).await.unwrap(), 1);
     assert_eq!(numbers(&frame(&place.open().await, "f")).await, [100]);
+}
+
+async fn a_frame_that_its_server_knows_can_be_purged_whatever_became_of_its_log(place: &Place) {
+    let spoiled: [fn(&[u8]) -> Option<Vec<u8>>; 5] = [
+        |_| None,
+        |_| Some(Vec::new()),
+        |whole| Some(whole[..whole.len() / 2].to_vec()),
+        |whole| Some([whole, b"{}\n"].concat()),
+        |whole| {
+            Some(
+                whole
+                    .iter()
+                    .map(|byte| byte ^ u8::from(*byte == b'4'))
+                    .collect(),
+            )
+        },
+    ];
+    for spoil in spoiled {
+        let store = place.open().await;
+        let known = written(&store, 4).await;
+        let whole = place.objects().get(&entry(4)).await.unwrap();
+        let whole = whole.bytes().await.unwrap();
+        remove(place, &entry(4)).await;
+        if let Some(bytes) = spoil(&whole) {
+            place.write(entry(4).as_ref(), bytes).await;
+        }
+        known.purge(false).await.unwrap();
+        let again = known.purge(false).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NotFound, "{again}");
+        assert_eq!(append(&known).await.unwrap(), 1);
+        assert_eq!(numbers(&frame(&place.open().await, "f")).await, [100]);
+        known.purge(false).await.unwrap();
+        remove_all(place, "_default/f").await;
+    }
+    // Without its schema nothing can be published in it, either.
+    let store = place.open().await;
+    written(&store, 1).await;
+    remove_all(place, "_default/f/schemas").await;
+    let unknown = frame(&place.open().await, "f");
+    unknown.purge(false).await.unwrap();
+    assert!(place.objects_below("_default/f").await.is_empty());
+}
+
+async fn remove_all(place: &Place, folder: &str) {
+    for object in place.objects_below(folder).await {
+        remove(place, &Path::from(object)).await;
+    }
+}
+
+async fn a_purged_frame_stays_gone_though_the_plain_file_that_it_was_is_there(place: &Place) {
+    place.write("f.parquet", parquet(0..3)).await;
+    let store = place.open().await;
+    let adopted = written(&store, 2).await;
+    remove(place, &entry(2)).await;
+    for known in [adopted, frame(&place.open().await, "f")] {
+        known.purge(false).await.unwrap();
+        let store = place.open().await;
+        for gone in [&known, &frame(&store, "f")] {
+            let error = gone.snapshot(None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            assert!(!gone.exists().await.unwrap());
+            gone.undelete().await.unwrap_err();
+        }
+        assert!(store.frames(None).await.unwrap().is_empty());
+        assert!(verified(&store).await.ok);
+    }
+    let store = place.open().await;
+    let again = frame(&store, "f");
+    assert!(append(&again).await.unwrap() > 1);
+    assert_eq!(numbers(&frame(&place.open().await, "f")).await, [100]);
+    assert!(verified(&store).await.ok);
 }
 
 async fn a_history_with_a_gap_is_damaged_and_not_short(place: &Place) {
