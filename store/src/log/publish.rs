@@ -34,7 +34,6 @@ const MAX_ATTEMPTS: u32 = 5;
 const CONFIRM_AFTER_SECONDS: u64 = 3600;
 /// So long it is believed that a frame has no log, without another look, when its first entry is created.
 const ABSENT_SECONDS: u64 = 60;
-
 /// How long writers wait for one merge at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
@@ -424,19 +423,16 @@ async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
     let sequence = entry.header.sequence;
     let path = log.paths().entry(sequence);
     let bytes = bytes::Bytes::from(bytes);
-    // Whether an attempt before may have created it.
-    let mut doubtful = false;
-    let mut problem = String::new();
+    // What went wrong with an attempt that may have created it.
+    let mut doubt: Option<String> = None;
     for _ in 0..MAX_ATTEMPTS {
         match log.objects().create(&path, bytes.clone()).await {
             Ok(Created::Yes) => return Ok(Outcome::Committed(Arc::new(entry))),
             Ok(Created::Exists) => {}
             Err(CreateError::NotKnownDurable(error)) => return Err(unknown(error.to_string())),
-            Err(CreateError::Refused(error)) if !doubtful => return Err(error),
-            Err(CreateError::Refused(error)) => problem = error.to_string(),
-            Err(CreateError::Ambiguous(error)) => {
-                doubtful = true;
-                problem = error.to_string();
+            Err(CreateError::Refused(error)) if doubt.is_none() => return Err(error),
+            Err(CreateError::Refused(error) | CreateError::Ambiguous(error)) => {
+                doubt = Some(error.to_string());
             }
         }
         match log.reader().entry(sequence).await {
@@ -444,10 +440,21 @@ async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
             Ok(Some(found)) if is_ours(&found, &entry) => return Ok(Outcome::Committed(found)),
             Ok(Some(winner)) => return Ok(Outcome::Conflict(winner)),
             Ok(None) => {}
-            Err(error) => return Err(unknown(format!("{problem}; reading it back: {error}"))),
+            Err(error) => {
+                let before = doubt.unwrap_or_else(|| format!("{path} exists"));
+                return Err(unknown(format!("{before}; reading it back: {error}")));
+            }
         }
     }
-    Err(unknown(problem))
+    // Without a doubt, each attempt was refused for the sake of something that has the name and is no object.
+    Err(doubt.map_or_else(
+        || {
+            let problem = "something has this name and cannot be read; look whether it is a folder, or a link that \
+                           leads nowhere, and move it away";
+            Error::io(format!("creating {path}"), problem)
+        },
+        unknown,
+    ))
 }
 
 /// Write ids are random, so an entry with ours is the one that we tried to create.

@@ -21,6 +21,7 @@ on_every_place!(
     a_purged_frame_stays_gone_though_the_plain_file_that_it_was_is_there,
     a_history_with_a_gap_is_damaged_and_not_short,
     what_is_put_after_files_were_removed_can_be_read_by_others,
+    what_lies_in_the_place_of_the_next_entry_is_told,
     an_upsert_of_some_columns_brings_the_schema_of_all_back,
 );
 
@@ -259,4 +260,22 @@ async fn an_upsert_of_some_columns_brings_the_schema_of_all_back(place: &Place) 
     try_put_with(&known, options, keys).await.unwrap();
     let read = numbers(&frame(&place.open().await, "f")).await;
     assert_eq!(read, (0..10).collect::<Vec<_>>());
+}
+
+async fn what_lies_in_the_place_of_the_next_entry_is_told(place: &Place) {
+    let Place::Disk(folder) = place else {
+        return;
+    };
+    let store = place.open().await;
+    let blocked = written(&store, 1).await;
+    let next = folder.path().join(entry(2).as_ref());
+    std::fs::create_dir(&next).unwrap();
+    let error = append(&blocked).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    for told in [entry(2).as_ref(), "move it away"] {
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert_eq!(place.objects_below("_default/f/segments").await.len(), 1);
+    std::fs::remove_dir(&next).unwrap();
+    assert_eq!(append(&blocked).await.unwrap(), 2);
 }
