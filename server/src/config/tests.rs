@@ -233,10 +233,19 @@ fn secrets_come_from_every_source() {
 #[test]
 fn settings_that_need_each_other_are_told_so() {
     for (text, problem) in [
-        ("cert_file = 'a'", "key_file is not: give the key of the certificate by --key-file"),
+        (
+            "cert_file = 'a'",
+            "key_file is not: give the key of the certificate by --key-file",
+        ),
         ("key_file = 'a'", "--cert-file"),
-        ("client_ca_file = 'a'", "by --key-file, and its certificate by --cert-file"),
-        ("revoked_tokens_file = 'a'", "give the secret that signs tokens by --secret"),
+        (
+            "client_ca_file = 'a'",
+            "by --key-file, and its certificate by --cert-file",
+        ),
+        (
+            "revoked_tokens_file = 'a'",
+            "give the secret that signs tokens by --secret",
+        ),
         ("secret = 'a'\nsecret_file = 'b'", "leave one out"),
         (
             "secret = 'a'\nprevious_secret = 'a'\nprevious_secret_file = 'b'",
