@@ -40,7 +40,7 @@ impl StoreBuilder {
         Self {
             location: location.to_owned(),
             object_store: None,
-            environment: Arc::new(SystemEnvironment),
+            environment: Arc::new(SystemEnvironment::default()),
             read_only: false,
             probed_later: false,
             conditions: None,

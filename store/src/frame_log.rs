@@ -118,6 +118,11 @@ impl FrameLog {
         self.shared.environment.now()
     }
 
+    /// For telling what is old enough to be removed for good.
+    pub(crate) fn cautious_now(&self) -> Timestamp {
+        self.shared.environment.cautious_now()
+    }
+
     /// A fresh name or id: 32 hexadecimal digits.
     pub(crate) fn unique_id(&self) -> String {
         format!("{:032x}", self.shared.environment.unique())

@@ -21,6 +21,10 @@ use crate::activity::{BlockUse, CacheUse, Operations};
 use crate::disk;
 use crate::error::{Error, Result};
 
+/// The most that an object may have that is read as a whole. Lists of segments are the largest, with some hundred bytes
+/// for each; segments themselves are read in parts.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// Attempts to create an object that is said to exist and cannot be found.
 const IMMUTABLE_ATTEMPTS: u32 = 3;
 
@@ -308,11 +312,21 @@ impl Objects {
         Ok(())
     }
 
-    /// The whole object, or `None` if there is none.
+    /// The whole object, or `None` if there is none. One that cannot have been written by a store is damaged, and not
+    /// taken into memory.
     pub(crate) async fn read(&self, path: &Path) -> Result<Option<Bytes>> {
         self.requests.reads.fetch_add(1, Ordering::Relaxed);
-        let read = async { self.store.get(path).await?.bytes().await };
-        found(read.await, "reading", path)
+        let Some(opened) = found(self.store.get(path).await, "reading", path)? else {
+            return Ok(None);
+        };
+        let size = opened.meta.size;
+        if size > MOST_BYTES {
+            let problem = format!(
+                "it has {size} bytes, and no object of its kind has more than {MOST_BYTES}"
+            );
+            return Err(Error::damaged(path, problem));
+        }
+        found(opened.bytes().await, "reading", path)
     }
 
     /// The object's size, or `None` if there is none.

@@ -8,6 +8,7 @@ mod staged;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::order::Order;
@@ -29,6 +30,9 @@ const EAGER_BYTES: u64 = 1 << 20;
 const RUN_BYTES: u64 = 32 << 20;
 /// Segments that one put writes at the same time.
 const PARALLEL_WRITES: usize = 2;
+
+/// How many segments are looked at at the same time.
+const PARALLEL_LOOKS: usize = 16;
 /// Objects that no entry refers to are swept after a day; a put that takes longer than this might lose some.
 const LONGEST_PUT_SECONDS: u64 = 12 * 3600;
 
@@ -181,6 +185,7 @@ impl SegmentSink {
             return Err(Cause::Conflict(problem).into());
         }
         let segments: Vec<_> = self.segments.drain(..).flatten().collect();
+        check_present(&self.log, &segments).await?;
         let mut staged = self.take_staged();
         staged.complete(segments);
         Ok(staged)
@@ -320,6 +325,30 @@ impl SegmentSink {
         }
         Ok(())
     }
+}
+
+/// Segments that lay for a while before the put ended may have been removed: by somebody, or by the sweep of a server whose
+/// clock is far ahead. One segment is written just before it is published.
+async fn check_present(log: &FrameLog, segments: &[SegmentRecord]) -> Result<()> {
+    if segments.len() < 2 {
+        return Ok(());
+    }
+    let objects = log.objects().uncached();
+    let sizes = segments.iter().map(|segment| {
+        let path = log.paths().segment(&segment.id);
+        let objects = &objects;
+        async move { objects.size(&path).await }
+    });
+    let sizes: Vec<_> = sizes.collect();
+    let mut sizes = stream::iter(sizes).buffered(PARALLEL_LOOKS);
+    while let Some(size) = sizes.try_next().await? {
+        if size.is_none() {
+            let problem = "rows of this put were removed while it went on; put them again, and look whether the \
+                clocks of all servers on this directory are right";
+            return Err(Cause::Conflict(problem.into()).into());
+        }
+    }
+    Ok(())
 }
 
 impl Drop for SegmentSink {

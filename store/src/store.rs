@@ -36,6 +36,9 @@ pub(crate) struct Found {
     pub(crate) live: Vec<Snapshot>,
     /// Frames with a log that cannot be read, and why: nobody knows whether they are deleted.
     pub(crate) unreadable: Vec<(FrameName, Error)>,
+    /// Plain files that cannot be read: no frames to whoever lists them, and nothing that a copy of all leaves out
+    /// without a word.
+    pub(crate) spoilt: Vec<FrameName>,
 }
 
 /// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
@@ -251,6 +254,7 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) if plain => {
                     tracing::warn!(%error, "a plain file is left out of the listing");
+                    found.spoilt.push(name);
                 }
                 Err(error) if error.is_of_one_frame() => found.unreadable.push((name, error)),
                 Err(error) => return Err(error),
@@ -404,7 +408,7 @@ impl Store {
         let Some(disk) = &self.shared.disk else {
             return Ok(0);
         };
-        let now = self.shared.environment.now().nanoseconds();
+        let now = self.shared.environment.cautious_now().nanoseconds();
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now).unwrap_or(0));
         let cutoff = now.checked_sub(Duration::from_secs(TEMPORARY_SECONDS));
         let swept = disk

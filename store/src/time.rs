@@ -1,6 +1,7 @@
 //! A point in time with nanoseconds, as the log records it: RFC 3339 in UTC.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -27,6 +28,12 @@ impl Timestamp {
         Self(self.0.saturating_add(1))
     }
 
+    /// This much later.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        let nanoseconds = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(nanoseconds))
+    }
+
     /// How long after `earlier` this is, in seconds; zero if it is not.
     pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1_000_000_000).unwrap_or(0)
@@ -42,6 +49,12 @@ impl From<DateTime<Utc>> for Timestamp {
             i64::MAX
         };
         Self(time.timestamp_nanos_opt().unwrap_or(out_of_range))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        DateTime::<Utc>::from(time).into()
     }
 }
 
@@ -69,6 +82,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::Timestamp;
 
     #[test]
@@ -77,6 +92,12 @@ mod tests {
         let json = serde_json::to_string(&time).unwrap();
         assert_eq!(json, r#""2026-07-25T17:20:00.123456789Z""#);
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time);
+    }
+
+    #[test]
+    fn a_clock_may_say_that_it_is_before_1970() {
+        let early = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
+        assert_eq!(Timestamp::from(early), Timestamp(-1_500_000_000));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl ObjectStore for Bucket {
 }
 
 fn environment() -> Arc<dyn Environment> {
-    Arc::new(SystemEnvironment)
+    Arc::new(SystemEnvironment::default())
 }
 
 fn memory_only(bytes: u64) -> Settings {

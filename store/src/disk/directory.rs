@@ -46,6 +46,40 @@ pub(super) struct Directory {
 pub(super) struct Root {
     pub(super) path: PathBuf,
     pub(super) files: LocalFileSystem,
+    identity: Option<Identity>,
+}
+
+/// Tells a directory from others that get its path later: the numbers of its file system and in it.
+type Identity = (u64, u64);
+
+impl Root {
+    /// Refuses to write to what has taken the place of the directory. Where a file system was unmounted that is the empty
+    /// directory below it, and what was written there would be out of sight once it is back.
+    fn check_place(&self) -> Result<(), Refused> {
+        let found = match identity(&self.path) {
+            Ok(found) if found == self.identity => return Ok(()),
+            Ok(_) => io::Error::other(
+                "another directory is there than the one that this process began with; bring that one back (was it \
+                unmounted?), or restart to go on with what is there now",
+            ),
+            Err(error) => error,
+        };
+        Err(failure::refused("write to", &self.path, found))
+    }
+}
+
+#[cfg(unix)]
+fn identity(directory: &FsPath) -> io::Result<Option<Identity>> {
+    use std::os::unix::fs::MetadataExt;
+
+    let found = fs::metadata(directory)?;
+    Ok(Some((found.dev(), found.ino())))
+}
+
+/// Other systems have no such numbers that cost nothing.
+#[cfg(not(unix))]
+fn identity(directory: &FsPath) -> io::Result<Option<Identity>> {
+    fs::metadata(directory).map(|_| None)
 }
 
 impl Directory {
@@ -88,18 +122,26 @@ impl Directory {
             _ => failure::refused("open directory", &self.wanted, error).into(),
         })?;
         let files = LocalFileSystem::new_with_prefix(&path)?;
-        Ok(self.opened.get_or_init(|| Root { path, files }))
+        let identity =
+            identity(&path).map_err(|error| failure::refused("open directory", &path, error))?;
+        Ok(self.opened.get_or_init(|| Root {
+            path,
+            files,
+            identity,
+        }))
     }
 
-    /// The root directory, made if need be.
+    /// The root directory, made if need be, and if it is still the one that was opened.
     fn open_for_writing(&self) -> Result<&Root> {
-        match self.open() {
+        let root = match self.open() {
             Err(object_store::Error::NotFound { .. }) => {
                 self.make_directory(&self.wanted)?;
-                self.open()
+                self.open()?
             }
-            opened => opened,
-        }
+            opened => opened?,
+        };
+        root.check_place()?;
+        Ok(root)
     }
 
     /// Makes directories, and makes them last.

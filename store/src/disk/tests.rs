@@ -518,3 +518,32 @@ async fn deleting_removes_and_a_missing_object_is_not_found() {
     let error = watched.disk.delete(&location).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_written_to_what_took_the_place_of_the_directory() {
+    let watched = Watched::new();
+    create(&watched.disk, LOG, "one").await.unwrap();
+    let away = watched.root.with_extension("away");
+    fs::rename(&watched.root, &away).unwrap();
+    let lost = create(&watched.disk, "bucket/frame/log/2", "two").await;
+    assert!(!watched.root.exists(), "{lost:?}");
+
+    fs::create_dir(&watched.root).unwrap();
+    let hint = Path::from("bucket/frame/log/latest");
+    let told = [
+        create(&watched.disk, LOG, "other").await.unwrap_err(),
+        watched.disk.put(&hint, "2".into()).await.unwrap_err(),
+    ];
+    for error in told {
+        assert!(error.to_string().contains("restart to go on"), "{error}");
+    }
+    assert_eq!(fs::read_dir(&watched.root).unwrap().count(), 0);
+
+    fs::remove_dir(&watched.root).unwrap();
+    fs::rename(&away, &watched.root).unwrap();
+    create(&watched.disk, "bucket/frame/log/2", "two")
+        .await
+        .unwrap();
+    assert_eq!(read(&watched.disk, LOG).await, "one");
+}

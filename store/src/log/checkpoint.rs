@@ -361,7 +361,7 @@ mod tests {
                 1 << 20,
                 CheckpointWeight,
             )),
-            Arc::new(crate::SystemEnvironment),
+            Arc::new(crate::SystemEnvironment::default()),
         )
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use shoots_proto::name::FrameId;
 
 use super::entry::{self, Entry};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::FramePaths;
 use crate::objects::Objects;
 use crate::time::Timestamp;
@@ -66,7 +66,11 @@ impl LogReader {
 
     /// Which entry the hint names, if there is one that can be read.
     pub(crate) async fn hint(&self) -> Result<Option<u64>> {
-        let hint = self.objects.read(&self.paths.hint()).await?;
+        let hint = match self.objects.read(&self.paths.hint()).await {
+            // Nobody trusts it.
+            Err(error) if error.kind() == ErrorKind::Damaged => None,
+            hint => hint?,
+        };
         let hint = hint.as_deref().map(str::from_utf8);
         let hinted = hint.and_then(|text| text.ok()?.trim().parse().ok());
         Ok(hinted.filter(|sequence| *sequence < u64::MAX))

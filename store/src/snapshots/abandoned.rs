@@ -98,7 +98,7 @@ impl Store {
         let Some(record) = readable(record::read(self.objects(), attempt).await)? else {
             return Ok(None);
         };
-        let now = self.shared().environment.now();
+        let now = self.shared().environment.cautious_now();
         if now.seconds_since(record.created) < ABANDONED_SECONDS {
             return Ok(None);
         }

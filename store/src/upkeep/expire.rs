@@ -282,7 +282,7 @@ async fn first_kept(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Resu
     }
     let by_time = match rule.keep_seconds {
         Some(seconds) => {
-            let cutoff = before(log.now(), seconds);
+            let cutoff = before(log.cautious_now(), seconds);
             let found = log.reader().newest_until(Arc::clone(head), cutoff).await?;
             Some(found.map_or((0, None), |found| (found.version, Some(found.entry))))
         }
@@ -361,7 +361,7 @@ async fn plan(log: &FrameLog, head: &Arc<Entry>, rule: &Retention) -> Result<Opt
     let state = &head.state;
     let old = &state.retained;
     let (floor, empties) = first_kept(log, head, rule).await?;
-    let held = held_since(state, log.now()).filter(|held| *held < floor);
+    let held = held_since(state, log.cautious_now()).filter(|held| *held < floor);
     let empties = empties && held.is_none();
     let mut floor = held.unwrap_or(floor).max(old.oldest);
     // What was forgotten cannot be the oldest version that is kept.
@@ -458,7 +458,7 @@ async fn first_entry(log: &FrameLog, head: &Arc<Entry>, floor: u64) -> Result<u6
         return Ok(old);
     }
     let of_floor = version_of(log, head, floor).await?.entry.header.sequence;
-    let cutoff = before(log.now(), KEPT_ENTRY_SECONDS);
+    let cutoff = before(log.cautious_now(), KEPT_ENTRY_SECONDS);
     let of_time = log.reader().newest_until(Arc::clone(head), cutoff).await?;
     let of_time = of_time.map_or(0, |found| found.entry.header.sequence);
     let newest = head.header.sequence.saturating_sub(KEPT_ENTRIES);

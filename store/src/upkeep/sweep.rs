@@ -204,7 +204,7 @@ impl Frame {
     /// Whether anything was condemned a grace period ago, as far as this process knows without looking.
     pub(crate) fn is_sweep_due(&self) -> bool {
         let log = self.frame_log();
-        let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+        let (now, grace) = (log.cautious_now(), log.shared().sweep_grace_seconds);
         let head = log.remembered_head();
         head.is_none_or(|head| {
             let mut lists = head.entry.state.retained.condemned.iter();
@@ -227,7 +227,7 @@ impl Frame {
         let Some(head) = log.newest().await? else {
             return Ok(result);
         };
-        let (now, grace) = (log.now(), log.shared().sweep_grace_seconds);
+        let (now, grace) = (log.cautious_now(), log.shared().sweep_grace_seconds);
         let lists = &head.entry.state.retained.condemned;
         let (mut due, waiting): (Vec<_>, Vec<_>) = lists
             .iter()

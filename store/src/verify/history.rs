@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
                 objects,
                 paths,
                 Arc::new(cache),
-                Arc::new(SystemEnvironment),
+                Arc::new(SystemEnvironment::default()),
             ),
             state,
             needed,

@@ -49,7 +49,7 @@ impl Environment for Skewed {
     }
 
     fn unique(&self) -> u128 {
-        SystemEnvironment.unique()
+        SystemEnvironment::default().unique()
     }
 }
 

@@ -178,7 +178,7 @@ impl Environment for Clock {
     }
 
     fn unique(&self) -> u128 {
-        SystemEnvironment.unique()
+        SystemEnvironment::default().unique()
     }
 }
 

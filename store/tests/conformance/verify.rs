@@ -43,12 +43,12 @@ struct Ahead(i64);
 
 impl Environment for Ahead {
     fn now(&self) -> Timestamp {
-        let now = SystemEnvironment.now().nanoseconds();
+        let now = SystemEnvironment::default().now().nanoseconds();
         Timestamp::from_nanoseconds(now + self.0 * 3_600_000_000_000)
     }
 
     fn unique(&self) -> u128 {
-        SystemEnvironment.unique()
+        SystemEnvironment::default().unique()
     }
 }
 

@@ -166,11 +166,11 @@ struct Tomorrow;
 impl Environment for Tomorrow {
     fn now(&self) -> Timestamp {
         const HOUR: i64 = 3_600_000_000_000;
-        Timestamp::from_nanoseconds(SystemEnvironment.now().nanoseconds() + 25 * HOUR)
+        Timestamp::from_nanoseconds(SystemEnvironment::default().now().nanoseconds() + 25 * HOUR)
     }
 
     fn unique(&self) -> u128 {
-        SystemEnvironment.unique()
+        SystemEnvironment::default().unique()
     }
 }
 

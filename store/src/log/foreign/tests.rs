@@ -36,11 +36,11 @@ impl Clock {
 impl Environment for Clock {
     fn now(&self) -> Timestamp {
         let ahead = self.0.load(Ordering::Relaxed) * 1_000_000_000;
-        Timestamp::from_nanoseconds(SystemEnvironment.now().nanoseconds() + ahead)
+        Timestamp::from_nanoseconds(SystemEnvironment::default().now().nanoseconds() + ahead)
     }
 
     fn unique(&self) -> u128 {
-        SystemEnvironment.unique()
+        SystemEnvironment::default().unique()
     }
 }
 
