@@ -446,15 +446,13 @@ async fn create(log: &FrameLog, prepared: Prepared) -> Result<Outcome> {
             }
         }
     }
-    // Without a doubt, each attempt was refused for the sake of something that has the name and is no object.
-    Err(doubt.map_or_else(
-        || {
-            let problem = "something has this name and cannot be read; look whether it is a folder, or a link that \
-                           leads nowhere, and move it away";
-            Error::io(format!("creating {path}"), problem)
-        },
-        unknown,
-    ))
+    // An object store may say so of one that is only being written, which could be ours.
+    let taken = || {
+        format!(
+            "{path} is said to exist and cannot be found; if it is a folder, or a link that leads nowhere, move it away"
+        )
+    };
+    Err(unknown(doubt.unwrap_or_else(taken)))
 }
 
 /// Write ids are random, so an entry with ours is the one that we tried to create.

@@ -271,11 +271,10 @@ async fn what_lies_in_the_place_of_the_next_entry_is_told(place: &Place) {
     let next = folder.path().join(entry(2).as_ref());
     std::fs::create_dir(&next).unwrap();
     let error = append(&blocked).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
     for told in [entry(2).as_ref(), "move it away"] {
         assert!(error.to_string().contains(told), "{error}");
     }
-    assert_eq!(place.objects_below("_default/f/segments").await.len(), 1);
     std::fs::remove_dir(&next).unwrap();
     assert_eq!(append(&blocked).await.unwrap(), 2);
 }
