@@ -5,6 +5,7 @@
 //! decides ([`publish_group`]).
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ const MAX_ATTEMPTS: u32 = 5;
 const CONFIRM_AFTER_SECONDS: u64 = 3600;
 /// So long it is believed that a frame has no log, without another look, when its first entry is created.
 const ABSENT_SECONDS: u64 = 60;
+/// A clock that says a time before 1970, or one in the last year that can be written down (2262), is wrong.
+const CLOCK_SAYS: Range<i64> = 0..i64::MAX - 365 * 86_400 * 1_000_000_000;
+
 /// How long writers wait for one merge at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
@@ -242,6 +246,7 @@ async fn try_publish(
     log: &FrameLog,
     proposals: &[Proposal],
 ) -> Result<(Vec<Result<Option<Published>>>, Option<u64>)> {
+    check_clock(log)?;
     let mut head = log.remembered_head();
     let stale = |head: &Head| log.now().seconds_since(head.confirmed) > CONFIRM_AFTER_SECONDS;
     let mut fresh = false;
@@ -289,6 +294,19 @@ async fn try_publish(
         log.frame()
     );
     Err(Cause::Conflict(problem).into())
+}
+
+/// Times of a log only rise, so nothing could follow what is published at the last time that can be written down.
+fn check_clock(log: &FrameLog) -> Result<()> {
+    let now = log.now();
+    if CLOCK_SAYS.contains(&now.nanoseconds()) {
+        return Ok(());
+    }
+    let problem = format!("the clock of this machine says {now}: set it right, then try again");
+    Err(Error::io(
+        format!("publishing a change of frame {}", log.frame()),
+        problem,
+    ))
 }
 
 /// Whether one of those who wait has just seen that there is no log. Should there be one by now, creating its first

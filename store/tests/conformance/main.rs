@@ -12,6 +12,7 @@
 mod abandoned;
 mod buckets;
 mod chaos;
+mod clocks;
 mod compacted;
 mod copies;
 mod copies_in_chaos;
