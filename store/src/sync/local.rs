@@ -72,6 +72,7 @@ impl Peer for LocalPeer {
         let live = found.live.iter();
         let mut names: Vec<_> = live.map(|snapshot| snapshot.frame().name.clone()).collect();
         names.extend(found.unreadable.into_iter().map(|(name, _)| name));
+        names.extend(found.spoilt);
         names.sort_unstable();
         Ok(names)
     }

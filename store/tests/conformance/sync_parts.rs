@@ -467,19 +467,23 @@ async fn a_frame_that_cannot_be_read_is_told_beside_the_others(place: &Place) {
     while !store.is_idle() {
         tokio::task::yield_now().await;
     }
-    let entry = "b/torn/log/00000000000000000001.jsonl";
-    place.write(entry, "{}").await;
+    let spoilt = ["b/spoilt.parquet", "b/torn/log/00000000000000000001.jsonl"];
+    for object in spoilt {
+        place.write(object, "{}").await;
+    }
     let (store, target) = (place.open().await, Place::in_memory().open().await);
     let all = Travellers::new(FrameSelection::Everything { regex: None });
     let expected = [
         ("b/good".to_owned(), Ok(SyncOutcome::Created)),
+        ("b/spoilt".to_owned(), Err(ErrorKind::Damaged)),
         ("b/torn".to_owned(), Err(ErrorKind::Damaged)),
     ];
     let outcomes = |travelled: Vec<Travelled>| -> Vec<_> {
         let outcome = |one: Travelled| match one.result {
             Ok(done) => (one.source.to_string(), Ok(done.outcome)),
             Err(error) => {
-                assert!(error.to_string().contains(entry), "{error}");
+                let told = error.to_string();
+                assert!(spoilt.iter().any(|object| told.contains(object)), "{told}");
                 (one.source.to_string(), Err(error.kind()))
             }
         };
