@@ -1,8 +1,10 @@
 //! Memory for what is being received, for all calls together
 //! ([`receive_memory_bytes`](crate::Config::receive_memory_bytes)).
 //!
-//! Large messages wait for their share of it. What is gathered over many messages takes its share bit by bit, and is
-//! refused if there is none: two that wait with half of it would wait for ever.
+//! A large message takes its share as it arrives, so that one that only announces much holds little. Messages that each
+//! hold a part would wait for each other when all is taken; so one at a time may go beyond ([`Share::beyond`]) until its
+//! end, and the others go on when it gives back what it holds. What is gathered over many messages is refused if there is
+//! no room for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +24,35 @@ const UNIT: u64 = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct MessageMemory {
     free: Arc<Semaphore>,
+    /// One message, which may have more than there is.
+    beyond: Arc<Semaphore>,
     bytes: u64,
     units: u32,
 }
 
 /// A part of the memory, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Share(OwnedSemaphorePermit);
+pub(crate) struct Share {
+    taken: OwnedSemaphorePermit,
+    beyond: Option<OwnedSemaphorePermit>,
+}
 
 impl Share {
+    fn of(taken: OwnedSemaphorePermit) -> Self {
+        Self {
+            taken,
+            beyond: None,
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: Self) {
-        self.0.merge(other.0);
+        self.taken.merge(other.taken);
+        self.beyond = self.beyond.take().or(other.beyond);
+    }
+
+    /// Whether it grows without taking more.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.beyond.is_some()
     }
 }
 
@@ -43,6 +63,7 @@ impl MessageMemory {
         let units = units.unwrap_or(u32::MAX).min(most);
         Self {
             free: Arc::new(Semaphore::new(units as usize)),
+            beyond: Arc::new(Semaphore::new(1)),
             bytes: config.receive_memory_bytes,
             units,
         }
@@ -58,12 +79,26 @@ impl MessageMemory {
         self.bytes
     }
 
-    /// Waits for so many bytes, or for all there are if that is less.
+    #[cfg(test)]
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.free.available_permits() as u64 * UNIT
+    }
+
+    /// Waits for so many bytes more of a message, or until it may go beyond all there is.
     pub(super) async fn share(self, bytes: u64, patience: Duration) -> Result<Share, Failure> {
         let units = units(bytes).min(self.units);
-        let share = Arc::clone(&self.free).acquire_many_owned(units);
+        let share = async {
+            tokio::select! {
+                biased;
+                taken = Arc::clone(&self.free).acquire_many_owned(units) => taken.map(Share::of),
+                beyond = Arc::clone(&self.beyond).acquire_owned() => {
+                    let nothing = Arc::clone(&self.free).acquire_many_owned(0).await?;
+                    beyond.map(|beyond| Share { beyond: Some(beyond), ..Share::of(nothing) })
+                }
+            }
+        };
         match timeout(patience, share).await {
-            Ok(Ok(share)) => Ok(Share(share)),
+            Ok(Ok(share)) => Ok(share),
             Ok(Err(_)) => Err(Failure::stopping()),
             Err(_) => {
                 let problem = format!(
@@ -80,7 +115,7 @@ impl MessageMemory {
     /// Takes so many bytes at once.
     pub(crate) fn share_at_once(&self, bytes: u64) -> Result<Share, Failure> {
         let share = Arc::clone(&self.free).try_acquire_many_owned(units(bytes));
-        share.map(Share).map_err(|_| {
+        share.map(Share::of).map_err(|_| {
             let problem = format!(
                 "receive_memory_bytes is {}, and other calls take what is left of it; nothing was changed, try again later, or have \
                  the setting raised",

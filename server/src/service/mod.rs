@@ -206,7 +206,7 @@ impl Service {
 }
 
 /// Bytes of a request's JSON: what most gRPC peers accept for a whole message.
-const REQUEST_BYTES: usize = 4 << 20;
+pub(crate) const REQUEST_BYTES: usize = 4 << 20;
 
 /// Refuses a request's JSON that is too long to be one.
 fn check_length(what: &str, json: &[u8]) -> Result<(), Failure> {

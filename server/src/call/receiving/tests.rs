@@ -121,29 +121,162 @@ async fn who_brings_nothing_is_told_after_a_while_which_begins_with_the_wait() {
     }
 }
 
+/// The first bytes of a message that announces so many.
+fn beginning(announced: usize, bytes: usize) -> Vec<u8> {
+    let mut beginning = message(bytes);
+    beginning[1..5].copy_from_slice(&u32::try_from(announced).unwrap().to_be_bytes());
+    beginning
+}
+
 #[tokio::test]
-async fn large_messages_share_memory_and_each_waits_for_its_whole_length() {
+async fn large_messages_share_memory_and_one_may_go_beyond() {
     const LARGE: usize = 3 << 20;
     let mut limits = limits(&Config {
         receive_memory_bytes: 4 << 20,
         ..Config::default()
     });
     let mut first = receiving("DoPut", &limits, vec![message(LARGE), message(1)]);
-    let mut second = receiving("DoPut", &limits, vec![message(LARGE)]);
+    let mut beyond = receiving("DoPut", &limits, vec![message(LARGE), message(1)]);
+    let mut third = receiving("DoPut", &limits, vec![message(LARGE)]);
     let mut small = receiving("DoPut", &limits, vec![message(1 << 20)]);
     assert_eq!(next(&mut first).await, Ok(LARGE + 5));
     assert_eq!(next(&mut small).await, Ok((1 << 20) + 5));
-    let waiting = poll_once(&mut second).await;
-    assert!(waiting.is_pending(), "there is no memory for a second one");
-    // The next message of the first put shows that its large one is done with.
-    assert_eq!(next(&mut first).await, Ok(6));
-    assert_eq!(next(&mut second).await, Ok(LARGE + 5));
+    assert_eq!(next(&mut beyond).await, Ok(LARGE + 5));
+    let waiting = poll_once(&mut third).await;
+    assert!(waiting.is_pending(), "there is no memory for a third one");
+    // The next message of the second put shows that its large one is done with.
+    assert_eq!(next(&mut beyond).await, Ok(6));
+    assert_eq!(next(&mut third).await, Ok(LARGE + 5));
     limits.put_idle = Duration::from_millis(50);
-    let mut third = receiving("DoPut", &limits, vec![message(LARGE)]);
-    let problem = next(&mut third).await.unwrap_err();
+    let mut fourth = receiving("DoPut", &limits, vec![message(LARGE)]);
+    let problem = next(&mut fourth).await.unwrap_err();
     assert!(problem.contains("receive_memory_bytes is"), "{problem}");
-    drop(second);
-    // One that is larger than all there is gets all there is.
-    let mut huge = receiving("DoPut", &limits, vec![message(5 << 20)]);
-    assert_eq!(next(&mut huge).await, Ok((5 << 20) + 5));
+    drop(third);
+    // One that is larger than all there is comes through, too.
+    let mut huge = receiving("DoPut", &limits, vec![message(9 << 20)]);
+    assert_eq!(next(&mut huge).await, Ok((9 << 20) + 5));
+}
+
+#[tokio::test]
+async fn a_message_takes_memory_as_it_arrives_and_none_for_what_it_announces() {
+    const MIB: usize = 1 << 20;
+    let limits = limits(&Config {
+        receive_memory_bytes: 8 << 20,
+        ..Config::default()
+    });
+    // More of them than could go beyond what there is.
+    let announcing: Vec<_> = (0..3)
+        .map(|_| {
+            receiving(
+                "DoPut",
+                &limits,
+                vec![beginning(1 << 30, MIB), vec![7; MIB]],
+            )
+        })
+        .collect();
+    let mut held = Vec::new();
+    for mut message in announcing {
+        assert_eq!(next(&mut message).await, Ok(MIB + 5));
+        assert_eq!(next(&mut message).await, Ok(MIB));
+        held.push(message);
+    }
+    assert_eq!(limits.memory.free_bytes(), 2 * MIB as u64);
+    let mut other = receiving("DoPut", &limits, vec![message(2 * MIB)]);
+    assert_eq!(next(&mut other).await, Ok(2 * MIB + 5));
+    drop(held);
+    drop(other);
+    assert_eq!(limits.memory.free_bytes(), 8 * MIB as u64);
+}
+
+#[tokio::test]
+async fn messages_that_each_hold_a_part_of_the_memory_all_come_through() {
+    const MIB: usize = 1 << 20;
+    let limits = limits(&Config {
+        receive_memory_bytes: 4 << 20,
+        ..Config::default()
+    });
+    let puts: Vec<_> = (0..4)
+        .map(|_| {
+            let pieces = vec![beginning(3 * MIB, MIB), vec![7; MIB], vec![7; MIB]];
+            receiving("DoPut", &limits, pieces)
+        })
+        .collect();
+    // Each holds a quarter, and wants three.
+    let mut begun = Vec::new();
+    for mut put in puts {
+        next(&mut put).await.unwrap();
+        begun.push(put);
+    }
+    let ended = begun.into_iter().map(async |mut put| {
+        assert_eq!(next(&mut put).await, Ok(MIB));
+        assert_eq!(next(&mut put).await, Ok(MIB));
+    });
+    futures::future::join_all(ended).await;
+}
+
+#[tokio::test]
+async fn only_a_put_may_announce_a_large_message() {
+    let limits = limits(&Config::default());
+    let large = || vec![beginning(5 << 20, 1)];
+    let mut put = receiving("DoPut", &limits, large());
+    assert_eq!(next(&mut put).await, Ok(6));
+    for call in ["DoGet", "DoAction", "Handshake", "other"] {
+        let mut receiving = receiving(call, &limits, large());
+        let frame = poll_fn(|cx| Pin::new(&mut receiving).poll_frame(cx)).await;
+        let status = frame.unwrap().unwrap_err();
+        let told = ErrorBody::from_json(status.details()).unwrap();
+        assert_eq!(told.kind, ErrorKind::InvalidRequestError);
+        assert!(told.message.contains("5242880 bytes"), "{}", told.message);
+    }
+}
+
+/// A body that brings the same piece over and over, with pauses.
+struct Dripping(Vec<u8>, Pin<Box<Sleep>>);
+
+impl Body for Dripping {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        ready!(self.1.as_mut().poll(cx));
+        self.1 = Box::pin(sleep(Duration::from_millis(5)));
+        Poll::Ready(Some(Ok(Frame::data(self.0.clone().into()))))
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_get_a_request_no_further_do_not_prolong_it() {
+    let mut limits = limits(&Config::default());
+    limits.put_idle = Duration::from_millis(100);
+    limits.header = Duration::from_millis(100);
+    // Of a message that will never be whole; empty messages; messages of a request that has had its own.
+    for (call, piece) in [
+        ("DoPut", vec![0]),
+        ("DoPut", message(0)),
+        ("DoGet", message(1)),
+    ] {
+        let body = Dripping(piece.clone(), Box::pin(sleep(Duration::ZERO)));
+        let record = Record::detached(call, &MetadataMap::new());
+        let mut receiving = Receiving::new(TonicBody::new(body), &limits, &record);
+        if piece.len() == 1 {
+            receiving.framing.length = 1 << 20;
+            receiving.framing.rest = 1 << 20;
+        }
+        let problem = loop {
+            if let Err(problem) = next(&mut receiving).await {
+                break problem;
+            }
+        };
+        assert!(problem.contains("_seconds is"), "{problem}");
+    }
+    // Messages of a put do.
+    let body = Dripping(message(1), Box::pin(sleep(Duration::ZERO)));
+    let record = Record::detached("DoPut", &MetadataMap::new());
+    let mut put = Receiving::new(TonicBody::new(body), &limits, &record);
+    for _ in 0..100 {
+        assert_eq!(next(&mut put).await, Ok(6));
+    }
 }
