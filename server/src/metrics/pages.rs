@@ -2,10 +2,14 @@
 //!
 //! They have a port of their own, which opens before the store does and closes after the last call: a server that starts
 //! or drains lives, and is not ready.
+//!
+//! Anybody who reaches the port may connect, and a connection is an open file that calls need, too. So there are few at a
+//! time, each answers one request within a moment, and what is beyond is closed at once ([`Bounds`]).
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,15 +17,40 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
-use tracing::{error, info};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tonic::codegen::Service;
+use tracing::{debug, info, warn};
 
 use crate::stop::{Phase, Stop};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How long to wait before accepting again, when the system has nothing left for another connection.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// What those who ask for pages may take.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Connections at the same time.
+    connections: usize,
+    /// How long a request may take to arrive.
+    header: Duration,
+    /// How long a connection may be there.
+    whole: Duration,
+}
+
+const BOUNDS: Bounds = Bounds {
+    connections: 64,
+    header: Duration::from_secs(10),
+    whole: Duration::from_secs(30),
+};
 
 /// The pages, which are served until this is dropped.
 #[derive(Debug)]
@@ -41,6 +70,10 @@ struct PageState {
 impl Pages {
     /// Begins to serve them.
     pub(crate) fn serve(listener: TcpListener, stop: Stop) -> io::Result<Self> {
+        Self::serve_within(BOUNDS, listener, stop)
+    }
+
+    fn serve_within(bounds: Bounds, listener: TcpListener, stop: Stop) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let state = Arc::new(PageState {
             registry: OnceLock::new(),
@@ -51,11 +84,7 @@ impl Pages {
             .route("/livez", get(async || "alive\n"))
             .route("/readyz", get(ready))
             .with_state(Arc::clone(&state));
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                error!(%error, "the pages for metrics and health have ended");
-            }
-        });
+        let serving = tokio::spawn(bounds.serve(listener, routes));
         info!("metrics on http://{address}/metrics, health on /livez and /readyz");
         Ok(Self {
             address,
@@ -71,6 +100,45 @@ impl Pages {
     /// Calls are answered from now on.
     pub(crate) fn ready(&self, registry: Registry) {
         self.state.registry.get_or_init(|| registry);
+    }
+}
+
+impl Bounds {
+    /// Serves connections until this is dropped.
+    async fn serve(self, listener: TcpListener, routes: Router) {
+        let mut serving = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                Some(_) = serving.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, _)) if serving.len() < self.connections => {
+                    serving.spawn(self.answer(tcp, routes.clone()));
+                }
+                Ok((_beyond, peer)) => debug!(%peer, "no place for who asks for a page"),
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection for metrics and health");
+                    sleep(EXHAUSTED).await;
+                }
+            }
+        }
+    }
+
+    /// Answers one request.
+    async fn answer(self, tcp: TcpStream, routes: Router) {
+        let service = service_fn(move |request| routes.clone().call(request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(tcp), service);
+        match timeout(self.whole, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "a request for a page failed"),
+            Err(_) => debug!("a request for a page took too long"),
+        }
     }
 }
 
@@ -153,5 +221,60 @@ mod tests {
             refused = TcpStream::connect(address).await.is_err();
         }
         assert!(refused, "the pages end with what serves them");
+    }
+
+    /// A connection whose request never ends.
+    async fn half_open(pages: &Pages) -> TcpStream {
+        let mut tcp = TcpStream::connect(pages.address()).await.unwrap();
+        tcp.write_all(b"GET /livez HTTP/1.1\r\nx: ").await.unwrap();
+        tcp
+    }
+
+    /// Reads until the server closes.
+    async fn closed(mut tcp: TcpStream) {
+        let mut rest = Vec::new();
+        // A connection that is reset is closed, too.
+        let _ = tcp.read_to_end(&mut rest).await;
+    }
+
+    async fn pages(bounds: Bounds) -> Pages {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Pages::serve_within(bounds, listener, Stop::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_are_closed_until_others_are() {
+        let endless = Duration::from_secs(3600);
+        let pages = pages(Bounds {
+            connections: 2,
+            header: endless,
+            whole: endless,
+        })
+        .await;
+        let open = [half_open(&pages).await, half_open(&pages).await];
+        closed(half_open(&pages).await).await;
+        drop(open);
+        let mut answered = false;
+        while !answered {
+            let mut tcp = half_open(&pages).await;
+            let mut answer = String::new();
+            let _ = tcp.write_all(b"y\r\n\r\n").await;
+            let _ = tcp.read_to_string(&mut answer).await;
+            answered = answer.contains("alive");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_finish_its_request_is_not_waited_for() {
+        let (short, endless) = (Duration::from_millis(50), Duration::from_secs(3600));
+        for (header, whole) in [(short, endless), (endless, short)] {
+            let pages = pages(Bounds {
+                connections: 2,
+                header,
+                whole,
+            })
+            .await;
+            closed(half_open(&pages).await).await;
+        }
     }
 }
