@@ -460,6 +460,10 @@ impl From<Status> for Failure {
                 ErrorKind::LimitError,
                 format!("{}; send smaller batches", status.message()),
             ),
+            // What the library cannot read as a message. What happens to a connection has a cause.
+            Code::Internal if status.source().is_none() => {
+                Self::new(ErrorKind::InvalidRequestError, status.message())
+            }
             _ => {
                 let cause = status.source().map(|s| format!(": {s}"));
                 let text = format!("{}{}", status.message(), cause.unwrap_or_default());

@@ -185,6 +185,14 @@ fn what_is_not_answered_is_unimplemented_for_everybody() {
 fn a_message_above_the_limit_is_a_limit_and_a_reset_is_a_cancellation() {
     for (status, kind) in [
         (Status::out_of_range("too large"), ErrorKind::LimitError),
+        (
+            Status::internal("failed to decode Protobuf message"),
+            ErrorKind::InvalidRequestError,
+        ),
+        (
+            Status::from_error(Box::new(std::io::Error::other("reset"))),
+            ErrorKind::CancelledError,
+        ),
         (Status::unknown("h2 reset"), ErrorKind::CancelledError),
         (Status::cancelled("gone"), ErrorKind::CancelledError),
     ] {
