@@ -8,7 +8,8 @@
 //!
 //! The tokens tell an upper bound of the depth. Links between expressions (operators) count until a comma or the
 //! next clause or branch begins another expression; links between relations (joins, set operations, further tables and
-//! `WITH` queries) count for all of a query. What parentheses hold counts for what they stand in.
+//! `WITH` queries) count for all of a query. What parentheses hold counts for what they stand in, and while they are open
+//! they count themselves. Other words of SQL count a little, too, so that no operator is missed that has a word for its name.
 
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -18,25 +19,58 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::status::Failure;
 
 /// Links in a row that a statement may have.
-const DEEPEST: usize = 1_000;
+const MOST_LINKS: usize = 1_000;
+
+/// What a link counts, and what another word of SQL does.
+const LINK: usize = 10;
+const WORD: usize = 1;
 
 /// Refuses SQL whose tree would be too deep, naming the field that it stands in. What is no SQL at all is left to the parser.
 pub(super) fn check(what: &str, field: &str, sql: &str) -> Result<(), Failure> {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
         return Ok(());
     };
-    let mut levels = vec![Level::default()];
+    let mut levels = Levels::default();
     for token in &tokens {
-        take(token, &mut levels);
-        let depth: usize = levels.iter().map(Level::depth).sum();
-        if depth > DEEPEST {
+        levels.take(token);
+        if levels.depth() > MOST_LINKS * LINK {
             let problem = format!(
-                "chains more than {DEEPEST} operators, joins or set operations; use IN for long lists of values, or several queries"
+                "chains or nests more than {MOST_LINKS} operators, joins, set operations or parentheses; use IN for long lists of values, or several queries"
             );
             return Err(Failure::invalid(what, Some(field), problem));
         }
     }
     Ok(())
+}
+
+/// The levels of parentheses that a token stands in.
+#[derive(Debug, Default)]
+struct Levels {
+    outer: Vec<Level>,
+    /// The depths of the outer ones together. Adding them up for each token would take long where there are many.
+    outer_depth: usize,
+    innermost: Level,
+}
+
+impl Levels {
+    fn depth(&self) -> usize {
+        self.outer_depth + self.outer.len() * LINK + self.innermost.depth()
+    }
+
+    fn take(&mut self, token: &Token) {
+        if *token == Token::LParen || is(token, Keyword::CASE) {
+            self.outer_depth += self.innermost.depth();
+            self.outer.push(std::mem::take(&mut self.innermost));
+        } else if *token == Token::RParen || is(token, Keyword::END) {
+            if let Some(outer) = self.outer.pop() {
+                self.outer_depth -= outer.depth();
+                let inner = std::mem::replace(&mut self.innermost, outer);
+                self.innermost.expressions += inner.whole();
+            }
+        } else {
+            self.innermost.take(token);
+        }
+    }
 }
 
 /// What has been chained between two parentheses.
@@ -79,75 +113,80 @@ impl Level {
     fn whole(&self) -> usize {
         self.relations + self.deepest.max(self.expressions)
     }
-}
 
-fn take(token: &Token, levels: &mut Vec<Level>) {
-    if *token == Token::LParen || is(token, Keyword::CASE) {
-        levels.push(Level::default());
-        return;
-    }
-    if (*token == Token::RParen || is(token, Keyword::END)) && levels.len() > 1 {
-        let inner = levels.pop().unwrap_or_default().whole();
-        if let Some(outer) = levels.last_mut() {
-            outer.expressions += inner;
+    fn take(&mut self, token: &Token) {
+        match token {
+            Token::Comma if self.clause == Clause::Relations => self.relations += LINK,
+            Token::Comma => self.next_expression(),
+            Token::Word(word) if word.quote_style.is_none() => self.take_keyword(word.keyword),
+            Token::SingleQuotedString(text) => self.expressions += nesting(text) * LINK,
+            Token::Word(_)
+            | Token::Number(..)
+            | Token::Whitespace(_)
+            | Token::Period
+            | Token::LParen
+            | Token::RParen
+            | Token::SemiColon
+            | Token::EOF => {}
+            _ => self.expressions += LINK,
         }
-        return;
     }
-    let Some(level) = levels.last_mut() else {
-        return;
-    };
-    match token {
-        Token::Comma if level.clause == Clause::Relations => level.relations += 1,
-        Token::Comma => level.next_expression(),
-        Token::Word(word) if word.quote_style.is_none() => take_keyword(word.keyword, level),
-        Token::SingleQuotedString(text) => level.expressions += nesting(text),
-        Token::Word(_)
-        | Token::Number(..)
-        | Token::Whitespace(_)
-        | Token::Period
-        | Token::LParen
-        | Token::RParen
-        | Token::SemiColon
-        | Token::EOF => {}
-        _ => level.expressions += 1,
+
+    fn take_keyword(&mut self, keyword: Keyword) {
+        match keyword {
+            Keyword::NoKeyword => {}
+            Keyword::SELECT
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::ORDER
+            | Keyword::VALUES
+            | Keyword::QUALIFY => self.begin(Clause::List),
+            Keyword::FROM | Keyword::WITH => self.begin(Clause::Relations),
+            Keyword::WHEN | Keyword::THEN | Keyword::ELSE => self.next_expression(),
+            Keyword::JOIN
+            | Keyword::STRAIGHT_JOIN
+            | Keyword::APPLY
+            | Keyword::PIVOT
+            | Keyword::UNPIVOT
+            | Keyword::MATCH_RECOGNIZE
+            | Keyword::VIEW
+            | Keyword::UNION
+            | Keyword::EXCEPT
+            | Keyword::MINUS
+            | Keyword::INTERSECT => self.relations += LINK,
+            Keyword::AND
+            | Keyword::OR
+            | Keyword::XOR
+            | Keyword::NOT
+            | Keyword::IS
+            | Keyword::NOTNULL
+            | Keyword::AT
+            | Keyword::IN
+            | Keyword::LIKE
+            | Keyword::ILIKE
+            | Keyword::RLIKE
+            | Keyword::REGEXP
+            | Keyword::MATCH
+            | Keyword::MEMBER
+            | Keyword::SIMILAR
+            | Keyword::BETWEEN
+            | Keyword::COLLATE
+            | Keyword::OVERLAPS
+            | Keyword::OPERATOR
+            | Keyword::DIV
+            | Keyword::INTERVAL
+            | Keyword::PRIOR
+            | Keyword::EXPLAIN
+            | Keyword::DESCRIBE
+            | Keyword::DESC => self.expressions += LINK,
+            _ => self.expressions += WORD,
+        }
     }
 }
 
 fn is(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
-}
-
-fn take_keyword(keyword: Keyword, level: &mut Level) {
-    match keyword {
-        Keyword::SELECT
-        | Keyword::WHERE
-        | Keyword::GROUP
-        | Keyword::HAVING
-        | Keyword::ORDER
-        | Keyword::VALUES
-        | Keyword::QUALIFY => level.begin(Clause::List),
-        Keyword::FROM | Keyword::WITH => level.begin(Clause::Relations),
-        Keyword::WHEN | Keyword::THEN | Keyword::ELSE => level.next_expression(),
-        Keyword::JOIN | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
-            level.relations += 1;
-        }
-        Keyword::AND
-        | Keyword::OR
-        | Keyword::XOR
-        | Keyword::NOT
-        | Keyword::IS
-        | Keyword::AT
-        | Keyword::IN
-        | Keyword::LIKE
-        | Keyword::ILIKE
-        | Keyword::SIMILAR
-        | Keyword::BETWEEN
-        | Keyword::COLLATE
-        | Keyword::OVERLAPS
-        | Keyword::DIV
-        | Keyword::INTERVAL => level.expressions += 1,
-        _ => {}
-    }
 }
 
 /// How deeply parentheses nest in a text: `arrow_cast` reads types such as `List(List(Int8))` from one.
@@ -169,7 +208,7 @@ mod tests {
     use super::*;
 
     fn row(link: &str) -> String {
-        link.repeat(DEEPEST + 1)
+        link.repeat(MOST_LINKS + 1)
     }
 
     #[test]
@@ -190,7 +229,19 @@ mod tests {
             format!("select f(a){}", row("+f(a, b)")),
             format!("select 1 from (select (1{}))", row("+1")),
             format!("select 1{}", row("+ case when a then 1 end")),
-            format!("select f(a{0}, 1){0}", "+1".repeat(DEEPEST * 2 / 3)),
+            format!("{} select 1", row("explain ")),
+            format!("{} select 1", row("describe ")),
+            format!("select ''{}", row(" rlike ''")),
+            format!("select ''{}", row(" regexp ''")),
+            format!("select 1{}", row(" member of (x)")),
+            format!("select 1{}", row(" minus select 1")),
+            format!("select 1{}", row(" notnull")),
+            format!("select 1{}", " overlay".repeat(MOST_LINKS * LINK + 1)),
+            format!("select {}", row("(")),
+            format!("select {}", row("case when ")),
+            format!("select 1 where {}", row("exists (select 1 where ")),
+            format!("{}", row("with a as (")),
+            format!("select f(a{0}, 1){0}", "+1".repeat(MOST_LINKS * 2 / 3)),
             format!(
                 "select {}1{}",
                 "(".repeat(40),
@@ -205,6 +256,20 @@ mod tests {
         }
     }
 
+    /// What took more than a minute where each token took as long as there were parentheses before it.
+    #[test]
+    fn many_parentheses_are_refused_at_the_first_that_is_too_many() {
+        let mut levels = Levels::default();
+        for _ in 0..4_000_000 {
+            levels.take(&Token::LParen);
+        }
+        assert_eq!(levels.depth(), 4_000_000 * LINK);
+        for _ in 0..4_000_001 {
+            levels.take(&Token::RParen);
+        }
+        assert_eq!((levels.depth(), levels.outer_depth), (0, 0));
+    }
+
     #[test]
     fn long_lists_are_not_rows() {
         for sql in [
@@ -216,6 +281,10 @@ mod tests {
                 " when a=1 then 1+1".repeat(5_000)
             ),
             format!("select 1 from f where a in ('{}')", "(x) ".repeat(5_000)),
+            format!("select a from f order by a{}", ", a desc".repeat(5_000)),
+            format!("select (1){}", ", (1)".repeat(5_000)),
+            format!("select {}1{}", "(".repeat(900), ")".repeat(900)),
+            format!("select 1{}", " + (1)".repeat(900)),
             "select 1 from a, b join c on a.x = b.x and b.y = c.y where not (a.z is null)".into(),
             "'this is no SQL".into(),
         ] {

@@ -17,6 +17,7 @@
 //! is no file system, no URL and no other table to be reached: frames, and what is said about them ([`information`]),
 //! are all there is.
 
+mod breadth;
 mod catalog;
 mod clauses;
 mod combined;
@@ -246,6 +247,7 @@ async fn make_plan(
     let mut state = engine.state(scope.bucket.as_ref(), &interrupt)?;
     let mut statement = session::parse(&state, &question.sql)?;
     let query = session::reading(&mut statement)?;
+    breadth::check(query)?;
     clauses::check(&state, &question.sql, query)?;
     relation::place_texts(&question.sql, query);
     let frames = Frames::new(&store, scope);
