@@ -17,12 +17,13 @@ use shoots_flight::{DecodeLimits, TellsCancelled};
 use shoots_store::{Store, Upkeep};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
+use tonic::codegen::http;
 use tonic::service::Routes;
 use tracing::{info, warn};
 
 use crate::access::{CallerStore, Gate, Keys};
 use crate::call::COMMITTING;
-use crate::call::attended::{Attendant, Attended};
+use crate::call::attended::Attendant;
 use crate::call::ending::NamedCalls;
 use crate::call::memory::MessageMemory;
 use crate::call::record::CallIds;
@@ -37,6 +38,7 @@ use crate::reflection;
 use crate::running::{Counted, RunningCalls};
 use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
 use crate::shm::SharedFiles;
+use crate::status::Failure;
 use crate::stop::{Phase, Stop, reached};
 use crate::tls::{Files, Tls, TlsError};
 
@@ -177,8 +179,8 @@ impl Server {
         let ids = CallIds::new(getrandom::u64().unwrap_or_default());
         let attendant = Attendant::new(&config, ids, &memory, &metrics, named);
         let calls = RunningCalls::default();
-        let routes = routes(service, keys, attendant, &config, &calls, &stop)?;
-        let connections = Connections::new(&config, tls, routes, &metrics, stop.clone());
+        let routes = routes(service, keys, &attendant, &config, &calls, &stop)?;
+        let connections = Connections::new(&config, tls, routes, attendant, &metrics, stop.clone());
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
         let grace = config.shutdown_grace();
@@ -298,7 +300,7 @@ async fn pages(config: &Config, stop: &Stop) -> Result<Option<Pages>, StartError
 fn routes(
     service: Service,
     keys: Option<Keys>,
-    attendant: Arc<Attendant>,
+    attendant: &Arc<Attendant>,
     config: &Config,
     calls: &RunningCalls,
     stop: &Stop,
@@ -307,21 +309,25 @@ fn routes(
     let flight = FlightServiceServer::new(service)
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let attended = Attended {
-        service: Gate {
-            service: TellsCancelled(flight),
-            keys,
-        },
-        attendant,
+    let flight = Gate {
+        service: TellsCancelled(flight),
+        keys,
     };
     let counted = Counted {
-        service: attended,
+        service: attendant.attend(flight),
         calls: calls.clone(),
     };
-    Ok(Routes::new(counted)
-        .add_service(Health::service(stop.clone()))
-        .add_service(reflection::service()?)
-        .add_service(reflection::older_service()?))
+    // Who watches health does not keep a server that stops from its end.
+    let routes = Routes::new(counted)
+        .add_service(attendant.attend(Health::service(stop.clone())))
+        .add_service(attendant.attend(reflection::service()?))
+        .add_service(attendant.attend(reflection::older_service()?));
+    let attendant = Arc::clone(attendant);
+    let unknown = async move |request: http::Request<axum::body::Body>| {
+        let problem = "this server has no such service; reflection tells which there are";
+        attendant.refuse(&request, &Failure::Unimplemented(problem.into()))
+    };
+    Ok(Routes::from(routes.into_axum_router().fallback(unknown)))
 }
 
 /// Serves until the server is asked to stop, and sees it to its end.

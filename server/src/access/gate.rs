@@ -56,19 +56,23 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<TonicBody>) -> Self::Future {
+        let record = request.extensions().get::<Arc<Record>>().cloned();
+        let record = record.unwrap_or_else(|| {
+            let headers = MetadataMap::from_headers(request.headers().clone());
+            Record::detached("unknown", &headers)
+        });
         let access = if request.uri().path().ends_with(HANDSHAKE) {
             request = request.map(|body| {
                 TonicBody::new(Bounded {
                     body,
                     left: HANDSHAKE_BYTES,
+                    record,
                 })
             });
             Access::default()
         } else {
             let headers = MetadataMap::from_headers(std::mem::take(request.headers_mut()));
             let access = admit(self.keys.as_ref(), &headers);
-            let record = request.extensions().get::<Arc<Record>>().cloned();
-            let record = record.unwrap_or_else(|| Record::detached("unknown", &headers));
             *request.headers_mut() = headers.into_headers();
             match access {
                 Ok(access) => {
@@ -115,6 +119,7 @@ fn admit(keys: Option<&Keys>, headers: &MetadataMap) -> Result<Access, Failure> 
 struct Bounded {
     body: TonicBody,
     left: usize,
+    record: Arc<Record>,
 }
 
 impl Body for Bounded {
@@ -137,7 +142,10 @@ impl Body for Bounded {
             }
             None => {
                 let problem = format!("a handshake sends at most {HANDSHAKE_BYTES} bytes");
-                Poll::Ready(Some(Err(Status::resource_exhausted(problem))))
+                let failure = Failure::new(ErrorKind::LimitError, problem);
+                let record = &self.record;
+                let status = failure.to_status(record.caller(), Some(record.id()));
+                Poll::Ready(Some(Err(status)))
             }
         }
     }

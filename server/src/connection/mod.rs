@@ -36,6 +36,7 @@ use self::began::Watched;
 use self::failures::Failures;
 use self::refused::Refused;
 use self::streams::Streams;
+use crate::call::attended::Attendant;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::running::{Answering, Answers, Counted, RunningCalls};
@@ -62,6 +63,7 @@ const REFUSING: Duration = Duration::from_secs(5);
 pub(crate) struct Connections {
     tls: Option<Tls>,
     routes: Routes,
+    attendant: Arc<Attendant>,
     places: Arc<Semaphore>,
     refusing: Arc<Semaphore>,
     max_connections: u64,
@@ -73,11 +75,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Connections whose calls go to `routes`.
+    /// Connections whose calls go to `routes`, and beyond `max_connections` are refused by the attendant.
     pub(crate) fn new(
         config: &Config,
         tls: Option<Tls>,
         routes: Routes,
+        attendant: Arc<Attendant>,
         metrics: &Arc<Metrics>,
         stop: Stop,
     ) -> Self {
@@ -85,6 +88,7 @@ impl Connections {
         Self {
             tls,
             routes: routes.prepare(),
+            attendant,
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             refusing: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
             max_connections: config.max_connections,
@@ -202,7 +206,7 @@ impl Connections {
             return;
         };
         let address = connection.connect_info();
-        let refused = Refused::new(self.max_connections);
+        let refused = Refused::new(&self.attendant, self.max_connections);
         let calls = refused.calls();
         let connection = builder(Streams::default())
             .serve_connection(TokioIo::new(connection), served(refused, address));

@@ -9,20 +9,22 @@ use shoots_proto::ErrorKind;
 use tokio::sync::Notify;
 use tonic::body::Body as TonicBody;
 use tonic::codegen::{Service, http};
-use tonic::metadata::MetadataMap;
 
-use crate::status::{Caller, Failure};
+use crate::call::attended::Attendant;
+use crate::status::Failure;
 
 /// Answers every call with the limit on connections.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
+    attendant: Arc<Attendant>,
     max_connections: u64,
     calls: Arc<Notify>,
 }
 
 impl Refused {
-    pub(super) fn new(max_connections: u64) -> Self {
+    pub(super) fn new(attendant: &Arc<Attendant>, max_connections: u64) -> Self {
         Self {
+            attendant: Arc::clone(attendant),
             max_connections,
             calls: Arc::default(),
         }
@@ -49,10 +51,7 @@ impl Service<http::Request<TonicBody>> for Refused {
             self.max_connections
         );
         let failure = Failure::new(ErrorKind::LimitError, problem);
-        let headers = MetadataMap::from_headers(request.headers().clone());
         self.calls.notify_one();
-        ready(Ok(failure
-            .to_status(Caller::of(&headers), None)
-            .into_http()))
+        ready(Ok(self.attendant.refuse(&request, &failure)))
     }
 }

@@ -20,6 +20,7 @@ enum Fake {
     PanicsInBody,
     GoesOn,
     NeverAnswers,
+    Says(Code, &'static str),
 }
 
 impl Service<http::Request<TonicBody>> for Fake {
@@ -37,6 +38,9 @@ impl Service<http::Request<TonicBody>> for Fake {
             Self::PanicsBeforeWork => panic!("before any work"),
             Self::NeverAnswers => Box::pin(std::future::pending()),
             Self::Answers => Box::pin(ready(Ok(Status::ok("").into_http()))),
+            Self::Says(code, message) => {
+                Box::pin(ready(Ok(Status::new(code, message).into_http())))
+            }
             Self::PanicsInWork => Box::pin(async { panic!("in the middle of work") }),
             Self::PanicsInBody => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Broken))))),
             Self::GoesOn => Box::pin(ready(Ok(http::Response::new(TonicBody::new(Endless))))),
@@ -151,6 +155,78 @@ async fn a_call_beyond_the_limit_is_refused_until_another_is_let_go_of() {
     let headers = read(attended.call(request()).await.unwrap()).await;
     let status = Status::from_header_map(&headers).unwrap();
     assert_eq!(status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn strangers_take_places_from_each_other_and_not_from_those_who_have_a_token() {
+    let attendant = attendant(20);
+    let mut endless = attendant.attend(Fake::GoesOn);
+    let mut at = |path: &str| {
+        let mut request = request();
+        *request.uri_mut() = path.parse().unwrap();
+        endless.call(request)
+    };
+    let mut open = Vec::new();
+    for path in [
+        "/arrow.flight.protocol.FlightService/Handshake",
+        "/grpc.health.v1.Health/Watch",
+    ] {
+        open.push(at(path).await.unwrap());
+    }
+    assert_eq!(attendant.metrics.calls_running.get(), 2);
+    for path in [
+        "/arrow.flight.protocol.FlightService/Handshake",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/DoGet",
+    ] {
+        let headers = read(at(path).await.unwrap()).await;
+        let status = Status::from_header_map(&headers).unwrap();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.message().contains("max_calls is 20"), "{status:?}");
+        assert!(status.message().contains("no token"), "{status:?}");
+    }
+    for _ in 0..20 {
+        let call = "/arrow.flight.protocol.FlightService/DoGet";
+        open.push(at(call).await.unwrap());
+    }
+    assert_eq!(attendant.metrics.calls_running.get(), 22);
+}
+
+#[tokio::test]
+async fn what_the_library_says_of_a_request_is_told_in_our_words() {
+    let attendant = attendant(1);
+    for (said, message, code, words) in [
+        (
+            Code::Internal,
+            "Missing request message.",
+            Code::InvalidArgument,
+            "Missing request message.",
+        ),
+        (Code::Unimplemented, "", Code::Unimplemented, "no such call"),
+        (Code::NotFound, "no service", Code::NotFound, "no service"),
+    ] {
+        let mut attended = attendant.attend(Fake::Says(said, message));
+        let headers = read(attended.call(request()).await.unwrap()).await;
+        let id = headers[CALL].to_str().unwrap().to_owned();
+        let told = Status::from_header_map(&headers).unwrap();
+        assert_eq!(told.code(), code);
+        assert!(told.message().contains(words), "{told:?}");
+        assert!(
+            told.message().ends_with(&format!("(call {id})")),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_without_a_place_has_an_id_and_is_counted() {
+    let attendant = attendant(1);
+    let failure = Failure::new(ErrorKind::LimitError, "too many");
+    let headers = read(attendant.refuse(&request(), &failure)).await;
+    let id = headers[CALL].to_str().unwrap().to_owned();
+    let told = Status::from_header_map(&headers).unwrap();
+    assert_eq!(told.message(), format!("too many (call {id})"));
+    assert_eq!(attendant.metrics.calls_running.get(), 0);
 }
 
 #[tokio::test]
