@@ -110,6 +110,9 @@ impl FrameCheck<'_> {
         let numbers = self.listing.keys().filter_map(FramePaths::sequence_of);
         let numbers: BTreeSet<u64> = numbers.collect();
         let Some(last) = numbers.last().copied() else {
+            if self.unlisted().await? {
+                return Ok(true);
+            }
             let found = self.plain().await? || !self.listing.is_empty();
             self.list_unreferenced(&BTreeSet::new(), 0);
             return Ok(found);
@@ -143,6 +146,18 @@ impl FrameCheck<'_> {
             };
             self.list_unreferenced(&condemned, first);
         }
+        Ok(true)
+    }
+
+    /// Whether a log without any entry in the listing has one that cannot be read: links that lead nowhere are not listed.
+    async fn unlisted(&mut self) -> Result<bool> {
+        let number = self.hint.unwrap_or(1);
+        let Err(error) = self.reader.entry(number).await else {
+            return Ok(false);
+        };
+        let checked = Checked::after(0, Err::<(), _>(error))?;
+        self.findings.frames = 1;
+        self.findings.note(&self.log.paths().entry(number), checked);
         Ok(true)
     }
 
@@ -383,7 +398,7 @@ impl FrameCheck<'_> {
     /// Lists what nothing refers to and the sweep does not know of, unless it may be too young to be referred to.
     /// Entries before `first` wait for the sweep.
     fn list_unreferenced(&mut self, condemned: &BTreeSet<String>, first: u64) {
-        let now = self.log.now();
+        let now = self.log.cautious_now();
         for (path, object) in &self.listing {
             let name = path.filename().unwrap_or_default();
             let name = name.split_once('.').map_or(name, |(name, _)| name);

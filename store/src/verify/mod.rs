@@ -104,12 +104,19 @@ impl Store {
             .map(|name| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                frame::check(frame.frame_log(), sample).await
+                let log = frame.frame_log();
+                (log.paths().folder(), frame::check(log, sample).await)
             })
             .buffered(PARALLEL_FRAMES);
         let mut findings = Findings::default();
-        while let Some(found) = checks.next().await {
-            findings.add(found?.unwrap_or_default());
+        while let Some((folder, found)) = checks.next().await {
+            match found {
+                Err(error) if error.is_of_one_frame() => {
+                    findings.frames += 1;
+                    findings.note(&folder, Checked::Damaged(error.to_string()));
+                }
+                found => findings.add(found?.unwrap_or_default()),
+            }
         }
         Ok(findings)
     }

@@ -138,13 +138,22 @@ async fn a_frame_whose_file_the_system_refuses_hinders_no_other_and_a_push_tells
     let folder = fresh_folder();
     let server = Server::on(&folder, &["--compaction=false"]).await;
     let client = server.client().await;
-    frame(&client, "refused").await;
-    frame(&client, "beside").await;
+    for name in ["refused", "beside", "odd/blocked", "odd/beside"] {
+        frame(&client, name).await;
+    }
+    put(&client, "odd/young", PutMode::Error, rows(0..5)).await;
     server.stop().await;
-    let path = folder.path().join("_default/refused");
-    let newest = files(&path, "log").pop().unwrap();
-    fs::remove_file(&newest).unwrap();
-    std::os::unix::fs::symlink(&newest, &newest).unwrap();
+    let in_a_circle = |frame: &str| {
+        let newest = files(&folder.path().join(frame), "log").pop().unwrap();
+        fs::remove_file(&newest).unwrap();
+        std::os::unix::fs::symlink(&newest, &newest).unwrap();
+        newest.file_name().unwrap().to_str().unwrap().to_owned()
+    };
+    let newest = in_a_circle("_default/refused");
+    let only = in_a_circle("odd/young");
+    let log = folder.path().join("odd/blocked/log");
+    fs::remove_dir_all(&log).unwrap();
+    fs::write(&log, "").unwrap();
 
     let backup = fresh_folder();
     let backup = format!("backup=file://{}", backup.path().to_str().unwrap());
@@ -161,6 +170,19 @@ async fn a_frame_whose_file_the_system_refuses_hinders_no_other_and_a_push_tells
     client.expire().send().await.unwrap();
     let compacted = client.compact().send().await.unwrap();
     assert_eq!(compacted.frames.len(), 1, "{compacted:?}");
+    let odd = client.list().bucket("odd").send().await.unwrap();
+    let odd: Vec<_> = odd.iter().map(|info| info.frame.to_string()).collect();
+    assert_eq!(odd, ["odd/beside"]);
+    let checked = client.verify().all_buckets().send().await.unwrap();
+    let told = format!("{checked:?}");
+    assert_eq!((checked.frames, checked.ok), (5, false), "{told}");
+    let faulty = checked.damaged.iter().map(|faulty| faulty.object.clone());
+    let expected = [
+        format!("_default/refused/log/{newest}"),
+        "odd/blocked".to_owned(),
+        format!("odd/young/log/{only}"),
+    ];
+    assert_eq!(faulty.collect::<Vec<_>>(), expected, "{told}");
     let pushed = client.push("backup").all_buckets().send().await.unwrap();
     let problems = pushed.frames.iter().map(|frame| {
         let problem = frame.problem.as_ref().map(|problem| problem.kind);
@@ -169,6 +191,9 @@ async fn a_frame_whose_file_the_system_refuses_hinders_no_other_and_a_push_tells
     let expected = [
         ("beside".to_owned(), None),
         ("refused".to_owned(), Some(ErrorKind::ShootsIOError)),
+        ("beside".to_owned(), None),
+        ("blocked".to_owned(), Some(ErrorKind::ShootsIOError)),
+        ("young".to_owned(), Some(ErrorKind::ShootsIOError)),
     ];
     assert_eq!(problems.collect::<Vec<_>>(), expected);
     server.stop().await;
