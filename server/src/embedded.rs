@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
@@ -23,15 +22,12 @@ use crate::call::memory::MessageMemory;
 use crate::config::Config;
 use crate::connection::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use crate::query::Queries;
-use crate::server::{StartError, open_store};
+use crate::server::{StartError, open_store, settled};
 use crate::service::{Followers, Publications, Remotes, RunningStatements, Service, Shared};
 use crate::stop::Stop;
 
 /// What a pipe holds that its other end has not taken.
 const PIPE_BYTES: usize = 1 << 20;
-/// How often it is looked whether the store has written everything, and how long at most.
-const GLANCE: Duration = Duration::from_millis(1);
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers the calls of its own process. Dropping it ends them.
 ///
@@ -123,14 +119,7 @@ impl EmbeddedServer {
 
     /// Ends it, once the store has written what it writes after the answer to a change.
     pub async fn close(self) {
-        let idle = async {
-            while !self.store.is_idle() {
-                tokio::time::sleep(GLANCE).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, idle).await.is_err() {
-            warn!("left while the store was still writing");
-        }
+        settled(&self.store).await;
     }
 }
 

@@ -44,6 +44,9 @@ use crate::tls::{Files, Tls, TlsError};
 
 /// How long connections may take to deliver what is left and to close, once no call runs.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How often it is looked whether the store has nothing more to do, and how long at most.
+const GLANCE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often files that writers left unfinished are looked for.
 const SWEEPING: Duration = Duration::from_secs(3600);
 
@@ -151,7 +154,7 @@ impl Server {
         }
         let named = NamedCalls::default();
         let service = Service::new(Shared {
-            store: CallerStore::new(store, format!("{scheme}://{address}")),
+            store: CallerStore::new(store.clone(), format!("{scheme}://{address}")),
             keys: keys.clone(),
             remotes: Arc::new(Remotes::new(&config)),
             publications: Publications::new(&memory),
@@ -184,7 +187,8 @@ impl Server {
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
         let grace = config.shutdown_grace();
-        let serving = tokio::spawn(serve(serving, calls, grace, stop.clone(), (pages, files)));
+        let ends = (store, pages, files);
+        let serving = tokio::spawn(serve(serving, calls, grace, stop.clone(), ends));
         Ok(Self {
             address,
             metrics_address,
@@ -336,7 +340,7 @@ async fn serve(
     calls: RunningCalls,
     grace: Duration,
     stop: Stop,
-    (pages, files): (Option<Pages>, Option<SharedFiles>),
+    (store, pages, files): (Store, Option<Pages>, Option<SharedFiles>),
 ) {
     let mut serving = std::pin::pin!(serving);
     let mut phases = stop.watch();
@@ -360,11 +364,24 @@ async fn serve(
         () = closing => {}
     }
     stop.finish();
+    settled(&store).await;
     if let Some(files) = files {
         files.close().await;
     }
     drop(pages);
     info!("stopped");
+}
+
+/// Waits until the store has written what follows the answer to a change, and removed what calls that were ended have left.
+pub(crate) async fn settled(store: &Store) {
+    let idle = async {
+        while !store.is_idle() {
+            sleep(GLANCE).await;
+        }
+    };
+    if timeout(PATIENCE, idle).await.is_err() {
+        warn!("left while the store was still writing");
+    }
 }
 
 /// Looks after the store until the server drains: compaction and expiry, and, from time to time, what writers left

@@ -100,6 +100,28 @@ async fn a_put_that_outlasts_the_grace_period_is_ended_and_changes_nothing() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_put_has_written_that_the_grace_period_ended_goes_with_it() {
+    // There is memory for one batch, so the first is written out when the second comes.
+    let flags = ["--shutdown-grace-seconds", "0", "--put-memory-bytes", "1"];
+    let mut server = Server::with(&flags).await;
+    let mut peer = Peer::of(&server).await;
+    let (answers, sender) = endless_put(&mut peer).await;
+    let folder = Arc::clone(server.folder());
+    let segments = folder.path().join("_default/a/segments");
+    let written = || std::fs::read_dir(&segments).map_or(0, Iterator::count);
+    until("rows are written out", async || written() == 1).await;
+    server.process().signal("TERM");
+    assert_status(
+        answers.await.unwrap(),
+        ErrorKind::UnavailableError,
+        &["stopping"],
+    );
+    server.ended().await;
+    assert_eq!(written(), 0);
+    drop(sender);
+}
+
 /// Puts frames one after the other until one fails: how many were acknowledged, the name of the next one, and why not it.
 async fn put_until_it_ends(
     client: ShootsClient,
