@@ -317,11 +317,11 @@ fn routes(
         service: TellsCancelled(flight),
         keys,
     };
+    // Who watches health does not keep a server that stops from its end.
     let counted = Counted {
         service: attendant.attend(flight),
         calls: calls.clone(),
     };
-    // Who watches health does not keep a server that stops from its end.
     let routes = Routes::new(counted)
         .add_service(attendant.attend(Health::service(stop.clone())))
         .add_service(attendant.attend(reflection::service()?))
