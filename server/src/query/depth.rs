@@ -240,7 +240,7 @@ mod tests {
             format!("select {}", row("(")),
             format!("select {}", row("case when ")),
             format!("select 1 where {}", row("exists (select 1 where ")),
-            format!("{}", row("with a as (")),
+            row("with a as ("),
             format!("select f(a{0}, 1){0}", "+1".repeat(MOST_LINKS * 2 / 3)),
             format!(
                 "select {}1{}",

@@ -125,7 +125,8 @@ async fn a_frame_that_lost_its_newest_entry_can_be_purged(place: &Place) {
 }
 
 async fn a_frame_that_its_server_knows_can_be_purged_whatever_became_of_its_log(place: &Place) {
-    let spoiled: [fn(&[u8]) -> Option<Vec<u8>>; 5] = [
+    type Spoil = fn(&[u8]) -> Option<Vec<u8>>;
+    let spoiled: [Spoil; 5] = [
         |_| None,
         |_| Some(Vec::new()),
         |whole| Some(whole[..whole.len() / 2].to_vec()),

@@ -75,12 +75,13 @@ async fn what_is_in_the_place_of_a_file_is_refused_and_never_waited_for() {
     assert!(made.unwrap().success());
     let _socket = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
 
+    let byte = std::slice::from_ref(&(0..1));
     for (name, words) in [("pipe", "named pipe"), ("socket", "frame/log/socket")] {
         let object = Path::from(format!("bucket/frame/log/{name}"));
         for error in [
             watched.disk.get(&object).await.unwrap_err(),
             watched.disk.head(&object).await.unwrap_err(),
-            watched.disk.get_ranges(&object, &[0..1]).await.unwrap_err(),
+            watched.disk.get_ranges(&object, byte).await.unwrap_err(),
         ] {
             assert!(matches!(error, Error::Generic { .. }), "{error}");
             assert!(error.to_string().contains(words), "{error}");
@@ -89,7 +90,7 @@ async fn what_is_in_the_place_of_a_file_is_refused_and_never_waited_for() {
     let folder = Path::from("bucket/frame/log/folder");
     for error in [
         watched.disk.get(&folder).await.unwrap_err(),
-        watched.disk.get_ranges(&folder, &[0..1]).await.unwrap_err(),
+        watched.disk.get_ranges(&folder, byte).await.unwrap_err(),
     ] {
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }

@@ -240,7 +240,11 @@ fn merged_histories_are_as_the_model_has_them_whichever_way_they_are_merged() {
 
 /// Printed with what fails: `SHOOTS_MERGE_SEED` repeats it.
 fn seed() -> [u8; 32] {
-    let own = || blake3::hash(&crate::Environment::unique(&crate::SystemEnvironment::default()).to_le_bytes());
+    let own = || {
+        blake3::hash(
+            &crate::Environment::unique(&crate::SystemEnvironment::default()).to_le_bytes(),
+        )
+    };
     let seed = std::env::var("SHOOTS_MERGE_SEED");
     let seed = seed.unwrap_or_else(|_| own().to_hex()[..16].to_owned());
     println!("SHOOTS_MERGE_SEED={seed}");
