@@ -45,7 +45,8 @@ use crate::status::Failure;
 const SMALL_BYTES: u64 = CHUNK_BYTES as u64 + (64 << 10);
 
 /// The longest message of a call that brings no rows: a request's JSON, and what is around it.
-const REQUEST_MESSAGE_BYTES: u64 = REQUEST_BYTES as u64 + (64 << 10);
+/// What is somewhat too long is let in, so that its field can be named.
+const REQUEST_MESSAGE_BYTES: u64 = 2 * REQUEST_BYTES as u64;
 
 /// So much of a message is worth waiting on for the rest.
 const PROGRESS_BYTES: u64 = 16 << 20;
