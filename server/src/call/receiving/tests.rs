@@ -217,7 +217,7 @@ async fn messages_that_each_hold_a_part_of_the_memory_all_come_through() {
 #[tokio::test]
 async fn only_a_put_may_announce_a_large_message() {
     let limits = limits(&Config::default());
-    let large = || vec![beginning(5 << 20, 1)];
+    let large = || vec![beginning(9 << 20, 1)];
     let mut put = receiving("DoPut", &limits, large());
     assert_eq!(next(&mut put).await, Ok(6));
     for call in ["DoGet", "DoAction", "Handshake", "other"] {
@@ -226,7 +226,7 @@ async fn only_a_put_may_announce_a_large_message() {
         let status = frame.unwrap().unwrap_err();
         let told = ErrorBody::from_json(status.details()).unwrap();
         assert_eq!(told.kind, ErrorKind::InvalidRequestError);
-        assert!(told.message.contains("5242880 bytes"), "{}", told.message);
+        assert!(told.message.contains("9437184 bytes"), "{}", told.message);
     }
 }
 
