@@ -13,8 +13,8 @@ from sample_columns import EVERYTHING, assert_same
 
 
 def files(folder: Path) -> dict[Path, int]:
-    """Every file below a folder with its size, without hints, which are written after a put was answered, also to files
-    that get their name later."""
+    """Every file below a folder with its size, without hints, which are written after a put was answered,
+    and files that become hints."""
     paths = (path for path in folder.rglob("*") if path.is_file() and path.name != "latest")
     return {path: path.stat().st_size for path in paths if path.parent.name != "_tmp"}
 
