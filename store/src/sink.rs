@@ -33,6 +33,7 @@ const PARALLEL_WRITES: usize = 2;
 
 /// How many segments are looked at at the same time.
 const PARALLEL_LOOKS: usize = 16;
+
 /// Objects that no entry refers to are swept after a day; a put that takes longer than this might lose some.
 const LONGEST_PUT_SECONDS: u64 = 12 * 3600;
 
