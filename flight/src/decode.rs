@@ -26,7 +26,7 @@ use futures::{Stream, StreamExt};
 use crate::aligned::aligned;
 use crate::limits::DecodeLimits;
 use crate::schema::{children, without_dictionary_ids};
-use crate::{Error, inflated, parts, size};
+use crate::{Error, inflated, list_views, parts, size};
 
 /// The strictest alignment of any arrow type.
 const ALIGNMENT: usize = 16;
@@ -310,6 +310,7 @@ impl Reader {
         let (_, columns, rows) = batch.into_parts();
         let columns = columns.into_iter().map(aligned);
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        columns.iter().try_for_each(list_views::check)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
     }

@@ -57,6 +57,7 @@ pub mod file;
 mod inflated;
 mod joined;
 mod limits;
+mod list_views;
 mod parts;
 mod schema;
 mod size;

@@ -53,6 +53,7 @@ mod embedded;
 mod health;
 mod listener;
 mod metrics;
+mod pattern;
 mod query;
 mod reflection;
 mod refresh;

@@ -6,8 +6,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::time::sleep;
+use tracing::warn;
+
+/// How long to wait before accepting again, when the system has nothing left for another connection.
+const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// Listens on a port of a host, and says on which address; 0 takes a free port.
 ///
@@ -52,6 +58,31 @@ async fn expect_free(address: SocketAddr) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Waits for the next connection that comes in, however long the system has nothing left for it.
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                warn!(%error, listener = ?listener.local_addr().ok(), "cannot accept a connection");
+                sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+/// Whether it is only the connection that failed while it was being accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
 }
 
 /// Whether this machine does not have the address, or none of its kind.

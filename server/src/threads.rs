@@ -1,6 +1,6 @@
 //! The threads that a server runs on.
 //!
-//! Calls are answered by one thread for each core, and queries by as many others ([`crate::query`]). Work that waits for the
+//! Calls are answered by one thread for each core, and queries are planned and run by others ([`crate::query`]). Work that waits for the
 //! disk, or that computes for long in one piece, such as encoding, is given to further threads, which start when they are
 //! needed. There they are bounded. Each keeps memory for later that others have freed, one or two MiB of it: with hundreds
 //! of threads the memory of a busy server grows for minutes. And they do not make it faster: where an fsync takes 8 ms,
@@ -22,6 +22,9 @@ const WAITING: usize = 32;
 
 /// How many threads may wait for the disk for queries.
 pub(crate) const WAITING_FOR_QUERIES: usize = 16;
+
+/// How many threads may wait for the disk for queries that are planned, which read little.
+pub(crate) const WAITING_FOR_PLANNING: usize = 4;
 
 /// A runtime that suits a server: with stacks that are deep enough, and no more threads than help.
 ///

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use crate::{EncodeOptions, Error, decode, read_schema_message, schema_message};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Int32Array, Int64Array, LargeListViewArray, RecordBatch, StringArray,
+    StructArray,
+};
+use arrow_buffer::ScalarBuffer;
 use arrow_flight::FlightData;
 use arrow_ipc::convert::IpcSchemaEncoder;
+use arrow_schema::{DataType, Field};
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::{StreamExt, stream};
@@ -66,6 +71,32 @@ fn text_that_is_not_utf8_is_refused() {
     messages[1].data_body = body.into();
     let message = refused(messages);
     assert!(message.to_lowercase().contains("utf8"), "{message}");
+}
+
+/// The messages of one column of list views within a struct.
+fn list_views(items: Vec<Option<i32>>, nullable: bool) -> Vec<FlightData> {
+    let sizes = ScalarBuffer::from(vec![1_i64; items.len()]);
+    let offsets = (0_i64..).take(items.len()).collect();
+    let field = Arc::new(Field::new("item", DataType::Int32, nullable));
+    let items: ArrayRef = Arc::new(Int32Array::from(items));
+    let lists = LargeListViewArray::try_new(field, offsets, sizes, items, None).unwrap();
+    let fields = Field::new("outer", lists.data_type().clone(), true);
+    let outer: ArrayRef = Arc::new(StructArray::from(vec![(
+        Arc::new(fields),
+        Arc::new(lists) as ArrayRef,
+    )]));
+    let batch = RecordBatch::try_from_iter([("outer", outer)]).unwrap();
+    messages(batch.schema(), &[batch], EncodeOptions::default()).unwrap()
+}
+
+#[test]
+fn nulls_in_list_views_that_have_none_are_refused() {
+    received(list_views(vec![Some(1), Some(2)], false)).unwrap();
+    let mut messages = list_views(vec![Some(1), None], true);
+    received(messages.clone()).unwrap();
+    messages[0] = list_views(vec![Some(1), Some(2)], false).swap_remove(0);
+    let message = refused(messages);
+    assert!(message.contains("hold nulls"), "{message}");
 }
 
 #[test]

@@ -142,6 +142,10 @@ async fn tokens_that_are_not_good_are_told_why() {
             json!({"type": "scoped", "exp": later, "grants": ["*"]}),
             "claims",
         ),
+        (
+            json!({"type": "scoped", "exp": later, "grants": [["*"], ["*"]]}),
+            "claims",
+        ),
     ] {
         let refusal = keys
             .verify(&signed(claims.clone(), SECRET, HS256))

@@ -6,7 +6,9 @@
 
 use jsonwebtoken::errors::ErrorKind as Problem;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use shoots_proto::{BucketName, ErrorKind};
 
 use super::pattern::BucketPattern;
@@ -48,8 +50,19 @@ struct Claims {
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "by_name"
+    )]
     grants: Option<Grants>,
+}
+
+/// Reads an object, and no list of what its fields would be in order.
+fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Grants>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(from)?;
+    let grants = object.map(|object| Grants::deserialize(Value::Object(object)));
+    grants.transpose().map_err(D::Error::custom)
 }
 
 /// What a new token is to say; without grants it is an admin's.

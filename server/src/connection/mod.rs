@@ -30,7 +30,7 @@ use tonic::body::Body as TonicBody;
 use tonic::codegen::http;
 use tonic::service::Routes;
 use tonic::transport::server::{Connected, TcpConnectInfo};
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use self::began::Watched;
 use self::failures::Failures;
@@ -38,6 +38,7 @@ use self::refused::Refused;
 use self::streams::Streams;
 use crate::call::attended::Attendant;
 use crate::config::Config;
+use crate::listener::accept;
 use crate::metrics::Metrics;
 use crate::running::{Answering, Answers, Counted, RunningCalls};
 use crate::stop::{Phase, Stop, reached};
@@ -52,8 +53,6 @@ pub(crate) const FRAME_BYTES: u32 = 1 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a connection that carries no call may take to close when it was asked to.
 const CLOSING: Duration = Duration::from_secs(5);
-/// How long to wait before accepting again, when the system has nothing left for another connection.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 /// Connections beyond the limit that are told so at the same time, and how long that may take.
 const REFUSED_AT_ONCE: usize = 256;
 const REFUSING: Duration = Duration::from_secs(5);
@@ -105,24 +104,15 @@ impl Connections {
         let mut phases = self.stop.watch();
         let mut serving = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
+            let (tcp, _) = tokio::select! {
                 () = reached(&mut phases, Phase::Draining) => break,
                 Some(ended) = serving.join_next() => {
                     log_end(ended);
                     continue;
                 }
-                accepted = listener.accept() => accepted,
+                tcp = accept(&listener) => tcp,
             };
-            match accepted {
-                Ok((tcp, _)) => {
-                    serving.spawn(self.clone().take(tcp));
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection");
-                    sleep(EXHAUSTED).await;
-                }
-            }
+            serving.spawn(self.clone().take(tcp));
         }
         drop(listener);
         while let Some(ended) = serving.join_next().await {
@@ -263,17 +253,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections_open.dec();
     }
-}
-
-/// Whether it is only the connection that failed while it was being accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }
 
 fn log_failure(ended: hyper::Result<()>) {

@@ -24,16 +24,14 @@ use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::codegen::Service;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
+use crate::listener::accept;
 use crate::stop::{Phase, Stop};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// How long to wait before accepting again, when the system has nothing left for another connection.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// What those who ask for pages may take.
 #[derive(Debug, Clone, Copy)]
@@ -108,20 +106,15 @@ impl Bounds {
     async fn serve(self, listener: TcpListener, routes: Router) {
         let mut serving = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
+            let (tcp, peer) = tokio::select! {
                 biased;
                 Some(_) = serving.join_next() => continue,
-                accepted = listener.accept() => accepted,
+                accepted = accept(&listener) => accepted,
             };
-            match accepted {
-                Ok((tcp, _)) if serving.len() < self.connections => {
-                    serving.spawn(self.answer(tcp, routes.clone()));
-                }
-                Ok((_beyond, peer)) => debug!(%peer, "no place for who asks for a page"),
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection for metrics and health");
-                    sleep(EXHAUSTED).await;
-                }
+            if serving.len() < self.connections {
+                serving.spawn(self.answer(tcp, routes.clone()));
+            } else {
+                debug!(%peer, "no place for who asks for a page");
             }
         }
     }

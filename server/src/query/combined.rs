@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use regex::Regex;
 use shoots_proto::action::{CombineHow, CombineRequest};
 use shoots_proto::{AsOf, BucketName, ColumnsTicket, FrameId, FrameName};
 use shoots_store::{ErrorKind, Snapshot};
@@ -14,10 +13,11 @@ use crate::combine::{
     self, AsofOptions, BEHIND_BUCKET, CombinedTable, JoinKind, Pair, Range, Source, Suffixes,
     Wanted, behind_bucket,
 };
+use crate::pattern;
 use crate::status::Failure;
 
-/// Stands for any text in the name of a frame.
-const ANY: char = '*';
+/// Names and patterns of frames that one ticket may have.
+const MOST_PATTERNS: usize = 10_000;
 
 impl Queries {
     /// Plans what a request makes of its sources. The result is described as the first of them is.
@@ -156,28 +156,26 @@ async fn matching(
     own: Option<&BucketName>,
     patterns: &[String],
 ) -> Result<Vec<Snapshot>, Failure> {
+    let number = patterns.len();
+    if number > MOST_PATTERNS {
+        let problem = format!("has {number} names; send at most {MOST_PATTERNS}, or patterns");
+        return Err(Failure::invalid("ticket", Some("frames"), problem));
+    }
     let here = own_frames(store, own).await?;
     let mut found = Vec::new();
     for text in patterns {
         let before = found.len();
-        let matches = |text: &str, all: &[Snapshot]| {
-            let pattern = pattern(text)?;
-            let matching = all
-                .iter()
-                .filter(|f| pattern.is_match(f.frame().name.as_str()));
-            Ok::<_, Failure>(matching.cloned().collect::<Vec<_>>())
-        };
-        found.extend(matches(text, &here)?);
+        found.extend(meant(text, &here));
         if found.len() > before {
             continue;
         }
         for bucket in store.all_buckets().await? {
             if let Some(name) = behind_bucket(text, bucket.as_ref()) {
                 let there = frames(store, bucket.as_ref()).await?;
-                found.extend(matches(name, &there)?);
+                found.extend(meant(name, &there));
             }
         }
-        if found.len() == before && !text.contains(ANY) {
+        if found.len() == before && !text.contains(pattern::ANY) {
             let name = FrameName::parse(text);
             let name = name.map_err(|e| Failure::invalid("ticket", Some("frames"), e))?;
             denied(store, own, std::slice::from_ref(text), &[])?;
@@ -186,6 +184,12 @@ async fn matching(
         }
     }
     Ok(found)
+}
+
+/// Those whose names a pattern means.
+fn meant(text: &str, all: &[Snapshot]) -> impl Iterator<Item = Snapshot> {
+    let meant = move |frame: &&Snapshot| pattern::means(text, frame.frame().name.as_str());
+    all.iter().filter(meant).cloned()
 }
 
 /// The frames of the bucket of names that say none. It need not be one that may be read, if no name is meant there.
@@ -241,24 +245,5 @@ async fn state(
         Ok(state) => Ok(Some(state)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// A name in which `*` stands for any text.
-fn pattern(name: &str) -> Result<Regex, Failure> {
-    let parts: Vec<String> = name.split(ANY).map(regex::escape).collect();
-    let pattern = Regex::new(&format!("(?s)^{}$", parts.join(".*")));
-    pattern.map_err(|error| Failure::invalid("ticket", Some("frames"), error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text_and_everything_else_for_itself() {
-        let pattern = pattern("a.*").unwrap();
-        assert!(pattern.is_match("a.") && pattern.is_match("a.daily"));
-        assert!(!pattern.is_match("ab") && !pattern.is_match("xa.b"));
     }
 }

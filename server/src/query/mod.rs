@@ -12,10 +12,10 @@
 //!    query leaves open ([`parameters`]), in the frame's order where the query leaves the order open;
 //! 5. settle types and metadata of the result ([`result`]).
 //!
-//! What bounds a query ([`limits`]): memory, of its own and of all queries; spill space and time; how many compute at
-//! once, in fair turns; and its own threads ([`threads`]), on which it is planned too. Dropping the rows ends it. There
-//! is no file system, no URL and no other table to be reached: frames, and what is said about them ([`information`]),
-//! are all there is.
+//! What bounds a query ([`limits`]): how much it becomes when it is planned ([`breadth`]); memory, of its own and of all
+//! queries; spill space and time; how many are planned ([`planning`]) and compute at once, in fair turns; and threads
+//! ([`threads`]) that nothing else runs on. Dropping the rows ends it. There is no file system, no URL and no other table
+//! to be reached: frames, and what is said about them ([`information`]), are all there is.
 
 mod breadth;
 mod catalog;
@@ -31,6 +31,7 @@ mod mismatch;
 mod moment;
 mod names;
 mod parameters;
+mod planning;
 mod records;
 mod relation;
 mod result;
@@ -48,19 +49,12 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::dataframe::DataFrame;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 use futures::{Stream, TryStreamExt, stream};
-use shoots_store::Snapshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::catalog::Frames;
 pub(crate) use self::catalog::Scope;
 pub(crate) use self::leaf::{ReadCost, leaf, unchanged};
 use self::limits::Limits;
@@ -68,15 +62,14 @@ use self::limits::interrupt::{Interrupt, Wanted};
 pub(crate) use self::limits::turns::Asker;
 use self::limits::turns::Turns;
 use self::mismatch::Mismatch;
-use self::names::{Mentions, Spelling};
 pub(crate) use self::parameters::Parameters;
-use self::parameters::Places;
+use self::planning::{Planned, Planning};
 use self::result::ResultShape;
 pub(crate) use self::session::CATALOG;
 use self::session::Engine;
 pub(crate) use self::table::categories::widened_type;
 pub(crate) use self::table::range::{KeyRange, literal};
-use self::threads::{Batches, QueryThreads, Taken};
+use self::threads::{Batches, PLANNED_AT_ONCE, QueryThreads, Taken};
 use crate::access::CallerStore;
 use crate::config::Config;
 use crate::status::Failure;
@@ -86,8 +79,12 @@ use crate::status::Failure;
 pub(crate) struct Queries {
     engine: Arc<Engine>,
     threads: Arc<QueryThreads>,
+    /// To be planned.
+    planning: Turns,
+    /// To compute.
     turns: Turns,
     limits: Limits,
+    asker: Asker,
 }
 
 /// What all queries take together.
@@ -95,7 +92,7 @@ pub(crate) struct Queries {
 pub(crate) struct QueryUsage {
     /// Those that compute.
     pub(crate) running: usize,
-    /// Those that wait for their turn to begin.
+    /// Those that wait for their turn to be planned or to begin.
     pub(crate) waiting: usize,
     /// Memory that operators hold, that values of functions take, and what there is of either, in bytes.
     pub(crate) operator_bytes: u64,
@@ -126,26 +123,24 @@ pub(crate) struct Part {
     pub(crate) limit: Option<u64>,
 }
 
-impl Part {
-    fn of(&self, mut rows: DataFrame) -> Result<DataFrame, DataFusionError> {
-        if let Some(columns) = &self.columns {
-            rows = rows.select(columns.iter().map(ident))?;
-        }
-        if self.offset.is_none() && self.limit.is_none() {
-            return Ok(rows);
-        }
-        rows.limit(clamp(self.offset.unwrap_or(0)), self.limit.map(clamp))
-    }
-}
-
 impl Queries {
     pub(crate) fn new(config: &Config) -> Result<Self, DataFusionError> {
         Ok(Self {
             engine: Arc::new(Engine::new(config)?),
             threads: Arc::new(QueryThreads::new()?),
+            planning: Turns::of(PLANNED_AT_ONCE, config),
             turns: Turns::new(config),
             limits: Limits::new(config),
+            asker: None,
         })
+    }
+
+    /// The same for somebody. Those who wait for their turn are served fairly, asker by asker.
+    pub(crate) fn asked_by(&self, asker: Asker) -> Self {
+        Self {
+            asker,
+            ..self.clone()
+        }
     }
 
     /// What queries take at the moment.
@@ -153,7 +148,7 @@ impl Queries {
         let [operator_bytes, value_bytes, memory_bytes] = self.engine.memory_usage();
         QueryUsage {
             running: self.turns.running(),
-            waiting: self.turns.waiting(),
+            waiting: self.planning.waiting() + self.turns.waiting(),
             operator_bytes,
             value_bytes,
             memory_bytes,
@@ -172,16 +167,11 @@ impl Queries {
         question: Question,
     ) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
-        let interrupt = Interrupt::default();
+        let planning = self.planning();
+        let interrupt = planning.interrupt.clone();
         // It is large, and would lie in every future that waits for it, which stacks have no room for.
-        let planning = Box::pin(make_plan(
-            Arc::clone(&self.engine),
-            self.limits.clone(),
-            store.clone(),
-            question,
-            interrupt.clone(),
-        ));
-        self.planned(planning, interrupt).await
+        let planned = Box::pin(planning.question(store.clone(), question));
+        self.planned(planned, interrupt).await
     }
 
     /// Plans to read some of a table that is made of a frame. No row is read so far.
@@ -190,15 +180,20 @@ impl Queries {
         table: Arc<dyn TableProvider>,
         part: Part,
     ) -> Result<Plan, Failure> {
-        let interrupt = Interrupt::default();
-        let planning = Box::pin(plan_part(
-            Arc::clone(&self.engine),
-            self.limits.clone(),
-            table,
-            part,
-            interrupt.clone(),
-        ));
-        self.planned(planning, interrupt).await
+        let planning = self.planning();
+        let interrupt = planning.interrupt.clone();
+        let planned = Box::pin(planning.table(table, part));
+        self.planned(planned, interrupt).await
+    }
+
+    fn planning(&self) -> Planning {
+        Planning {
+            engine: Arc::clone(&self.engine),
+            limits: self.limits.clone(),
+            turns: self.planning.clone(),
+            asker: self.asker,
+            interrupt: Interrupt::default(),
+        }
     }
 
     /// Plans within the time that there is for it.
@@ -208,7 +203,7 @@ impl Queries {
         interrupt: Interrupt,
     ) -> Result<Plan, Failure> {
         let wanted = Wanted::new(&interrupt);
-        let planned = timeout(self.limits.time, self.threads.compute(planning)).await;
+        let planned = timeout(self.limits.time, self.threads.plan(planning)).await;
         let planned = planned.map_err(|_| self.limits.too_long())??;
         let (shape, parameters, physical, context, mismatch) = planned?;
         wanted.done();
@@ -222,105 +217,9 @@ impl Queries {
             threads: Arc::clone(&self.threads),
             turns: self.turns.clone(),
             limits: self.limits.clone(),
-            asker: None,
+            asker: self.asker,
         })
     }
-}
-
-/// What is left of a query when it is planned.
-type Planned = (
-    ResultShape,
-    SchemaRef,
-    Arc<dyn ExecutionPlan>,
-    Arc<TaskContext>,
-    Option<Mismatch>,
-);
-
-async fn make_plan(
-    engine: Arc<Engine>,
-    limits: Limits,
-    store: CallerStore,
-    question: Question,
-    interrupt: Interrupt,
-) -> Result<Planned, Failure> {
-    let scope = &question.scope;
-    let mut state = engine.state(scope.bucket.as_ref(), &interrupt)?;
-    let mut statement = session::parse(&state, &question.sql)?;
-    let query = session::reading(&mut statement)?;
-    breadth::check(query)?;
-    clauses::check(&state, &question.sql, query)?;
-    relation::place_texts(&question.sql, query);
-    let frames = Frames::new(&store, scope);
-    let about = information::rewrite(&frames, query).await?;
-    let calls = functions::replace(&frames, query).await?;
-    let mentions = Mentions::of(query);
-    let mut found = frames.of(&mentions).await?;
-    found.extend(information::tables(&frames, &mentions, about).await?);
-    found.extend(calls);
-    let tables = found.iter().map(|found| {
-        let schema = found.table.schema();
-        (&found.relation, found.path.as_slice(), schema)
-    });
-    Spelling::new(&mentions, tables).apply(query);
-    catalog::register(&state, &found)?;
-
-    let logical = session::read_only_plan(&state, statement).await?;
-    let places = Places::of(&logical)?;
-    let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
-    let logical = places.fill(logical, question.parameters)?;
-    let part = Part {
-        columns: question.columns,
-        offset: question.offset,
-        limit: question.limit,
-    };
-    let rows = part.of(DataFrame::new(state.clone(), logical))?;
-    let physical = if only_looked_at {
-        Arc::new(EmptyExec::new(Arc::clone(rows.schema().inner())))
-    } else {
-        physical(&mut state, &rows, &limits, &interrupt).await?
-    };
-    let frames = found.iter().filter_map(|found| found.table.snapshot());
-    let frames: Vec<&Snapshot> = frames.collect();
-    let shape = ResultShape::new(&physical.schema(), scope.frame.as_ref(), &frames);
-    let mismatch = Mismatch::in_plan(rows.logical_plan());
-    Ok((shape, places.schema(), physical, state.task_ctx(), mismatch))
-}
-
-/// The operators that make rows, in the order of frames, with moments at which they can be interrupted.
-async fn physical(
-    state: &mut SessionState,
-    rows: &DataFrame,
-    limits: &Limits,
-    interrupt: &Interrupt,
-) -> Result<Arc<dyn ExecutionPlan>, Failure> {
-    let logical = rows.logical_plan();
-    let physical = session::physical_plan(state, logical).await;
-    let physical = physical
-        .map_err(|error| limits.failure(mismatch::told(error, || Mismatch::in_plan(logical))))?;
-    let physical = table::order::in_frame_order(physical)?;
-    let physical = limits::held::counted(physical)?;
-    Ok(limits::interrupt::interruptible(physical, interrupt)?)
-}
-
-async fn plan_part(
-    engine: Arc<Engine>,
-    limits: Limits,
-    table: Arc<dyn TableProvider>,
-    part: Part,
-    interrupt: Interrupt,
-) -> Result<Planned, Failure> {
-    let mut state = engine.state(None, &interrupt)?;
-    let source = provider_as_source(table);
-    let logical = LogicalPlanBuilder::scan("result", source, None)?.build()?;
-    let rows = part.of(DataFrame::new(state.clone(), logical))?;
-    let physical = physical(&mut state, &rows, &limits, &interrupt).await?;
-    let shape = ResultShape::new(&physical.schema(), None, &[]);
-    let no_parameters = Arc::new(Schema::empty());
-    Ok((shape, no_parameters, physical, state.task_ctx(), None))
-}
-
-fn clamp(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// A query that is ready to run.
@@ -340,11 +239,6 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Says who asks. Those who wait for their turn are served fairly, asker by asker.
-    pub(crate) fn asked_by(self, asker: Asker) -> Self {
-        Self { asker, ..self }
-    }
-
     /// The same with what a frame's schema says about itself, as far as it is true of the rows.
     fn described_as(self, frame: &Schema) -> Self {
         let shape = self.shape.described_as(frame);

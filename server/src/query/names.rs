@@ -67,6 +67,11 @@ impl Mentions {
         }
     }
 
+    /// Whether the statement gives this name itself.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        self.given.contains(name)
+    }
+
     fn give(&mut self, ident: &Ident) {
         self.given.insert(ident.value.clone());
     }

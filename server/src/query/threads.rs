@@ -4,8 +4,9 @@
 //! their own such queries slow down other queries, but not puts, gets and pings, and a caller is told about the
 //! time limit when it is reached.
 //!
-//! Planning happens there too: it can take long, and it recurses as deeply as the statement nests, for which these
-//! threads have the stack ([`super::depth`] bounds it).
+//! Planning has further threads: it can take long and does not pause, and so neither keeps queries from running nor, as
+//! there are more of these threads than cores, others from being planned beside it. It recurses as deeply as the statement
+//! nests, for which all these threads have the stack ([`super::depth`] bounds it).
 //!
 //! Running takes a [`Turn`] ([`super::limits::turns`]), and only computing does: a query whose rows are not taken gives its turn back until
 //! they are. At its deadline a query ends whether its rows are taken or not, so that nobody can hold memory by
@@ -29,7 +30,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::limits::interrupt::Interrupt;
 use super::limits::turns::Turn;
-use crate::threads::WAITING_FOR_QUERIES;
+use crate::threads::{WAITING_FOR_PLANNING, WAITING_FOR_QUERIES};
 
 /// Batches that a query makes before they are taken.
 const BATCHES_AHEAD: usize = 2;
@@ -37,28 +38,36 @@ const BATCHES_AHEAD: usize = 2;
 /// Stack of a thread. Only what is used takes memory.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Threads for queries, as many as there are cores.
+/// Queries that are planned at the same time.
+pub(super) const PLANNED_AT_ONCE: usize = 8;
+
+/// Threads for queries.
 #[derive(Debug)]
-pub(super) struct QueryThreads(Option<Runtime>);
+pub(super) struct QueryThreads {
+    /// As many as there are cores.
+    running: Option<Runtime>,
+    planning: Option<Runtime>,
+}
 
 impl QueryThreads {
     pub(super) fn new() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .thread_name("shoots-query")
-            .thread_stack_size(STACK_BYTES)
-            .max_blocking_threads(WAITING_FOR_QUERIES)
-            .enable_all()
+        let running = builder("shoots-query", WAITING_FOR_QUERIES).build()?;
+        let planning = builder("shoots-planning", WAITING_FOR_PLANNING)
+            .worker_threads(PLANNED_AT_ONCE)
             .build()?;
-        Ok(Self(Some(runtime)))
+        Ok(Self {
+            running: Some(running),
+            planning: Some(planning),
+        })
     }
 
-    /// Computes something, unless the result is not waited for.
-    pub(super) async fn compute<T: Send + 'static>(
+    /// Plans something, unless the result is not waited for.
+    pub(super) async fn plan<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T> {
         let mut task = JoinSet::new();
-        if let Some(runtime) = &self.0 {
+        if let Some(runtime) = &self.planning {
             task.spawn_on(work, runtime.handle());
         }
         match task.join_next().await {
@@ -75,7 +84,7 @@ impl QueryThreads {
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<Result<T>> {
-        let runtime = self.0.as_ref()?;
+        let runtime = self.running.as_ref()?;
         let (sender, receiver) = std::sync::mpsc::channel();
         runtime.spawn(async move {
             // Nobody to tell means that the deadline is over.
@@ -109,7 +118,7 @@ impl QueryThreads {
         interrupt.request_at(deadline);
         let (sender, made) = mpsc::channel(BATCHES_AHEAD);
         let mut task = JoinSet::new();
-        if let Some(runtime) = &self.0 {
+        if let Some(runtime) = &self.running {
             let making = make(plan, context, sender, turn, deadline);
             let work = async move {
                 let made = timeout_at(deadline, making).await;
@@ -128,10 +137,21 @@ impl QueryThreads {
 impl Drop for QueryThreads {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside asynchronous code, which is where servers are dropped.
-        if let Some(runtime) = self.0.take() {
+        let runtimes = [self.running.take(), self.planning.take()];
+        for runtime in runtimes.into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
+}
+
+fn builder(name: &str, waiting: usize) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .thread_name(name)
+        .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(waiting)
+        .enable_all();
+    builder
 }
 
 /// How much of its result a query has made when it ends.

@@ -24,7 +24,7 @@ use super::{Shared, check_length, info, sent};
 use super::{frameless, same_machine};
 use crate::access::ReadableFrame;
 use crate::call::record::noted;
-use crate::query::{Asker, Part, Plan, Question, Scope};
+use crate::query::{Part, Plan, Question, Scope};
 use crate::resample::{Range, Request, Resample, ResampleTable};
 use crate::status::Failure;
 
@@ -34,15 +34,14 @@ pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, Failure>
 pub(super) async fn get(
     shared: Arc<Shared>,
     session: Result<Session, Failure>,
-    asker: Asker,
     ticket: Ticket,
 ) -> Result<Answer, Failure> {
     const WHAT: &str = "ticket";
     if let Some(command) = flight_sql::read(WHAT, &ticket.ticket)? {
-        return Box::pin(flight_sql::get(shared, session?, asker, command)).await;
+        return Box::pin(flight_sql::get(shared, session?, command)).await;
     }
     if frameless::is_meant_by(&ticket.ticket) {
-        return frameless::get(&shared, asker, &ticket.ticket).await;
+        return frameless::get(&shared, &ticket.ticket).await;
     }
     let ticket = read_ticket(WHAT, &ticket.ticket)?;
     let selection = Selection::of(&shared, &ticket).await?;
@@ -50,11 +49,11 @@ pub(super) async fn get(
     if is_worth_telling(&selection.snapshot) {
         options = options.with_app_metadata(info::summary(&selection.snapshot)?);
     }
-    if let Some(files) = same_machine::files_for(&shared, asker, &ticket) {
+    if let Some(files) = same_machine::files_for(&shared, &ticket) {
         return same_machine::get(files, selection, &ticket, options).await;
     }
     let schema = selection.schema();
-    let batches = selection.batches(asker).await?;
+    let batches = selection.batches().await?;
     Ok(sent(schema, batches, options))
 }
 
@@ -140,10 +139,10 @@ impl Selection {
         }
     }
 
-    pub(super) async fn batches(self, asker: Asker) -> Result<Batches, Failure> {
+    pub(super) async fn batches(self) -> Result<Batches, Failure> {
         Ok(match self.source {
             Source::Rows(rows, _) => Box::pin(rows.map_err(Failure::from)),
-            Source::Plan(plan) => Box::pin(plan.asked_by(asker).run().await?),
+            Source::Plan(plan) => Box::pin(plan.run().await?),
             Source::Difference(difference) => difference.batches(),
         })
     }

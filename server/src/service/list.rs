@@ -10,16 +10,13 @@ use std::thread::available_parallelism;
 
 use arrow_flight::{Criteria, FlightInfo};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use regex::{Regex, RegexBuilder};
 use shoots_proto::ListCriteria;
 use shoots_store::Snapshot;
 use tokio::task::JoinError;
 
 use super::{Shared, check_length, info};
+use crate::pattern;
 use crate::status::Failure;
-
-/// A pattern's compiled form may take this much memory.
-const PATTERN_BYTES: usize = 1 << 20;
 
 /// So many frames are described by one task.
 const RUN: usize = 256;
@@ -31,7 +28,9 @@ pub(super) async fn list(
 ) -> Result<impl Stream<Item = Result<FlightInfo, Failure>> + Send + 'static, Failure> {
     check_length("criteria", &criteria.expression)?;
     let criteria = ListCriteria::from_bytes(&criteria.expression)?;
-    let pattern = criteria.regex.as_deref().map(compile).transpose()?;
+    let pattern = criteria.regex.as_deref().map(pattern::compile).transpose();
+    let pattern =
+        pattern.map_err(|problem| Failure::invalid("criteria", Some("regex"), problem))?;
     let (first, more) = if criteria.all_buckets {
         (Vec::new(), shared.store.all_buckets().await?)
     } else {
@@ -82,28 +81,5 @@ fn interrupted(ended: JoinError) -> Failure {
     match ended.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(ended) => Failure::defect(ended),
-    }
-}
-
-fn compile(pattern: &str) -> Result<Regex, Failure> {
-    RegexBuilder::new(pattern)
-        .size_limit(PATTERN_BYTES)
-        .dfa_size_limit(PATTERN_BYTES)
-        .build()
-        .map_err(|e| Failure::invalid("criteria", Some("regex"), e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_searched_for_and_limited() {
-        assert!(compile("ea").unwrap().is_match("weather"));
-        assert!(!compile("^ea").unwrap().is_match("weather"));
-        for bad in ["(", "a{99999}{99999}", r"\p{Nonsense}"] {
-            let failure = compile(bad).unwrap_err();
-            assert!(failure.to_string().contains("regex"), "{failure}");
-        }
     }
 }

@@ -50,7 +50,7 @@ use crate::access::{Access, CallerStore, Keys, ReadableFrame, greet};
 use crate::call::ending::NamedCalls;
 use crate::call::record::noted;
 use crate::call::{Answers, Call};
-use crate::query::Queries;
+use crate::query::{Asker, Queries};
 use crate::shm::SharedFiles;
 use crate::status::Failure;
 use crate::stop::{Phase, Stop, reached};
@@ -63,7 +63,9 @@ pub(crate) struct Shared {
     pub(crate) keys: Option<Keys>,
     pub(crate) remotes: Arc<Remotes>,
     pub(crate) publications: Publications,
-    pub(crate) queries: Arc<Queries>,
+    /// Who asks.
+    pub(crate) asker: Asker,
+    pub(crate) queries: Queries,
     /// Rows for callers on this machine; nothing if all rows are sent.
     pub(crate) files: Option<SharedFiles>,
     pub(crate) calls: NamedCalls,
@@ -85,7 +87,8 @@ impl Shared {
             keys: None,
             remotes: Arc::new(Remotes::new(config)),
             publications: Publications::new(&crate::call::memory::MessageMemory::new(config)),
-            queries: Arc::new(Queries::new(config).unwrap()),
+            asker: None,
+            queries: Queries::new(config).unwrap(),
             files: crate::shm::SharedFiles::open(config).unwrap(),
             calls: NamedCalls::default(),
             statements: RunningStatements::default(),
@@ -165,10 +168,12 @@ impl Shared {
         frames.collect()
     }
 
-    /// The same for a call with these rights.
-    fn of(&self, access: Access) -> Self {
+    /// The same for a call of somebody with these rights.
+    fn of(&self, access: Access, asker: Asker) -> Self {
         Self {
             store: self.store.of(access),
+            asker,
+            queries: self.queries.asked_by(asker),
             ..self.clone()
         }
     }
@@ -200,8 +205,10 @@ impl Service {
         let (headers, extensions) = (request.metadata(), request.extensions());
         let call = Call::begin(name, headers, extensions, self.shared.stop.watch());
         // Who did not come through the gate has no rights.
-        let access = request.extensions().get::<Access>().cloned();
-        (call, Arc::new(self.shared.of(access.unwrap_or_default())))
+        let access = extensions.get::<Access>().cloned();
+        let asker = request.remote_addr();
+        let shared = self.shared.of(access.unwrap_or_default(), asker);
+        (call, Arc::new(shared))
     }
 }
 
@@ -325,9 +332,8 @@ impl FlightService for Service {
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let (call, shared) = self.begin("DoGet", &request);
         let session = Session::of(request.metadata());
-        let asker = request.remote_addr();
         let store = shared.store.clone();
-        let get = get::get(shared, session, asker, request.into_inner());
+        let get = get::get(shared, session, request.into_inner());
         let answers = Box::pin(suggesting(&store, get));
         call.answers(answers).await
     }
@@ -363,9 +369,8 @@ impl FlightService for Service {
         call.note_action(action::label(&request.get_ref().r#type));
         let session = Session::of(request.metadata());
         let cookie = flight_sql::cookie_after(&session, request.get_ref());
-        let asker = request.remote_addr();
         let store = shared.store.clone();
-        let act = action::act(shared, session, asker, request.into_inner());
+        let act = action::act(shared, session, request.into_inner());
         let answers = Box::pin(suggesting(&store, act));
         Ok(with_cookie(call.answers(answers).await?, cookie))
     }

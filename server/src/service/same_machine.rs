@@ -17,18 +17,13 @@ use super::flight_sql;
 use super::get::{Batches, Selection, read_options};
 use super::{Shared, json, sent};
 use crate::call::record::noted;
-use crate::query::Asker;
 use crate::shm::{Answer, SharedFiles};
 use crate::status::Failure;
 
 /// The files, if this ticket may be answered with one.
-pub(super) fn files_for(
-    shared: &Arc<Shared>,
-    asker: Asker,
-    ticket: &GetTicket,
-) -> Option<SharedFiles> {
+pub(super) fn files_for(shared: &Arc<Shared>, ticket: &GetTicket) -> Option<SharedFiles> {
     let plain = ticket.sql.is_none() && ticket.diff.is_none() && ticket.resample.is_none();
-    let meant = ticket.shm && plain && SharedFiles::are_within_reach_of(asker);
+    let meant = ticket.shm && plain && SharedFiles::are_within_reach_of(shared.asker);
     shared.files.clone().filter(|_| meant)
 }
 
@@ -42,15 +37,15 @@ pub(super) async fn get(
     let schema = selection.schema();
     let snapshot = selection.snapshot.clone();
     let Some(answer) = answer(&selection, ticket)? else {
-        return Ok(sent(schema, selection.batches(None).await?, options));
+        return Ok(sent(schema, selection.batches().await?, options));
     };
     if let Some(file) = files.find(&answer).await {
         return told(&schema, file, options);
     }
     if !files.could_hold(&answer, &schema, selection.rows()) {
-        return Ok(sent(schema, selection.batches(None).await?, options));
+        return Ok(sent(schema, selection.batches().await?, options));
     }
-    let mut rows = selection.batches(None).await?;
+    let mut rows = selection.batches().await?;
     let (first, ended) = begin(&mut rows, files.min_bytes()).await?;
     let first = stream::iter(first.into_iter().map(Ok));
     if ended {

@@ -16,6 +16,8 @@ pub(super) fn told(error: &DataFusionError) -> String {
     }
     let message = match error {
         DataFusionError::SQL(problem, _) => of_parser(problem),
+        // It asks for a report to its authors, and most often means that nobody checked what a function was given.
+        DataFusionError::Internal(text) => format!("the query cannot be done as it is: {text}"),
         other => other.strip_backtrace(),
     };
     let message = match message.find(NO_FUNCTION) {
@@ -151,6 +153,11 @@ mod tests {
         let cause = || Box::new(DataFusionError::Plan("no such day".into()));
         let rule = DataFusionError::Context("Optimizer rule 'x' failed".into(), cause());
         assert_eq!(told(&rule), told(&cause()));
+        let unforeseen = DataFusionError::Internal("array_resize: cannot be negative".into());
+        assert_eq!(
+            told(&unforeseen),
+            "the query cannot be done as it is: array_resize: cannot be negative"
+        );
         let own = "Internal error: Function 'avg' failed. This issue was likely caused by a bug. No function matches the given name and argument types 'avg(Utf8)'.";
         assert_eq!(
             told(&DataFusionError::Plan(own.into())),

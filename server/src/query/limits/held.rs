@@ -8,22 +8,21 @@
 //! holds is not counted.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
-};
 use futures::StreamExt;
 use shoots_flight::encoded_size;
+
+use super::passing::{Passing, PassingExec};
 
 /// Rows are held as they came, and once more when they are copied together.
 const COPIES: usize = 2;
@@ -36,11 +35,11 @@ pub(in crate::query) fn counted(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
             _ => return Ok(Transformed::no(node)),
         };
         let held = Arc::new(Held::default());
-        let rows = HeldExec::new(input, Arc::clone(&held), Side::Rows);
+        let rows = PassingExec::around(input, Arc::new(Rows(Arc::clone(&held))));
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        let window = node.replace_children(vec![Arc::new(rows)], options)?;
-        let results = HeldExec::new(window, held, Side::Results);
-        Ok(Transformed::yes(Arc::new(results) as _))
+        let window = node.replace_children(vec![rows], options)?;
+        let results = PassingExec::around(window, Arc::new(Results(held)));
+        Ok(Transformed::yes(results))
     })
     .data()
 }
@@ -75,115 +74,57 @@ impl Drop for UntilTaken {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Below the operator: what it takes.
-    Rows,
-    /// Above it: what it gives.
-    Results,
-}
-
-/// Passes rows on as they are, on one side of an operator that holds some.
+/// Below the operator: what it takes.
 #[derive(Debug)]
-struct HeldExec {
-    input: Arc<dyn ExecutionPlan>,
-    held: Arc<Held>,
-    side: Side,
-}
+struct Rows(Arc<Held>);
 
-impl HeldExec {
-    fn new(input: Arc<dyn ExecutionPlan>, held: Arc<Held>, side: Side) -> Self {
-        Self { input, held, side }
-    }
-}
-
-impl DisplayAs for HeldExec {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.side {
-            Side::Rows => f.write_str("HeldExec: rows"),
-            Side::Results => f.write_str("HeldExec: results"),
-        }
-    }
-}
-
-impl ExecutionPlan for HeldExec {
+impl Passing for Rows {
     fn name(&self) -> &'static str {
-        "HeldExec"
+        "HeldRowsExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
+    fn pass(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("HeldExec has one input".into()))?;
-        Ok(Arc::new(Self::new(
-            input,
-            Arc::clone(&self.held),
-            self.side,
-        )))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn execute(
-        &self,
+        batches: SendableRecordBatchStream,
         partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let held = Arc::clone(&self.held);
-        match self.side {
-            Side::Rows => {
-                let consumer = MemoryConsumer::new("rows that windows hold");
-                let reservation = consumer.register(context.memory_pool());
-                held.lock().insert(partition, reservation);
-                let batches = self.input.execute(partition, context)?;
-                let counted = batches.map(move |batch| {
-                    let batch = batch?;
-                    held.take(partition, &batch)?;
-                    Ok(batch)
-                });
-                let schema = self.schema();
-                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, counted)))
-            }
-            Side::Results => {
-                let until_taken = UntilTaken { held, partition };
-                let batches = self.input.execute(partition, context)?;
-                let results = batches.inspect(move |_| {
-                    // The memory is taken for as long as the stream exists.
-                    let _ = &until_taken;
-                });
-                let schema = self.schema();
-                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, results)))
-            }
-        }
+        context: &TaskContext,
+    ) -> SendableRecordBatchStream {
+        let held = Arc::clone(&self.0);
+        let consumer = MemoryConsumer::new("rows that windows hold");
+        let reservation = consumer.register(context.memory_pool());
+        held.lock().insert(partition, reservation);
+        let schema = batches.schema();
+        let counted = batches.map(move |batch| {
+            let batch = batch?;
+            held.take(partition, &batch)?;
+            Ok(batch)
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, counted))
+    }
+}
+
+/// Above it: what it gives.
+#[derive(Debug)]
+struct Results(Arc<Held>);
+
+impl Passing for Results {
+    fn name(&self) -> &'static str {
+        "HeldResultsExec"
+    }
+
+    fn pass(
+        &self,
+        batches: SendableRecordBatchStream,
+        partition: usize,
+        _context: &TaskContext,
+    ) -> SendableRecordBatchStream {
+        let held = Arc::clone(&self.0);
+        let until_taken = UntilTaken { held, partition };
+        let schema = batches.schema();
+        let results = batches.inspect(move |_| {
+            // The memory is taken for as long as the stream exists.
+            let _ = &until_taken;
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, results))
     }
 }

@@ -3,28 +3,34 @@
 //! A query ends when its stream is dropped, but only at a moment when it waits. Operators that make much out of
 //! little may not wait for hours: a nested-loop join whose filter lets nothing through compares all of one side
 //! with each batch of the other before it does anything else. [`interruptible`] adds the missing moments: joins
-//! and the like yield after some batches, and the filter of a nested-loop join looks whether the query is still
-//! wanted each time that it is asked about a batch. Planning never waits while it rewrites a query;
-//! [`checked_rules`] lets it look between any two rules.
+//! and the like yield after some batches ([`Yielding`]), and the filter of a nested-loop join looks whether the query is
+//! still wanted each time that it is asked about a batch. Planning never waits while it rewrites a query;
+//! [`checked_rules`] lets it look before each rule, and before each node where a rule is applied to one after the other.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, Schema};
 use datafusion::common::exec_err;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
-use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use futures::StreamExt;
+use futures::stream::poll_fn;
 use tokio::time::Instant;
+
+use super::passing::{Passing, PassingExec};
 
 /// Whether a query is not wanted any more. Clones are of the same query.
 #[derive(Debug, Clone, Default)]
@@ -87,27 +93,38 @@ impl Drop for Wanted {
 /// A rule of the optimizer.
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
-/// The same rules, with a look at the interrupt before each.
+/// The same rules, with looks at the interrupt.
 pub(in crate::query) fn checked_rules(rules: Vec<Rule>, interrupt: &Interrupt) -> Vec<Rule> {
-    let check: Rule = Arc::new(interrupt.clone());
-    let checked = rules
-        .into_iter()
-        .flat_map(|rule| [Arc::clone(&check), rule]);
+    let checked = rules.into_iter().map(|rule| {
+        let interrupt = interrupt.clone();
+        Arc::new(CheckedRule { rule, interrupt }) as Rule
+    });
     checked.collect()
 }
 
-impl OptimizerRule for Interrupt {
-    fn name(&self) -> &'static str {
-        "interrupt"
+/// A rule that fails once its query is not wanted any more.
+#[derive(Debug)]
+struct CheckedRule {
+    rule: Rule,
+    interrupt: Interrupt,
+}
+
+impl OptimizerRule for CheckedRule {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
     }
 
     fn rewrite(
         &self,
         plan: LogicalPlan,
-        _config: &dyn OptimizerConfig,
+        config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        self.check()?;
-        Ok(Transformed::no(plan))
+        self.interrupt.check()?;
+        self.rule.rewrite(plan, config)
     }
 }
 
@@ -123,12 +140,49 @@ pub(in crate::query) fn interruptible(
         };
         let multiplies = node.children().len() > 1 || node.is::<UnnestExec>();
         Ok(if multiplies {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+            Transformed::yes(PassingExec::around(node, Arc::new(Yielding)))
         } else {
             Transformed::no(node)
         })
     })
     .data()
+}
+
+/// Lets others go on after some batches.
+///
+/// Operators count by themselves. Were they to share the runtime's count for a task, more of them in a row than it counts
+/// to would use it up before the last is asked, and never get anywhere.
+#[derive(Debug)]
+struct Yielding;
+
+/// Batches between two moments at which an operator yields.
+const BATCHES_IN_A_ROW: usize = 64;
+
+impl Passing for Yielding {
+    fn name(&self) -> &'static str {
+        "YieldingExec"
+    }
+
+    fn pass(
+        &self,
+        mut batches: SendableRecordBatchStream,
+        _partition: usize,
+        _context: &TaskContext,
+    ) -> SendableRecordBatchStream {
+        let schema = batches.schema();
+        let mut in_a_row = 0;
+        let yielding = poll_fn(move |context| {
+            if in_a_row == BATCHES_IN_A_ROW {
+                in_a_row = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let batch = batches.poll_next_unpin(context);
+            in_a_row = if batch.is_ready() { in_a_row + 1 } else { 0 };
+            batch
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, yielding))
+    }
 }
 
 fn checked_join(

@@ -14,6 +14,7 @@ pub(in crate::query) mod held;
 pub(in crate::query) mod interrupt;
 pub(in crate::query) mod joined;
 pub(in crate::query) mod memory;
+mod passing;
 pub(in crate::query) mod sizes;
 pub(in crate::query) mod spill;
 pub(in crate::query) mod turns;

@@ -1,6 +1,6 @@
-//! Whose turn it is to compute.
+//! Whose turn it is to compute, or to be planned.
 //!
-//! So many queries compute at the same time; the others wait. The queue is fair between askers, not between
+//! So many queries compute at the same time; the others wait, and so do those that are planned. The queue is fair between askers, not between
 //! queries: each asker (a connection) has a line of its own, and a place that becomes free goes to the next line. So an
 //! asker with hundreds of queries keeps another one waiting for one of them, not for all.
 //!
@@ -60,9 +60,14 @@ struct Place {
 }
 
 impl Turns {
+    /// To compute.
     pub(in crate::query) fn new(config: &Config) -> Self {
-        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let places = size(config.queries_at_once).max(1);
+        Self::of(size(config.queries_at_once), config)
+    }
+
+    /// For something that so many do at the same time.
+    pub(in crate::query) fn of(places: usize, config: &Config) -> Self {
+        let places = places.max(1);
         let queue = Queue {
             free: places,
             lines: VecDeque::new(),
@@ -135,6 +140,10 @@ impl Turns {
     pub(in crate::query) fn waiting(&self) -> usize {
         lock(&self.queue).waiting_to_begin()
     }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {

@@ -5,19 +5,16 @@ use std::sync::Arc;
 use shoots_proto::action::{CombineRequest, CombineResult};
 use shoots_store::PutOptions;
 
-use crate::query::Asker;
 use crate::service::{Shared, target};
 use crate::status::Failure;
 
 /// Puts into the target what joining or concatenating the sources makes.
 pub(super) async fn combine(
     shared: Arc<Shared>,
-    asker: Asker,
     request: CombineRequest,
 ) -> Result<CombineResult, Failure> {
     shared.check_writable("to combine frames into one")?;
     let plan = shared.queries.combine(&shared.store, &request).await?;
-    let plan = plan.asked_by(asker);
     let options = PutOptions {
         mode: request.mode,
         note: request.note(),

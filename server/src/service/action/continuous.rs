@@ -122,7 +122,6 @@ mod tests {
 
     use super::*;
     use crate::Config;
-    use crate::query::Asker;
     use crate::service::action::resample::resample;
 
     #[tokio::test]
@@ -148,7 +147,7 @@ mod tests {
             let mut writer = writer.await.unwrap();
             writer.write(batch).await.unwrap();
             writer.commit().await.unwrap();
-            let made = resample(Arc::clone(&shared), Asker::default(), request.clone()).await;
+            let made = resample(Arc::clone(&shared), request.clone()).await;
             made.unwrap();
             if seen.is_none() {
                 seen = Some(bars.newest().await.unwrap());

@@ -42,7 +42,6 @@ use super::sync::{alive, peer, remotes, verbs};
 use super::{Shared, check_length, json};
 use crate::access::action::{Need, need};
 use crate::call::record::{Record, noted};
-use crate::query::Asker;
 use crate::status::Failure;
 
 /// What metrics and the log call actions that are not the contract's: those of Flight SQL, and what is no action.
@@ -80,7 +79,6 @@ pub(super) fn list() -> impl Stream<Item = Result<ActionType, Failure>> + Send +
 pub(super) async fn act(
     shared: Arc<Shared>,
     session: Result<Session, Failure>,
-    asker: Asker,
     request: Action,
 ) -> Result<ActionAnswers, Failure> {
     if flight_sql::is_action(&request.r#type) {
@@ -126,10 +124,7 @@ pub(super) async fn act(
         action::ALTER => call.answer(action::ALTER, columns::alter).await,
         action::BUCKETS => call.answer_or_default(action::BUCKETS, bucket::list).await,
         action::CANCEL => call.answer(action::CANCEL, cancel).await,
-        action::COMBINE => {
-            let combine = |shared, request| combine::combine(shared, asker, request);
-            call.answer(action::COMBINE, combine).await
-        }
+        action::COMBINE => call.answer(action::COMBINE, combine::combine).await,
         action::COMPACT => call.answer(action::COMPACT, compaction::compact).await,
         action::CONTINUOUS => {
             call.answer_or_default(action::CONTINUOUS, continuous::continuous)
@@ -151,10 +146,7 @@ pub(super) async fn act(
         action::REMOTES => call.answer_or_default(action::REMOTES, remotes::list).await,
         action::REMOVE_REMOTE => call.answer(action::REMOVE_REMOTE, remotes::remove).await,
         action::RENAME => call.answer(action::RENAME, frame::rename).await,
-        action::RESAMPLE => {
-            let resample = |shared, request| resample::resample(shared, asker, request);
-            call.answer(action::RESAMPLE, resample).await
-        }
+        action::RESAMPLE => call.answer(action::RESAMPLE, resample::resample).await,
         action::RESTORE => call.answer(action::RESTORE, history::restore).await,
         action::RETENTION => call.answer(action::RETENTION, retention::retention).await,
         action::SHUTDOWN => call.answer_or_default(action::SHUTDOWN, shut_down).await,

@@ -6,7 +6,7 @@ use shoots_proto::PutMode;
 use shoots_proto::action::{ResampleRequest, ResampleResult};
 use shoots_store::{ErrorKind, PutOptions};
 
-use crate::query::{Asker, Parameters, Part, Question, Scope};
+use crate::query::{Parameters, Part, Question, Scope};
 use crate::resample::{Problem, ResampleTable};
 use crate::service::{Shared, follow, target};
 use crate::status::Failure;
@@ -14,19 +14,17 @@ use crate::status::Failure;
 /// Puts into the target what a query, or bins of time, make of the source.
 pub(super) async fn resample(
     shared: Arc<Shared>,
-    asker: Asker,
     request: ResampleRequest,
 ) -> Result<ResampleResult, Failure> {
     shared.check_writable("to resample into a frame")?;
     match request.sql.clone() {
-        Some(sql) => by_sql(&shared, asker, request, sql).await,
-        None => by_time(&shared, asker, request).await,
+        Some(sql) => by_sql(&shared, request, sql).await,
+        None => by_time(&shared, request).await,
     }
 }
 
 async fn by_sql(
     shared: &Arc<Shared>,
-    asker: Asker,
     request: ResampleRequest,
     sql: String,
 ) -> Result<ResampleResult, Failure> {
@@ -40,7 +38,6 @@ async fn by_sql(
         limit: None,
     };
     let plan = shared.queries.plan(&shared.store, question).await?;
-    let plan = plan.asked_by(asker);
     let put = target::put_rows(shared, &request.target(), plan, options(&request, &[])).await?;
     Ok(ResampleResult {
         source_rows: None,
@@ -52,7 +49,6 @@ async fn by_sql(
 
 async fn by_time(
     shared: &Arc<Shared>,
-    asker: Asker,
     request: ResampleRequest,
 ) -> Result<ResampleResult, Failure> {
     let source = shared.store.read(&request.source())?.snapshot(None).await?;
@@ -62,7 +58,6 @@ async fn by_time(
     }
     let table = Arc::new(ResampleTable::new(resample.clone()));
     let plan = shared.queries.plan_table(table, Part::default()).await?;
-    let plan = plan.asked_by(asker);
     let target = request.target();
     let options = if request.continuous {
         let grid = follow::grid_of(&resample).await?;

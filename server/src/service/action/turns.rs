@@ -9,6 +9,7 @@ use shoots_proto::action::{CombineHow, CombineRequest, ResampleRequest, Resampli
 use shoots_store::PutOptions;
 
 use crate::Config;
+use crate::access::Access;
 use crate::query::{Asker, Parameters, Question, Scope};
 use crate::service::Shared;
 use crate::service::action::{combine, resample};
@@ -28,20 +29,20 @@ enum Making {
 }
 
 impl Making {
-    async fn make(self, shared: Arc<Shared>, asker: Asker, target: &str) {
+    async fn make(self, shared: Arc<Shared>, target: &str) {
         let target = id(target);
         let rows = match self {
             Self::BySql => {
                 let sql = "select count(*) as n from ticks";
                 let request = ResampleRequest::sql(id("ticks"), target, sql);
-                resample::resample(shared, asker, request)
+                resample::resample(shared, request)
                     .await
                     .map(|made| made.target_rows)
             }
             Self::ByTime => {
                 let request =
                     ResampleRequest::time(id("ticks"), target, Resampling::new("1D", "sum"));
-                resample::resample(shared, asker, request)
+                resample::resample(shared, request)
                     .await
                     .map(|made| made.target_rows)
             }
@@ -49,7 +50,7 @@ impl Making {
                 let sources = [id("ticks"), id("ticks")].map(Into::into);
                 let mut request = CombineRequest::new(CombineHow::Inner, sources, target);
                 request.on = vec!["t".to_owned()];
-                combine::combine(shared, asker, request)
+                combine::combine(shared, request)
                     .await
                     .map(|made| made.target_rows)
             }
@@ -113,10 +114,11 @@ async fn actions_of_one_connection_do_not_keep_those_of_another_waiting() {
         let holder = endless(&shared).await;
         let done = Arc::new(Mutex::new(Vec::new()));
         let make = |name: &'static str, asker: Asker, number: usize| {
-            let (shared, done) = (Arc::clone(&shared), Arc::clone(&done));
+            let shared = Arc::new(shared.of(Access::everything(), asker));
+            let done = Arc::clone(&done);
             tokio::spawn(async move {
                 let target = format!("{making:?} {name} {number}");
-                making.make(shared, asker, &target).await;
+                making.make(shared, &target).await;
                 done.lock().unwrap().push(name);
             })
         };

@@ -41,7 +41,6 @@ use self::catalog::Listing;
 pub(super) use self::session::{Session, cookie_after, cookie_beside};
 use self::statement::Statement;
 use super::{REQUEST_BYTES, Shared, check_length, sent};
-use crate::query::Asker;
 use crate::status::Failure;
 
 /// What the URLs of Flight SQL's types begin with.
@@ -138,11 +137,10 @@ fn statement(command: &Command, session: Session) -> Result<Option<Statement>, F
 pub(super) async fn get(
     shared: Arc<Shared>,
     session: Session,
-    asker: Asker,
     ticket: Command,
 ) -> Result<Answer, Failure> {
     let (schema, batches): (SchemaRef, Batches) = match statement(&ticket, session)? {
-        Some(statement) => statement.rows(shared, asker).await?,
+        Some(statement) => statement.rows(shared).await?,
         None => {
             let listing = Listing::of(ticket)?;
             (listing.schema()?, listing.rows(shared).await?)

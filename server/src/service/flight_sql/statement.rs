@@ -20,7 +20,7 @@ use shoots_flight::{DecodeLimits, EncodeOptions};
 use shoots_proto::{BucketName, ErrorKind};
 
 use super::{Batches, REQUEST_BYTES, Shared, malformed};
-use crate::query::{Asker, Parameters, Plan, Question, Scope};
+use crate::query::{Parameters, Plan, Question, Scope};
 use crate::status::Failure;
 
 /// What the parameters in a handle may take.
@@ -155,19 +155,13 @@ impl Statement {
     }
 
     /// Runs the statement: once, or for each row of parameters in turn.
-    pub(super) async fn rows(
-        self,
-        shared: Arc<Shared>,
-        asker: Asker,
-    ) -> Result<(SchemaRef, Batches), Failure> {
+    pub(super) async fn rows(self, shared: Arc<Shared>) -> Result<(SchemaRef, Batches), Failure> {
         let run = shared.statements.begin(self.id);
-        let (schema, batches) = run
-            .unless_cancelled(self.run(Arc::clone(&shared), asker))
-            .await?;
+        let (schema, batches) = run.unless_cancelled(self.run(Arc::clone(&shared))).await?;
         Ok((schema, run.stop_when_cancelled(batches)))
     }
 
-    async fn run(self, shared: Arc<Shared>, asker: Asker) -> Result<(SchemaRef, Batches), Failure> {
+    async fn run(self, shared: Arc<Shared>) -> Result<(SchemaRef, Batches), Failure> {
         let first = self.plan(&shared, self.parameters_of(0)?).await?;
         let schema = self.result_schema(&first);
         if self.shape.is_some_and(|told| told != shape(&schema)) {
@@ -176,14 +170,14 @@ impl Statement {
             return Err(Failure::new(ErrorKind::ConflictError, problem));
         }
         let rows = self.parameters.as_ref().map_or(1, RecordBatch::num_rows);
-        let first: Batches = Box::pin(first.asked_by(asker).run().await?);
+        let first: Batches = Box::pin(first.run().await?);
         let result = Arc::clone(&schema);
         let more = stream::iter(1..rows).then(move |row| {
             let (shared, statement) = (Arc::clone(&shared), self.clone());
             async move {
                 let parameters = statement.parameters_of(row)?;
                 let plan = statement.plan(&shared, parameters).await?;
-                let batches: Batches = Box::pin(plan.asked_by(asker).run().await?);
+                let batches: Batches = Box::pin(plan.run().await?);
                 Ok::<_, Failure>(batches)
             }
         });

@@ -3,16 +3,17 @@
 //! A merge asks nothing of the remote, so what it is about is found here. A request without a target calls the frames as
 //! they are here; with one it calls them as a pull does, as they are there, and the target is what they are called here.
 
-use regex::Regex;
 use shoots_proto::action::{FrameSelection, MergeRequest, TrackedFrame};
 use shoots_proto::{BucketName, FrameId, FrameName};
 use shoots_store::{Error, ErrorKind, Result, Store};
+
+use crate::pattern;
 
 /// The frames that are meant, each as the request calls it and as it is called here.
 pub(super) async fn find(store: &Store, request: &MergeRequest) -> Result<Vec<(FrameId, FrameId)>> {
     let retargeted = request.target.is_some() || request.target_bucket.is_some();
     let selection = request.frames();
-    let regex = selection.regex().map(Regex::new).transpose();
+    let regex = selection.regex().map(pattern::compile).transpose();
     let regex = regex.map_err(|problem| invalid(format!("regex: {problem}")))?;
     let matches = |name: &FrameName| {
         let regex = regex.as_ref();

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use arrow_flight::Result as ActionAnswer;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt, stream};
-use regex::Regex;
 use serde::de::DeserializeOwned;
 use shoots_proto::action::{
     CloneRequest, FetchRequest, FrameSelection, MergeRequest, PullRequest, PushRequest, SyncAnswer,
@@ -21,6 +20,7 @@ use shoots_store::{ProgressReceiver, ProgressSink, Travellers};
 use tracing::info;
 
 use super::transfer::{Transfer, Verb};
+use crate::pattern;
 use crate::service::{Shared, json};
 use crate::status::Failure;
 
@@ -80,7 +80,7 @@ pub(in crate::service) async fn run<Q: Request>(
     shared.check_writable("to exchange frames with a remote")?;
     let selection = request.frames();
     let alone = matches!(selection, FrameSelection::Frame(_));
-    let regex = selection.regex().map(Regex::new).transpose();
+    let regex = selection.regex().map(pattern::compile).transpose();
     let regex = regex.map_err(|problem| Failure::invalid(name, Some("regex"), problem))?;
     let transfer = Transfer::begin(shared, request.remote().clone(), request.verb()).await?;
     let mut frames = Travellers::new(selection);
