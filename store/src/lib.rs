@@ -61,6 +61,7 @@ mod read;
 mod remote;
 mod remotes;
 mod schema;
+mod sealed;
 mod segment;
 mod shared;
 mod sink;

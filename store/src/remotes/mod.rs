@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -16,20 +15,22 @@ use shoots_proto::{BucketName, Remote, RemoteName};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
 use crate::objects::{Created, Objects};
+use crate::sealed::Sealed;
 use crate::store::Store;
 
 /// Others that may come first when a remote is changed.
 const MAX_ATTEMPTS: u32 = 20;
-/// The format that is written, and the newest one that is understood.
-const FORMAT: u32 = 1;
 
 /// A remote as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
-    shoots: String,
-    format: u32,
     /// None: the remote was removed.
     remote: Option<Remote>,
+}
+
+impl Sealed for Stored {
+    const KIND: &'static str = "remote";
+    const FORMAT: u32 = 1;
 }
 
 impl Store {
@@ -135,7 +136,8 @@ impl Store {
             };
             let number = at.as_ref().map_or(1, |(_, number)| number + 1);
             let path = layout::remote(name, number);
-            if objects.create(&path, encode(remote)?).await? == Created::Yes {
+            let bytes = Stored { remote }.seal()?;
+            if objects.create(&path, bytes).await? == Created::Yes {
                 if let Some((older, _)) = at {
                     objects.remove(&older).await?;
                 }
@@ -182,28 +184,12 @@ async fn newest(objects: &Objects, folder: &Path) -> Result<BTreeMap<RemoteName,
     Ok(newest)
 }
 
-fn encode(remote: Option<Remote>) -> Result<Bytes> {
-    let stored = Stored {
-        shoots: "remote".to_owned(),
-        format: FORMAT,
-        remote,
-    };
-    let bytes = serde_json::to_vec(&stored).map_err(|error| Error::io("encoding a remote", error));
-    Ok(Bytes::from(bytes?))
-}
-
 /// Reads a remote; none: it was removed.
-async fn read(objects: &Objects, path: &Path) -> Result<Option<Remote>> {
-    let Some(bytes) = objects.read(path).await? else {
-        return Ok(None);
-    };
-    let stored: Stored =
-        serde_json::from_slice(&bytes).map_err(|problem| Error::damaged(path, problem))?;
-    if stored.format > FORMAT {
-        let (object, needs) = (path.to_string(), format!("format {}", stored.format));
-        return Err(Cause::Newer { object, needs }.into());
+pub(crate) async fn read(objects: &Objects, path: &Path) -> Result<Option<Remote>> {
+    match objects.read(path).await? {
+        Some(bytes) => Ok(Stored::unseal(path, &bytes)?.remote),
+        None => Ok(None),
     }
-    Ok(stored.remote)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use crate::edit::marks::{DropPin, SetPin};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
 use crate::objects::{CreateError, Created, Objects};
+use crate::sealed::Sealed;
 use crate::store::Store;
 pub(crate) use abandoned::Abandoned;
 use abandoned::NAMED_SECONDS;
@@ -81,7 +82,7 @@ impl Store {
             let (id, now) = (format!("{:032x}", environment.unique()), environment.now());
             let record = Record::new(id, snapshot.clone(), now, message.clone(), versions);
             let attempt = layout::snapshot_attempt(snapshot, &record.id);
-            let bytes = record.encode()?;
+            let bytes = record.seal()?;
             self.objects().create_immutable(&attempt, bytes).await?;
             if let Err(error) = self.pin(&record).await {
                 self.give_up(&record).await;
@@ -191,7 +192,7 @@ impl Store {
     /// Creates the object with the name. After an error nobody knows whether it exists.
     async fn name(&self, record: &Record) -> Result<Named> {
         let path = layout::snapshot(&record.snapshot);
-        let bytes = record.encode()?;
+        let bytes = record.seal()?;
         let mut problem = None;
         for _ in 0..MAX_CREATES {
             match self.objects().create(&path, bytes.clone()).await {

@@ -1,35 +1,29 @@
-//! What is stored of a snapshot: which version of which frame.
+//! What is stored of a snapshot: which version of which frame. It is [`Sealed`].
 //!
 //! ```text
 //! {"shoots":"snapshot","format":1,"id":"…","snapshot":"year end","created":"…","frames":[{"name":"f","version":3,"commit":"…"}]}
-//! {"digest":"<BLAKE3 of all bytes before this line>"}
+//! {"digest":"…"}
 //! ```
 //!
 //! The same bytes stand in two objects: in the attempt, from before any frame is touched until none is, and in the
 //! object with the snapshot's name, while the snapshot is visible.
 
-use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use shoots_proto::SnapshotName;
 use shoots_proto::action::{FrameVersion, SnapshotRecord};
 use shoots_proto::name::FrameId;
 
-use crate::error::{Cause, Error, Result};
+use crate::error::Result;
 use crate::history;
 use crate::layout;
-use crate::log::entry::{decode_json, encode_json};
 use crate::objects::Objects;
+use crate::sealed::Sealed;
 use crate::time::Timestamp;
-
-const MAGIC: &str = "snapshot";
-const FORMAT: u32 = 1;
 
 /// A snapshot of many frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    shoots: String,
-    format: u32,
     /// Under what its frames hold on to their versions. A name can be used again, an id cannot.
     pub(crate) id: String,
     pub(crate) snapshot: SnapshotName,
@@ -39,10 +33,9 @@ pub(crate) struct Record {
     pub(crate) frames: Vec<FrameVersion>,
 }
 
-/// The last line.
-#[derive(Debug, Serialize, Deserialize)]
-struct Seal {
-    digest: String,
+impl Sealed for Record {
+    const KIND: &'static str = "snapshot";
+    const FORMAT: u32 = 1;
 }
 
 impl Record {
@@ -54,8 +47,6 @@ impl Record {
         frames: Vec<FrameVersion>,
     ) -> Self {
         Self {
-            shoots: MAGIC.to_owned(),
-            format: FORMAT,
             id,
             snapshot,
             created,
@@ -64,35 +55,8 @@ impl Record {
         }
     }
 
-    pub(crate) fn encode(&self) -> Result<Bytes> {
-        let mut bytes = encode_json(self)?;
-        bytes.push(b'\n');
-        let digest = blake3::hash(&bytes).to_hex().to_string();
-        bytes.extend(encode_json(&Seal { digest })?);
-        bytes.push(b'\n');
-        Ok(bytes.into())
-    }
-
     pub(crate) fn decode(object: &Path, bytes: &[u8]) -> Result<Self> {
-        let damaged = |problem: &str| Error::damaged(object, problem);
-        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
-        let lines = text
-            .strip_suffix('\n')
-            .and_then(|text| text.split_once('\n'));
-        let (line, seal) = lines.ok_or_else(|| damaged("it is cut off"))?;
-        let record: Self = decode_json(object, "content", line)?;
-        if record.shoots != MAGIC {
-            return Err(damaged("it is not a snapshot"));
-        }
-        if record.format > FORMAT {
-            let (object, needs) = (object.to_string(), format!("format {}", record.format));
-            return Err(Cause::Newer { object, needs }.into());
-        }
-        let seal: Seal = decode_json(object, "digest", seal)?;
-        let covered = &bytes[..=line.len()];
-        if blake3::hash(covered).to_hex().as_str() != seal.digest {
-            return Err(damaged("its digest does not match its bytes"));
-        }
+        let record = Self::unseal(object, bytes)?;
         layout::check_hex(object, &record.id)?;
         Ok(record)
     }
@@ -157,7 +121,7 @@ mod tests {
         let record = decode(&golden()).unwrap();
         assert_eq!(record.message.as_deref(), Some("books closed"));
         assert_eq!(record.frames[0].version, 3);
-        assert_eq!(record.encode().unwrap(), golden());
+        assert_eq!(record.seal().unwrap(), golden());
     }
 
     #[test]

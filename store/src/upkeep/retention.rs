@@ -3,7 +3,6 @@
 //! A frame's rule is a property in its log, a bucket's is a small object beside its frames, numbered like a log so
 //! that two who set it at the same time do not overwrite each other. The store's is a setting.
 
-use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +15,7 @@ use crate::frame::Frame;
 use crate::layout;
 use crate::log::commit::State;
 use crate::objects::{Created, Objects};
+use crate::sealed::Sealed;
 use crate::shared::Shared;
 use crate::store::Store;
 
@@ -41,9 +41,12 @@ pub fn default_retention() -> Retention {
 /// A bucket's rule as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct BucketRule {
-    shoots: String,
-    format: u32,
     retention: Option<Retention>,
+}
+
+impl Sealed for BucketRule {
+    const KIND: &'static str = "bucket settings";
+    const FORMAT: u32 = 1;
 }
 
 /// A frame's own rule.
@@ -94,14 +97,15 @@ async fn looked_up(shared: &Shared, bucket: Option<&BucketName>) -> Result<Optio
 
 async fn of_bucket(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<Retention>> {
     match newest(objects, bucket).await? {
-        Some((path, _)) => {
-            let Some(bytes) = objects.read(&path).await? else {
-                return Ok(None);
-            };
-            let rule: BucketRule =
-                serde_json::from_slice(&bytes).map_err(|problem| Error::damaged(&path, problem))?;
-            Ok(rule.retention)
-        }
+        Some((path, _)) => read(objects, &path).await,
+        None => Ok(None),
+    }
+}
+
+/// Reads a bucket's rule; none: it has none, or another one by now.
+pub(crate) async fn read(objects: &Objects, path: &Path) -> Result<Option<Retention>> {
+    match objects.read(path).await? {
+        Some(bytes) => Ok(BucketRule::unseal(path, &bytes)?.retention),
         None => Ok(None),
     }
 }
@@ -121,13 +125,7 @@ async fn set_of_bucket(
     bucket: Option<&BucketName>,
     retention: Option<Retention>,
 ) -> Result<()> {
-    let rule = BucketRule {
-        shoots: "bucket settings".to_owned(),
-        format: 1,
-        retention,
-    };
-    let bytes = serde_json::to_vec(&rule).map_err(|error| Error::io("encoding a rule", error))?;
-    let bytes = Bytes::from(bytes);
+    let bytes = BucketRule { retention }.seal()?;
     for _ in 0..MAX_ATTEMPTS {
         let present = newest(objects, bucket).await?;
         let number = present.as_ref().map_or(1, |(_, number)| number + 1);

@@ -11,13 +11,17 @@ mod frame;
 mod history;
 
 use futures::{StreamExt, stream};
+use object_store::path::Path;
 use shoots_proto::action::{VerifyRequest, VerifyResult};
 use shoots_proto::name::{BucketName, FrameId};
 
 use crate::error::Result;
 use crate::layout;
+use crate::objects::Objects;
+use crate::remotes;
 use crate::snapshots::record;
 use crate::store::Store;
+use crate::upkeep::retention;
 use findings::{Checked, Findings};
 pub(crate) use frame::unreferenced;
 
@@ -83,7 +87,14 @@ impl Store {
                     let bucket = Some(&bucket);
                     findings.add(self.verify_bucket(bucket, &sample, false).await?);
                 }
-                findings.add(self.verify_snapshots().await?);
+                findings.add(
+                    self.verify_records(&layout::snapshots(), record::read)
+                        .await?,
+                );
+                findings.add(
+                    self.verify_records(&layout::remotes(), remotes::read)
+                        .await?,
+                );
             }
         }
         Ok(findings.told())
@@ -108,7 +119,8 @@ impl Store {
                 (log.paths().folder(), frame::check(log, sample).await)
             })
             .buffered(PARALLEL_FRAMES);
-        let mut findings = Findings::default();
+        let settings = layout::bucket_settings(bucket);
+        let mut findings = self.verify_records(&settings, retention::read).await?;
         while let Some((folder, found)) = checks.next().await {
             match found {
                 Err(error) if error.is_of_one_frame() => {
@@ -121,12 +133,16 @@ impl Store {
         Ok(findings)
     }
 
-    /// Checks the records of snapshots.
-    async fn verify_snapshots(&self) -> Result<Findings> {
+    /// Checks the small objects below a folder, which say by themselves whether they are as they were written.
+    async fn verify_records<T>(
+        &self,
+        folder: &Path,
+        read: impl AsyncFn(&Objects, &Path) -> Result<T>,
+    ) -> Result<Findings> {
         let objects = self.shared().objects.uncached();
         let mut findings = Findings::default();
-        for object in objects.list_all(&layout::snapshots()).await? {
-            let read = record::read(&objects, &object.location).await;
+        for object in objects.list_all(folder).await? {
+            let read = read(&objects, &object.location).await;
             findings.note(&object.location, Checked::after(object.size, read)?);
         }
         Ok(findings)

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use shoots_proto::TagName;
 use shoots_proto::action::{FaultyObject, Retention, VerifyRequest, VerifyResult};
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameName;
 use shoots_proto::put::PutMode::{self, Append, Replace, Update, Upsert};
+use shoots_proto::{Remote, RemoteName, RemoteUrl, TagName};
 use shoots_store::{
     ColumnEdit, Environment, ErrorKind, Frame, NewColumn, PutOptions, RowsToDelete, Store,
     SystemEnvironment, Timestamp,
@@ -30,7 +30,7 @@ on_every_place!(
     a_log_without_a_readable_end_is_reported_and_hides_no_other_frame,
     an_entry_that_does_not_follow_is_found,
     a_sample_reads_less_and_still_sees_what_is_missing_or_too_short,
-    all_buckets_and_snapshots_are_checked_together,
+    all_buckets_and_what_is_beside_them_are_checked_together,
     what_a_sweep_takes_meanwhile_is_not_missed,
     what_is_not_there_cannot_be_checked;
     not_on_s3 "hundreds of puts, one after the other":
@@ -349,7 +349,7 @@ async fn a_sample_reads_less_and_still_sees_what_is_missing_or_too_short(place: 
     assert_eq!(paths(&sampled.missing), [segments[7].as_ref()]);
 }
 
-async fn all_buckets_and_snapshots_are_checked_together(place: &Place) {
+async fn all_buckets_and_what_is_beside_them_are_checked_together(place: &Place) {
     let store = place.open().await;
     put(&frame(&store, "f"), Append, rows(0..3)).await;
     put(&store.frame(&id_in("x", "g")), Append, rows(0..3)).await;
@@ -361,6 +361,15 @@ async fn all_buckets_and_snapshots_are_checked_together(place: &Place) {
         .take_snapshot(&name, &frames, &[], None)
         .await
         .unwrap();
+    let rule = Retention {
+        keep_versions: Some(90),
+        ..Retention::default()
+    };
+    let x = bucket("x");
+    store.set_retention(Some(&x), Some(rule)).await.unwrap();
+    let remote = Remote::new(RemoteUrl::parse("s3://elsewhere").unwrap());
+    let origin = RemoteName::parse("origin").unwrap();
+    store.add_remote(&origin, &remote).await.unwrap();
     let everything = VerifyRequest {
         all_buckets: true,
         ..VerifyRequest::default()
@@ -371,9 +380,25 @@ async fn all_buckets_and_snapshots_are_checked_together(place: &Place) {
     flip(place, &Path::from("_snapshots/s.json"), 80).await;
     let segments = stored(place, "x/g/segments").await;
     flip(place, &segments[0], 20).await;
+    let settings = stored(place, "x/_settings").await;
+    flip(place, &settings[0], 70).await;
+    let remotes = stored(place, "_remotes").await;
+    flip(place, &remotes[0], 70).await;
     let result = store.verify(&everything).await.unwrap();
-    let expected = [segments[0].as_ref(), "_snapshots/s.json"];
-    assert_eq!(paths(&result.damaged), expected);
+    let mut damaged = paths(&result.damaged);
+    damaged.sort_unstable();
+    let expected = [
+        &remotes[0],
+        &Path::from("_snapshots/s.json"),
+        &settings[0],
+        &segments[0],
+    ];
+    assert_eq!(damaged, expected.map(AsRef::<str>::as_ref));
+    // A rule that cannot be read lets nothing expire.
+    let g = place.open().await.frame(&id_in("x", "g"));
+    let error = g.expire(false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("x/_settings"), "{error}");
 }
 
 async fn what_is_not_there_cannot_be_checked(place: &Place) {
