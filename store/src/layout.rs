@@ -110,6 +110,7 @@ pub(crate) fn remote_folder(name: &RemoteName) -> Path {
 }
 
 /// The object that says where a remote is, or that it was removed.
+#[cfg(test)]
 pub(crate) fn remote(name: &RemoteName, number: u64) -> Path {
     path(&format!("{REMOTES}/{name}/{number:020}.json"))
 }

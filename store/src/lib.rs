@@ -53,6 +53,7 @@ mod lineage;
 mod log;
 mod merge;
 mod nearest;
+mod numbered;
 mod objects;
 mod place;
 mod plain;

@@ -19,6 +19,11 @@ pub(crate) trait Sealed: Serialize + DeserializeOwned {
     const KIND: &'static str;
     /// The format that is written, and the newest one that is understood.
     const FORMAT: u32;
+    /// The newest format that had no seal: a line of JSON alone.
+    const UNSEALED: u32 = 0;
+
+    /// Whether it belongs into this object: files can be put into each other's places.
+    fn belongs_to(&self, object: &Path) -> bool;
 
     /// The bytes of the object.
     fn seal(&self) -> Result<Bytes> {
@@ -38,6 +43,9 @@ pub(crate) trait Sealed: Serialize + DeserializeOwned {
     fn unseal(object: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |problem: &str| Error::damaged(object, problem);
         let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
+        if let Some(record) = Self::unsealed(text) {
+            return Ok(record);
+        }
         let lines = text
             .strip_suffix('\n')
             .and_then(|text| text.split_once('\n'));
@@ -55,7 +63,18 @@ pub(crate) trait Sealed: Serialize + DeserializeOwned {
         if blake3::hash(covered).to_hex().as_str() != seal.digest {
             return Err(damaged("its digest does not match its bytes"));
         }
-        decode_json(object, "content", line)
+        let record: Self = decode_json(object, "content", line)?;
+        match record.belongs_to(object) {
+            true => Ok(record),
+            false => Err(damaged("it is another object's, put in its place")),
+        }
+    }
+
+    /// What was written before there were seals.
+    fn unsealed(text: &str) -> Option<Self> {
+        let head: Head = serde_json::from_str(text).ok()?;
+        let old = head.shoots == Self::KIND && head.format <= Self::UNSEALED;
+        old.then(|| serde_json::from_str(text).ok()).flatten()
     }
 }
 
@@ -95,6 +114,11 @@ mod tests {
     impl Sealed for Note {
         const KIND: &'static str = "note";
         const FORMAT: u32 = 3;
+        const UNSEALED: u32 = 2;
+
+        fn belongs_to(&self, object: &Path) -> bool {
+            object.as_ref() == "note"
+        }
     }
 
     fn note() -> Note {
@@ -111,6 +135,39 @@ mod tests {
             Note::unseal(&object, &note().seal().unwrap()).unwrap(),
             note()
         );
+    }
+
+    #[test]
+    fn what_lies_in_anothers_place_is_refused() {
+        let sealed = note().seal().unwrap();
+        let error = Note::unseal(&Path::from("other"), &sealed).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+        assert!(error.to_string().contains("another object's"), "{error}");
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_seals_is_read() {
+        let object = Path::from("note");
+        for (line, read) in [
+            (
+                r#"{"shoots":"note","format":2,"text":"a","number":null}"#,
+                true,
+            ),
+            (
+                r#"{"shoots":"note","format":3,"text":"a","number":null}"#,
+                false,
+            ),
+            (
+                r#"{"shoots":"tone","format":2,"text":"a","number":null}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(
+                Note::unseal(&object, line.as_bytes()).is_ok(),
+                read,
+                "{line}"
+            );
+        }
     }
 
     #[test]

@@ -154,6 +154,37 @@ async fn tokens_that_are_not_good_are_told_why() {
     }
 }
 
+/// Which of two a reader takes that hears the same twice is anybody's guess.
+#[tokio::test]
+async fn grants_that_are_given_twice_are_refused() {
+    struct Twice;
+
+    impl serde::Serialize for Twice {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_map([("read", ["a"]), ("read", ["*"])])
+        }
+    }
+
+    #[derive(serde::Serialize)]
+    struct Claims {
+        r#type: &'static str,
+        exp: u64,
+        grants: Twice,
+    }
+
+    let keys = keys(SECRET, "").await;
+    let claims = Claims {
+        r#type: "scoped",
+        exp: 4_000_000_000,
+        grants: Twice,
+    };
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes()).unwrap();
+    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    let refusal = keys.verify(token.as_bytes()).unwrap_err();
+    assert!(refusal.to_string().contains("claims"), "{refusal}");
+}
+
 #[tokio::test]
 async fn the_secret_before_is_taken_until_it_is_left_out() {
     let (old, new) = (token("old", None, None), token("new", None, None));

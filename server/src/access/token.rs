@@ -4,11 +4,13 @@
 //! `grants`, `{"read": [pattern, …], "write": [pattern, …]}`. Tokens of older servers are `admin` ones without `sub` and `jti`.
 //! `iat` and `server` say where a token is from; they are not compared with anything.
 
+use std::fmt;
+
 use jsonwebtoken::errors::ErrorKind as Problem;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use serde::de::Error;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 use shoots_proto::{BucketName, ErrorKind};
 
 use super::pattern::BucketPattern;
@@ -60,9 +62,25 @@ struct Claims {
 
 /// Reads an object, and no list of what its fields would be in order.
 fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Grants>, D::Error> {
-    let object = Option::<Map<String, Value>>::deserialize(from)?;
-    let grants = object.map(|object| Grants::deserialize(Value::Object(object)));
-    grants.transpose().map_err(D::Error::custom)
+    struct ByName;
+
+    impl<'de> Visitor<'de> for ByName {
+        type Value = Option<Grants>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object with `read` and `write`")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+            Grants::deserialize(MapAccessDeserializer::new(fields)).map(Some)
+        }
+    }
+
+    from.deserialize_any(ByName)
 }
 
 /// What a new token is to say; without grants it is an admin's.

@@ -6,6 +6,8 @@
 //! square of how many columns a `SELECT` makes. It does so without asking anybody for memory, and much of it in one go, in
 //! which it cannot be interrupted. So what a statement becomes is counted before it is planned.
 
+mod expanded;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
@@ -13,10 +15,13 @@ use arrow_schema::{DataType, Field, Fields, SchemaRef};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, GroupByExpr, GroupByWithModifier, ObjectName, OrderByKind, Query, Select,
-    SelectItem, Visit, Visitor, WindowType, visit_expressions,
+    Distinct, Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier,
+    NamedWindowDefinition, NamedWindowExpr, ObjectName, OrderByKind, Query, Select, SelectItem,
+    SetExpr, SetOperator, TableAlias, TableFactor, Visit, Visitor, WindowSpec, WindowType,
+    visit_expressions,
 };
 
+use self::expanded::{Expanded, MOST_EXPANDED, columns_of_values};
 use super::names::Mentions;
 
 /// By how many parts (expressions, tables, queries) a statement may become longer when `WITH` queries are put where they are
@@ -50,6 +55,15 @@ const MOST_CARRIED_COLUMNS: u64 = 200_000;
 /// Columns that one `SELECT` may make. Of several, the squares are added, as the planner compares each with each.
 const MOST_COLUMNS: u64 = 12_000;
 
+/// Columns of all tables that a statement reads, each as often as it is read.
+const MOST_READ: u64 = 1_000_000;
+
+/// Arguments of one call of a function.
+const MOST_ARGUMENTS: usize = 2_000;
+
+/// Sets that a `GROUP BY` makes, times the expressions that it makes them of.
+const MOST_SET_KEYS: u64 = 1 << 16;
+
 /// How many names of columns that are not there, times the columns that are: the error for each lists them all.
 const MOST_MEANT: u64 = 1_000_000;
 
@@ -59,6 +73,7 @@ pub(super) fn check(statement: &impl Visit, known: &Known<'_>) -> Result<()> {
         known,
         scopes: Vec::new(),
         written: 0,
+        read: 0,
         squares: 0,
     };
     match statement.visit(&mut breadth) {
@@ -138,6 +153,8 @@ struct Breadth<'k> {
     scopes: Vec<Scope>,
     /// Parts of the statement so far, as it is written.
     written: u64,
+    /// Columns of all tables that are read.
+    read: u64,
     /// Of the columns that each `SELECT` makes.
     squares: u64,
 }
@@ -145,19 +162,20 @@ struct Breadth<'k> {
 /// One query.
 #[derive(Debug, Default)]
 struct Scope {
-    /// Which `WITH` query of the query around it this is.
-    name: Option<String>,
+    alias: Alias,
     size: Size,
+    /// Windows that it is ordered by.
+    windows: HashSet<String>,
     /// The `SELECT` of it that is being looked at.
     select: Option<Sources>,
     /// How large its `WITH` queries are, as far as they have been looked at.
     named: HashMap<String, Size>,
-    /// Its `WITH` queries, by where they lie, which tells them from other queries in it.
-    places: HashMap<*const Query, String>,
+    /// What queries in it are called, by where they lie.
+    aliases: HashMap<*const Query, Alias>,
 }
 
 /// How large a query is.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Size {
     /// Parts that it has once `WITH` queries stand where they are named.
     parts: u64,
@@ -165,6 +183,8 @@ struct Size {
     joined: u64,
     /// Columns that it makes.
     columns: u64,
+    /// How large they are that are computed.
+    expanded: Expanded,
 }
 
 impl Size {
@@ -173,6 +193,29 @@ impl Size {
             parts: self.parts.max(other.parts),
             joined: self.joined.max(other.joined),
             columns: self.columns.max(other.columns),
+            expanded: match self.columns {
+                0 => other.expanded,
+                _ => self.expanded.or(&other.expanded),
+            },
+        }
+    }
+}
+
+/// What a query is called where it stands.
+#[derive(Debug, Default)]
+struct Alias {
+    /// Which `WITH` query of the query around it this is.
+    with: Option<String>,
+    /// Other names of its columns.
+    columns: Vec<String>,
+}
+
+impl Alias {
+    fn new(with: Option<String>, alias: &TableAlias) -> Self {
+        let columns = alias.columns.iter();
+        Self {
+            with,
+            columns: columns.map(|column| column.name.value.clone()).collect(),
         }
     }
 }
@@ -182,11 +225,13 @@ impl Size {
 struct Sources {
     joined: u64,
     columns: u64,
+    expanded: Expanded,
     windows: HashSet<String>,
 }
 
 impl Sources {
-    fn add(&mut self, size: Size) {
+    fn add(&mut self, size: &Size) {
+        self.expanded.add_all(&size.expanded);
         self.joined = self.joined.saturating_add(size.joined.max(1));
         self.columns = self.columns.saturating_add(size.columns);
     }
@@ -202,11 +247,12 @@ impl Breadth<'_> {
         let mut scopes = self.scopes.iter().rev();
         let named = scopes.find_map(|scope| scope.named.get(&folded));
         match named.filter(|_| name.0.len() == 1) {
-            Some(size) => *size,
+            Some(size) => size.clone(),
             None => Size {
                 parts: 1,
                 joined: 1,
                 columns: self.known.columns_of(table),
+                expanded: Expanded::default(),
             },
         }
     }
@@ -234,6 +280,20 @@ impl Breadth<'_> {
         ))
     }
 
+    fn take_window(&mut self, over: &WindowType) -> ControlFlow<String> {
+        if let WindowType::WindowSpec(window) = over {
+            check_window(window)?;
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            let windows = match &mut scope.select {
+                Some(select) => &mut select.windows,
+                None => &mut scope.windows,
+            };
+            windows.insert(over.to_string());
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Looks at the columns that a `SELECT` makes.
     fn check_columns(&mut self, columns: u64) -> ControlFlow<String> {
         let square = columns.saturating_mul(columns);
@@ -251,51 +311,92 @@ impl Visitor for Breadth<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         let place = std::ptr::from_ref(query);
-        let name = self.scopes.last_mut();
-        let name = name.and_then(|around| around.places.remove(&place));
+        let around = self.scopes.last_mut();
+        let alias = around.and_then(|around| around.aliases.remove(&place));
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        let places = tables.map(|cte| {
+        let aliases = tables.map(|cte| {
             let name = cte.alias.name.value.to_lowercase();
-            (std::ptr::from_ref(&*cte.query), name)
+            let alias = Alias::new(Some(name), &cte.alias);
+            (std::ptr::from_ref(&*cte.query), alias)
         });
+        let columns = columns_of_values(&query.body);
         let scope = Scope {
-            name,
-            places: places.collect(),
+            alias: alias.unwrap_or_default(),
+            size: Size {
+                columns,
+                ..Size::default()
+            },
+            aliases: aliases.collect(),
             ..Scope::default()
         };
         self.scopes.push(scope);
+        self.check_columns(columns)?;
         if let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|by| &by.kind) {
             keys_of("ORDER BY", keys.len())?;
         }
         self.take(1)
     }
 
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<String> {
-        let Some(Scope { name, size, .. }) = self.scopes.pop() else {
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        let Some(scope) = self.scopes.pop() else {
             return ControlFlow::Continue(());
         };
+        let (alias, mut size) = (scope.alias, scope.size);
+        let compared = compared_with(&query.body);
+        size.joined = (size.joined + scope.windows.len() as u64).max(compared);
+        joins(
+            size.joined,
+            size.columns,
+            "and makes of them",
+            MOST_CARRIED_COLUMNS,
+        )?;
+        size.expanded = size.expanded.renamed(&alias.columns);
         let Some(around) = self.scopes.last_mut() else {
             return ControlFlow::Continue(());
         };
-        if let Some(name) = name {
+        if let Some(name) = alias.with {
             let known = around.named.entry(name).or_default();
-            *known = known.or(size);
+            *known = std::mem::take(known).or(size);
             return ControlFlow::Continue(());
         }
+        let parts = size.parts;
         match &mut around.select {
-            Some(select) => select.add(size),
+            Some(select) => select.add(&size),
             // One of those that a set operation is of.
-            None => around.size = around.size.or(Size { parts: 0, ..size }),
+            None => {
+                around.size = std::mem::take(&mut around.size).or(Size { parts: 0, ..size });
+            }
         }
-        self.add(size.parts)
+        self.add(parts)
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
         let size = self.stands_for(relation);
+        self.read = self.read.saturating_add(size.columns);
+        most(self.read <= MOST_READ, || {
+            format!(
+                "the statement reads {} columns of all its tables, more than {MOST_READ}; name those that you need in fewer places",
+                self.read
+            )
+        })?;
         if let Some(select) = self.select() {
-            select.add(size);
+            select.add(&size);
         }
         self.take(size.parts)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
+        if let TableFactor::Derived {
+            subquery,
+            alias: Some(alias),
+            ..
+        } = factor
+            && let Some(scope) = self.scopes.last_mut()
+        {
+            let place = std::ptr::from_ref(&**subquery);
+            scope.aliases.insert(place, Alias::new(None, alias));
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
@@ -308,15 +409,18 @@ impl Visitor for Breadth<'_> {
                     )
                 })?;
             }
-            Expr::Function(Function {
-                over: Some(over), ..
-            }) => {
-                if let WindowType::WindowSpec(window) = over {
-                    keys_of("PARTITION BY", window.partition_by.len())?;
-                    keys_of("ORDER BY", window.order_by.len())?;
-                }
-                if let Some(select) = self.select() {
-                    select.windows.insert(over.to_string());
+            Expr::Function(Function { over, args, .. }) => {
+                let args = match args {
+                    FunctionArguments::List(list) => list.args.len(),
+                    _ => 0,
+                };
+                most(args <= MOST_ARGUMENTS, || {
+                    format!(
+                        "a function is given {args} arguments, more than {MOST_ARGUMENTS}; use a list, or frames"
+                    )
+                })?;
+                if let Some(over) = over {
+                    self.take_window(over)?;
                 }
             }
             _ => {}
@@ -336,14 +440,32 @@ impl Visitor for Breadth<'_> {
                 "SELECT computes {computed} of its items, more than {MOST_COMPUTED}; use several statements"
             )
         })?;
-        if let GroupByExpr::Expressions(keys, _) = &select.group_by {
-            keys_of("GROUP BY", keys.len())?;
+        if let Some(Distinct::On(keys)) = &select.distinct {
+            keys_of("DISTINCT ON", keys.len())?;
         }
-        most(grouping_sets(&select.group_by) <= MOST_SETS, || {
+        for NamedWindowDefinition(_, window) in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = window {
+                check_window(window)?;
+            }
+        }
+        let sets = grouping_sets(&select.group_by);
+        most(sets <= MOST_SETS, || {
             format!(
                 "GROUP BY makes more than {MOST_SETS} sets of columns to group by; name fewer columns in CUBE, ROLLUP and GROUPING SETS, or list the sets"
             )
         })?;
+        if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+            let keys = keys.len();
+            keys_of("GROUP BY", keys)?;
+            most(
+                sets == 1 || sets.saturating_mul(keys as u64) <= MOST_SET_KEYS,
+                || {
+                    format!(
+                        "GROUP BY makes {sets} sets of columns out of {keys} expressions: the one times the other is more than {MOST_SET_KEYS}; name fewer"
+                    )
+                },
+            )?;
+        }
         if let Some(scope) = self.scopes.last_mut() {
             scope.select = Some(Sources::default());
         }
@@ -357,26 +479,26 @@ impl Visitor for Breadth<'_> {
         let sources = scope.select.take().unwrap_or_default();
         let joined = sources.joined + sources.windows.len() as u64;
         let columns = columns_made(select, sources.columns);
-        scope.size = scope.size.or(Size {
+        let added = sources.expanded.added_to(select);
+        scope.size = std::mem::take(&mut scope.size).or(Size {
             parts: 0,
             joined,
             columns,
+            expanded: Expanded::made_by(select, &sources.expanded),
         });
-        most(joined <= MOST_JOINED, || {
+        most(added <= MOST_EXPANDED, || {
             format!(
-                "SELECT joins {joined} tables, subqueries and windows, more than {MOST_JOINED}; use several statements and a frame for what is between"
+                "what SELECT computes becomes longer by more than {MOST_EXPANDED} expressions when the columns of its subqueries and WITH queries are put where they are named; use several statements and a frame for what is between"
             )
         })?;
-        for (of, columns, limit) in [
-            ("that have", sources.columns, MOST_JOINED_COLUMNS),
-            ("and makes of them", columns, MOST_CARRIED_COLUMNS),
-        ] {
-            most(joined.saturating_mul(columns) <= limit, || {
-                format!(
-                    "SELECT joins {joined} tables, subqueries and windows {of} {columns} columns: the one times the other is more than {limit}; join subqueries that name the columns you need"
-                )
-            })?;
+        if matches!(select.group_by, GroupByExpr::All(_)) {
+            keys_of(
+                "GROUP BY ALL",
+                usize::try_from(columns).unwrap_or(usize::MAX),
+            )?;
         }
+        joins(joined, sources.columns, "that have", MOST_JOINED_COLUMNS)?;
+        joins(joined, columns, "and makes of them", MOST_CARRIED_COLUMNS)?;
         let items = select.projection.len() as u64;
         if items.saturating_mul(sources.columns) > MOST_MEANT {
             let missing = self.known.missing(select);
@@ -399,6 +521,41 @@ fn most(holds: bool, problem: impl FnOnce() -> String) -> ControlFlow<String> {
         true => ControlFlow::Continue(()),
         false => ControlFlow::Break(problem()),
     }
+}
+
+/// Looks at how many are joined that have so many columns.
+fn joins(joined: u64, columns: u64, of: &str, limit: u64) -> ControlFlow<String> {
+    most(joined <= MOST_JOINED, || {
+        format!(
+            "SELECT joins {joined} tables, subqueries and windows, more than {MOST_JOINED}; use several statements and a frame for what is between"
+        )
+    })?;
+    most(joined.saturating_mul(columns) <= limit, || {
+        format!(
+            "SELECT joins {joined} tables, subqueries and windows {of} {columns} columns: the one times the other is more than {limit}; join subqueries that name the columns you need"
+        )
+    })
+}
+
+/// How many queries are compared with each other, row by row, which is a join.
+fn compared_with(body: &SetExpr) -> u64 {
+    let mut compared = 0;
+    let mut rest = vec![body];
+    while let Some(part) = rest.pop() {
+        if let SetExpr::SetOperation {
+            left, op, right, ..
+        } = part
+        {
+            compared += u64::from(*op != SetOperator::Union);
+            rest.extend([&**left, &**right]);
+        }
+    }
+    compared
+}
+
+fn check_window(window: &WindowSpec) -> ControlFlow<String> {
+    keys_of("PARTITION BY", window.partition_by.len())?;
+    keys_of("ORDER BY", window.order_by.len())
 }
 
 fn keys_of(clause: &str, keys: usize) -> ControlFlow<String> {

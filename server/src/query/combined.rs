@@ -4,20 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use shoots_proto::action::{CombineHow, CombineRequest};
-use shoots_proto::{AsOf, BucketName, ColumnsTicket, FrameId, FrameName};
+use shoots_proto::{AsOf, BucketName, ColumnsTicket, FrameId};
 use shoots_store::{ErrorKind, Snapshot};
 
-use super::{Part, Plan, Queries};
+use super::{Part, Plan, Queries, named};
 use crate::access::{CallerStore, Right};
 use crate::combine::{
     self, AsofOptions, BEHIND_BUCKET, CombinedTable, JoinKind, Pair, Range, Source, Suffixes,
     Wanted, behind_bucket,
 };
-use crate::pattern;
 use crate::status::Failure;
-
-/// Names and patterns of frames that one ticket may have.
-const MOST_PATTERNS: usize = 10_000;
 
 impl Queries {
     /// Plans what a request makes of its sources. The result is described as the first of them is.
@@ -125,8 +121,8 @@ async fn sources(
     let mut named = HashSet::new();
     match &ticket.frames {
         None => looked_into.extend(own_frames(store, own).await?),
-        Some(patterns) => {
-            looked_into.extend(matching(store, own, patterns).await?);
+        Some(names) => {
+            looked_into.extend(named::find(store, own, names).await?);
             named.extend(looked_into.iter().map(|frame| frame.frame().clone()));
         }
     }
@@ -149,51 +145,8 @@ async fn sources(
     Ok((sources, named))
 }
 
-/// The frames that patterns name: in a bucket, or behind the name of another. That one without a star names none is an
-/// error.
-async fn matching(
-    store: &CallerStore,
-    own: Option<&BucketName>,
-    patterns: &[String],
-) -> Result<Vec<Snapshot>, Failure> {
-    let number = patterns.len();
-    if number > MOST_PATTERNS {
-        let problem = format!("has {number} names; send at most {MOST_PATTERNS}, or patterns");
-        return Err(Failure::invalid("ticket", Some("frames"), problem));
-    }
-    let here = own_frames(store, own).await?;
-    let mut found = Vec::new();
-    for text in patterns {
-        let before = found.len();
-        found.extend(meant(text, &here));
-        if found.len() > before {
-            continue;
-        }
-        for bucket in store.all_buckets().await? {
-            if let Some(name) = behind_bucket(text, bucket.as_ref()) {
-                let there = frames(store, bucket.as_ref()).await?;
-                found.extend(meant(name, &there));
-            }
-        }
-        if found.len() == before && !text.contains(pattern::ANY) {
-            let name = FrameName::parse(text);
-            let name = name.map_err(|e| Failure::invalid("ticket", Some("frames"), e))?;
-            denied(store, own, std::slice::from_ref(text), &[])?;
-            let missing = FrameId::new(own.cloned(), name);
-            found.push(store.read(&missing)?.snapshot(None).await?);
-        }
-    }
-    Ok(found)
-}
-
-/// Those whose names a pattern means.
-fn meant(text: &str, all: &[Snapshot]) -> impl Iterator<Item = Snapshot> {
-    let meant = move |frame: &&Snapshot| pattern::means(text, frame.frame().name.as_str());
-    all.iter().filter(meant).cloned()
-}
-
 /// The frames of the bucket of names that say none. It need not be one that may be read, if no name is meant there.
-async fn own_frames(
+pub(super) async fn own_frames(
     store: &CallerStore,
     own: Option<&BucketName>,
 ) -> Result<Vec<Snapshot>, Failure> {
@@ -204,7 +157,7 @@ async fn own_frames(
 }
 
 /// Refuses names of which one may be meant in a bucket that may not be read, and not in a frame that is `known`.
-fn denied(
+pub(super) fn denied(
     store: &CallerStore,
     own: Option<&BucketName>,
     names: &[String],
@@ -222,7 +175,7 @@ fn denied(
     Ok(())
 }
 
-async fn frames(
+pub(super) async fn frames(
     store: &CallerStore,
     bucket: Option<&BucketName>,
 ) -> Result<Vec<Snapshot>, Failure> {

@@ -119,7 +119,6 @@ impl Level {
             Token::Comma if self.clause == Clause::Relations => self.relations += LINK,
             Token::Comma => self.next_expression(),
             Token::Word(word) if word.quote_style.is_none() => self.take_keyword(word.keyword),
-            Token::SingleQuotedString(text) => self.expressions += nesting(text) * LINK,
             Token::Word(_)
             | Token::Number(..)
             | Token::Whitespace(_)
@@ -128,6 +127,9 @@ impl Level {
             | Token::RParen
             | Token::SemiColon
             | Token::EOF => {}
+            text if text_of(text).is_some() => {
+                self.expressions += text_of(text).map_or(0, nesting) * LINK;
+            }
             _ => self.expressions += LINK,
         }
     }
@@ -189,6 +191,31 @@ fn is(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
 }
 
+/// The text of a token that is one, in whichever quotes.
+fn text_of(token: &Token) -> Option<&str> {
+    match token {
+        Token::SingleQuotedString(text)
+        | Token::DoubleQuotedString(text)
+        | Token::TripleSingleQuotedString(text)
+        | Token::TripleDoubleQuotedString(text)
+        | Token::SingleQuotedByteStringLiteral(text)
+        | Token::DoubleQuotedByteStringLiteral(text)
+        | Token::TripleSingleQuotedByteStringLiteral(text)
+        | Token::TripleDoubleQuotedByteStringLiteral(text)
+        | Token::SingleQuotedRawStringLiteral(text)
+        | Token::DoubleQuotedRawStringLiteral(text)
+        | Token::TripleSingleQuotedRawStringLiteral(text)
+        | Token::TripleDoubleQuotedRawStringLiteral(text)
+        | Token::NationalStringLiteral(text)
+        | Token::EscapedStringLiteral(text)
+        | Token::UnicodeStringLiteral(text) => Some(text),
+        Token::DollarQuotedString(text) => Some(&text.value),
+        Token::QuoteDelimitedStringLiteral(text)
+        | Token::NationalQuoteDelimitedStringLiteral(text) => Some(&text.value),
+        _ => None,
+    }
+}
+
 /// How deeply parentheses nest in a text: `arrow_cast` reads types such as `List(List(Int8))` from one.
 fn nesting(text: &str) -> usize {
     let (mut open, mut deepest) = (0_usize, 0_usize);
@@ -226,6 +253,12 @@ mod tests {
             format!("with a as (select 1){} select 1", row(", b as (select 1)")),
             format!("select cast(null as {}int)", row("array<")),
             format!("select arrow_cast(null, '{}Int8')", row("List(")),
+            format!("select arrow_cast(null, E'{}Int8')", row("List(")),
+            format!("select arrow_cast(null, $${}Int8$$)", row("List(")),
+            format!("select arrow_cast(null, $a${}Int8$a$)", row("List(")),
+            format!("select arrow_cast(null, N'{}Int8')", row("List(")),
+            format!("select arrow_cast(null, U&'{}Int8')", row("List(")),
+            format!("select arrow_cast(null, E'{}Int8')", row("List\\x28")),
             format!("select f(a){}", row("+f(a, b)")),
             format!("select 1 from (select (1{}))", row("+1")),
             format!("select 1{}", row("+ case when a then 1 end")),

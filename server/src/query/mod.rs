@@ -29,6 +29,7 @@ mod leaf;
 mod limits;
 mod mismatch;
 mod moment;
+mod named;
 mod names;
 mod parameters;
 mod planning;

@@ -5,6 +5,7 @@ mod combined;
 mod information;
 mod limits;
 mod mistakes;
+mod named;
 pub(super) mod panics;
 mod parameters;
 mod plans;

@@ -33,7 +33,9 @@ fn of_parser(problem: &ParserError) -> String {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             format!("SQL error: {text}")
         }
-        ParserError::RecursionLimitExceeded => format!("SQL error: {problem}"),
+        ParserError::RecursionLimitExceeded => {
+            "SQL error: the statement nests more subqueries or parentheses than the parser takes; put inner queries before it by WITH".to_owned()
+        }
     }
 }
 

@@ -53,9 +53,9 @@ pub(super) struct Root {
 type Identity = (u64, u64);
 
 impl Root {
-    /// Refuses to write to what has taken the place of the directory. Where a file system was unmounted that is the empty
-    /// directory below it, and what was written there would be out of sight once it is back.
-    fn check_place(&self) -> Result<(), Refused> {
+    /// Refuses what has taken the place of the directory. Where a file system was unmounted that is the empty directory
+    /// below it: what was written there would be out of sight once it is back, and that nothing is in it says nothing.
+    pub(super) fn check_place(&self) -> Result<(), Refused> {
         let found = match identity(&self.path) {
             Ok(found) if found == self.identity => return Ok(()),
             Ok(_) => io::Error::other(
@@ -64,7 +64,7 @@ impl Root {
             ),
             Err(error) => error,
         };
-        Err(failure::refused("write to", &self.path, found))
+        Err(failure::refused("use", &self.path, found))
     }
 }
 

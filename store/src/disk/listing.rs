@@ -180,7 +180,10 @@ pub(super) fn describe(location: Path, metadata: &Metadata) -> io::Result<Object
 /// Where the directory of a prefix is; none while the store has no root.
 fn locate(directory: &Directory, prefix: &Path) -> Result<Option<PathBuf>> {
     match directory.open() {
-        Ok(root) => Ok(Some(root.path.join(prefix.as_ref()))),
+        Ok(root) => {
+            root.check_place()?;
+            Ok(Some(root.path.join(prefix.as_ref())))
+        }
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -76,9 +76,18 @@ struct Opened {
 impl Opened {
     /// Opens what may be read; a directory is none of it, and not found.
     fn open(directory: &Directory, location: &Path) -> Result<Self> {
-        let path = directory.open()?.files.path_to_filesystem(location)?;
+        let root = directory.open()?;
+        let path = root.files.path_to_filesystem(location)?;
         let opened = open_file(&path).and_then(|file| Ok((file.metadata()?, file)));
-        let (metadata, file) = opened.map_err(|error| failed(location, &path, error))?;
+        let (metadata, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    root.check_place()?;
+                }
+                return Err(failed(location, &path, error));
+            }
+        };
         let opened = Self {
             file,
             metadata,

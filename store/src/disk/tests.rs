@@ -521,7 +521,7 @@ async fn deleting_removes_and_a_missing_object_is_not_found() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nothing_is_written_to_what_took_the_place_of_the_directory() {
+async fn nothing_is_written_to_or_read_from_what_took_the_place_of_the_directory() {
     let watched = Watched::new();
     create(&watched.disk, LOG, "one").await.unwrap();
     let away = watched.root.with_extension("away");
@@ -534,6 +534,14 @@ async fn nothing_is_written_to_what_took_the_place_of_the_directory() {
     let told = [
         create(&watched.disk, LOG, "other").await.unwrap_err(),
         watched.disk.put(&hint, "2".into()).await.unwrap_err(),
+        watched.disk.get(&Path::from(LOG)).await.unwrap_err(),
+        watched.disk.list_with_delimiter(None).await.unwrap_err(),
+        watched
+            .disk
+            .list(None)
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap_err(),
     ];
     for error in told {
         assert!(error.to_string().contains("restart to go on"), "{error}");

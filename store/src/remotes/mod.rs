@@ -4,7 +4,7 @@
 //! not overwrite each other; the newest one counts, and one without a place says that the remote was removed. No
 //! secret is among what is stored: a remote says at most where one is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use object_store::path::Path;
@@ -14,6 +14,7 @@ use shoots_proto::{BucketName, Remote, RemoteName};
 
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::layout;
+use crate::numbered;
 use crate::objects::{Created, Objects};
 use crate::sealed::Sealed;
 use crate::store::Store;
@@ -24,13 +25,21 @@ const MAX_ATTEMPTS: u32 = 20;
 /// A remote as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
+    /// The object itself; none in those that are older than seals.
+    #[serde(default)]
+    object: Option<String>,
     /// None: the remote was removed.
     remote: Option<Remote>,
 }
 
 impl Sealed for Stored {
     const KIND: &'static str = "remote";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
+    const UNSEALED: u32 = 1;
+
+    fn belongs_to(&self, object: &Path) -> bool {
+        self.object.as_deref() == Some(object.as_ref())
+    }
 }
 
 impl Store {
@@ -39,10 +48,12 @@ impl Store {
     /// # Errors
     /// If the storage cannot be read.
     pub async fn remotes(&self) -> Result<BTreeMap<RemoteName, Remote>> {
-        let objects = &self.shared().objects;
+        let listed = self.shared().objects.list_all(&layout::remotes()).await?;
+        let named = listed.iter().filter_map(|o| layout::remote_of(&o.location));
+        let names: BTreeSet<RemoteName> = named.map(|(name, _)| name).collect();
         let mut remotes = BTreeMap::new();
-        for (name, (path, _)) in newest(objects, &layout::remotes()).await? {
-            match read(objects, &path).await {
+        for name in names {
+            match self.remote(&name).await {
                 Ok(Some(remote)) => {
                     remotes.insert(name, remote);
                 }
@@ -83,10 +94,12 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if what is stored of it makes no sense.
     pub async fn remote(&self, name: &RemoteName) -> Result<Option<Remote>> {
-        Ok(self
-            .stored_remote(name)
-            .await?
-            .and_then(|(remote, _)| remote))
+        let folder = layout::remote_folder(name);
+        let newest = numbered::newest::<Stored>(&self.shared().objects, &folder).await?;
+        match newest {
+            Some(stored) => Ok(stored.content?.remote),
+            None => Ok(None),
+        }
     }
 
     /// Gives a place a name. That it has it already is success.
@@ -128,37 +141,30 @@ impl Store {
     ) -> Result<Option<Remote>> {
         self.shared().check_writable()?;
         let objects = &self.shared().objects;
+        let folder = layout::remote_folder(name);
         for _ in 0..MAX_ATTEMPTS {
-            let stored = self.stored_remote(name).await?;
-            let (present, at) = stored.map_or((None, None), |(remote, at)| (remote, Some(at)));
+            let newest = numbered::newest::<Stored>(objects, &folder).await?;
+            let number = newest.as_ref().map_or(0, |stored| stored.number);
+            let present = match newest.map(|stored| stored.content) {
+                Some(Ok(stored)) => stored.remote,
+                // It is no loss that another takes its place.
+                Some(Err(error)) if error.kind() == ErrorKind::Damaged => None,
+                Some(Err(error)) => return Err(error),
+                None => None,
+            };
             let Some(remote) = change(present.as_ref())? else {
                 return Ok(present);
             };
-            let number = at.as_ref().map_or(1, |(_, number)| number + 1);
-            let path = layout::remote(name, number);
-            let bytes = Stored { remote }.seal()?;
-            if objects.create(&path, bytes).await? == Created::Yes {
-                if let Some((older, _)) = at {
-                    objects.remove(&older).await?;
-                }
+            let stored = |object| Stored {
+                object: Some(object),
+                remote,
+            };
+            if numbered::create_after(objects, &folder, number, stored).await? == Created::Yes {
                 return Ok(present);
             }
         }
         let problem = format!("others change the remote {name} again and again");
         Err(Cause::Conflict(problem).into())
-    }
-
-    /// What is stored under a name, and where.
-    async fn stored_remote(
-        &self,
-        name: &RemoteName,
-    ) -> Result<Option<(Option<Remote>, (Path, u64))>> {
-        let objects = &self.shared().objects;
-        let mut found = newest(objects, &layout::remote_folder(name)).await?;
-        let Some(at) = found.remove(name) else {
-            return Ok(None);
-        };
-        Ok(Some((read(objects, &at.0).await?, at)))
     }
 }
 
@@ -167,28 +173,11 @@ fn not_found(name: &RemoteName) -> Error {
     Cause::NotFound { what, name }.into()
 }
 
-/// The newest object of each remote below a folder, and its number.
-async fn newest(objects: &Objects, folder: &Path) -> Result<BTreeMap<RemoteName, (Path, u64)>> {
-    let mut newest: BTreeMap<RemoteName, (Path, u64)> = BTreeMap::new();
-    for object in objects.list_all(folder).await? {
-        let Some((name, number)) = layout::remote_of(&object.location) else {
-            continue;
-        };
-        let at = newest
-            .entry(name)
-            .or_insert_with(|| (object.location.clone(), number));
-        if at.1 < number {
-            *at = (object.location, number);
-        }
-    }
-    Ok(newest)
-}
-
-/// Reads a remote; none: it was removed.
-pub(crate) async fn read(objects: &Objects, path: &Path) -> Result<Option<Remote>> {
-    match objects.read(path).await? {
-        Some(bytes) => Ok(Stored::unseal(path, &bytes)?.remote),
-        None => Ok(None),
+/// Looks whether a remote, as it is stored in an object, can be read.
+pub(crate) async fn check_stored(objects: &Objects, object: &Path) -> Result<()> {
+    match objects.read(object).await? {
+        Some(bytes) => Stored::unseal(object, &bytes).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -76,7 +76,7 @@ async fn a_remote_that_cannot_be_read_does_not_hide_the_others() {
     let store = store().await;
     store.add_remote(&name("a"), &at("s3://a")).await.unwrap();
     let path = layout::remote(&name("broken"), 1);
-    let newer = "{\"shoots\":\"remote\",\"format\":2,\"remote\":null}\n{}\n";
+    let newer = "{\"shoots\":\"remote\",\"format\":3,\"remote\":null}\n{}\n";
     let objects = &store.shared().objects;
     objects.create(&path, newer.into()).await.unwrap();
     assert_eq!(store.remotes().await.unwrap().len(), 1);

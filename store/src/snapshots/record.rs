@@ -36,6 +36,11 @@ pub(crate) struct Record {
 impl Sealed for Record {
     const KIND: &'static str = "snapshot";
     const FORMAT: u32 = 1;
+
+    fn belongs_to(&self, object: &Path) -> bool {
+        let attempt = layout::snapshot_attempt(&self.snapshot, &self.id);
+        [layout::snapshot(&self.snapshot), attempt].contains(object)
+    }
 }
 
 impl Record {
@@ -113,7 +118,7 @@ mod tests {
     }
 
     fn decode(text: &str) -> Result<Record> {
-        Record::decode(&Path::from("_snapshots/x.json"), text.as_bytes())
+        Record::decode(&Path::from("_snapshots/year end.json"), text.as_bytes())
     }
 
     #[test]
@@ -142,7 +147,10 @@ mod tests {
         ] {
             let error = decode(&changed).unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
-            assert!(error.to_string().contains("_snapshots/x.json"), "{error}");
+            assert!(
+                error.to_string().contains("_snapshots/year end.json"),
+                "{error}"
+            );
         }
     }
 }

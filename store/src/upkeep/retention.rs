@@ -14,6 +14,7 @@ use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
 use crate::layout;
 use crate::log::commit::State;
+use crate::numbered;
 use crate::objects::{Created, Objects};
 use crate::sealed::Sealed;
 use crate::shared::Shared;
@@ -41,12 +42,20 @@ pub fn default_retention() -> Retention {
 /// A bucket's rule as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct BucketRule {
+    /// The object itself; none in those that are older than seals.
+    #[serde(default)]
+    object: Option<String>,
     retention: Option<Retention>,
 }
 
 impl Sealed for BucketRule {
     const KIND: &'static str = "bucket settings";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
+    const UNSEALED: u32 = 1;
+
+    fn belongs_to(&self, object: &Path) -> bool {
+        self.object.as_deref() == Some(object.as_ref())
+    }
 }
 
 /// A frame's own rule.
@@ -96,28 +105,19 @@ async fn looked_up(shared: &Shared, bucket: Option<&BucketName>) -> Result<Optio
 }
 
 async fn of_bucket(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<Retention>> {
-    match newest(objects, bucket).await? {
-        Some((path, _)) => read(objects, &path).await,
+    let newest = numbered::newest::<BucketRule>(objects, &layout::bucket_settings(bucket)).await?;
+    match newest {
+        Some(rule) => Ok(rule.content?.retention),
         None => Ok(None),
     }
 }
 
-/// Reads a bucket's rule; none: it has none, or another one by now.
-pub(crate) async fn read(objects: &Objects, path: &Path) -> Result<Option<Retention>> {
-    match objects.read(path).await? {
-        Some(bytes) => Ok(BucketRule::unseal(path, &bytes)?.retention),
-        None => Ok(None),
+/// Looks whether a bucket's rule, as it is stored in an object, can be read.
+pub(crate) async fn check_stored(objects: &Objects, object: &Path) -> Result<()> {
+    match objects.read(object).await? {
+        Some(bytes) => BucketRule::unseal(object, &bytes).map(drop),
+        None => Ok(()),
     }
-}
-
-/// The newest rule of a bucket, and its number.
-async fn newest(objects: &Objects, bucket: Option<&BucketName>) -> Result<Option<(Path, u64)>> {
-    let listed = objects.list_all(&layout::bucket_settings(bucket)).await?;
-    let numbered = listed.into_iter().filter_map(|object| {
-        let number = object.location.filename()?.strip_suffix(".json")?.parse();
-        Some((object.location, number.ok()?))
-    });
-    Ok(numbered.max_by_key(|(_, number)| *number))
 }
 
 async fn set_of_bucket(
@@ -125,17 +125,15 @@ async fn set_of_bucket(
     bucket: Option<&BucketName>,
     retention: Option<Retention>,
 ) -> Result<()> {
-    let bytes = BucketRule { retention }.seal()?;
+    let folder = layout::bucket_settings(bucket);
     for _ in 0..MAX_ATTEMPTS {
-        let present = newest(objects, bucket).await?;
-        let number = present.as_ref().map_or(1, |(_, number)| number + 1);
-        let folder = layout::bucket_settings(bucket);
-        let path = Path::from(format!("{folder}/{number:020}.json"));
-        let path = Path::parse(path.as_ref()).unwrap_or(path);
-        if objects.create(&path, bytes.clone()).await? == Created::Yes {
-            if let Some((older, _)) = present {
-                objects.remove(&older).await?;
-            }
+        let newest = numbered::newest::<BucketRule>(objects, &folder).await?;
+        let number = newest.map_or(0, |rule| rule.number);
+        let rule = |object| BucketRule {
+            object: Some(object),
+            retention,
+        };
+        if numbered::create_after(objects, &folder, number, rule).await? == Created::Yes {
             return Ok(());
         }
     }

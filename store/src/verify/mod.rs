@@ -92,7 +92,7 @@ impl Store {
                         .await?,
                 );
                 findings.add(
-                    self.verify_records(&layout::remotes(), remotes::read)
+                    self.verify_records(&layout::remotes(), remotes::check_stored)
                         .await?,
                 );
             }
@@ -120,7 +120,9 @@ impl Store {
             })
             .buffered(PARALLEL_FRAMES);
         let settings = layout::bucket_settings(bucket);
-        let mut findings = self.verify_records(&settings, retention::read).await?;
+        let mut findings = self
+            .verify_records(&settings, retention::check_stored)
+            .await?;
         while let Some((folder, found)) = checks.next().await {
             match found {
                 Err(error) if error.is_of_one_frame() => {

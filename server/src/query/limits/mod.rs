@@ -34,7 +34,8 @@ use crate::status::Failure;
 #[derive(Debug, Clone)]
 pub(in crate::query) struct Limits {
     pub(in crate::query) time: Duration,
-    memory_bytes_each: u64,
+    /// The setting that bounds a query's memory, and to how much.
+    memory: (&'static str, u64),
     spill_bytes: u64,
     spill_folder: String,
 }
@@ -43,7 +44,10 @@ impl Limits {
     pub(in crate::query) fn new(config: &Config) -> Self {
         Self {
             time: config.query_time(),
-            memory_bytes_each: config.query_memory_bytes_each,
+            memory: match config.query_memory_bytes < config.query_memory_bytes_each {
+                true => ("query_memory_bytes", config.query_memory_bytes),
+                false => ("query_memory_bytes_each", config.query_memory_bytes_each),
+            },
             spill_bytes: config.query_spill_bytes,
             spill_folder: config.query_spill_folder.clone(),
         }
@@ -93,10 +97,11 @@ impl Limits {
                 Failure::new(ErrorKind::LimitError, told)
             }
             DataFusionError::ResourcesExhausted(told) => {
+                let (setting, bytes) = self.memory;
                 let problem = format!(
-                    "query_memory_bytes_each is {}, query_spill_bytes is {}, and the query needs more; ask for less, or \
-                     have them raised. {told}",
-                    self.memory_bytes_each, self.spill_bytes
+                    "{setting} is {bytes}, query_spill_bytes is {}, and the query needs more; ask for less, or have \
+                     them raised. {told}",
+                    self.spill_bytes
                 );
                 Failure::new(ErrorKind::LimitError, problem)
             }
@@ -154,6 +159,14 @@ mod tests {
         let (kind, message) = told(error.context("merging"));
         assert_eq!(kind, ErrorKind::LimitError);
         assert!(message.contains("query_spill_bytes is 1234"), "{message}");
+        assert!(message.contains("query_memory_bytes_each is"), "{message}");
+        let small = Config {
+            query_memory_bytes: 1_000,
+            ..Config::default()
+        };
+        let error = DataFusionError::ResourcesExhausted("no more".into());
+        let message = Limits::new(&small).failure(error).to_string();
+        assert!(message.contains("query_memory_bytes is 1000,"), "{message}");
         let other = told(DataFusionError::Execution("Divide by zero".into()));
         assert_eq!(other.0, ErrorKind::DataFusionError);
     }

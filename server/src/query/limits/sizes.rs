@@ -43,6 +43,9 @@ const COPIES_BYTES: usize = 16 << 20;
 /// So many characters may be compared with each other in one call: a second or so.
 const MOST_STEPS: usize = 1 << 30;
 
+/// Characters to be taken away that make no difference.
+const FEW: usize = 64;
+
 /// So many values of one list may be compared with each other in one call: a second or so.
 const MOST_COMPARED: usize = 1 << 21;
 
@@ -69,6 +72,19 @@ const GROWING: &[(&str, Estimate)] = &[
     ("array_concat", together),
     ("array_to_string", together),
     (JOINED, together),
+    ("upper", together),
+    ("lower", together),
+    ("initcap", together),
+    ("reverse", together),
+    ("substr", together),
+    ("left", together),
+    ("right", together),
+    ("split_part", together),
+    ("string_to_array", together),
+    ("regexp_match", together),
+    ("btrim", trimmed),
+    ("ltrim", trimmed),
+    ("rtrim", trimmed),
     ("levenshtein", edited),
     ("array_distinct", compared),
     ("array_except", compared),
@@ -432,6 +448,20 @@ fn edited(args: &[ArrayRef]) -> Result<usize> {
         );
     }
     Ok(0)
+}
+
+/// What all arguments take; but each character is looked for among all that are to be taken away.
+fn trimmed(args: &[ArrayRef]) -> Result<usize> {
+    if let [text, away] = args {
+        let rows = (0..text.len().min(away.len())).filter(|row| row_size(away, *row) > FEW);
+        let steps = sum(rows.map(|row| row_size(text, row).saturating_mul(row_size(away, row))));
+        if steps > MOST_STEPS {
+            return exec_err!(
+                "trimming looks for each character among those that are to be taken away, and these are too many for that"
+            );
+        }
+    }
+    together(args)
 }
 
 /// What all arguments take; but comparing the values of long lists takes long too.

@@ -478,6 +478,13 @@ async fn what_takes_long_without_a_moment_to_end_it_is_refused() {
     let sql = "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))";
     let error = lake.refused("numbers", sql).await;
     assert!(error.message.contains("too long"), "{error}");
+    for trim in ["btrim", "ltrim", "rtrim"] {
+        let sql = format!("SELECT {trim}(repeat('a', 1000000), repeat('b', 1000000))");
+        let error = lake.refused("numbers", &sql).await;
+        assert!(error.message.contains("too many"), "{error}");
+        let sql = format!("SELECT length({trim}(repeat('a', 1000000), ' xyz')) AS n");
+        lake.ask("numbers", &sql).await.unwrap();
+    }
     let sql = "SELECT CAST(levenshtein('kitten', 'sitting') AS BIGINT)";
     assert_eq!(lake.asked_numbers("numbers", sql).await, [3]);
 }
@@ -500,14 +507,14 @@ async fn what_is_joined_with_itself_again_and_again_is_limited() {
     };
     let words = ["query_memory_bytes_each is 1048576"];
     for start in [
-        "'x'",
-        "arrow_cast('x', 'LargeUtf8')",
-        "arrow_cast(n, 'Utf8View')",
-        "CAST(n AS VARCHAR)",
-        "[n]",
-        "[1]",
+        "repeat('x', 1000)",
+        "arrow_cast(repeat('x', 1000), 'LargeUtf8')",
+        "arrow_cast(lpad(CAST(n AS VARCHAR), 1000), 'Utf8View')",
+        "lpad(CAST(n AS VARCHAR), 1000)",
+        "range(n, n + 1000)",
+        "range(1, 1001)",
     ] {
-        assert_limited(config(), &doubled(start, 36), &words).await;
+        assert_limited(config(), &doubled(start, 13), &words).await;
     }
     let lake = lake().await;
     for sql in [doubled("'x'", 10), doubled("CAST(n AS VARCHAR)", 10)] {
