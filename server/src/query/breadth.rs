@@ -7,22 +7,23 @@
 //! which it cannot be interrupted. So what a statement becomes is counted before it is planned.
 
 mod expanded;
+mod grouping;
+mod known;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use arrow_schema::{DataType, Field, Fields, SchemaRef};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    NamedWindowDefinition, NamedWindowExpr, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SetExpr, SetOperator, TableAlias, TableFactor, Visit, Visitor, WindowSpec, WindowType,
-    visit_expressions,
+    Distinct, Expr, Function, FunctionArguments, GroupByExpr, NamedWindowDefinition,
+    NamedWindowExpr, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator,
+    TableAlias, TableFactor, Visit, Visitor, WindowSpec, WindowType,
 };
 
 use self::expanded::{Expanded, MOST_EXPANDED, columns_of_values};
-use super::names::Mentions;
+use self::grouping::grouping_sets;
+pub(super) use self::known::Known;
 
 /// By how many parts (expressions, tables, queries) a statement may become longer when `WITH` queries are put where they are
 /// named.
@@ -79,70 +80,6 @@ pub(super) fn check(statement: &impl Visit, known: &Known<'_>) -> Result<()> {
     match statement.visit(&mut breadth) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(problem) => plan_err!("{problem}"),
-    }
-}
-
-/// The tables that a statement names, and its own names.
-#[derive(Debug)]
-pub(super) struct Known<'m> {
-    mentions: &'m Mentions,
-    /// By name, without its bucket.
-    tables: HashMap<String, SchemaRef>,
-}
-
-impl<'m> Known<'m> {
-    pub(super) fn new<'t>(
-        mentions: &'m Mentions,
-        tables: impl IntoIterator<Item = (&'t [String], SchemaRef)>,
-    ) -> Self {
-        let mut known = Self {
-            mentions,
-            tables: HashMap::new(),
-        };
-        for (path, schema) in tables {
-            let name = path.last().cloned().unwrap_or_default();
-            let widest = known.tables.entry(name).or_insert_with(|| schema.clone());
-            if schema.fields().len() > widest.fields().len() {
-                *widest = schema;
-            }
-        }
-        known
-    }
-
-    fn columns_of(&self, table: &str) -> u64 {
-        let schema = self.tables.get(table);
-        schema.map_or(1, |schema| schema.fields().len() as u64)
-    }
-
-    /// How many of the columns that are named are not there.
-    fn missing(&self, select: &Select) -> u64 {
-        let mut names = HashSet::new();
-        for schema in self.tables.values() {
-            add_names(schema.fields(), &mut names);
-        }
-        let mut missing = 0;
-        let _ = visit_expressions(&select.projection, |part| {
-            let name = match part {
-                Expr::Identifier(name) => Some(name),
-                Expr::CompoundIdentifier(names) => names.last(),
-                _ => None,
-            };
-            let is_missing = |name: &str| !names.contains(name) && !self.mentions.gives(name);
-            missing += u64::from(name.is_some_and(|name| is_missing(&name.value)));
-            ControlFlow::<()>::Continue(())
-        });
-        missing
-    }
-}
-
-fn add_names<'f>(fields: &'f Fields, names: &mut HashSet<&'f str>) {
-    fields.iter().for_each(|field| add_field(field, names));
-}
-
-fn add_field<'f>(field: &'f Field, names: &mut HashSet<&'f str>) {
-    names.insert(field.name());
-    if let DataType::Struct(fields) = field.data_type() {
-        add_names(fields, names);
     }
 }
 
@@ -597,39 +534,6 @@ fn columns_made(select: &Select, of: u64) -> u64 {
     // All columns of each table are together those of all tables.
     all += all_of.into_values().max().unwrap_or(0);
     of.saturating_mul(all).saturating_add(single)
-}
-
-/// How many sets of columns a clause groups by: each combination of what its items say.
-fn grouping_sets(group_by: &GroupByExpr) -> u64 {
-    let (items, modifiers) = match group_by {
-        GroupByExpr::All(modifiers) => ([].as_slice(), modifiers),
-        GroupByExpr::Expressions(items, modifiers) => (items.as_slice(), modifiers),
-    };
-    let columns = items.len();
-    let of_items = items.iter().map(sets_of_item);
-    let of_modifiers = modifiers.iter().map(|modifier| match modifier {
-        GroupByWithModifier::Cube => cube(columns),
-        GroupByWithModifier::Rollup => columns as u64 + 1,
-        GroupByWithModifier::GroupingSets(item) => sets_of_item(item),
-        GroupByWithModifier::Totals => 2,
-    });
-    of_items.chain(of_modifiers).fold(1, u64::saturating_mul)
-}
-
-fn sets_of_item(item: &Expr) -> u64 {
-    match item {
-        Expr::Cube(columns) => cube(columns.len()),
-        Expr::Rollup(columns) => columns.len() as u64 + 1,
-        Expr::GroupingSets(sets) => sets.len().max(1) as u64,
-        _ => 1,
-    }
-}
-
-fn cube(columns: usize) -> u64 {
-    u32::try_from(columns)
-        .ok()
-        .and_then(|columns| 2_u64.checked_pow(columns))
-        .unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::*;
+use crate::query::names::Mentions;
 
 /// Checks a statement over the frame `narrow`, which has the columns `a` and `b`, and frames `wide0` to `wide9`, which
 /// have `c0` to `c4999`.
