@@ -1,7 +1,7 @@
 //! Small objects that are sealed: a line of JSON that says what it is, and a line with the digest of the first.
 //!
 //! ```text
-//! {"shoots":"remote","format":1,…}
+//! {"shoots":"remote","format":2,"object":"_remotes/origin/00000000000000000001.json",…}
 //! {"digest":"<BLAKE3 of all bytes before this line>"}
 //! ```
 

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, Visit, Visitor, WindowSpec, WindowType,
 };
 
-use self::expanded::{Expanded, MOST_EXPANDED, columns_of_values};
+use self::expanded::{Expanded, MOST_EXPANDED};
 use self::grouping::grouping_sets;
 pub(super) use self::known::Known;
 
@@ -488,6 +488,14 @@ fn compared_with(body: &SetExpr) -> u64 {
         }
     }
     compared
+}
+
+/// How many columns a query makes that lists its rows.
+fn columns_of_values(body: &SetExpr) -> u64 {
+    match body {
+        SetExpr::Values(values) => values.rows.first().map_or(0, |row| row.len() as u64),
+        _ => 0,
+    }
 }
 
 fn check_window(window: &WindowSpec) -> ControlFlow<String> {

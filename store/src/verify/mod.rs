@@ -2,7 +2,8 @@
 //!
 //! Everything that a version needs which can still be read is looked at: the log's entries and how they follow each
 //! other ([`history`]), checkpoints, schemas, deletion vectors and segments, each against its hash ([`frame`]); of
-//! the segments, all or a sample are read. Nothing comes from a cache. Damage is reported and never ends the check
+//! the segments, all or a sample are read. With a bucket its rule is looked at, and with all buckets what lies beside them:
+//! snapshots and remotes. Nothing comes from a cache. Damage is reported and never ends the check
 //! ([`findings`]); a storage that cannot be reached does. What a frame takes in memory meanwhile are the names of its
 //! objects; bytes are streamed.
 

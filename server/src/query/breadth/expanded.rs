@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SetExpr, Visit, visit_expressions,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Visit, visit_expressions};
 
 /// Parts that what a `SELECT` computes may have in the end.
 pub(super) const MOST_EXPANDED: u64 = 100_000;
@@ -129,13 +127,5 @@ impl Expanded {
     fn most(&self) -> u64 {
         let named = self.named.values().copied().max();
         named.unwrap_or(1).max(self.unnamed).max(self.others)
-    }
-}
-
-/// How many columns a query makes that lists its rows.
-pub(super) fn columns_of_values(body: &SetExpr) -> u64 {
-    match body {
-        SetExpr::Values(values) => values.rows.first().map_or(0, |row| row.len() as u64),
-        _ => 0,
     }
 }
