@@ -110,6 +110,15 @@ pub(crate) enum Cause {
         "the outcome of this write is unknown ({problem}): read the frame to see whether it took effect, or retry with the same request_id"
     )]
     OutcomeUnknown { problem: String },
+    #[error(
+        "the rename of frame {frame} to {target} stopped after the copy: {error}; made again, it goes on from there, and until then {}",
+        both_are_there(error)
+    )]
+    HalfRenamed {
+        frame: String,
+        target: String,
+        error: Error,
+    },
     #[error("{object} is damaged: it is missing")]
     Missing { object: String },
     #[error("version {version} of frame {frame} was {how} while it was read: read again")]
@@ -192,7 +201,7 @@ impl Error {
             Cause::Newer { .. } => ErrorKind::Newer,
             Cause::Invariant { .. } | Cause::Task(_) => ErrorKind::Internal,
             Cause::Elsewhere { kind, .. } => kind,
-            Cause::Overtaken(ref error) => error.kind(),
+            Cause::Overtaken(ref error) | Cause::HalfRenamed { ref error, .. } => error.kind(),
         }
     }
 
@@ -322,6 +331,14 @@ fn what_helps(gone: bool) -> &'static str {
     match gone {
         false => ": fetch it from there",
         true => ", which does not keep them any more; the newest version is whole: read that",
+    }
+}
+
+/// What is there of a frame whose rename stopped half-way.
+fn both_are_there(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::OutcomeUnknown => "there may be a frame of either name",
+        _ => "there is a frame of either name",
     }
 }
 

@@ -13,11 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
+use serde::Serialize;
 use serde_json::{Value, json};
 use shoots_proto::action::NewFrame;
 use shoots_proto::as_of::AsOf;
 use shoots_proto::name::FrameId;
 
+use super::rename;
 use crate::error::{Cause, Error, Result};
 use crate::frame::Frame;
 use crate::frame_log::{FrameLog, Freshness};
@@ -131,6 +133,7 @@ impl CopyFrame {
         promise::expect_all(log, &head.entry.state, &segments).await?;
         let mut properties = head.entry.state.properties.clone();
         properties.remove(promise::PROPERTY);
+        properties.remove(rename::PROPERTY);
         Ok(Self {
             source: log.clone(),
             commit: id,
@@ -150,6 +153,14 @@ impl CopyFrame {
             follows: copy,
             ..self
         }
+    }
+
+    /// The same, with something among the properties of the copy that its source has not.
+    pub(super) fn saying(mut self, property: &str, said: &impl Serialize) -> Result<Self> {
+        let said = serde_json::to_value(said);
+        let said = said.map_err(|error| Error::io("encoding a property", error))?;
+        self.properties.insert(property.to_owned(), said);
+        Ok(self)
     }
 
     async fn check_target(&self, log: &FrameLog, before: Option<&Entry>) -> Result<()> {

@@ -20,6 +20,6 @@ pub(crate) mod fill;
 pub(crate) mod hiding;
 pub(crate) mod marks;
 pub(crate) mod properties;
-mod rename;
+pub(crate) mod rename;
 pub(crate) mod replace;
 pub(crate) mod restore;

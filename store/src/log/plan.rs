@@ -23,6 +23,7 @@ use super::entry::{Entry, Header, encode_commit};
 use super::foreign::{Arrivals, Arriving};
 use super::noted::Noted;
 use super::tip::Tip;
+use crate::edit::rename;
 use crate::error::{Cause, Error, Result};
 use crate::lineage::tracking::Tracking;
 use crate::schema::evolve;
@@ -556,6 +557,9 @@ fn follow(state: &mut State, commit: &Commit, totals: Totals) {
     state.retained.emptied &= !commit.operation.clears();
     state.deleted = commit.leaves_deleted(state.deleted);
     state.set_totals(totals);
+    if !rename::leaves_as_begun(commit.operation) {
+        state.properties.remove(rename::PROPERTY);
+    }
 }
 
 /// Whether rows of schema `other` are rows of `schema` as they stand: the same but for metadata and for columns

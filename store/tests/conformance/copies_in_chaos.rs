@@ -144,7 +144,12 @@ async fn under_chaos_a_renamed_frame_is_whole_wherever_it_is(place: &Place) {
                     assert_eq!(numbers(frame).await, all);
                 }
             }
-            if !there.0 {
+            if there.0 {
+                // What was begun goes on.
+                old.rename_to(new.id()).await.unwrap();
+                assert!(!old.exists().await.unwrap());
+                assert_eq!(numbers(&new).await, all);
+            } else {
                 // The history stays where it was.
                 let last = shoots_proto::as_of::AsOf::Version(-2);
                 assert_eq!(numbers_as_of(&old, &last).await, all);

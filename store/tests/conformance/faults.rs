@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use shoots_proto::put::PutMode::{Append, Error};
 use shoots_store::{ErrorKind, Store};
@@ -57,6 +57,8 @@ pub(crate) enum Plan {
     PhantomSegment,
     /// No entry of a log from this one on can be created, and nothing can be removed.
     Stuck(u64),
+    /// Who creates this log entry waits until another has.
+    Outrun(u64),
     /// One call in eight fails, half of those after they took effect.
     Random { seed: u64 },
     /// The same, some calls take long, and hints are lost, or old when they are read.
@@ -71,6 +73,7 @@ enum Fault {
     Phantom,
     /// It takes long, and nothing else.
     Late,
+    Outrun,
     /// What was written is not there.
     Lost,
 }
@@ -95,6 +98,7 @@ impl Faulty {
             {
                 Fault::Before
             }
+            Plan::Outrun(sequence) if write && entry(sequence) => Fault::Outrun,
             Plan::NoSegments if write && segment() => Fault::Before,
             Plan::LoseSegmentReplies if write && segment() => Fault::After,
             Plan::PhantomSegment if write && segment() && first() => Fault::Phantom,
@@ -167,6 +171,9 @@ impl ObjectStore for Faulty {
         if fault == Fault::Late {
             late().await;
         }
+        while fault == Fault::Outrun && self.inner.head(location).await.is_err() {
+            late().await;
+        }
         if fault == Fault::Lost {
             return Ok(PutResult {
                 e_tag: None,
@@ -200,7 +207,7 @@ impl ObjectStore for Faulty {
                 path: location.to_string(),
                 source: "404".into(),
             }),
-            Fault::Before | Fault::After | Fault::Phantom => Err(failure()),
+            Fault::Before | Fault::After | Fault::Phantom | Fault::Outrun => Err(failure()),
         }
     }
 

@@ -32,6 +32,7 @@ mod plain;
 mod readers;
 mod reading;
 mod remote;
+mod renames;
 mod requests;
 mod rows;
 mod snapshots;

@@ -175,3 +175,44 @@ async fn what_does_not_fit_changes_nothing_and_goes_in_when_there_is_room() {
     // Compaction may find nothing to do; every other change was the first that did not fit.
     assert!(seen.len() >= ROWS.len() - 1, "{seen:?}");
 }
+
+/// Renames a frame into so many bytes, and once more when there is room; says whether both names were there meanwhile.
+async fn rename_into(bytes: u64) -> (bool, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Arc::new(Nearly {
+        left: AtomicU64::new(u64::MAX),
+    });
+    let disk = Disk::with_deeds(folder.path(), ids(), Arc::clone(&machine) as _);
+    let store = Store::builder("unused").low_space_bytes(0).over_disk(disk);
+    let frame = |name| store.frame(&FrameId::new(None, FrameName::parse(name).unwrap()));
+    let (old, new) = (frame("old"), frame("new"));
+    put(&old, PutMode::Error, numbers(0..100)).await.unwrap();
+    put(&old, PutMode::Append, numbers(100..150)).await.unwrap();
+    machine.left.store(bytes, Ordering::Relaxed);
+    let renamed = old.rename_to(new.id()).await;
+    let both = old.exists().await.unwrap() && new.exists().await.unwrap();
+    let fits = renamed.is_ok();
+    if let Err(error) = renamed {
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        let told = error.to_string().contains("a frame of either name");
+        assert_eq!(told, both, "{error}");
+        machine.left.store(u64::MAX, Ordering::Relaxed);
+        old.rename_to(new.id()).await.unwrap();
+    }
+    assert!(!old.exists().await.unwrap());
+    assert_eq!(counted(&new).await, 150, "in {bytes} bytes");
+    (fits, both)
+}
+
+#[tokio::test]
+async fn a_rename_that_does_not_fit_goes_on_when_there_is_room() {
+    let mut half = 0;
+    for bytes in (0..).step_by(97) {
+        let (fits, both) = rename_into(bytes).await;
+        half += u32::from(both);
+        if fits {
+            break;
+        }
+    }
+    assert!(half > 0, "it never stopped between its two steps");
+}
