@@ -32,6 +32,7 @@ mod deeds;
 mod directory;
 mod failure;
 mod listing;
+mod misplaced;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ use deeds::Machine;
 use directory::Directory;
 pub(crate) use directory::IdSource;
 pub(crate) use failure::{nothing_done, outcome_unknown};
+pub(crate) use misplaced::misplaced;
 
 /// Objects that are deleted at the same time.
 const DELETES_AT_ONCE: usize = 10;
@@ -181,7 +183,9 @@ impl ObjectStore for Disk {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        // Of a link that leads nowhere the file is absent, and that is not all that there is to say.
         let root = self.directory.opened();
+        let root = root.filter(|_| !crate::layout::is_beside_frames(location));
         if root.is_some_and(|root| absent::is_known_absent(&root.path.join(location.as_ref()))) {
             return Err(failure::not_found(location));
         }

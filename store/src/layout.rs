@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 const DEFAULT_BUCKET: &str = "_default";
 const PLAIN_SUFFIX: &str = ".parquet";
 const SNAPSHOTS: &str = "_snapshots";
+const ATTEMPTS: &str = "attempts";
 const REMOTES: &str = "_remotes";
 const BUCKET_MARKER: &str = "_bucket.json";
 const BUCKET_SETTINGS: &str = "_settings";
@@ -86,17 +87,36 @@ pub(crate) fn snapshot(name: &SnapshotName) -> Path {
 
 /// The folder of all attempts to take a snapshot.
 pub(crate) fn attempts() -> Path {
-    path(&format!("{SNAPSHOTS}/attempts"))
+    path(&format!("{SNAPSHOTS}/{ATTEMPTS}"))
 }
 
 /// The folder of the attempts to take a snapshot of this name.
 pub(crate) fn snapshot_attempts(name: &SnapshotName) -> Path {
-    path(&format!("{SNAPSHOTS}/attempts/{}", snapshot_part(name)))
+    path(&format!("{SNAPSHOTS}/{ATTEMPTS}/{}", snapshot_part(name)))
 }
 
 /// The object that says which frames an attempt concerns.
 pub(crate) fn snapshot_attempt(name: &SnapshotName, id: &str) -> Path {
     path(&format!("{}/{id}.json", snapshot_attempts(name)))
+}
+
+/// Whether a folder or an object belongs to the rules of buckets, to snapshots or to remotes, not to frames.
+pub(crate) fn is_beside_frames(path: &Path) -> bool {
+    let mut parts = path.parts();
+    let (first, second) = (parts.next(), parts.next());
+    let of_all = first.is_some_and(|part| [SNAPSHOTS, REMOTES].contains(&part.as_ref()));
+    of_all || second.is_some_and(|part| part.as_ref() == BUCKET_SETTINGS)
+}
+
+/// Whether an object of those has this path, and no folder.
+pub(crate) fn is_object_beside_frames(path: &Path) -> bool {
+    let parts: Vec<_> = path.parts().collect();
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    let is_object = matches!(
+        parts.as_slice(),
+        [SNAPSHOTS, _] | [SNAPSHOTS, ATTEMPTS, _, _] | [REMOTES, _, _] | [_, BUCKET_SETTINGS, _]
+    );
+    is_object && path.as_ref().ends_with(".json")
 }
 
 /// The folder of what is known of remotes. It looks like no bucket.

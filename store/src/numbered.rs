@@ -5,7 +5,7 @@
 
 use object_store::path::Path;
 
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::objects::{Created, Objects};
 use crate::sealed::Sealed;
 
@@ -30,11 +30,14 @@ pub(crate) async fn newest<T: Sealed>(
         let Some((number, path)) = listed.into_iter().max() else {
             return Ok(None);
         };
-        // What is gone since was not the newest any more.
-        if let Some(bytes) = objects.read(&path).await? {
-            let content = T::unseal(&path, &bytes);
-            return Ok(Some(Newest { number, content }));
-        }
+        let content = match objects.read(&path).await {
+            Ok(Some(bytes)) => T::unseal(&path, &bytes),
+            // What is gone since was not the newest any more.
+            Ok(None) => continue,
+            Err(error) if error.kind() == ErrorKind::Damaged => Err(error),
+            Err(error) => return Err(error),
+        };
+        return Ok(Some(Newest { number, content }));
     }
     let problem = format!("others change {folder} again and again: try again");
     Err(Cause::Conflict(problem).into())
@@ -52,8 +55,11 @@ pub(crate) async fn create_after<T: Sealed>(
     let created = objects.create(&next, bytes).await?;
     if created == Created::Yes {
         for (older, path) in list(objects, folder).await? {
-            if older < number {
-                objects.remove(&path).await?;
+            // A folder in the place of one stays, and does not count any more.
+            if older < number
+                && let Err(error) = objects.remove(&path).await
+            {
+                tracing::warn!(%error, "what does not count any more is left");
             }
         }
     }

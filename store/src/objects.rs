@@ -384,7 +384,10 @@ fn found<T>(result: Result<T, ObjectError>, doing: &str, path: &Path) -> Result<
     match result {
         Ok(value) => Ok(Some(value)),
         Err(ObjectError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(Error::io(format!("{doing} {path}"), error)),
+        Err(error) => Err(match disk::misplaced(&error) {
+            Some((place, problem)) => Error::damaged(place, problem),
+            None => Error::io(format!("{doing} {path}"), error),
+        }),
     }
 }
 

@@ -10,7 +10,7 @@ use object_store::Error;
 use object_store::path::Path;
 
 /// How this store names itself inside an [`object_store::Error`].
-const STORE: &str = "Disk";
+pub(super) const STORE: &str = "Disk";
 
 /// The object can be seen, but the disk has not confirmed that it will survive a power cut.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,8 @@
 //! data directories, so here such a name is skipped: it is none of ours. Skipped are names that are not UTF-8 or
 //! hold control characters, names that end with `#` and digits (no read could open them), links that lead
 //! nowhere or back up, and the temporary files of this store. What vanishes during the listing is left out. A
-//! directory that cannot be read is an error, because the objects in it would be missing silently.
+//! directory that cannot be read is an error, because the objects in it would be missing silently. In the folders of
+//! objects beside frames whatever has a name of theirs is one of them, and whoever reads it is told ([`misplaced`]).
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -17,7 +18,8 @@ use object_store::path::Path;
 use object_store::{Error, ListResult, ObjectMeta, Result};
 
 use super::directory::{Directory, TEMPORARIES, reachable};
-use super::failure;
+use super::{failure, misplaced};
+use crate::layout;
 
 /// How many objects are looked up per trip to the blocking pool.
 const PAGE_OBJECTS: usize = 1024;
@@ -139,6 +141,8 @@ struct Entry {
     location: Path,
     is_directory: bool,
     is_link: bool,
+    /// It is no file, in the place of an object.
+    is_misplaced: bool,
 }
 
 impl Entry {
@@ -156,7 +160,11 @@ impl Entry {
     }
 
     fn describe(self) -> Result<Option<ObjectMeta>> {
-        match fs::metadata(&self.path) {
+        let look = match self.is_misplaced {
+            true => fs::symlink_metadata(&self.path),
+            false => fs::metadata(&self.path),
+        };
+        match look {
             Ok(metadata) => Ok(Some(describe(self.location, &metadata).map_err(
                 |error| failure::refused("read the time of", &self.path, error),
             )?)),
@@ -195,6 +203,9 @@ fn entries(path: &FsPath, location: &Path) -> Result<Vec<Entry>> {
     let listed = match fs::read_dir(path) {
         Ok(listed) => listed,
         Err(error) => {
+            if let Some(error) = misplaced::folder(location, path) {
+                return Err(error);
+            }
             return match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Vec::new()),
                 _ => Err(refused(error).into()),
@@ -212,19 +223,25 @@ fn entries(path: &FsPath, location: &Path) -> Result<Vec<Entry>> {
         };
         let path = entry.path();
         let kind = if own.is_symlink() {
-            match fs::metadata(&path) {
-                Ok(metadata) => metadata.file_type(),
-                Err(_) => continue,
-            }
+            fs::metadata(&path)
+                .map(|metadata| metadata.file_type())
+                .ok()
         } else {
-            own
+            Some(own)
         };
-        if kind.is_dir() || (kind.is_file() && reachable(&child)) {
+        let is_file = kind.is_some_and(|kind| kind.is_file());
+        let is_folder = kind.is_some_and(|kind| kind.is_dir());
+        let is_misplaced = match is_folder {
+            true => layout::is_object_beside_frames(&child),
+            false => !is_file && layout::is_beside_frames(location),
+        };
+        if is_folder || ((is_file || is_misplaced) && reachable(&child)) {
             found.push(Entry {
                 path,
                 location: child,
-                is_directory: kind.is_dir(),
+                is_directory: is_folder && !is_misplaced,
                 is_link: own.is_symlink(),
+                is_misplaced,
             });
         }
     }

@@ -18,6 +18,7 @@ use object_store::{Attributes, Error, GetOptions, GetResult, GetResultPayload, R
 use super::directory::Directory;
 use super::failure::{not_found, refused};
 use super::listing::describe;
+use super::misplaced;
 
 /// What is read at once when it is opened, in bytes.
 const SHORT: u64 = 64 << 10;
@@ -74,7 +75,7 @@ struct Opened {
 }
 
 impl Opened {
-    /// Opens what may be read; a directory is none of it, and not found.
+    /// Opens what may be read; a directory is none of it, and not found, unless there ought to be an object.
     fn open(directory: &Directory, location: &Path) -> Result<Self> {
         let root = directory.open()?;
         let path = root.files.path_to_filesystem(location)?;
@@ -85,7 +86,8 @@ impl Opened {
                 if error.kind() == io::ErrorKind::NotFound {
                     root.check_place()?;
                 }
-                return Err(failed(location, &path, error));
+                let misplaced = misplaced::object(location, &path);
+                return Err(misplaced.unwrap_or_else(|| failed(location, &path, error)));
             }
         };
         let opened = Self {
@@ -94,6 +96,11 @@ impl Opened {
             path,
             location: location.clone(),
         };
+        if !opened.metadata.is_file()
+            && let Some(error) = misplaced::object(location, &opened.path)
+        {
+            return Err(error);
+        }
         if opened.metadata.is_dir() {
             return Err(not_found(location));
         }

@@ -4,6 +4,8 @@
 mod full;
 mod link;
 mod listing;
+#[cfg(unix)]
+mod misplaced;
 mod power;
 mod reading;
 

@@ -132,7 +132,11 @@ impl Store {
     pub async fn drop_snapshot(&self, snapshot: &SnapshotName) -> Result<DropSnapshotResult> {
         self.shared().check_writable()?;
         let path = layout::snapshot(snapshot);
-        let existed = self.objects().size(&path).await?.is_some();
+        let existed = match self.objects().size(&path).await {
+            // It goes all the same.
+            Err(error) if is_unreadable(&error) => true,
+            size => size?.is_some(),
+        };
         let visible = readable(record::visible(self.objects(), snapshot).await)?;
         let frames = visible.as_ref().map(|record| record.frames.len());
         self.objects().remove(&path).await?;

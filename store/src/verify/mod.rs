@@ -16,7 +16,7 @@ use object_store::path::Path;
 use shoots_proto::action::{VerifyRequest, VerifyResult};
 use shoots_proto::name::{BucketName, FrameId};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::layout;
 use crate::objects::Objects;
 use crate::remotes;
@@ -144,7 +144,14 @@ impl Store {
     ) -> Result<Findings> {
         let objects = self.shared().objects.uncached();
         let mut findings = Findings::default();
-        for object in objects.list_all(folder).await? {
+        let listed = match objects.list_all(folder).await {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                findings.note(folder, Checked::Damaged(error.to_string()));
+                return Ok(findings);
+            }
+            listed => listed?,
+        };
+        for object in listed {
             let read = read(&objects, &object.location).await;
             findings.note(&object.location, Checked::after(object.size, read)?);
         }
