@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn folder() -> Path {
-        Path::from("x/_notes")
+        Path::from("x/_settings")
     }
 
     fn note(number: u64) -> Note {

@@ -5,13 +5,15 @@
 //! hold control characters, names that end with `#` and digits (no read could open them), links that lead
 //! nowhere or back up, and the temporary files of this store. What vanishes during the listing is left out. A
 //! directory that cannot be read is an error, because the objects in it would be missing silently. In the folders of
-//! objects beside frames whatever has a name of theirs is one of them, and whoever reads it is told ([`misplaced`]).
+//! objects beside frames whatever has a name of theirs is one of them, also what vanished since, and whoever reads it is
+//! told ([`misplaced`]).
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
@@ -159,6 +161,18 @@ impl Entry {
         }
     }
 
+    /// Of numbered objects there is always one, and each can be gone a moment later: to leave out all that were seen would
+    /// say that there is none. Whoever reads one finds that it is gone, and looks again.
+    fn vanished(self) -> Option<ObjectMeta> {
+        layout::is_object_beside_frames(&self.location).then(|| ObjectMeta {
+            location: self.location,
+            last_modified: SystemTime::UNIX_EPOCH.into(),
+            size: 0,
+            e_tag: None,
+            version: None,
+        })
+    }
+
     fn describe(self) -> Result<Option<ObjectMeta>> {
         let look = match self.is_misplaced {
             true => fs::symlink_metadata(&self.path),
@@ -168,7 +182,7 @@ impl Entry {
             Ok(metadata) => Ok(Some(describe(self.location, &metadata).map_err(
                 |error| failure::refused("read the time of", &self.path, error),
             )?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.vanished()),
             Err(error) => Err(failure::refused("read the size of", &self.path, error).into()),
         }
     }
