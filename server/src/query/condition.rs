@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use super::clauses;
 use super::limits::Limits;
 use super::limits::interrupt::Interrupt;
+use super::limits::patterns::BoundedPatterns;
 use super::mismatch::{self, Mismatch};
 use super::names::{Mentions, Spelling};
 use super::relation::Relation;
@@ -123,6 +124,7 @@ struct Planned {
 /// A condition as it is planned.
 struct Logical {
     state: SessionState,
+    patterns: [BoundedPatterns; 2],
     columns: DFSchema,
     expr: Expr,
     /// Its text as it is kept, if that is another one.
@@ -165,7 +167,9 @@ impl SqlCondition {
             let state = engine.state(frame.bucket.as_ref(), &interrupt)?;
             let columns = columns(&frame, &schema)?;
             let (expr, kept) = logical(&state, &frame, &sql, moment, &schema, &columns)?;
+            let patterns = engine.patterns(&interrupt);
             Ok(Logical {
+                patterns,
                 state,
                 columns,
                 expr,
@@ -188,12 +192,13 @@ impl SqlCondition {
         let (physical, mismatch) = self.work(move || {
             let Logical {
                 state,
+                patterns,
                 columns,
                 expr,
                 ..
             } = logical()?;
             let mismatch = Mismatch::in_expression(&expr, &[&columns]);
-            let expr = simplified(&state, &columns, expr)
+            let expr = simplified(&state, &patterns, &columns, expr)
                 .map_err(|error| mismatch::told(error, || mismatch.clone()))?;
             let physical = state.create_physical_expr(expr, &columns)?;
             match physical.data_type(&arrow)? {
@@ -362,13 +367,20 @@ impl VisitorMut for Unqualify<'_> {
 }
 
 /// The same condition, without what only the optimizer of queries gives a meaning: functions such as `coalesce`.
-fn simplified(state: &SessionState, columns: &DFSchema, expr: Expr) -> Result<Expr> {
+fn simplified(
+    state: &SessionState,
+    [first, last]: &[BoundedPatterns; 2],
+    columns: &DFSchema,
+    expr: Expr,
+) -> Result<Expr> {
     let context = SimplifyContext::builder()
         .with_schema(Arc::new(columns.clone()))
         .with_config_options(Arc::clone(state.config_options()))
         .build();
     let simplifier = ExprSimplifier::new(context);
-    simplifier.simplify(simplifier.coerce(expr, columns)?)
+    let coerced = simplifier.coerce(expr, columns)?;
+    let simplified = simplifier.simplify(first.expression(coerced)?.data)?;
+    Ok(last.expression(simplified)?.data)
 }
 
 fn looks_beyond_a_row(expr: &Expr) -> bool {

@@ -35,6 +35,7 @@ use url::Url;
 use super::limits::interrupt::{self, Interrupt};
 use super::limits::joined::{BoundedCalls, Joined};
 use super::limits::memory::Memory;
+use super::limits::patterns::{BoundedPatterns, When};
 use super::limits::sizes;
 use super::limits::spill::SpillFolder;
 use super::limits::windows::BoundedWindows;
@@ -100,6 +101,11 @@ impl Engine {
         Ok(state(environment, functions, values, bucket, interrupt))
     }
 
+    /// What bounds the operators of an expression that no query holds.
+    pub(super) fn patterns(&self, interrupt: &Interrupt) -> [BoundedPatterns; 2] {
+        patterns(interrupt, &self.memory.values())
+    }
+
     /// Makes the folders again to which queries write. Where that fails, a query that comes to need them says so.
     fn restore_spill_folder(&self) {
         let paths = self.environment.disk_manager.temp_dir_paths();
@@ -163,7 +169,10 @@ fn state(
     // for each core already.
     options.optimizer.enable_round_robin_repartition = false;
     let mut rules = Optimizer::new().rules;
+    let [first, last] = patterns(interrupt, &values);
     rules.insert(0, Arc::new(BoundedCalls::new(&functions)));
+    rules.insert(1, Arc::new(first));
+    rules.push(Arc::new(last));
     rules.push(Arc::new(BoundedWindows {
         interrupt: interrupt.clone(),
         values,
@@ -189,6 +198,15 @@ fn state(
         .catalog_list()
         .register_catalog(CATALOG.to_owned(), Arc::new(catalog));
     state
+}
+
+/// What is done with operators that look for patterns, before and after the optimizer.
+fn patterns(interrupt: &Interrupt, values: &Arc<dyn MemoryPool>) -> [BoundedPatterns; 2] {
+    [When::First, When::Last].map(|when| BoundedPatterns {
+        when,
+        interrupt: interrupt.clone(),
+        values: Arc::clone(values),
+    })
 }
 
 /// Plans how a query is done. How many rows a batch has depends on the constants in it.

@@ -32,7 +32,9 @@ pub(in crate::query) struct BoundedCalls(HashMap<String, Arc<ScalarUDF>>);
 impl BoundedCalls {
     /// The functions of a session, of which some are bounded.
     pub(in crate::query) fn new(functions: &[Arc<ScalarUDF>]) -> Self {
-        let bounded = functions.iter().filter(|function| sizes::grows(function));
+        let bounded = functions
+            .iter()
+            .filter(|function| sizes::is_bounded(function));
         let named = |function: &Arc<ScalarUDF>| (function.name().to_owned(), Arc::clone(function));
         Self(bounded.map(named).collect())
     }

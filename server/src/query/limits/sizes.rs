@@ -33,6 +33,7 @@ use datafusion::logical_expr::{
 
 use super::interrupt::Interrupt;
 use super::joined::JOINED;
+use super::patterns::{self, Search};
 
 /// Values below this size are not worth watching.
 const SMALL: usize = 64 << 10;
@@ -62,7 +63,6 @@ const GROWING: &[(&str, Estimate)] = &[
     ("range", series),
     ("concat", together),
     ("concat_ws", together),
-    ("regexp_replace", together),
     ("translate", together),
     ("overlay", together),
     ("encode", together),
@@ -103,24 +103,29 @@ pub(in crate::query) fn bounded(
 ) -> Vec<Arc<ScalarUDF>> {
     let kept = Arc::new(Kept::default());
     let bounded = functions.into_iter().map(|function| {
-        let growing = GROWING.iter().find(|(name, _)| *name == function.name());
-        match growing {
-            Some((_, estimate)) => Arc::new(ScalarUDF::new_from_impl(Bounded {
-                function,
-                estimate: *estimate,
-                values: Arc::clone(values),
-                kept: Arc::clone(&kept),
-                interrupt: interrupt.clone(),
-            })),
-            None => function,
+        if !is_bounded(&function) {
+            return function;
         }
+        Arc::new(ScalarUDF::new_from_impl(Bounded {
+            estimate: growing(&function),
+            search: patterns::search_of(function.name()),
+            function,
+            values: Arc::clone(values),
+            kept: Arc::clone(&kept),
+            interrupt: interrupt.clone(),
+        }))
     });
     bounded.collect()
 }
 
 /// Whether a function is one of those that are bounded.
-pub(in crate::query) fn grows(function: &ScalarUDF) -> bool {
-    GROWING.iter().any(|(name, _)| *name == function.name())
+pub(in crate::query) fn is_bounded(function: &ScalarUDF) -> bool {
+    growing(function).is_some() || patterns::search_of(function.name()).is_some()
+}
+
+fn growing(function: &ScalarUDF) -> Option<Estimate> {
+    let growing = GROWING.iter().find(|(name, _)| *name == function.name());
+    growing.map(|(_, estimate)| *estimate)
 }
 
 /// How many rows a batch may have, so that a column of copies of the plan's largest constant does not become too large.
@@ -143,11 +148,12 @@ pub(in crate::query) fn rows_beside_constants(plan: &LogicalPlan, most: usize) -
 #[derive(Debug, Default)]
 struct Kept(Mutex<Vec<MemoryReservation>>);
 
-/// A function whose values are bounded.
+/// A function whose values are bounded, and what it looks for in them.
 #[derive(Debug)]
 struct Bounded {
     function: Arc<ScalarUDF>,
-    estimate: Estimate,
+    estimate: Option<Estimate>,
+    search: Option<Search>,
     values: Arc<dyn MemoryPool>,
     kept: Arc<Kept>,
     interrupt: Interrupt,
@@ -182,11 +188,22 @@ impl Bounded {
         let arrays = args.args.iter().map(|arg| arg.to_array(rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let taken = MemoryConsumer::new(self.name()).register(&self.values);
-        let estimate = (self.estimate)(&arrays)?;
+        let estimate = match (self.estimate, self.search) {
+            (Some(estimate), _) => estimate(&arrays)?,
+            (None, Some(Search::Matches)) => patterns::made(self.name(), &arrays, &self.interrupt)?,
+            (None, _) => 0,
+        };
         if estimate > SMALL {
             taken.try_grow(estimate)?;
         }
         Ok(taken)
+    }
+
+    fn call(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.interrupt.check()?;
+        let taken = self.take(&args)?;
+        let value = self.inner().invoke_with_args(args)?;
+        self.hold(value, taken)
     }
 
     /// Makes a value hold what was taken for it.
@@ -266,6 +283,7 @@ impl ScalarUDFImpl for Bounded {
         Some(ScalarUDF::new_from_impl(Self {
             function,
             estimate: self.estimate,
+            search: self.search,
             values: Arc::clone(&self.values),
             kept: Arc::clone(&self.kept),
             interrupt: self.interrupt.clone(),
@@ -281,13 +299,21 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.interrupt.check()?;
-        let taken = self.take(&args)?;
-        let value = self.inner().invoke_with_args(args)?;
-        self.hold(value, taken)
+        let bounds = (&self.interrupt, &self.values);
+        match self.search {
+            Some(search) => {
+                patterns::in_pieces(self.name(), search, args, bounds, |args| self.call(args))
+            }
+            None => self.call(args),
+        }
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        // An operator in its place would be worked out at once, and unbounded.
+        let is_constant = args.iter().all(|arg| !arg.any_column_refs());
+        if self.search.is_some() && is_constant {
+            return Ok(ExprSimplifyResult::Original(args));
+        }
         self.inner().simplify(args, info)
     }
 

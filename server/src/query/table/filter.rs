@@ -21,6 +21,7 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 use shoots_store::{ColumnBlocks, RowFilter};
 
 use super::categories;
+use crate::query::limits::patterns;
 
 /// Whether a scan can settle a condition.
 pub(in crate::query) fn is_settled(condition: &Expr) -> bool {
@@ -57,10 +58,7 @@ pub(in crate::query) fn is_settled(condition: &Expr) -> bool {
         Expr::InList(list) => {
             is_settled(&list.expr) && list.list.iter().all(|e| matches!(e, Expr::Literal(..)))
         }
-        Expr::Like(like) => {
-            let literal = matches!(&*like.pattern, Expr::Literal(..));
-            literal && is_settled(&like.expr)
-        }
+        Expr::Like(like) => patterns::is_known_plain(&like.pattern) && is_settled(&like.expr),
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! What bounds queries: memory, time, and how many compute at once.
 
+mod patterns;
 mod windows;
 
 use arrow_array::Array;
