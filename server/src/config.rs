@@ -6,6 +6,7 @@
 //! source knows it. A key that no setting has is refused, and so is a value of another type, with the name
 //! of the source in the message.
 
+mod log_level;
 mod metrics_port;
 mod secret;
 mod settings;
@@ -88,7 +89,8 @@ pub struct Config {
     pub revoked_tokens_file: String,
     /// Take tokens without TLS, where everybody on the way can read them.
     pub allow_insecure_auth: bool,
-    /// Which log lines to write: a level, or a filter such as `info,shoots_server=debug`.
+    /// Which log lines to write: a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or a filter such as
+    /// `info,shoots_server=debug`.
     pub log_level: String,
     /// How log lines look.
     pub log_format: LogFormat,
@@ -384,6 +386,9 @@ impl Config {
                 self.remote_silence_seconds
             );
             return Err(ConfigError::new(origin, problem));
+        }
+        if let Err(problem) = log_level::check(&self.log_level) {
+            return Err(ConfigError::new(origin, format!("log_level {problem}")));
         }
         let mut folders = self.allow_file_remotes.iter();
         match folders.find(|folder| !std::path::Path::new(folder).is_absolute()) {

@@ -286,6 +286,7 @@ async fn what_prevents_the_start_is_one_clear_line() {
             1,
             ["log_level", "loudly"],
         ),
+        (vec!["--log-level", "loud"], 1, ["--log-level", "loud"]),
         (vec!["--config", missing], 1, ["shoots-server", missing]),
         (vec!["--prot", "1"], 2, ["--prot", "--help"]),
     ] {

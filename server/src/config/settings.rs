@@ -139,7 +139,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "log_level",
         flag: "log-level",
-        help: "Which log lines to write: a level, or a filter such as info,shoots_server=debug",
+        help: "Which log lines to write: a level (off, error, warn, info, debug, trace), or a filter such as info,shoots_server=debug",
     },
     Setting {
         name: "log_format",
