@@ -22,6 +22,10 @@ const EXPIRES: &str = "expires";
 /// The settings that matter to a token.
 const OWN_SETTINGS: &[&str] = &["secret", "secret_file"];
 
+/// The longest time that a token is good for, in seconds: a hundred years. Later dates are beyond what some readers of
+/// tokens can express, and are never what was meant.
+const LONGEST: u64 = 36_525 * 24 * 3600;
+
 /// What the units of a length of time are, in seconds.
 const UNITS: &[(&str, u64)] = &[
     ("s", 1),
@@ -80,7 +84,7 @@ pub(super) fn command() -> Command {
                 .long(EXPIRES)
                 .value_name("TIME")
                 .default_value("30d")
-                .help("How long it is good for, such as 12h, 30d or 52w"),
+                .help("How long it is good for, such as 12h, 30d or 52w; at most 100 years"),
         )
         .arg(config_argument());
     for setting in SETTINGS.iter().filter(|s| OWN_SETTINGS.contains(&s.name)) {
@@ -109,6 +113,10 @@ pub(super) fn order(matches: &ArgMatches, config: Config) -> Result<TokenOrder, 
         let problem = "must be a number above 0 and a unit: s, m, h, d or w, such as 30d";
         ConfigError::new("--expires", problem)
     })?;
+    if seconds > LONGEST {
+        let problem = "must be at most 100 years (36525d): choose a shorter time, such as 52w";
+        return Err(ConfigError::new("--expires", problem).into());
+    }
     Ok(TokenOrder {
         subject,
         grants,
@@ -124,7 +132,7 @@ fn is_no_name(text: &str) -> bool {
 fn seconds(text: &str) -> Option<u64> {
     let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-    number.checked_mul(*factor).filter(|seconds| *seconds > 0)
+    Some(number.saturating_mul(*factor)).filter(|seconds| *seconds > 0)
 }
 
 impl TokenOrder {
@@ -221,12 +229,16 @@ mod tests {
         let order = token(&["--admin", "--subject", "ada"]).unwrap();
         assert_eq!((order.grants, order.seconds), (None, 30 * 24 * 3600));
         assert_eq!(order.subject.as_deref(), Some("ada"));
+        let longest = token(&["--admin", "--expires=36525d"]).unwrap();
+        assert_eq!(longest.seconds, LONGEST);
         for (arguments, named) in [
             (&[][..], "--admin"),
             (&["--admin", "--read=a"], "--read"),
             (&["--admin", "--expires=soon"], "--expires"),
             (&["--admin", "--expires=0d"], "--expires"),
-            (&["--admin", "--expires=99999999999999999w"], "--expires"),
+            (&["--admin", "--expires=99999999999999999w"], "100 years"),
+            (&["--admin", "--expires=99999999999w"], "--expires"),
+            (&["--admin", "--expires=36526d"], "--expires"),
             (&["--admin", "--subject="], "--subject"),
             (&["--admin", "--port=1"], "--port"),
         ] {
