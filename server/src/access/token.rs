@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind as Problem;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::de::value::MapAccessDeserializer;
@@ -23,6 +25,9 @@ const SCOPED: &str = "scoped";
 
 /// The longest token that is looked at, in bytes: headers are not longer.
 const TOKEN_BYTES: usize = 8 << 10;
+
+/// The longest name of an algorithm that is repeated to who sent it, in bytes.
+const ALGORITHM_BYTES: usize = 16;
 
 /// Which buckets may be read and written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +127,11 @@ pub(crate) enum Refusal {
     Expired,
     #[error("the token was called back: get another one")]
     Revoked,
+    /// What its header names (`none`, a public key's) is never used to check it.
+    #[error(
+        "the token's algorithm {0} is not accepted, only HS256 is (`alg` in its header): get another one"
+    )]
+    Algorithm(String),
     #[error("the token {0}: get another one")]
     Other(&'static str),
 }
@@ -143,12 +153,14 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
     // 4.1.4: "on or after").
     validation.reject_tokens_expiring_in_less_than = 1;
     validation.validate_nbf = true;
+    if let Some(algorithm) = other_algorithm(token) {
+        return Err(Refusal::Algorithm(algorithm));
+    }
     let decoded = decode::<Claims>(token, key, &validation);
     let claims = decoded.map_err(|error| match error.kind() {
         Problem::InvalidSignature => Refusal::Signature,
         Problem::ExpiredSignature => Refusal::Expired,
         Problem::ImmatureSignature => Refusal::Other("is not valid yet (`nbf`)"),
-        Problem::InvalidAlgorithm => Refusal::Other("was not signed with HS256 (`alg`)"),
         Problem::MissingRequiredClaim(_) => {
             Refusal::Other("does not say until when it is valid (`exp` is missing)")
         }
@@ -180,4 +192,26 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
     };
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     Ok(Access::new(named(sub), named(jti), rights))
+}
+
+/// The algorithm that a token's header names, if it is another one than tokens are signed with; the library tells one
+/// that it does not know as JSON that cannot be read. Only what may be the name of one is repeated.
+fn other_algorithm(token: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        alg: String,
+    }
+
+    let head = token.split(|byte| *byte == b'.').next()?;
+    let head = BASE64_URL_SAFE_NO_PAD.decode(head).ok()?;
+    let Head { alg } = serde_json::from_slice(&head).ok()?;
+    let name = |alg: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+');
+        (1..=ALGORITHM_BYTES).contains(&alg.len()) && alg.chars().all(known)
+    };
+    match alg.as_str() {
+        "HS256" => None,
+        alg if name(alg) => Some(alg.to_owned()),
+        _ => Some("(no name of one)".to_owned()),
+    }
 }
