@@ -64,6 +64,7 @@ mod service;
 mod shm;
 mod status;
 mod stop;
+mod storage;
 mod threads;
 mod tls;
 

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tonic::codegen::http;
 use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health as HealthCalls, HealthServer};
 use tracing::{info, warn};
 
 use crate::access::{CallerStore, Gate, Keys};
@@ -40,6 +41,7 @@ use crate::service::{Followers, Publications, Remotes, RunningStatements, Servic
 use crate::shm::SharedFiles;
 use crate::status::Failure;
 use crate::stop::{Phase, Stop, reached};
+use crate::storage;
 use crate::tls::{Files, Tls, TlsError};
 
 /// How long connections may take to deliver what is left and to close, once no call runs.
@@ -140,6 +142,7 @@ impl Server {
             let upkeep = store.start_upkeep(config.upkeep());
             tokio::spawn(look_after(store.clone(), upkeep, stop.clone()));
         }
+        let obstacle = storage::observe(store.clone(), stop.clone());
         let files = SharedFiles::open(&config).map_err(|source| StartError::Shm {
             shm_dir: config.shm_dir.clone(),
             source,
@@ -150,7 +153,8 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let memory = MessageMemory::new(&config);
         if let Some(pages) = &pages {
-            pages.ready(observed::registry(&metrics, &store, &queries, &files));
+            let registry = observed::registry(&metrics, &store, &queries, &files);
+            pages.ready(registry, obstacle.clone());
         }
         let named = NamedCalls::default();
         let service = Service::new(Shared {
@@ -183,7 +187,8 @@ impl Server {
         let ids = CallIds::new(getrandom::u64().unwrap_or_default());
         let attendant = Attendant::new(&config, ids, &memory, &metrics, named);
         let calls = RunningCalls::default();
-        let routes = routes(service, keys, &attendant, &config, &calls, &stop)?;
+        let health = Health::service(stop.clone(), obstacle);
+        let routes = routes(service, keys, &attendant, &config, &calls, health)?;
         let connections = Connections::new(&config, tls, routes, attendant, &metrics, stop.clone());
         let metrics_address = pages.as_ref().map(Pages::address);
         let serving = connections.serve(listener);
@@ -308,7 +313,7 @@ fn routes(
     attendant: &Arc<Attendant>,
     config: &Config,
     calls: &RunningCalls,
-    stop: &Stop,
+    health: HealthServer<impl HealthCalls>,
 ) -> Result<Routes, StartError> {
     let message_bytes = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
     let flight = FlightServiceServer::new(service)
@@ -324,7 +329,7 @@ fn routes(
         calls: calls.clone(),
     };
     let routes = Routes::new(counted)
-        .add_service(attendant.attend(Health::service(stop.clone())))
+        .add_service(attendant.attend(health))
         .add_service(attendant.attend(reflection::service()?))
         .add_service(attendant.attend(reflection::older_service()?));
     let attendant = Arc::clone(attendant);

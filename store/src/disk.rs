@@ -107,6 +107,11 @@ impl Disk {
         self.blocking(look).await.unwrap_or(true)
     }
 
+    /// An error if the folder is not there, or is another one than this store began with.
+    pub(crate) async fn check_place(&self) -> Result<()> {
+        self.blocking(Directory::check_place).await
+    }
+
     /// How many files and directories this store has fsynced, or tried to, since it was made.
     pub(crate) fn fsyncs(&self) -> u64 {
         self.directory.fsyncs()

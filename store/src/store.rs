@@ -398,6 +398,19 @@ impl Store {
         self.shared.disk.as_ref().map_or(0, |disk| disk.fsyncs())
     }
 
+    /// Looks whether the folder that this store lives in is there, and the one that it began with: one question to the
+    /// file system, which waits for as long as that takes. What is not in a local folder is not looked at.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] with what is in the way.
+    pub async fn check_place(&self) -> Result<()> {
+        let Some(disk) = &self.shared.disk else {
+            return Ok(());
+        };
+        let checked = disk.check_place().await;
+        checked.map_err(|error| Error::io("looking for the folder of the store", error))
+    }
+
     /// Removes files that writers left unfinished more than a day ago, and says how many. A process that is still
     /// writing is never disturbed.
     ///

@@ -1,7 +1,7 @@
 //! Pages over HTTP for whoever looks after the server: `/metrics`, `/livez`, `/readyz`.
 //!
 //! They have a port of their own, which opens before the store does and closes after the last call: a server that starts
-//! or drains lives, and is not ready.
+//! or drains, or whose directory cannot be used at the moment, lives, and is not ready.
 //!
 //! Anybody who reaches the port may connect, and a connection is an open file that calls need, too. So there are few at a
 //! time, each answers one request within a moment, and what is beyond is closed at once ([`Bounds`]).
@@ -30,6 +30,7 @@ use tracing::{debug, info};
 
 use crate::listener::accept;
 use crate::stop::{Phase, Stop};
+use crate::storage::Obstacle;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -61,8 +62,15 @@ pub(crate) struct Pages {
 #[derive(Debug)]
 struct PageState {
     /// There once calls are answered.
-    registry: OnceLock<Registry>,
+    answering: OnceLock<Answering>,
     stop: Stop,
+}
+
+/// What there is to be told of a server that answers calls.
+#[derive(Debug)]
+struct Answering {
+    registry: Registry,
+    obstacle: Obstacle,
 }
 
 impl Pages {
@@ -74,7 +82,7 @@ impl Pages {
     fn serve_within(bounds: Bounds, listener: TcpListener, stop: Stop) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let state = Arc::new(PageState {
-            registry: OnceLock::new(),
+            answering: OnceLock::new(),
             stop,
         });
         let routes = Router::new()
@@ -95,9 +103,10 @@ impl Pages {
         self.address
     }
 
-    /// Calls are answered from now on.
-    pub(crate) fn ready(&self, registry: Registry) {
-        self.state.registry.get_or_init(|| registry);
+    /// Calls are answered from now on, for as long as nothing is in the way of the frames.
+    pub(crate) fn ready(&self, registry: Registry, obstacle: Obstacle) {
+        let answering = Answering { registry, obstacle };
+        self.state.answering.get_or_init(|| answering);
     }
 }
 
@@ -142,23 +151,29 @@ impl Drop for Pages {
 }
 
 impl PageState {
-    fn readiness(&self) -> Result<&Registry, &'static str> {
+    fn readiness(&self) -> Result<(), String> {
         if *self.stop.watch().borrow() != Phase::Running {
-            return Err("stopping\n");
+            return Err("stopping\n".to_owned());
         }
-        self.registry.get().ok_or("starting\n")
+        let Some(answering) = self.answering.get() else {
+            return Err("starting\n".to_owned());
+        };
+        match &*answering.obstacle.borrow() {
+            Some(problem) => Err(format!("storage: {problem}\n")),
+            None => Ok(()),
+        }
     }
 }
 
 async fn ready(State(state): State<Arc<PageState>>) -> Response {
     match state.readiness() {
-        Ok(_) => "ready\n".into_response(),
+        Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
 }
 
 async fn metrics(State(state): State<Arc<PageState>>) -> Response {
-    let Some(registry) = state.registry.get() else {
+    let Some(Answering { registry, .. }) = state.answering.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();
     };
     let mut page = String::new();
@@ -175,6 +190,7 @@ async fn metrics(State(state): State<Arc<PageState>>) -> Response {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
+    use tokio::sync::watch;
 
     use super::*;
 
@@ -197,7 +213,14 @@ mod tests {
         assert_eq!(status(&pages, "/readyz").await, "503 starting");
         assert_eq!(status(&pages, "/metrics").await, "503 starting");
         assert_eq!(status(&pages, "/livez").await, "200 alive");
-        pages.ready(Registry::default());
+        let (storage, obstacle) = watch::channel(None);
+        pages.ready(Registry::default(), obstacle);
+        assert_eq!(status(&pages, "/readyz").await, "200 ready");
+        storage.send_replace(Some("no such folder".to_owned()));
+        let told = "503 storage: no such folder";
+        assert_eq!(status(&pages, "/readyz").await, told);
+        assert_eq!(status(&pages, "/livez").await, "200 alive");
+        storage.send_replace(None);
         assert_eq!(status(&pages, "/readyz").await, "200 ready");
         assert_eq!(status(&pages, "/metrics").await, "200 # EOF");
         stop.request();

@@ -131,6 +131,11 @@ impl Directory {
         }))
     }
 
+    /// An error if there is no root directory, or another one than was opened.
+    pub(super) fn check_place(&self) -> Result<()> {
+        Ok(self.open()?.check_place()?)
+    }
+
     /// The root directory, made if need be, and if it is still the one that was opened.
     fn open_for_writing(&self) -> Result<&Root> {
         let root = match self.open() {

@@ -530,6 +530,7 @@ async fn nothing_is_written_to_or_read_from_what_took_the_place_of_the_directory
     fs::rename(&watched.root, &away).unwrap();
     let lost = create(&watched.disk, "bucket/frame/log/2", "two").await;
     assert!(!watched.root.exists(), "{lost:?}");
+    assert!(watched.disk.check_place().await.is_err());
 
     fs::create_dir(&watched.root).unwrap();
     let hint = Path::from("bucket/frame/log/latest");
@@ -544,6 +545,7 @@ async fn nothing_is_written_to_or_read_from_what_took_the_place_of_the_directory
             .try_collect::<Vec<_>>()
             .await
             .unwrap_err(),
+        watched.disk.check_place().await.unwrap_err(),
     ];
     for error in told {
         assert!(error.to_string().contains("restart to go on"), "{error}");
@@ -552,6 +554,7 @@ async fn nothing_is_written_to_or_read_from_what_took_the_place_of_the_directory
 
     fs::remove_dir(&watched.root).unwrap();
     fs::rename(&away, &watched.root).unwrap();
+    watched.disk.check_place().await.unwrap();
     create(&watched.disk, "bucket/frame/log/2", "two")
         .await
         .unwrap();

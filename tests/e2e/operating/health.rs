@@ -69,6 +69,40 @@ async fn a_server_that_drains_lives_but_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_server_whose_directory_is_gone_or_another_one_is_not_ready_until_it_is_back() {
+    let mut server = Server::with(&["--metrics-port", "0"]).await;
+    let address = address_of(&mut server).await;
+    let mut health = HealthClient::new(channel(&server).await);
+    let question = HealthCheckRequest::default();
+    let mut watched = health.watch(question).await.unwrap().into_inner();
+    let mut next = async || watched.next().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::Serving);
+    until("it is ready", async || {
+        page(&address, "/readyz").await.0 == 200
+    })
+    .await;
+    let folder = server.folder().path().to_owned();
+    let away = folder.with_extension("away");
+    std::fs::rename(&folder, &away).unwrap();
+    assert_eq!(next().await, ServingStatus::NotServing);
+    let (status, why) = page(&address, "/readyz").await;
+    assert_eq!(status, 503, "{why}");
+    assert!(why.contains(folder.to_str().unwrap()), "{why}");
+    std::fs::create_dir(&folder).unwrap();
+    until("it tells of the other directory", async || {
+        let (status, why) = page(&address, "/readyz").await;
+        status == 503 && why.contains("another directory is there")
+    })
+    .await;
+    assert_eq!(page(&address, "/livez").await.0, 200);
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert_eq!(next().await, ServingStatus::Serving);
+    assert_eq!(page(&address, "/readyz").await.0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_metrics_port_that_is_taken_is_told_and_off_means_none() {
     let mut one = Server::with(&["--metrics-port", "0"]).await;
     let address = address_of(&mut one).await;
