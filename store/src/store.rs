@@ -24,6 +24,7 @@ use crate::objects::{Created, Requests};
 use crate::segment::RowCache;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::upkeep::retention;
 
 /// Temporary files that are older belong to no put that is still under way.
 const TEMPORARY_SECONDS: u64 = 24 * 3600;
@@ -39,6 +40,13 @@ pub(crate) struct Found {
     /// Plain files that cannot be read: no frames to whoever lists them, and nothing that a copy of all leaves out
     /// without a word.
     pub(crate) spoilt: Vec<FrameName>,
+}
+
+impl Found {
+    /// Whether nothing lives there, as far as anybody can tell.
+    fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.unreadable.is_empty()
+    }
 }
 
 /// Buckets of versioned frames under one root. Cheap to clone; clones share caches and queues.
@@ -137,10 +145,11 @@ impl Store {
             return Ok(true);
         }
         let found = self.look(Some(bucket), Freshness::Tolerant).await?;
-        Ok(!found.live.is_empty() || !found.unreadable.is_empty())
+        Ok(!found.is_empty())
     }
 
-    /// Deletes a bucket, and says how many frames were deleted with it. Those can be undeleted.
+    /// Deletes a bucket with its rule of retention, and says how many frames were deleted with it. Those can be undeleted,
+    /// for as long as their own rules or the store's keep what was there.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket, [`ErrorKind::BucketNotEmpty`] if it holds frames and the
@@ -175,6 +184,11 @@ impl Store {
             };
             return Err(cause.into());
         }
+        let ruled = retention::is_ruled(&self.shared, bucket).await?;
+        if ruled {
+            // Until its rule is gone, too, it exists and can be deleted once more.
+            self.create_bucket(bucket).await?;
+        }
         let deleted = stream::iter(frames)
             .map(|snapshot| async move {
                 match self
@@ -192,6 +206,15 @@ impl Store {
         let deleted = deleted
             .try_fold(0, |sum, one| std::future::ready(Ok(sum + one)))
             .await?;
+        if ruled
+            && self
+                .look(Some(bucket), Freshness::AsOfNow)
+                .await?
+                .is_empty()
+        {
+            // Not before: what still lives must not expire by another rule.
+            retention::take_back(&self.shared, bucket).await?;
+        }
         let marker = layout::bucket_marker(bucket);
         self.shared.objects.remove(&marker).await?;
         let left = self.look(Some(bucket), Freshness::AsOfNow).await?;

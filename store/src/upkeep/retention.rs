@@ -112,6 +112,20 @@ async fn of_bucket(objects: &Objects, bucket: Option<&BucketName>) -> Result<Opt
     }
 }
 
+/// Whether a bucket has a rule, or one that cannot be read.
+pub(crate) async fn is_ruled(shared: &Shared, bucket: &BucketName) -> Result<bool> {
+    let folder = layout::bucket_settings(Some(bucket));
+    let newest = numbered::newest::<BucketRule>(&shared.objects, &folder).await?;
+    let unruled = |rule: Result<BucketRule>| rule.is_ok_and(|rule| rule.retention.is_none());
+    Ok(newest.is_some_and(|newest| !unruled(newest.content)))
+}
+
+/// Takes a bucket's rule back. What is stored says so: its numbers must not begin anew.
+pub(crate) async fn take_back(shared: &Shared, bucket: &BucketName) -> Result<()> {
+    set_of_bucket(&shared.objects, Some(bucket), None).await?;
+    looked_up(shared, Some(bucket)).await.map(drop)
+}
+
 /// Looks whether a bucket's rule, as it is stored in an object, can be read.
 pub(crate) async fn check_stored(objects: &Objects, object: &Path) -> Result<()> {
     match objects.read(object).await? {
@@ -201,10 +215,12 @@ impl Store {
         })
     }
 
-    /// Sets a bucket's rule; none: that of the store counts again.
+    /// Sets a bucket's rule; none: that of the store counts again. A bucket that was deleted has none, and its frames
+    /// that can still be undeleted may be given one.
     ///
     /// # Errors
-    /// If the storage cannot be written.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket and none of its frames has left
+    /// anything.
     pub async fn set_retention(
         &self,
         bucket: Option<&BucketName>,
@@ -212,6 +228,13 @@ impl Store {
     ) -> Result<RetentionResult> {
         self.shared().check_writable()?;
         check(retention)?;
+        if let Some(bucket) = bucket {
+            let frames = self.logged_frames(Some(bucket)).await;
+            let leftover = retention.is_none() && is_ruled(self.shared(), bucket).await?;
+            if !leftover {
+                frames?;
+            }
+        }
         set_of_bucket(&self.shared().objects, bucket, retention).await?;
         self.retention(bucket).await
     }

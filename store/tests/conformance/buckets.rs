@@ -1,6 +1,6 @@
 //! Buckets: made, listed, deleted.
 
-use shoots_proto::action::BucketDeleteMode;
+use shoots_proto::action::{BucketDeleteMode, Retention};
 use shoots_proto::put::PutMode::{Append, Error};
 use shoots_store::{ErrorKind, Store};
 
@@ -16,6 +16,9 @@ on_every_place!(
     a_bucket_that_never_was_is_not_found,
     a_bucket_outlives_a_put_that_races_with_its_deletion,
     a_damaged_log_hides_no_other_frame,
+    a_bucket_that_is_deleted_takes_its_rule_along,
+    a_bucket_that_is_refused_to_be_deleted_keeps_its_rule,
+    only_what_is_or_was_a_bucket_is_given_a_rule,
 );
 
 async fn names(store: &Store) -> Vec<String> {
@@ -158,4 +161,70 @@ async fn a_damaged_log_hides_no_other_frame(place: &Place) {
     assert_eq!(refused.kind(), ErrorKind::Damaged);
     assert!(refused.to_string().contains("b/torn/log/"), "{refused}");
     assert_eq!(numbers(&store.frame(&id_in("b", "good"))).await, [1]);
+}
+
+const ONE: Retention = Retention {
+    keep_versions: Some(1),
+    keep_seconds: None,
+    keep_tagged: true,
+};
+
+async fn own_rule(store: &Store, name: &str) -> Option<Retention> {
+    store.retention(Some(&bucket(name))).await.unwrap().own
+}
+
+async fn a_bucket_that_is_deleted_takes_its_rule_along(place: &Place) {
+    let store = place.open().await;
+    let b = bucket("b");
+    let frame = store.frame(&id_in("b", "f"));
+    put(&frame, Append, rows([1])).await;
+    store.set_retention(Some(&b), Some(ONE)).await.unwrap();
+    assert_eq!(own_rule(&store, "b").await, Some(ONE));
+    let deleted = store.delete_bucket(&b, BucketDeleteMode::Delete).await;
+    assert_eq!(deleted.unwrap(), 1);
+    assert_eq!(own_rule(&store, "b").await, None);
+    assert!(!store.bucket_exists(&b).await.unwrap());
+    put(&frame, Append, rows([2])).await;
+    for store in [&store, &place.open().await] {
+        let of_frame = store.frame(&id_in("b", "f")).retention().await.unwrap();
+        let default = store.retention(None).await.unwrap().effective;
+        assert_eq!(of_frame.effective, default);
+    }
+    // Rules can be set and taken back again and again.
+    store.set_retention(Some(&b), Some(ONE)).await.unwrap();
+    assert_eq!(own_rule(&place.open().await, "b").await, Some(ONE));
+    store.set_retention(Some(&b), None).await.unwrap();
+    assert_eq!(own_rule(&place.open().await, "b").await, None);
+}
+
+async fn a_bucket_that_is_refused_to_be_deleted_keeps_its_rule(place: &Place) {
+    let store = place.open().await;
+    let b = bucket("b");
+    put(&store.frame(&id_in("b", "f")), Append, rows([1])).await;
+    store.set_retention(Some(&b), Some(ONE)).await.unwrap();
+    let refused = store.delete_bucket(&b, BucketDeleteMode::Error).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::BucketNotEmpty);
+    assert_eq!(own_rule(&store, "b").await, Some(ONE));
+}
+
+async fn only_what_is_or_was_a_bucket_is_given_a_rule(place: &Place) {
+    let store = place.open().await;
+    for rule in [Some(ONE), None] {
+        let refused = store.set_retention(Some(&bucket("b")), rule).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound);
+        assert_eq!(refused.to_string(), "no such bucket: b");
+    }
+    assert_eq!(own_rule(&store, "b").await, None);
+    store.set_retention(None, Some(ONE)).await.unwrap();
+    store.create_bucket(&bucket("empty")).await.unwrap();
+    let empty = store.set_retention(Some(&bucket("empty")), Some(ONE)).await;
+    assert_eq!(empty.unwrap().own, Some(ONE));
+    // Frames of a bucket that was deleted can be undeleted, until they expire.
+    put(&store.frame(&id_in("b", "f")), Append, rows([1])).await;
+    let b = bucket("b");
+    let deleted = store.delete_bucket(&b, BucketDeleteMode::Delete);
+    deleted.await.unwrap();
+    let past = store.set_retention(Some(&bucket("b")), Some(ONE)).await;
+    assert_eq!(past.unwrap().own, Some(ONE));
 }

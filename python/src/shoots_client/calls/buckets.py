@@ -23,6 +23,8 @@ class Buckets(Calls):
     def delete_bucket(self, name: str, mode: BucketDeleteMode | str = BucketDeleteMode.ERROR) -> str:
         """Deletes a bucket. One with frames in it is refused, unless the mode is `DELETE_CONTENTS`.
 
+        The bucket's rule of retention goes with it.
+
         >>> _ = client.put("prices", prices, bucket="market")
         >>> client.delete_bucket("market")
         Traceback (most recent call last):
