@@ -242,9 +242,7 @@ impl<'a> Frames<'a> {
         let relation = quoted.unwrap_or(dotted);
         let named = match relation.0.as_slice() {
             [name] => (own, FrameName::parse(&name.text)),
-            [bucket, name] if bucket.quoted && bucket.text == DEFAULT_BUCKET => {
-                (None, FrameName::parse(&name.text))
-            }
+            [bucket, name] if bucket.is_default_bucket() => (None, FrameName::parse(&name.text)),
             [bucket, name] => (
                 BucketName::parse(&bucket.text).ok().or(own),
                 FrameName::parse(&name.text),
@@ -258,22 +256,28 @@ impl<'a> Frames<'a> {
     }
 
     async fn nothing(&self, relation: &Relation) -> DataFusionError {
-        let own = self.scope.bucket.clone();
-        let meant = match relation.0.as_slice() {
-            [name] => self.near(own, &name.text).await,
-            [bucket, name] => match BucketName::parse(&bucket.text) {
-                Ok(bucket) => self.near(Some(bucket), &name.text).await,
-                Err(_) => None,
-            },
-            _ => None,
-        };
-        no_such_table(&relation.text(), self.scope.bucket.as_ref(), meant)
+        let own = self.scope.bucket.as_ref();
+        no_such_table(&relation.text(), own, self.meant(relation).await)
     }
 
-    /// The name of a frame that is near to a missing one.
-    async fn near(&self, bucket: Option<BucketName>, name: &str) -> Option<FrameName> {
-        let missing = FrameId::new(bucket, FrameName::parse(name).ok()?);
-        self.store.nearest_frame(&missing).await
+    /// The frame that may be meant by a name that is none, in the bucket that it names.
+    async fn meant(&self, relation: &Relation) -> Option<Relation> {
+        let (bucket, before, name) = match relation.0.as_slice() {
+            [name] => (self.scope.bucket.clone(), None, name),
+            [bucket, name] | [_, bucket, name] if relation.is_in(CATALOG) => {
+                let named = match bucket.is_default_bucket() {
+                    true => None,
+                    false => Some(self.bucket(bucket).await.ok()??),
+                };
+                let before = named.as_ref().map_or(DEFAULT_BUCKET, BucketName::as_str);
+                let before = before.to_owned();
+                (named, Some(before), name)
+            }
+            _ => return None,
+        };
+        let missing = FrameId::new(bucket, FrameName::parse(&name.text).ok()?);
+        let near = self.store.nearest_frame(&missing).await?.to_string();
+        Some(Relation::of_names(before.into_iter().chain([near])))
     }
 
     async fn find(&self, relation: &Relation) -> Result<Match, Failure> {
@@ -298,7 +302,7 @@ impl<'a> Frames<'a> {
     }
 
     async fn in_named_bucket(&self, bucket: &Part, name: &Part) -> Result<Match, Failure> {
-        if bucket.quoted && bucket.text.is_empty() {
+        if bucket.is_default_bucket() {
             let snapshot = self.in_bucket(None, name).await?;
             return Ok(snapshot.map(|snapshot| {
                 let name = snapshot.frame().name.to_string();

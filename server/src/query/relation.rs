@@ -6,13 +6,23 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, ObjectNamePart, TableFactor, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use super::session::DEFAULT_BUCKET;
 
 /// One part of a name, and whether it stood in quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Part {
     pub(crate) text: String,
     pub(crate) quoted: bool,
+}
+
+impl Part {
+    /// Whether it stands for the bucket without a name, before a frame's.
+    pub(crate) fn is_default_bucket(&self) -> bool {
+        self.quoted && self.text == DEFAULT_BUCKET
+    }
 }
 
 /// The name of a table as a statement gives it: `frame` or `bucket.frame`.
@@ -33,10 +43,13 @@ impl Relation {
 
     /// A name of one part, as it is.
     pub(crate) fn exact(name: &str) -> Self {
-        Self(vec![Part {
-            text: name.to_owned(),
-            quoted: true,
-        }])
+        Self::of_names([name.to_owned()])
+    }
+
+    /// A name of these parts, as they are.
+    pub(crate) fn of_names(names: impl IntoIterator<Item = String>) -> Self {
+        let part = |text| Part { text, quoted: true };
+        Self(names.into_iter().map(part).collect())
     }
 
     /// A name in words, whose parts are set apart by dots.
@@ -84,11 +97,28 @@ impl Relation {
         }
     }
 
+    /// The name as it can be written in a statement, with quotes where it needs them.
+    pub(crate) fn written(&self) -> String {
+        let parts = self.0.iter().map(|part| match is_plain(&part.text) {
+            true => part.text.clone(),
+            false => format!("\"{}\"", part.text.replace('"', "\"\"")),
+        });
+        parts.collect::<Vec<_>>().join(".")
+    }
+
     /// The name as one text, as it stood in the statement.
     pub(crate) fn text(&self) -> String {
         let parts: Vec<&str> = self.0.iter().map(|part| part.text.as_str()).collect();
         parts.join(".")
     }
+}
+
+/// Whether a name needs no quotes. Words that mean something in SQL get some, though not all of them need any.
+fn is_plain(name: &str) -> bool {
+    let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let keyword = || ALL_KEYWORDS.contains(&name.to_ascii_uppercase().as_str());
+    name.starts_with(begins) && name.chars().all(goes_on) && !keyword()
 }
 
 /// What stands before the closing quote, and what behind it. Two quotes stand for one.
@@ -155,5 +185,20 @@ mod tests {
         for plain in ["a", "a.b", "a\"b", "\"a", "\"a\"b", ""] {
             assert_eq!(parts(plain), None, "{plain}");
         }
+    }
+
+    #[test]
+    fn names_are_written_with_the_quotes_that_they_need() {
+        let written = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            Relation::of_names(names).written()
+        };
+        assert_eq!(written(&["nyc", "Flights_2"]), "nyc.Flights_2");
+        assert_eq!(written(&["", "a.b"]), "\"\".\"a.b\"");
+        assert_eq!(
+            written(&["2024", "say \"hi\""]),
+            "\"2024\".\"say \"\"hi\"\"\""
+        );
+        assert_eq!(written(&["Order"]), "\"Order\"");
     }
 }

@@ -28,7 +28,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use shoots_proto::{BucketName, FrameName};
+use shoots_proto::BucketName;
 use tracing::debug;
 use url::Url;
 
@@ -40,6 +40,7 @@ use super::limits::sizes;
 use super::limits::spill::SpillFolder;
 use super::limits::windows::BoundedWindows;
 use super::parameters;
+use super::relation::Relation;
 use super::slash;
 use crate::config::Config;
 
@@ -316,13 +317,15 @@ impl ObjectStoreRegistry for NoObjectStores {
     }
 }
 
-/// The error for a table that is no frame, in DataFusion's own words.
+/// The error for a table that is no frame, in DataFusion's own words, with the name that may be meant as a statement has it.
 pub(super) fn no_such_table(
     name: &str,
     bucket: Option<&BucketName>,
-    meant: Option<FrameName>,
+    meant: Option<Relation>,
 ) -> DataFusionError {
-    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    let meant = meant.map_or_else(String::new, |meant| {
+        format!("; did you mean `{}`?", meant.written())
+    });
     let meant = slash::meant(name).map_or(meant, |hint| format!("; {hint}"));
     let place = bucket.map_or_else(|| "the default bucket".into(), |b| format!("bucket {b}"));
     DataFusionError::Plan(format!(

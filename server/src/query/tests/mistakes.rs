@@ -91,12 +91,20 @@ async fn a_comparison_that_makes_no_sense_is_told_by_column_type_and_value() {
 #[tokio::test]
 async fn a_frame_that_is_not_there_is_told_with_the_one_that_may_be_meant() {
     let lake = Lake::new(Config::default()).await;
-    for frame in ["weather", "nyc/flights"] {
+    for frame in ["weather", "nyc/flights", "nyc/year end", "my lake/order"] {
         lake.numbers(frame, 0..1).await;
     }
     for (sql, meant) in [
         ("SELECT * FROM wether", Some("weather")),
-        ("SELECT * FROM nyc.flihgts", Some("flights")),
+        ("SELECT * FROM nyc.flihgts", Some("nyc.flights")),
+        ("SELECT * FROM NYC.flihgts", Some("nyc.flights")),
+        ("SELECT * FROM shoots.nyc.flihgts", Some("nyc.flights")),
+        ("SELECT * FROM \"\".wether", Some("\"\".weather")),
+        ("SELECT * FROM nyc.yearend", Some("nyc.\"year end\"")),
+        (
+            "SELECT * FROM \"my lake\".oder",
+            Some("\"my lake\".\"order\""),
+        ),
         ("SELECT * FROM nyc.weather", None),
         ("SELECT * FROM planes", None),
     ] {
