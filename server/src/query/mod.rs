@@ -61,7 +61,7 @@ pub(crate) use self::leaf::{ReadCost, leaf, unchanged};
 use self::limits::Limits;
 use self::limits::interrupt::{Interrupt, Wanted};
 pub(crate) use self::limits::turns::Asker;
-use self::limits::turns::Turns;
+use self::limits::turns::{Turns, Wait};
 use self::mismatch::Mismatch;
 pub(crate) use self::parameters::Parameters;
 use self::planning::{Planned, Planning};
@@ -169,10 +169,10 @@ impl Queries {
     ) -> Result<Plan, Failure> {
         depth::check("ticket", "sql", &question.sql)?;
         let planning = self.planning();
-        let interrupt = planning.interrupt.clone();
+        let (interrupt, wait) = (planning.interrupt.clone(), planning.wait.clone());
         // It is large, and would lie in every future that waits for it, which stacks have no room for.
         let planned = Box::pin(planning.question(store.clone(), question));
-        self.planned(planned, interrupt).await
+        self.planned(planned, interrupt, wait).await
     }
 
     /// Plans to read some of a table that is made of a frame. No row is read so far.
@@ -182,9 +182,9 @@ impl Queries {
         part: Part,
     ) -> Result<Plan, Failure> {
         let planning = self.planning();
-        let interrupt = planning.interrupt.clone();
+        let (interrupt, wait) = (planning.interrupt.clone(), planning.wait.clone());
         let planned = Box::pin(planning.table(table, part));
-        self.planned(planned, interrupt).await
+        self.planned(planned, interrupt, wait).await
     }
 
     fn planning(&self) -> Planning {
@@ -193,6 +193,7 @@ impl Queries {
             limits: self.limits.clone(),
             turns: self.planning.clone(),
             asker: self.asker,
+            wait: Wait::default(),
             interrupt: Interrupt::default(),
         }
     }
@@ -202,10 +203,14 @@ impl Queries {
         &self,
         planning: impl Future<Output = Result<Planned, Failure>> + Send + 'static,
         interrupt: Interrupt,
+        wait: Wait,
     ) -> Result<Plan, Failure> {
         let wanted = Wanted::new(&interrupt);
         let planned = timeout(self.limits.time, self.threads.plan(planning)).await;
-        let planned = planned.map_err(|_| self.limits.too_long())??;
+        let planned = planned.map_err(|_| match wait.since() {
+            Some(since) => self.limits.waited_too_long(since),
+            None => self.limits.too_long(),
+        })??;
         let (shape, parameters, physical, context, mismatch) = planned?;
         wanted.done();
         Ok(Plan {

@@ -22,7 +22,7 @@ use super::breadth::{self, Known};
 use super::catalog::{self, Frames};
 use super::limits::Limits;
 use super::limits::interrupt::Interrupt;
-use super::limits::turns::{Asker, Turns};
+use super::limits::turns::{Asker, Turn, Turns, Wait};
 use super::mismatch::{self, Mismatch};
 use super::names::{Mentions, Spelling};
 use super::parameters::{Parameters, Places};
@@ -48,6 +48,7 @@ pub(super) struct Planning {
     pub(super) limits: Limits,
     pub(super) turns: Turns,
     pub(super) asker: Asker,
+    pub(super) wait: Wait,
     pub(super) interrupt: Interrupt,
 }
 
@@ -81,7 +82,7 @@ impl Planning {
         breadth::check(query, &Known::new(&mentions, tables))?;
         catalog::register(&state, &found)?;
 
-        let _turn = self.turns.begin(self.asker).await?;
+        let _turn = self.turn().await?;
         let logical = session::read_only_plan(&state, statement).await?;
         let places = Places::of(&logical)?;
         let only_looked_at = matches!(question.parameters, Parameters::Open) && !places.is_empty();
@@ -110,7 +111,7 @@ impl Planning {
         table: Arc<dyn TableProvider>,
         part: Part,
     ) -> Result<Planned, Failure> {
-        let _turn = self.turns.begin(self.asker).await?;
+        let _turn = self.turn().await?;
         let mut state = self.engine.state(None, &self.interrupt)?;
         let source = provider_as_source(table);
         let logical = LogicalPlanBuilder::scan("result", source, None)?.build()?;
@@ -119,6 +120,10 @@ impl Planning {
         let shape = ResultShape::new(&physical.schema(), None, &[]);
         let no_parameters = Arc::new(Schema::empty());
         Ok((shape, no_parameters, physical, state.task_ctx(), None))
+    }
+
+    async fn turn(&self) -> Result<Turn, Failure> {
+        self.wait.during(self.turns.begin(self.asker)).await
     }
 
     /// The operators that make rows, in the order of frames, with moments at which they can be interrupted.

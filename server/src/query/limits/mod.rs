@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use shoots_proto::ErrorKind;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::status::Failure;
@@ -60,6 +61,17 @@ impl Limits {
         let seconds = self.time.as_secs();
         let problem = format!(
             "the query took longer than the server allows (query_seconds is {seconds} s); ask for less, or have the setting raised"
+        );
+        Failure::new(ErrorKind::LimitError, problem)
+    }
+
+    /// The query's time is over, and it has waited for its turn to be planned since then.
+    pub(in crate::query) fn waited_too_long(&self, since: Instant) -> Failure {
+        let problem = format!(
+            "the query waited {} s for its turn to be planned, until its time was over (query_seconds is {} s): the server is busy, \
+             try again later",
+            since.elapsed().as_secs(),
+            self.time.as_secs()
         );
         Failure::new(ErrorKind::LimitError, problem)
     }

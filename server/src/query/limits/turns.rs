@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use shoots_proto::ErrorKind;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
 use crate::status::Failure;
@@ -213,6 +213,28 @@ impl Drop for Place {
                 Err(mut unwanted) => unwanted.queue = None,
             }
         }
+    }
+}
+
+/// Since when a query waits for its turn, if it does. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(in crate::query) struct Wait(Arc<Mutex<Option<Instant>>>);
+
+impl Wait {
+    /// Waits for something, and lets others know of it meanwhile.
+    pub(in crate::query) async fn during<T>(&self, coming: impl Future<Output = T>) -> T {
+        self.note(Some(Instant::now()));
+        let came = coming.await;
+        self.note(None);
+        came
+    }
+
+    pub(in crate::query) fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 }
 

@@ -424,6 +424,29 @@ async fn queries_of_every_kind_end_when_their_rows_are_dropped() {
 }
 
 #[tokio::test]
+async fn a_query_whose_time_ends_before_its_turn_to_be_planned_is_told_to_come_again() {
+    let lake = Lake::new(Config {
+        query_seconds: 1,
+        ..Config::default()
+    })
+    .await;
+    lake.numbers("numbers", 0..10).await;
+    let mut places = Vec::new();
+    for _ in 0..PLANNED_AT_ONCE {
+        places.push(lake.queries.planning.begin(None).await.unwrap());
+    }
+    let sql = "SELECT count(*) FROM numbers";
+    let error = lake.refused("numbers", sql).await;
+    assert_eq!(error.kind, ErrorKind::LimitError);
+    for part in ["waited", "query_seconds is 1 s", "try again later"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    assert!(!error.message.contains("ask for less"), "{error}");
+    drop(places);
+    assert_eq!(lake.asked_numbers("numbers", sql).await, [10]);
+}
+
+#[tokio::test]
 async fn planning_that_is_not_waited_for_ends() {
     let lake = Lake::new(Config::default()).await;
     lake.numbers("numbers", 0..10).await;
