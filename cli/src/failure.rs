@@ -27,8 +27,8 @@ pub(crate) mod code {
 /// Why a command ended before it was done.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server, or the way to it.
-    Client(shoots_client::Error),
+    /// The server, or the way to it, and what to do besides what the error says.
+    Client(shoots_client::Error, &'static str),
     /// The command line, the settings or a file, in words that say what to do.
     Here {
         /// What scripts are told.
@@ -74,7 +74,7 @@ impl Failure {
     /// What the process ends with.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Client(error) => code_of(error),
+            Self::Client(error, _) => code_of(error),
             Self::Here { code, .. } => *code,
             Self::NobodyReads => 0,
             Self::Interrupted => code::INTERRUPTED,
@@ -84,7 +84,7 @@ impl Failure {
     /// What people are told who called fields of requests by these flags.
     pub(crate) fn told(&self, flags: &Flags) -> String {
         match self {
-            Self::Client(error) if speaks_of_fields(error.kind()) => {
+            Self::Client(error, _) if speaks_of_fields(error.kind()) => {
                 flags.in_words_of(&error.to_string())
             }
             other => other.to_string(),
@@ -94,7 +94,7 @@ impl Failure {
     /// The same for scripts: the object that the server sends for its own errors.
     pub(crate) fn to_json(&self, flags: &Flags) -> String {
         let kind = match self {
-            Self::Client(error) => error.kind().as_str(),
+            Self::Client(error, _) => error.kind().as_str(),
             Self::Here { code, .. } => match *code {
                 code::USAGE => "UsageError",
                 code::NOT_FOUND => ErrorKind::FileNotFoundError.as_str(),
@@ -159,7 +159,7 @@ pub(crate) fn of_kind(kind: ErrorKind) -> u8 {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Client(error) => error.fmt(f),
+            Self::Client(error, advice) => write!(f, "{error}{advice}"),
             Self::Here { message, .. } => f.write_str(message),
             Self::NobodyReads => f.write_str("nobody reads standard output any more"),
             Self::Interrupted => f.write_str("interrupted; what was under way changed nothing"),
@@ -179,7 +179,7 @@ impl From<shoots_client::Error> for Failure {
             }
             cause = inner.source();
         }
-        Self::Client(error)
+        Self::Client(error, "")
     }
 }
 

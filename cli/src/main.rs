@@ -123,7 +123,8 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
         .map(|bucket| BucketName::parse(&bucket))
         .transpose()
         .map_err(|error| Failure::usage(format!("--bucket: {error}")))?;
-    let connected = place.connect(cli.command.begins_store()).await?;
+    let connected = place.connect(cli.command.begins_store()).await;
+    let connected = connected.map_err(|failure| place.advised(failure))?;
     let context = Context {
         client: connected.client.clone(),
         output: output.clone(),
@@ -133,6 +134,7 @@ async fn work(cli: Cli, output: Output) -> Result<(), Failure> {
         is_store: place.is_store(),
     };
     let done = cli.command.run(&context).await;
+    let done = done.map_err(|failure| place.advised(failure));
     if let Some(folder) = connected.close().await {
         output.note(&format!("{folder} is a new store"));
     }

@@ -84,6 +84,20 @@ impl Error {
         self.kind() == ErrorKind::OutcomeUnknownError
     }
 
+    /// Whether the server broke the connection off because it asks for a certificate of the client, and was shown none, or
+    /// one of an authority that it does not know ([`identity`](crate::ClientBuilder::identity)).
+    pub fn asks_for_certificate(&self) -> bool {
+        matches!(self.0.end, End::Unsent | End::Broken) && is_about_certificate(&self.0.message)
+    }
+
+    /// Whether the connection ended under the call. That is all there is to see of a server that refuses a connection
+    /// while the call is still being written: what it says of the reason is lost then.
+    pub fn is_cut_off(&self) -> bool {
+        let ends = ["broken pipe", "onnection reset", "connection closed"];
+        let told = || ends.iter().any(|end| self.0.message.contains(end));
+        matches!(self.0.end, End::Unsent | End::Broken) && told()
+    }
+
     /// Whether a call that only reads may be repeated: the server could not be reached, or
     /// said that it is not available. Not after giving up, which would double the time that
     /// the caller allowed.
@@ -109,7 +123,7 @@ impl Error {
     pub(crate) fn unreachable(address: &str, cause: impl Into<Cause>) -> Self {
         let cause = cause.into();
         let message = format!("cannot connect to {address}: {}", chain(&*cause));
-        Self::new(ErrorKind::UnavailableError, message)
+        Self::new(ErrorKind::UnavailableError, explained(message))
             .with_source(cause)
             .ended(End::Unsent)
     }
@@ -187,7 +201,7 @@ impl From<Status> for Error {
             };
             Self::new(
                 ErrorKind::UnavailableError,
-                format!("{what}: {}", chain(&status)),
+                explained(format!("{what}: {}", chain(&status))),
             )
             .with_source(status)
             .ended(end)
@@ -201,6 +215,29 @@ impl From<Status> for Error {
         error.0.code = Some(code);
         error
     }
+}
+
+/// The same, with what an alert about certificates means.
+fn explained(message: String) -> String {
+    match is_about_certificate(&message) {
+        true => format!(
+            "{message}; the server seems to ask for a client certificate of an authority that it knows"
+        ),
+        false => message,
+    }
+}
+
+/// Whether an alert is about the certificate of this end. It comes after the connection has come about, and what carries it
+/// is told as text alone.
+fn is_about_certificate(told: &str) -> bool {
+    let alert = told.split("received fatal alert: ").nth(1);
+    let alerts = [
+        "CertificateRequired",
+        "UnknownCA",
+        "BadCertificate",
+        "HandshakeFailure",
+    ];
+    alert.is_some_and(|alert| alerts.iter().any(|known| alert.starts_with(known)))
 }
 
 fn is_connect_error(status: &Status) -> bool {

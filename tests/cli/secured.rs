@@ -17,6 +17,10 @@ struct Secured {
 
 impl Secured {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,6 +38,11 @@ impl Secured {
         write("ca.pem", ca.pem());
         write("server.pem", certificate.pem());
         write("server.key", key.serialize_pem());
+        let client_key = KeyPair::generate().unwrap();
+        let client = CertificateParams::new(Vec::new()).unwrap();
+        let client = client.signed_by(&client_key, &issuer).unwrap();
+        write("client.pem", client.pem());
+        write("client.key", client_key.serialize_pem());
         write("secret", "a secret of thirty-two bytes, or more".to_owned());
         let mut server = server_command()
             .current_dir(folder.path())
@@ -53,6 +62,7 @@ impl Secured {
                 "--secret-file",
                 "secret",
             ])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -148,6 +158,20 @@ fn a_token_over_tls_lets_in_as_far_as_it_goes() {
     assert_eq!(none.status.code(), Some(9), "{none:?}");
     let stranger = secured.command().args(["ls"]).output().unwrap();
     assert_eq!(stranger.status.code(), Some(6), "{stranger:?}");
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_is_told_as_such_with_the_flags() {
+    let secured = Secured::with(&["--client-ca-file", "ca.pem"]);
+    let token = secured.token(&["--admin"]);
+    let nameless = secured.run(&token, &["ls"]);
+    assert_eq!(nameless.status.code(), Some(6), "{nameless:?}");
+    let told = String::from_utf8(nameless.stderr).unwrap();
+    assert!(told.contains("client certificate"), "{told}");
+    assert!(told.contains("--certificate and --key"), "{told}");
+    let known = ["--certificate", "client.pem", "--key", "client.key", "ls"];
+    let known = secured.run(&token, &known);
+    assert!(known.status.success(), "{known:?}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub(super) async fn export(context: &Context, args: ExportArgs) -> Result<(), Fa
 
 /// Whether others can be written all the same.
 fn is_of_one_frame(failure: &Failure) -> bool {
-    let Failure::Client(error) = failure else {
+    let Failure::Client(error, _) = failure else {
         return false;
     };
     matches!(

@@ -44,6 +44,24 @@ impl Place {
         }
     }
 
+    /// The same failure, with the flags that help where a server wants to know who comes.
+    pub(crate) fn advised(&self, failure: Failure) -> Failure {
+        let nameless = match &self.at {
+            At::Server(address) => address.starts_with("grpc+tls://") && self.identity.is_none(),
+            At::Store(_) => false,
+        };
+        match failure {
+            Failure::Client(error, _) if error.asks_for_certificate() => {
+                Failure::Client(error, ": show it one with --certificate and --key")
+            }
+            Failure::Client(error, _) if nameless && error.is_cut_off() => Failure::Client(
+                error,
+                "; if the server cuts off every call, it may ask for a client certificate: show it one with --certificate and --key",
+            ),
+            other => other,
+        }
+    }
+
     fn builder(&self, address: &str) -> Result<ClientBuilder, Failure> {
         let mut builder = self.limited(ShootsClient::builder(address));
         if let Some(token) = &self.token {

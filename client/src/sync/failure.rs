@@ -39,18 +39,17 @@ fn misled(location: &str, error: &crate::Error) -> Option<&'static str> {
         Some(TlsError::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => Some("; its certificate has expired, and has to be replaced there"),
-        None if asks_who_comes(error) => Some(
-            "; it asks for a certificate of an authority that it knows: let the remote's `certificate` and `key` say where \
-             that and its key are",
-        ),
+        None if error.asks_for_certificate() => {
+            Some(": let the remote's `certificate` and `key` say where one and its key are")
+        }
         None if location.starts_with("grpc://") && is_another_protocol(error) => Some(
             "; it seems to encrypt its connections: if so, the remote's URL begins with grpc+tls:// instead of grpc://",
         ),
-        None if is_cut(error) && location.starts_with("grpc://") => Some(
+        None if error.is_cut_off() && location.starts_with("grpc://") => Some(
             "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may encrypt its \
              connections: then the remote's URL begins with grpc+tls:// instead of grpc://",
         ),
-        None if is_cut(error) => Some(
+        None if error.is_cut_off() => Some(
             "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may ask for a \
              certificate: let the remote's `certificate` and `key` say where one of an authority that it knows and its key are",
         ),
@@ -76,28 +75,6 @@ fn refused(error: &crate::Error) -> Option<&TlsError> {
         };
     }
     None
-}
-
-/// Whether the server wants to be shown a certificate, or another one. It says so after the connection has come about, and
-/// what carries that is told as text alone.
-fn asks_who_comes(error: &crate::Error) -> bool {
-    let told = error.to_string();
-    let alert = told.split("received fatal alert: ").nth(1);
-    let alerts = [
-        "CertificateRequired",
-        "UnknownCA",
-        "BadCertificate",
-        "HandshakeFailure",
-    ];
-    alert.is_some_and(|alert| alerts.iter().any(|known| alert.starts_with(known)))
-}
-
-/// Whether the connection ended under the call. That is all there is to see of a server that refuses a connection while
-/// the call is still being written: what it says of the reason is lost then.
-fn is_cut(error: &crate::Error) -> bool {
-    let told = error.to_string();
-    let ends = ["broken pipe", "onnection reset", "connection closed"];
-    ends.iter().any(|end| told.contains(end))
 }
 
 /// Whether what came is no HTTP/2: read as a frame of that, the refusal of a TLS server is far too long.
