@@ -21,7 +21,8 @@ const NOBODY: u32 = 65_534;
 /// The binary, for a user that can be kept out of a folder; gives the folder to that user.
 fn restrained(folder: &Path) -> Option<Command> {
     let mut command = binary();
-    if fs::metadata(folder).unwrap().uid() != 0 {
+    // The administrator's, or given away by an earlier call.
+    if ![0, NOBODY].contains(&fs::metadata(folder).unwrap().uid()) {
         return Some(command);
     }
     chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
