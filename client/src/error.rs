@@ -221,7 +221,7 @@ impl From<Status> for Error {
 fn explained(message: String) -> String {
     match is_about_certificate(&message) {
         true => format!(
-            "{message}; the server seems to ask for a client certificate of an authority that it knows"
+            "{message}; the server seems to ask for a valid client certificate of an authority that it knows"
         ),
         false => message,
     }
@@ -233,8 +233,12 @@ fn is_about_certificate(told: &str) -> bool {
     let alert = told.split("received fatal alert: ").nth(1);
     let alerts = [
         "CertificateRequired",
+        "CertificateExpired",
+        "CertificateUnknown",
         "UnknownCA",
         "BadCertificate",
+        // Another authority has the name of the one that the server knows.
+        "DecryptError",
         "HandshakeFailure",
     ];
     alert.is_some_and(|alert| alerts.iter().any(|known| alert.starts_with(known)))
