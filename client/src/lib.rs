@@ -102,7 +102,7 @@ pub use export::{Exported, FileFormat, FileWriter, RowWriter};
 pub use frame::ToFrameId;
 pub use get::{Description, GetRequest};
 pub use handle::Frame;
-pub use list::{FrameInfo, ListRequest};
+pub use list::{FrameInfo, ListRequest, Listing, Unreadable};
 pub use put::PutRequest;
 pub use query::QueryRequest;
 pub use shoots_proto::action::{

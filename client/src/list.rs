@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_flight::{Criteria, FlightInfo};
 use arrow_schema::SchemaRef;
 use shoots_flight::read_schema_message;
-use shoots_proto::{FrameId, FrameSummary, ListCriteria};
+use shoots_proto::{FrameId, FrameSummary, ListCriteria, UnreadableFrame};
 
 use crate::Error;
 use crate::connection::{Connection, answer, json, read_json};
@@ -79,24 +79,80 @@ impl ListRequest {
         self
     }
 
-    /// Asks the server.
+    /// Asks the server. Frames that cannot be read are left out ([`send_all`](Self::send_all)).
     pub async fn send(self) -> Result<Vec<FrameInfo>, Error> {
-        let expression = json(&self.criteria?)?;
-        let connection = self.connection;
-        connection
-            .read("list", || async {
-                let request = connection.request(Criteria {
-                    expression: expression.clone(),
-                });
-                let mut infos = answer(connection.flight().list_flights(request).await)?;
-                let mut frames = Vec::new();
-                while let Some(info) = infos.message().await? {
-                    frames.push(FrameInfo::of(&info)?);
-                }
-                Ok(frames)
-            })
-            .await
+        let Listing { frames, .. } = asked(&self.connection, self.criteria?).await?;
+        Ok(frames)
     }
+
+    /// Asks the server, also for the frames that cannot be read.
+    pub async fn send_all(self) -> Result<Listing, Error> {
+        let criteria = ListCriteria {
+            unreadable: true,
+            ..self.criteria?
+        };
+        asked(&self.connection, criteria).await
+    }
+}
+
+async fn asked(connection: &Connection, criteria: ListCriteria) -> Result<Listing, Error> {
+    let expression = json(&criteria)?;
+    connection
+        .read("list", || async {
+            let request = connection.request(Criteria {
+                expression: expression.clone(),
+            });
+            let mut infos = answer(connection.flight().list_flights(request).await)?;
+            let mut listing = Listing::default();
+            while let Some(info) = infos.message().await? {
+                listing.add(&info)?;
+            }
+            Ok(listing)
+        })
+        .await
+}
+
+/// What a listing finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing {
+    /// Frames and what they hold.
+    pub frames: Vec<FrameInfo>,
+    /// Frames that cannot be read, because they are damaged or the server is not let in; `verify` tells more.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A frame that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unreadable {
+    /// The frame.
+    pub frame: FrameId,
+    /// What is in the way.
+    pub problem: String,
+}
+
+impl Listing {
+    fn add(&mut self, info: &FlightInfo) -> Result<(), Error> {
+        // A frame has a schema, even one without columns.
+        if !info.schema.is_empty() {
+            self.frames.push(FrameInfo::of(info)?);
+            return Ok(());
+        }
+        let told: UnreadableFrame = read_json("unreadable frame", &info.app_metadata)?;
+        self.unreadable.push(Unreadable {
+            frame: frame_of(info)?,
+            problem: told.unreadable,
+        });
+        Ok(())
+    }
+}
+
+/// The frame that a listing describes.
+fn frame_of(info: &FlightInfo) -> Result<FrameId, Error> {
+    let descriptor = info.flight_descriptor.as_ref();
+    let path = descriptor.map_or(&[][..], |descriptor| &descriptor.path);
+    FrameId::from_path(path).map_err(|error| Error::unexpected("list", error))
 }
 
 /// A frame and what it holds.
@@ -113,12 +169,8 @@ pub struct FrameInfo {
 
 impl FrameInfo {
     pub(crate) fn of(info: &FlightInfo) -> Result<Self, Error> {
-        let path = info
-            .flight_descriptor
-            .as_ref()
-            .map_or(&[][..], |descriptor| &descriptor.path);
         Ok(Self {
-            frame: FrameId::from_path(path).map_err(|error| Error::unexpected("list", error))?,
+            frame: frame_of(info)?,
             schema: Arc::new(read_schema_message(&info.schema)?),
             summary: read_json("frame summary", &info.app_metadata)?,
         })

@@ -36,6 +36,9 @@ pub struct ListCriteria {
     /// List the frames of every bucket. It goes with no `bucket`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all_buckets: bool,
+    /// Name the frames that cannot be read, too, each with an [`UnreadableFrame`]; they are left out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unreadable: bool,
 }
 
 impl ListCriteria {
@@ -46,6 +49,7 @@ impl ListCriteria {
             bucket,
             regex: None,
             all_buckets: false,
+            unreadable: false,
         }
     }
 
@@ -56,6 +60,7 @@ impl ListCriteria {
             bucket: None,
             regex: None,
             all_buckets: true,
+            unreadable: false,
         }
     }
 
@@ -81,6 +86,8 @@ struct Wire {
     regex: Option<String>,
     #[serde(default, deserialize_with = "field::or_default")]
     all_buckets: bool,
+    #[serde(default, deserialize_with = "field::or_default")]
+    unreadable: bool,
 }
 
 impl TryFrom<Wire> for ListCriteria {
@@ -94,8 +101,26 @@ impl TryFrom<Wire> for ListCriteria {
             bucket: wire.bucket,
             regex: wire.regex,
             all_buckets: wire.all_buckets,
+            unreadable: wire.unreadable,
         })
     }
+}
+
+/// Why a frame cannot be read: the JSON in the `app_metadata` of its `FlightInfo`, which has neither schema nor ticket.
+///
+/// ```
+/// use shoots_proto::{UnreadableFrame, decode};
+///
+/// let json = br#"{"unreadable":"weather/log/00000000000000000001.jsonl is damaged"}"#;
+/// let told: UnreadableFrame = decode("frame", json)?;
+/// assert!(told.unreadable.contains("damaged"));
+/// # Ok::<(), shoots_proto::RequestError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "a JSON object")]
+pub struct UnreadableFrame {
+    /// What is in the way.
+    pub unreadable: String,
 }
 
 /// A frame's size and state: the JSON in the `app_metadata` of its `FlightInfo`.

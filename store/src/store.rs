@@ -233,6 +233,18 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such bucket.
     pub async fn frames(&self, bucket: Option<&BucketName>) -> Result<Vec<Snapshot>> {
+        let (frames, _) = self.frames_and_unreadable(bucket).await?;
+        Ok(frames)
+    }
+
+    /// The same, and the frames whose log cannot be read, with what is in the way.
+    ///
+    /// # Errors
+    /// As [`frames`](Self::frames).
+    pub async fn frames_and_unreadable(
+        &self,
+        bucket: Option<&BucketName>,
+    ) -> Result<(Vec<Snapshot>, Vec<(FrameName, Error)>)> {
         let found = self.look(bucket, Freshness::Tolerant).await?;
         for (frame, error) in &found.unreadable {
             tracing::warn!(%frame, %error, "a frame is left out of the listing");
@@ -240,7 +252,7 @@ impl Store {
         if let Some(bucket) = bucket.filter(|_| found.unreadable.is_empty()) {
             self.expect_bucket(bucket, &found.live).await?;
         }
-        Ok(found.live)
+        Ok((found.live, found.unreadable))
     }
 
     /// An error if a bucket has neither frames nor a marker.

@@ -213,6 +213,29 @@ fn a_damaged_file_is_found_and_has_its_own_exit_code() {
 }
 
 #[test]
+fn frames_that_cannot_be_read_are_named_beside_the_listing() {
+    let place = Place::store();
+    place.ok(&["put", &data("airlines.csv"), "--quiet"]);
+    place.ok(&["put", &data("airlines.csv"), "--name", "torn", "--quiet"]);
+    let entry = "store/_default/torn/log/00000000000000000001.jsonl";
+    std::fs::write(place.folder().join(entry), "{}").unwrap();
+    let listed = place.run(&["ls", "--quiet"]);
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.out.contains("airlines"), "{listed:?}");
+    assert!(!listed.out.contains("torn"), "{listed:?}");
+    for part in ["1 frame cannot be read", "shoots verify", "torn: ", entry] {
+        let part = part.trim_start_matches("store/");
+        assert!(listed.err.contains(part), "{listed:?}");
+    }
+    let listed = place.run(&["ls", "--json"]);
+    assert_eq!(listed.json().len(), 1, "{listed:?}");
+    let told: Value = serde_json::from_str(&listed.err).unwrap();
+    assert_eq!(told["unreadable"][0]["name"], "torn", "{told}");
+    let chosen = place.run(&["ls", "--match", "^air"]);
+    assert_eq!(chosen.err, "", "{chosen:?}");
+}
+
+#[test]
 fn snapshots_name_the_state_of_many_frames() {
     everywhere(|place| {
         let path = place.path("n.csv");

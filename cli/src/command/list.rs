@@ -2,11 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
-use shoots_client::{FrameInfo, FrameSummary};
+use shoots_client::{FrameInfo, FrameSummary, Unreadable};
 
 use super::Context;
 use crate::failure::Failure;
-use crate::output::{Listing, bytes, count};
+use crate::output::{Listing, bytes, count, several};
 
 /// Which frames to list.
 #[derive(Args, Debug, Default)]
@@ -58,7 +58,8 @@ pub(super) async fn ls(context: &Context, args: LsArgs) -> Result<(), Failure> {
     if let Some(pattern) = args.pattern {
         request = request.pattern(pattern);
     }
-    let frames = request.send().await?;
+    let found = request.send_all().await?;
+    let frames = found.frames;
     let listed: Vec<Listed<'_>> = frames.iter().map(Listed::new).collect();
     context.output.list(&listed, || {
         let heading = ["frame", "rows", "columns", "size", "version", "message"];
@@ -77,7 +78,51 @@ pub(super) async fn ls(context: &Context, args: LsArgs) -> Result<(), Failure> {
             ]);
         }
         listing
-    })
+    })?;
+    if found.unreadable.is_empty() {
+        return Ok(());
+    }
+    let left_out = LeftOut {
+        unreadable: found.unreadable.iter().map(Named::new).collect(),
+    };
+    context
+        .output
+        .warn(&left_out, || in_words(&found.unreadable))
+}
+
+/// The frames that are not in the list, as `ls --json` tells them on standard error.
+#[derive(Serialize)]
+struct LeftOut<'a> {
+    unreadable: Vec<Named<'a>>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'a str>,
+    problem: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn new(of: &'a Unreadable) -> Self {
+        Self {
+            name: of.frame.name.as_str(),
+            bucket: of.frame.bucket.as_ref().map(|bucket| bucket.as_str()),
+            problem: &of.problem,
+        }
+    }
+}
+
+fn in_words(unreadable: &[Unreadable]) -> String {
+    let told = unreadable
+        .iter()
+        .map(|one| format!("\n  {}: {}", one.frame, one.problem));
+    format!(
+        "{} cannot be read and left out; `shoots verify FRAME` tells what is damaged:{}",
+        several(unreadable.len() as u64, "frame"),
+        told.collect::<String>()
+    )
 }
 
 /// Lists buckets.

@@ -132,6 +132,22 @@ impl Output {
         }
     }
 
+    /// What is wrong beside the answer, on standard error, however quiet.
+    pub(crate) fn warn(
+        &self,
+        told: &impl Serialize,
+        words: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            self.say(&json(told)?);
+            return Ok(());
+        }
+        let warning = console::style("warning:").yellow().bold();
+        let warning = warning.force_styling(self.err_colored);
+        self.say(&format!("{warning} {}", words()));
+        Ok(())
+    }
+
     /// What went wrong, on standard error.
     pub(crate) fn fail(&self, failure: &Failure) {
         if self.json {

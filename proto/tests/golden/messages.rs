@@ -230,11 +230,18 @@ fn list_criteria() {
             ..ListCriteria::everything()
         },
     );
+    round_trips(
+        "list_criteria.unreadable.json",
+        &ListCriteria {
+            unreadable: true,
+            ..ListCriteria::bucket(Some(nyc()))
+        },
+    );
     reads_as("list_criteria.python.json", &ListCriteria::bucket(None));
     refuses::<ListCriteria>(
         "criteria",
         "list_criteria.newer.json",
-        "criteria: tag: unknown field, expected one of `bucket`, `regex`, `all_buckets`",
+        "criteria: tag: unknown field, expected one of `bucket`, `regex`, `all_buckets`, `unreadable`",
     );
 }
 

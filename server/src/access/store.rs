@@ -12,7 +12,7 @@ use shoots_proto::action::{
     SnapshotResult, SnapshotsResult, UsageResult,
 };
 use shoots_proto::{BucketName, FrameId, FrameName, Note, SnapshotName};
-use shoots_store::{Frame, FrameWriter, LocalPeer, PutOptions, Snapshot, Store, nearest};
+use shoots_store::{Error, Frame, FrameWriter, LocalPeer, PutOptions, Snapshot, Store, nearest};
 use tokio::time::timeout;
 
 use super::{Access, ReadableFrame, Right};
@@ -146,6 +146,15 @@ impl CallerStore {
     ) -> Result<Vec<Snapshot>, Failure> {
         self.access.require(Right::Read, bucket)?;
         Ok(self.store.frames(bucket).await?)
+    }
+
+    /// The same, and the frames that cannot be read, with what is in the way.
+    pub(crate) async fn frames_and_unreadable(
+        &self,
+        bucket: Option<&BucketName>,
+    ) -> Result<(Vec<Snapshot>, Vec<(FrameName, Error)>), Failure> {
+        self.access.require(Right::Read, bucket)?;
+        Ok(self.store.frames_and_unreadable(bucket).await?)
     }
 
     /// All frames of a bucket that have left anything, deleted ones too, to look after them.

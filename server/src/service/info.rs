@@ -3,8 +3,8 @@
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
-use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket};
-use shoots_store::Snapshot;
+use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket, UnreadableFrame};
+use shoots_store::{Error, Snapshot};
 
 use super::flight_sql::{self, Session};
 use super::frameless;
@@ -95,6 +95,19 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
         .with_total_bytes(flight_size(snapshot.bytes()))
         .with_app_metadata(summary(snapshot)?);
     info.schema = shoots_flight::schema_message(&snapshot.schema())?;
+    Ok(info)
+}
+
+/// Names a frame that cannot be read, as a listing does: nothing of it can be got.
+pub(super) fn of_unreadable(frame: &FrameId, problem: &Error) -> Result<FlightInfo, Failure> {
+    let told = UnreadableFrame {
+        unreadable: problem.to_string(),
+    };
+    let info = FlightInfo::new()
+        .with_descriptor(FlightDescriptor::new_path(frame.to_path()))
+        .with_total_records(UNKNOWN)
+        .with_total_bytes(UNKNOWN)
+        .with_app_metadata(json(&told)?);
     Ok(info)
 }
 

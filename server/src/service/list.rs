@@ -10,8 +10,8 @@ use std::thread::available_parallelism;
 
 use arrow_flight::{Criteria, FlightInfo};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use shoots_proto::ListCriteria;
-use shoots_store::Snapshot;
+use shoots_proto::{BucketName, FrameId, FrameName, ListCriteria};
+use shoots_store::{Error, Snapshot};
 use tokio::task::JoinError;
 
 use super::{Shared, check_length, info};
@@ -34,27 +34,60 @@ pub(super) async fn list(
     let (first, more) = if criteria.all_buckets {
         (Vec::new(), shared.store.all_buckets().await?)
     } else {
-        let frames = shared.store.frames(criteria.bucket.as_ref()).await?;
-        (frames, Vec::new())
+        let bucket = criteria.bucket.clone();
+        (vec![Listed::of(&shared, bucket).await?], Vec::new())
     };
     let more = stream::iter(more).then(move |bucket| {
         let shared = Arc::clone(&shared);
         async move {
-            match shared.store.frames(bucket.as_ref()).await {
+            match Listed::of(&shared, bucket).await {
                 // Deleted since the buckets were listed.
-                Err(failure) if failure.is_not_found() => Ok(Vec::new()),
-                frames => frames,
+                Err(failure) if failure.is_not_found() => Ok(Listed::default()),
+                listed => listed,
             }
         }
     });
-    let buckets = stream::iter([Ok(first)]).chain(more);
-    let flights = buckets.map_ok(move |mut frames| {
+    let buckets = stream::iter(first).map(Ok).chain(more);
+    let flights = buckets.map_ok(move |mut listed| {
         if let Some(pattern) = &pattern {
-            frames.retain(|snapshot| pattern.is_match(snapshot.frame().name.as_str()));
+            listed.retain(|name| pattern.is_match(name.as_str()));
         }
-        described(frames)
+        let unreadable = match criteria.unreadable {
+            true => listed.unreadable,
+            false => Vec::new(),
+        };
+        let unreadable = unreadable.into_iter();
+        let unreadable = unreadable.map(|(frame, problem)| info::of_unreadable(&frame, &problem));
+        described(listed.frames).chain(stream::iter(unreadable))
     });
     Ok(flights.try_flatten())
+}
+
+/// What was found in a bucket.
+#[derive(Default)]
+struct Listed {
+    frames: Vec<Snapshot>,
+    /// Frames that cannot be read, and why.
+    unreadable: Vec<(FrameId, Error)>,
+}
+
+impl Listed {
+    async fn of(shared: &Shared, bucket: Option<BucketName>) -> Result<Self, Failure> {
+        let found = shared.store.frames_and_unreadable(bucket.as_ref()).await?;
+        let (frames, unreadable) = found;
+        let unreadable = unreadable.into_iter();
+        let unreadable = unreadable.map(|(name, why)| (FrameId::new(bucket.clone(), name), why));
+        Ok(Self {
+            frames,
+            unreadable: unreadable.collect(),
+        })
+    }
+
+    fn retain(&mut self, is_wanted: impl Fn(&FrameName) -> bool) {
+        self.frames
+            .retain(|snapshot| is_wanted(&snapshot.frame().name));
+        self.unreadable.retain(|(frame, _)| is_wanted(&frame.name));
+    }
 }
 
 /// What a listing says of each frame, in order.

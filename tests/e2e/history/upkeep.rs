@@ -5,7 +5,7 @@ use shoots_client::{AsOf, ErrorKind, PutMode};
 
 use super::{all, hours, put};
 use crate::refusal::assert_refused;
-use crate::server::Server;
+use crate::server::{Server, fresh_folder};
 
 /// A server that does nothing by itself which a test wants to see done.
 async fn quiet_server() -> Server {
@@ -188,5 +188,36 @@ async fn a_store_is_measured_and_checked_and_a_frame_purged() {
     assert_refused(older, ErrorKind::FileNotFoundError, &["1"]);
     let never = client.frame("nyc/nothing").purge().send().await;
     assert_refused(never, ErrorKind::FileNotFoundError, &["nyc/nothing"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn frames_that_cannot_be_read_are_listed_to_who_asks_for_them() {
+    let folder = fresh_folder();
+    let server = Server::on(&folder, &[]).await;
+    let client = server.client().await;
+    for name in ["nyc/good", "nyc/torn"] {
+        put(&client.frame(name), PutMode::Error, hours(0..5)).await;
+    }
+    server.stop().await;
+    let entry = "nyc/torn/log/00000000000000000001.jsonl";
+    std::fs::write(folder.path().join(entry), "{}").unwrap();
+    let server = Server::on(&folder, &[]).await;
+    let client = server.client().await;
+    let list = || client.list().bucket("nyc");
+    let frames = list().send().await.unwrap();
+    let names = frames.iter().map(|one| one.frame.to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["nyc/good"]);
+    for all in [list(), client.list().all_buckets()] {
+        let all = all.send_all().await.unwrap();
+        assert_eq!(all.frames, frames);
+        let [torn] = &all.unreadable[..] else {
+            panic!("{all:?}");
+        };
+        assert_eq!(torn.frame.to_string(), "nyc/torn");
+        assert!(torn.problem.contains(entry), "{torn:?}");
+    }
+    let others = list().pattern("^g").send_all().await.unwrap();
+    assert_eq!(others.unreadable, []);
     server.stop().await;
 }
