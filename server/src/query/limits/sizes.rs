@@ -7,6 +7,8 @@
 //!
 //! A wrapped call also looks whether its query is still wanted before it begins.
 
+mod compared;
+
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +20,8 @@ use arrow_schema::{DataType, FieldRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::arrow::array::ArrayData;
 use datafusion::arrow::compute::cast;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, exec_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -40,15 +42,6 @@ const SMALL: usize = 64 << 10;
 
 /// What the copies of a constant in one batch may take.
 const COPIES_BYTES: usize = 16 << 20;
-
-/// So many characters may be compared with each other in one call: a second or so.
-const MOST_STEPS: usize = 1 << 30;
-
-/// Characters to be taken away that make no difference.
-const FEW: usize = 64;
-
-/// So many values of one list may be compared with each other in one call: a second or so.
-const MOST_COMPARED: usize = 1 << 21;
 
 /// Functions that make much out of little, with how much; and those whose values are as large as their arguments
 /// together, which is much after a few in a row.
@@ -82,14 +75,17 @@ const GROWING: &[(&str, Estimate)] = &[
     ("split_part", together),
     ("string_to_array", together),
     ("regexp_match", together),
-    ("btrim", trimmed),
-    ("ltrim", trimmed),
-    ("rtrim", trimmed),
-    ("levenshtein", edited),
-    ("array_distinct", compared),
-    ("array_except", compared),
-    ("array_intersect", compared),
-    ("array_union", compared),
+    ("btrim", compared::trimmed),
+    ("ltrim", compared::trimmed),
+    ("rtrim", compared::trimmed),
+    ("levenshtein", compared::edited),
+    ("array_distinct", compared::gathered),
+    ("array_except", compared::gathered),
+    ("array_intersect", compared::gathered),
+    ("array_union", compared::gathered),
+    ("array_has", compared::searched),
+    ("array_has_all", compared::searched),
+    ("array_has_any", compared::searched),
 ];
 
 /// How many bytes a call is about to make of its arguments, roughly.
@@ -459,62 +455,6 @@ fn lengths(start: &[f64], stop: &[f64], step: &[f64]) -> Vec<f64> {
         }
     };
     rows.map(length).collect()
-}
-
-/// Nothing; but how long it takes grows with both texts, and nothing ends it.
-fn edited(args: &[ArrayRef]) -> Result<usize> {
-    let [from, to] = args else {
-        return Ok(0);
-    };
-    let rows = 0..from.len().min(to.len());
-    let steps = sum(rows.map(|row| row_size(from, row).saturating_mul(row_size(to, row))));
-    if steps > MOST_STEPS {
-        return exec_err!(
-            "levenshtein compares texts character by character, and these are too long for that"
-        );
-    }
-    Ok(0)
-}
-
-/// What all arguments take; but each character is looked for among all that are to be taken away.
-fn trimmed(args: &[ArrayRef]) -> Result<usize> {
-    if let [text, away] = args {
-        let rows = (0..text.len().min(away.len())).filter(|row| row_size(away, *row) > FEW);
-        let steps = sum(rows.map(|row| row_size(text, row).saturating_mul(row_size(away, row))));
-        if steps > MOST_STEPS {
-            return exec_err!(
-                "trimming looks for each character among those that are to be taken away, and these are too many for that"
-            );
-        }
-    }
-    together(args)
-}
-
-/// What all arguments take; but comparing the values of long lists takes long too.
-fn compared(args: &[ArrayRef]) -> Result<usize> {
-    let longest = |list: &ArrayRef| match list.data_type() {
-        DataType::List(_) => list
-            .as_list::<i32>()
-            .iter()
-            .flatten()
-            .map(|of| of.len())
-            .max(),
-        DataType::LargeList(_) => list
-            .as_list::<i64>()
-            .iter()
-            .flatten()
-            .map(|of| of.len())
-            .max(),
-        _ => None,
-    };
-    let longest = args.iter().filter_map(longest).max().unwrap_or(0);
-    if longest > MOST_COMPARED {
-        return exec_err!(
-            "the values of a list are compared with each other, and {longest} are too many for that (at most \
-             {MOST_COMPARED}); unnest the list and use DISTINCT or a join"
-        );
-    }
-    together(args)
 }
 
 /// What all arguments take.

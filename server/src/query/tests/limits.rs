@@ -567,6 +567,16 @@ async fn lists_that_are_too_long_to_compare_are_refused() {
         let error = lake.refused("numbers", &sql).await;
         assert!(error.message.contains("too many"), "{sql}: {error}");
     }
+    for call in [
+        "array_has_any(range(1, 100000 + n), range(100000, 200000))",
+        "array_has_all(range(1, 100000 + n), range(1, 100000))",
+    ] {
+        let sql = format!("SELECT count(*) FROM range(0, 10000) AS r(n) WHERE {call}");
+        let error = lake.refused("numbers", &sql).await;
+        assert!(error.message.contains("too many"), "{sql}: {error}");
+    }
+    let sql = "SELECT count(*) FROM numbers WHERE array_has_any([3, 5], [n, 77]) OR array_has([7, 70], n)";
+    assert_eq!(lake.asked_numbers("numbers", sql).await, [3]);
     let sql = "SELECT CAST(cardinality(array_except(range(1, 1000), [1])) AS BIGINT)";
     assert_eq!(lake.asked_numbers("numbers", sql).await, [998]);
 }
