@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_flight::{Criteria, FlightInfo};
 use arrow_schema::SchemaRef;
 use shoots_flight::read_schema_message;
-use shoots_proto::{FrameId, FrameSummary, ListCriteria, UnreadableFrame};
+use shoots_proto::{BucketName, FrameId, FrameName, FrameSummary, ListCriteria};
 
 use crate::Error;
 use crate::connection::{Connection, answer, json, read_json};
@@ -118,16 +118,18 @@ async fn asked(connection: &Connection, criteria: ListCriteria) -> Result<Listin
 pub struct Listing {
     /// Frames and what they hold.
     pub frames: Vec<FrameInfo>,
-    /// Frames that cannot be read, because they are damaged or the server is not let in; `verify` tells more.
+    /// Frames and buckets that cannot be read, because they are damaged or the server is not let in; `verify` tells more.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// A frame that cannot be read.
+/// A frame that cannot be read, or a bucket of which nothing can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
-    /// The frame.
-    pub frame: FrameId,
+    /// The bucket; none is the default bucket.
+    pub bucket: Option<BucketName>,
+    /// The frame; none is the whole bucket.
+    pub name: Option<FrameName>,
     /// What is in the way.
     pub problem: String,
 }
@@ -139,9 +141,17 @@ impl Listing {
             self.frames.push(FrameInfo::of(info)?);
             return Ok(());
         }
-        let told: UnreadableFrame = read_json("unreadable frame", &info.app_metadata)?;
+        let told: shoots_proto::Unreadable = read_json("unreadable", &info.app_metadata)?;
+        let (bucket, name) = match told.bucket {
+            Some(bucket) => (Some(bucket), None),
+            None => {
+                let frame = frame_of(info)?;
+                (frame.bucket, Some(frame.name))
+            }
+        };
         self.unreadable.push(Unreadable {
-            frame: frame_of(info)?,
+            bucket,
+            name,
             problem: told.unreadable,
         });
         Ok(())

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `DoPut` | [`PutCommand`] | [`PutResult`] |
 //! | `DoGet`, `GetFlightInfo`, `GetSchema` | [`GetTicket`], [`FrameId`] as a path | rows, [`FrameSummary`], [`SharedRows`] |
-//! | `ListFlights` | [`ListCriteria`] | [`FrameSummary`], [`UnreadableFrame`] |
+//! | `ListFlights` | [`ListCriteria`] | [`FrameSummary`], [`Unreadable`] |
 //! | `DoAction` | see [`action`] | see [`action`] |
 //! | any | | [`ErrorBody`] |
 //!
@@ -55,7 +55,7 @@ pub use decode::{decode, decode_or_default, encode};
 pub use error::{ErrorBody, ErrorKind, RequestError};
 pub use get::{DiffRange, GetTicket};
 pub use label::{LabelError, SnapshotName, TagName};
-pub use list::{FrameSummary, ListCriteria, UnreadableFrame};
+pub use list::{FrameSummary, ListCriteria, Unreadable};
 pub use name::{BucketName, FrameId, FrameName, NameError};
 pub use note::Note;
 pub use parameters::{ParameterValue, QueryParameters};

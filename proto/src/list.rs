@@ -36,7 +36,7 @@ pub struct ListCriteria {
     /// List the frames of every bucket. It goes with no `bucket`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all_buckets: bool,
-    /// Name the frames that cannot be read, too, each with an [`UnreadableFrame`]; they are left out otherwise.
+    /// Name the frames and buckets that cannot be read, too, each with an [`Unreadable`]; they are left out otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
 }
@@ -106,19 +106,24 @@ impl TryFrom<Wire> for ListCriteria {
     }
 }
 
-/// Why a frame cannot be read: the JSON in the `app_metadata` of its `FlightInfo`, which has neither schema nor ticket.
+/// Why a frame, or a whole bucket, cannot be read: the JSON in the `app_metadata` of its `FlightInfo`, which has neither
+/// schema nor ticket, and of a bucket no path either.
 ///
 /// ```
-/// use shoots_proto::{UnreadableFrame, decode};
+/// use shoots_proto::{Unreadable, decode};
 ///
 /// let json = br#"{"unreadable":"weather/log/00000000000000000001.jsonl is damaged"}"#;
-/// let told: UnreadableFrame = decode("frame", json)?;
+/// let told: Unreadable = decode("frame", json)?;
 /// assert!(told.unreadable.contains("damaged"));
+/// assert_eq!(told.bucket, None);
 /// # Ok::<(), shoots_proto::RequestError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(expecting = "a JSON object")]
-pub struct UnreadableFrame {
+pub struct Unreadable {
+    /// The bucket, if it is the whole of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<BucketName>,
     /// What is in the way.
     pub unreadable: String,
 }

@@ -150,6 +150,11 @@ impl Failure {
             .is_some_and(|body| body.kind == ErrorKind::FileNotFoundError)
     }
 
+    /// Whether the storage below is what is wrong.
+    pub(crate) fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Domain(body) if matches!(body.kind, ErrorKind::ShootsIOError | ErrorKind::DamagedError))
+    }
+
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Domain(body) if body.kind == ErrorKind::ConflictError)
     }

@@ -98,7 +98,8 @@ struct LeftOut<'a> {
 
 #[derive(Serialize)]
 struct Named<'a> {
-    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket: Option<&'a str>,
     problem: &'a str,
@@ -107,8 +108,8 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn new(of: &'a Unreadable) -> Self {
         Self {
-            name: of.frame.name.as_str(),
-            bucket: of.frame.bucket.as_ref().map(|bucket| bucket.as_str()),
+            name: of.name.as_ref().map(|name| name.as_str()),
+            bucket: of.bucket.as_ref().map(|bucket| bucket.as_str()),
             problem: &of.problem,
         }
     }
@@ -117,12 +118,26 @@ impl<'a> Named<'a> {
 fn in_words(unreadable: &[Unreadable]) -> String {
     let told = unreadable
         .iter()
-        .map(|one| format!("\n  {}: {}", one.frame, one.problem));
+        .map(|one| format!("\n  {}: {}", place(one), one.problem));
+    let buckets = unreadable.iter().filter(|one| one.name.is_none()).count() as u64;
+    let frames = unreadable.len() as u64 - buckets;
+    let of = [(frames, "frame"), (buckets, "bucket")];
+    let counted = of.into_iter().filter(|(number, _)| *number > 0);
+    let counted: Vec<String> = counted
+        .map(|(number, what)| several(number, what))
+        .collect();
     format!(
-        "{} cannot be read and left out; `shoots verify FRAME` tells what is damaged:{}",
-        several(unreadable.len() as u64, "frame"),
+        "{} cannot be read and left out; `shoots verify` tells what is damaged:{}",
+        counted.join(" and "),
         told.collect::<String>()
     )
+}
+
+/// The frame, or the bucket with a slash behind it.
+fn place(of: &Unreadable) -> String {
+    let bucket = of.bucket.as_ref().map(|bucket| format!("{bucket}/"));
+    let name = of.name.as_ref().map(|name| name.as_str());
+    bucket.unwrap_or_default() + name.unwrap_or_default()
 }
 
 /// Lists buckets.

@@ -14,6 +14,7 @@ use shoots_proto::action::{
 use shoots_proto::{BucketName, FrameId, FrameName, Note, SnapshotName};
 use shoots_store::{Error, Frame, FrameWriter, LocalPeer, PutOptions, Snapshot, Store, nearest};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{Access, ReadableFrame, Right};
 use crate::status::Failure;
@@ -148,7 +149,23 @@ impl CallerStore {
         Ok(self.store.frames(bucket).await?)
     }
 
-    /// The same, and the frames that cannot be read, with what is in the way.
+    /// The same of one of all buckets. There are none if it was deleted since these were listed, or cannot be listed: what
+    /// is wrong with one should not keep the others from being found.
+    pub(crate) async fn frames_of_each(
+        &self,
+        bucket: Option<&BucketName>,
+    ) -> Result<Vec<Snapshot>, Failure> {
+        match (self.frames(bucket).await, bucket) {
+            (Err(failure), _) if failure.is_not_found() => Ok(Vec::new()),
+            (Err(failure), Some(bucket)) if failure.is_of_storage() => {
+                warn!(%bucket, %failure, "passed over, because it cannot be listed");
+                Ok(Vec::new())
+            }
+            (frames, _) => frames,
+        }
+    }
+
+    /// The newest states of the frames of a bucket, and the frames that cannot be read, with what is in the way.
     pub(crate) async fn frames_and_unreadable(
         &self,
         bucket: Option<&BucketName>,
@@ -202,14 +219,30 @@ impl CallerStore {
         &self,
         bucket: Option<Option<&BucketName>>,
     ) -> Result<UsageResult, Failure> {
-        if let Some(bucket) = bucket {
-            self.access.require(Right::Read, bucket)?;
+        let buckets = match bucket {
+            Some(bucket) => {
+                self.access.require(Right::Read, bucket)?;
+                return Ok(self.store.usage(Some(bucket)).await?);
+            }
+            None => self.all_buckets().await?,
+        };
+        let mut all = UsageResult::default();
+        for bucket in buckets {
+            let usage = self.store.usage(Some(bucket.as_ref())).await;
+            match (usage.map_err(Failure::from), bucket) {
+                (Ok(usage), _) => {
+                    all.buckets.extend(usage.buckets);
+                    (all.free_bytes, all.low_space_bytes) =
+                        (usage.free_bytes, usage.low_space_bytes);
+                }
+                (Err(failure), _) if failure.is_not_found() => {}
+                (Err(failure), Some(bucket)) if failure.is_of_storage() => {
+                    warn!(%bucket, %failure, "passed over, because it cannot be looked through");
+                }
+                (Err(failure), _) => return Err(failure),
+            }
         }
-        let mut usage = self.store.usage(bucket).await?;
-        usage
-            .buckets
-            .retain(|usage| self.may_read(usage.bucket.as_ref()));
-        Ok(usage)
+        Ok(all)
     }
 
     /// Takes a snapshot, which keeps versions of frames, so that it needs the right to write to all of their buckets.

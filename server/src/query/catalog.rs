@@ -208,12 +208,7 @@ impl<'a> Frames<'a> {
     pub(super) async fn all(&self) -> Result<Vec<(String, Vec<Snapshot>)>, Failure> {
         let mut all = Vec::new();
         for bucket in self.store.all_buckets().await? {
-            let frames = match self.store.frames(bucket.as_ref()).await {
-                Ok(frames) => frames,
-                // Deleted since the buckets were listed.
-                Err(failure) if failure.is_not_found() => continue,
-                Err(failure) => return Err(failure),
-            };
+            let frames = self.store.frames_of_each(bucket.as_ref()).await?;
             let frames = frames.into_iter().map(|frame| self.one_state(frame));
             let name = bucket.as_ref().map_or(DEFAULT_BUCKET, BucketName::as_str);
             all.push((name.to_owned(), frames.collect()));

@@ -3,7 +3,7 @@
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
-use shoots_proto::{AsOf, FrameId, FrameSummary, GetTicket, UnreadableFrame};
+use shoots_proto::{AsOf, BucketName, FrameId, FrameSummary, GetTicket, Unreadable};
 use shoots_store::{Error, Snapshot};
 
 use super::flight_sql::{self, Session};
@@ -100,14 +100,30 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Result<FlightInfo, Failure> {
 
 /// Names a frame that cannot be read, as a listing does: nothing of it can be got.
 pub(super) fn of_unreadable(frame: &FrameId, problem: &Error) -> Result<FlightInfo, Failure> {
-    let told = UnreadableFrame {
+    let told = Unreadable {
+        bucket: None,
         unreadable: problem.to_string(),
     };
+    let info = unreadable(&told)?;
+    Ok(info.with_descriptor(FlightDescriptor::new_path(frame.to_path())))
+}
+
+/// Names a bucket that cannot be listed.
+pub(super) fn of_unreadable_bucket(
+    bucket: BucketName,
+    problem: &Failure,
+) -> Result<FlightInfo, Failure> {
+    unreadable(&Unreadable {
+        bucket: Some(bucket),
+        unreadable: problem.to_string(),
+    })
+}
+
+fn unreadable(told: &Unreadable) -> Result<FlightInfo, Failure> {
     let info = FlightInfo::new()
-        .with_descriptor(FlightDescriptor::new_path(frame.to_path()))
         .with_total_records(UNKNOWN)
         .with_total_bytes(UNKNOWN)
-        .with_app_metadata(json(&told)?);
+        .with_app_metadata(json(told)?);
     Ok(info)
 }
 

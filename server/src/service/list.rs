@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shoots_proto::{BucketName, FrameId, FrameName, ListCriteria};
 use shoots_store::{Error, Snapshot};
 use tokio::task::JoinError;
+use tracing::warn;
 
 use super::{Shared, check_length, info};
 use crate::pattern;
@@ -40,10 +41,13 @@ pub(super) async fn list(
     let more = stream::iter(more).then(move |bucket| {
         let shared = Arc::clone(&shared);
         async move {
-            match Listed::of(&shared, bucket).await {
+            match (Listed::of(&shared, bucket.clone()).await, bucket) {
                 // Deleted since the buckets were listed.
-                Err(failure) if failure.is_not_found() => Ok(Listed::default()),
-                listed => listed,
+                (Err(failure), _) if failure.is_not_found() => Ok(Listed::default()),
+                (Err(failure), Some(bucket)) if failure.is_of_storage() => {
+                    Ok(Listed::closed(bucket, failure))
+                }
+                (listed, _) => listed,
             }
         }
     });
@@ -53,11 +57,9 @@ pub(super) async fn list(
             listed.retain(|name| pattern.is_match(name.as_str()));
         }
         let unreadable = match criteria.unreadable {
-            true => listed.unreadable,
+            true => listed.told(),
             false => Vec::new(),
         };
-        let unreadable = unreadable.into_iter();
-        let unreadable = unreadable.map(|(frame, problem)| info::of_unreadable(&frame, &problem));
         described(listed.frames).chain(stream::iter(unreadable))
     });
     Ok(flights.try_flatten())
@@ -69,6 +71,8 @@ struct Listed {
     frames: Vec<Snapshot>,
     /// Frames that cannot be read, and why.
     unreadable: Vec<(FrameId, Error)>,
+    /// The bucket, if it cannot be listed, and why.
+    closed: Option<(BucketName, Failure)>,
 }
 
 impl Listed {
@@ -80,7 +84,26 @@ impl Listed {
         Ok(Self {
             frames,
             unreadable: unreadable.collect(),
+            closed: None,
         })
+    }
+
+    fn closed(bucket: BucketName, failure: Failure) -> Self {
+        warn!(%bucket, %failure, "left out of a listing, because it cannot be listed");
+        Self {
+            closed: Some((bucket, failure)),
+            ..Self::default()
+        }
+    }
+
+    /// What cannot be read.
+    fn told(&self) -> Vec<Result<FlightInfo, Failure>> {
+        let frames = self.unreadable.iter();
+        let frames = frames.map(|(frame, problem)| info::of_unreadable(frame, problem));
+        let bucket = self.closed.iter();
+        let bucket =
+            bucket.map(|(bucket, problem)| info::of_unreadable_bucket(bucket.clone(), problem));
+        frames.chain(bucket).collect()
     }
 
     fn retain(&mut self, is_wanted: impl Fn(&FrameName) -> bool) {

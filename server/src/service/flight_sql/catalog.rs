@@ -139,13 +139,7 @@ async fn tables_of(
     command: CommandGetTables,
 ) -> Result<RecordBatch, Failure> {
     let mut tables = command.into_builder();
-    let frames = match shared.store.frames(bucket).await {
-        Ok(frames) => frames,
-        // Deleted since the buckets were listed.
-        Err(failure) if failure.is_not_found() => Vec::new(),
-        Err(failure) => return Err(failure),
-    };
-    for frame in &frames {
+    for frame in &shared.store.frames_of_each(bucket).await? {
         let name = frame.frame().name.as_str();
         let table = tables.append(CATALOG, schema_name(bucket), name, FRAME, &frame.schema());
         table.map_err(defect)?;

@@ -187,11 +187,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 /// Looks through all frames of the store.
 async fn search(shared: &Arc<Shared>) -> Result<(), Failure> {
     for bucket in shared.store.all_buckets().await? {
-        match shared.store.frames(bucket.as_ref()).await {
-            Ok(frames) => frames.iter().for_each(|frame| shared.followers.note(frame)),
-            Err(failure) if failure.is_not_found() => {}
-            Err(failure) => return Err(failure),
-        }
+        let frames = shared.store.frames_of_each(bucket.as_ref()).await?;
+        frames.iter().for_each(|frame| shared.followers.note(frame));
     }
     Ok(())
 }
