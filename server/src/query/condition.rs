@@ -13,7 +13,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, TableReference, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
@@ -30,6 +30,7 @@ use super::clauses;
 use super::limits::Limits;
 use super::limits::interrupt::Interrupt;
 use super::limits::patterns::BoundedPatterns;
+use super::limits::widths;
 use super::mismatch::{self, Mismatch};
 use super::names::{Mentions, Spelling};
 use super::relation::Relation;
@@ -379,6 +380,7 @@ fn simplified(
         .build();
     let simplifier = ExprSimplifier::new(context);
     let coerced = simplifier.coerce(expr, columns)?;
+    coerced.apply(|expr| widths::check_cast(expr).map(|()| TreeNodeRecursion::Continue))?;
     let simplified = simplifier.simplify(first.expression(coerced)?.data)?;
     Ok(last.expression(simplified)?.data)
 }

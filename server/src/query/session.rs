@@ -38,6 +38,7 @@ use super::limits::memory::Memory;
 use super::limits::patterns::{BoundedPatterns, When};
 use super::limits::sizes;
 use super::limits::spill::SpillFolder;
+use super::limits::widths;
 use super::limits::windows::BoundedWindows;
 use super::parameters;
 use super::relation::Relation;
@@ -215,8 +216,9 @@ pub(super) async fn physical_plan(
     state: &mut SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    widths::check(plan)?;
     let plan = state.optimize(plan)?;
-    let rows = sizes::rows_beside_constants(&plan, BATCH_ROWS)?;
+    let rows = sizes::rows_of_a_batch(&plan, BATCH_ROWS)?;
     let config = state.config_mut();
     *config = config.clone().with_batch_size(rows);
     let planner = Arc::clone(state.query_planner());

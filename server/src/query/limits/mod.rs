@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`memory`] | memory of one query, as a share of that of all |
 //! | [`sizes`], [`joined`] | values that functions make, of which DataFusion asks nobody |
+//! | [`widths`] | values that are large by their type |
 //! | [`patterns`] | what looks for patterns in texts, of which DataFusion asks nobody either |
 //! | [`spill`] | where queries write what they cannot hold, and that it does not stay |
 //! | [`turns`] | how many queries compute at once, and how many wait, in fair turns |
@@ -20,6 +21,7 @@ pub(in crate::query) mod patterns;
 pub(in crate::query) mod sizes;
 pub(in crate::query) mod spill;
 pub(in crate::query) mod turns;
+pub(in crate::query) mod widths;
 pub(in crate::query) mod windows;
 
 use std::error::Error;

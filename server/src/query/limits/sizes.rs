@@ -8,15 +8,17 @@
 //! A wrapped call also looks whether its query is still wanted before it begins.
 
 mod compared;
+mod copied;
+mod series;
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, IntervalMonthDayNanoType};
+use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, make_array};
 use arrow_buffer::Buffer;
-use arrow_schema::{DataType, FieldRef, TimeUnit};
+use arrow_schema::{DataType, FieldRef};
 use bytes::Bytes;
 use datafusion::arrow::array::ArrayData;
 use datafusion::arrow::compute::cast;
@@ -36,6 +38,7 @@ use datafusion::logical_expr::{
 use super::interrupt::Interrupt;
 use super::joined::JOINED;
 use super::patterns::{self, Search};
+use super::widths;
 
 /// Values below this size are not worth watching.
 const SMALL: usize = 64 << 10;
@@ -46,16 +49,16 @@ const COPIES_BYTES: usize = 16 << 20;
 /// Functions that make much out of little, with how much; and those whose values are as large as their arguments
 /// together, which is much after a few in a row.
 const GROWING: &[(&str, Estimate)] = &[
-    ("repeat", repeated),
-    ("lpad", padded),
-    ("rpad", padded),
-    ("replace", replaced),
-    ("array_repeat", repeated),
-    ("array_resize", padded),
-    ("generate_series", series),
-    ("range", series),
+    ("repeat", copied::repeated),
+    ("lpad", copied::padded),
+    ("rpad", copied::padded),
+    ("replace", copied::replaced),
+    ("array_repeat", copied::repeated),
+    ("array_resize", copied::padded),
+    ("generate_series", series::series),
+    ("range", series::series),
     ("concat", together),
-    ("concat_ws", together),
+    ("concat_ws", copied::separated),
     ("translate", together),
     ("overlay", together),
     ("encode", together),
@@ -63,7 +66,7 @@ const GROWING: &[(&str, Estimate)] = &[
     ("array_append", together),
     ("array_prepend", together),
     ("array_concat", together),
-    ("array_to_string", together),
+    ("array_to_string", copied::listed),
     (JOINED, together),
     ("upper", together),
     ("lower", together),
@@ -75,6 +78,25 @@ const GROWING: &[(&str, Estimate)] = &[
     ("split_part", together),
     ("string_to_array", together),
     ("regexp_match", together),
+    ("array_replace", copied::exchanged),
+    ("array_replace_n", copied::exchanged),
+    ("array_replace_all", copied::exchanged),
+    ("array_compact", together),
+    ("array_normalize", together),
+    ("array_pop_back", together),
+    ("array_pop_front", together),
+    ("array_positions", together),
+    ("array_remove", together),
+    ("array_remove_n", together),
+    ("array_remove_all", together),
+    ("array_reverse", together),
+    ("array_slice", together),
+    ("array_sort", together),
+    ("arrays_zip", together),
+    ("flatten", together),
+    ("map", together),
+    ("map_entries", together),
+    ("map_extract", together),
     ("btrim", compared::trimmed),
     ("ltrim", compared::trimmed),
     ("rtrim", compared::trimmed),
@@ -124,9 +146,10 @@ fn growing(function: &ScalarUDF) -> Option<Estimate> {
     growing.map(|(_, estimate)| *estimate)
 }
 
-/// How many rows a batch may have, so that a column of copies of the plan's largest constant does not become too large.
-pub(in crate::query) fn rows_beside_constants(plan: &LogicalPlan, most: usize) -> Result<usize> {
-    let mut largest = 1;
+/// How many rows a batch may have, so that neither a column of copies of the plan's largest constant becomes too large, nor
+/// what is large by its type.
+pub(in crate::query) fn rows_of_a_batch(plan: &LogicalPlan, most: usize) -> Result<usize> {
+    let mut largest = widths::widest(plan)?.max(1);
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
@@ -298,6 +321,7 @@ impl ScalarUDFImpl for Bounded {
         let bounds = (&self.interrupt, &self.values);
         match self.search {
             Some(search) => {
+                let search = (search, patterns::flags_of(self.name()));
                 patterns::in_pieces(self.name(), search, args, bounds, |args| self.call(args))
             }
             None => self.call(args),
@@ -370,93 +394,6 @@ impl ScalarUDFImpl for Bounded {
     }
 }
 
-/// A value, as often as the second argument says.
-fn repeated(args: &[ArrayRef]) -> Result<usize> {
-    let [value, times] = args else {
-        return Ok(0);
-    };
-    let times = counts(times)?;
-    Ok(sum(times.iter().enumerate().map(|(row, times)| {
-        row_size(value, row).saturating_mul(*times)
-    })))
-}
-
-/// As many units as the second argument says, of what the last argument or a space takes.
-fn padded(args: &[ArrayRef]) -> Result<usize> {
-    let [value, length, ..] = args else {
-        return Ok(0);
-    };
-    let unit = match value.data_type() {
-        DataType::List(item) | DataType::LargeList(item) => item
-            .data_type()
-            .primitive_width()
-            .unwrap_or(size_of::<u64>()),
-        _ => 1,
-    };
-    let lengths = counts(length)?;
-    Ok(sum(lengths
-        .iter()
-        .map(|length| length.saturating_mul(unit))))
-}
-
-/// A text in which each occurrence of the second argument becomes the third.
-fn replaced(args: &[ArrayRef]) -> Result<usize> {
-    let [text, from, to] = args else {
-        return Ok(0);
-    };
-    let texts = cast(text, &DataType::Utf8View)?;
-    let froms = cast(from, &DataType::Utf8View)?;
-    let (texts, froms) = (texts.as_string_view(), froms.as_string_view());
-    let rows = 0..texts.len();
-    let sizes = rows.filter(|row| texts.is_valid(*row) && froms.is_valid(*row));
-    Ok(sum(sizes.map(|row| {
-        let (text, from, to) = (texts.value(row), froms.value(row), row_size(to, row));
-        match text.len().saturating_mul(to) <= SMALL {
-            true => text.len() + to,
-            false => text.len() + text.matches(from).count().saturating_mul(to),
-        }
-    })))
-}
-
-/// Every number or time from a start to a stop by a step.
-fn series(args: &[ArrayRef]) -> Result<usize> {
-    let Some(first) = args.first() else {
-        return Ok(0);
-    };
-    let steps: Vec<f64> = match first.data_type() {
-        DataType::Int64 => {
-            let (start, stop, step) = match args {
-                [stop] => (None, stop, None),
-                [start, stop] => (Some(start), stop, None),
-                [start, stop, step, ..] => (Some(start), stop, Some(step)),
-                [] => return Ok(0),
-            };
-            let step = step.map_or_else(|| Ok(vec![1.0; stop.len()]), floats)?;
-            let start = start.map_or_else(|| Ok(vec![0.0; stop.len()]), floats)?;
-            lengths(&start, &floats(stop)?, &step)
-        }
-        _ => match args {
-            [start, stop, step] => lengths(&nanoseconds(start)?, &nanoseconds(stop)?, &each(step)),
-            _ => return Ok(0),
-        },
-    };
-    let bytes = steps.iter().sum::<f64>() * size_of::<u64>() as f64;
-    Ok(bytes as usize)
-}
-
-fn lengths(start: &[f64], stop: &[f64], step: &[f64]) -> Vec<f64> {
-    let rows = start.iter().zip(stop).zip(step);
-    let length = |((start, stop), step): ((&f64, &f64), &f64)| {
-        let length = (stop - start) / step;
-        if length.is_finite() {
-            length.max(0.0)
-        } else {
-            0.0
-        }
-    };
-    rows.map(length).collect()
-}
-
 /// What all arguments take.
 fn together(args: &[ArrayRef]) -> Result<usize> {
     let rows = args
@@ -474,38 +411,6 @@ fn counts(array: &ArrayRef) -> Result<Vec<usize>> {
     let numbers = numbers.as_primitive::<Int64Type>().iter();
     let count = |number: Option<i64>| usize::try_from(number.unwrap_or(0)).unwrap_or(0);
     Ok(numbers.map(count).collect())
-}
-
-fn floats(array: &ArrayRef) -> Result<Vec<f64>> {
-    let numbers = cast(array, &DataType::Int64)?;
-    let numbers = numbers.as_primitive::<Int64Type>().iter();
-    Ok(numbers
-        .map(|number| number.map_or(f64::NAN, |number| number as f64))
-        .collect())
-}
-
-fn nanoseconds(array: &ArrayRef) -> Result<Vec<f64>> {
-    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let zoneless = match array.data_type() {
-        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, None))?,
-        _ => Arc::clone(array),
-    };
-    let times = floats(&cast(&zoneless, &time)?)?;
-    Ok(times.into_iter().map(|time| time * 1e3).collect())
-}
-
-/// The length of intervals in nanoseconds.
-fn each(intervals: &ArrayRef) -> Vec<f64> {
-    const DAY: f64 = 86_400e9;
-    let Some(intervals) = intervals.as_primitive_opt::<IntervalMonthDayNanoType>() else {
-        return vec![f64::NAN; intervals.len()];
-    };
-    let length = |interval| {
-        let (months, days, rest) = IntervalMonthDayNanoType::to_parts(interval);
-        (f64::from(months) * 30.0 + f64::from(days)) * DAY + rest as f64
-    };
-    let lengths = intervals.iter();
-    lengths.map(|step| step.map_or(f64::NAN, length)).collect()
 }
 
 /// What the value of a row takes; of types whose values differ in size without telling, what one takes on average.

@@ -58,7 +58,7 @@ pub(in crate::query) fn is_settled(condition: &Expr) -> bool {
         Expr::InList(list) => {
             is_settled(&list.expr) && list.list.iter().all(|e| matches!(e, Expr::Literal(..)))
         }
-        Expr::Like(like) => patterns::is_known_plain(&like.pattern) && is_settled(&like.expr),
+        Expr::Like(like) => patterns::is_known_plain(like) && is_settled(&like.expr),
         _ => false,
     }
 }

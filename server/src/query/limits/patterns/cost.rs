@@ -33,6 +33,8 @@ const BYTES_PER_STEP: usize = 16;
 pub(in crate::query) enum Search {
     /// A pattern of `LIKE`.
     Like,
+    /// A pattern of `ILIKE`, for which an automaton is made whatever it is.
+    Ilike,
     /// A regular expression, up to its first match.
     Regex,
     /// A regular expression, from match to match.
@@ -66,7 +68,7 @@ impl Cost {
                 bytes: pattern.len().max(1),
             }),
             Search::Like if is_plain(pattern) => Ok(Self::Plain { bytes: 1 }),
-            Search::Like => Ok(like(pattern)),
+            Search::Like | Search::Ilike => Ok(like(pattern)),
             Search::Regex | Search::Matches => regex(pattern, search == Search::Matches),
         }
     }
@@ -194,6 +196,8 @@ mod tests {
         assert!((50 * 50 * 9..200 * 50 * 9).contains(&nested), "{nested}");
         let words: Vec<String> = (0..500).map(|n| format!("{n}word")).collect();
         let words = words.join("|");
+        let other = format!("(?i){words}");
+        assert!(places(Search::Regex, &other) > 1_000);
         assert!(places(Search::Regex, r"\w+@\w+\.com") < 30);
         assert_eq!(places(Search::Regex, &words), 1);
         assert_eq!(
@@ -227,6 +231,7 @@ mod tests {
         for other in ["a%b", "_", "a_", "%a%b", "%%%", r"a\%"] {
             assert!(!is_plain(other), "{other}");
             assert!(places(Search::Like, other) > 0, "{other}");
+            assert!(places(Search::Ilike, "%a") > 0);
         }
     }
 

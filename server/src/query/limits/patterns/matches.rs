@@ -17,8 +17,8 @@ use crate::query::limits::interrupt::Interrupt;
 /// Texts up to this size, in bytes, are short: reading the rest of one at each match does not take long.
 const SHORT: usize = 4 << 10;
 
-/// What is made without looking how much it is, in bytes.
-const SMALL: usize = 64 << 10;
+/// What a call may make without a look at how much it is, in bytes.
+const SMALL: usize = 16 << 20;
 
 /// How many bytes a call of a function that goes from match to match makes, at most.
 pub(in crate::query) fn made(
@@ -32,38 +32,68 @@ pub(in crate::query) fn made(
     let (Some(texts), Some(patterns)) = (column(0)?, column(1)?) else {
         return Ok(0);
     };
-    let replacements = if replaces { column(2)? } else { None };
+    let put = if replaces { column(2)? } else { None };
     let flags = column(flags)?;
+    let row = |row: usize| {
+        Some(Row {
+            text: value(&texts, row)?,
+            pattern: value(&patterns, row)?,
+            put: put.as_ref().and_then(|put| value(put, row)).unwrap_or(""),
+            flags: flags
+                .as_ref()
+                .and_then(|flags| value(flags, row))
+                .unwrap_or(""),
+            replaces,
+        })
+    };
+    let rows = || (0..texts.len()).filter_map(row);
+    let add = |sum: usize, bytes: usize| sum.saturating_add(bytes);
+    let most = rows().map(|row| row.made(row.most_matches())).fold(0, add);
     let mut way = Way::new(interrupt);
-    let mut made = 0_usize;
-    for row in 0..texts.len() {
-        let (Some(text), Some(pattern)) = (value(&texts, row), value(&patterns, row)) else {
-            continue;
+    let mut made = 0;
+    for row in rows() {
+        let matches = match row.text.len() > SHORT || most > SMALL {
+            true if row.is_repeated() => way.matches(&row)?,
+            _ => row.most_matches(),
         };
-        let put = replacements
-            .as_ref()
-            .and_then(|texts| value(texts, row))
-            .unwrap_or("");
-        let flags = flags
-            .as_ref()
-            .and_then(|flags| value(flags, row))
-            .unwrap_or("");
-        let most = (text.len() + 1).saturating_mul(put.len());
-        let matches = match replaces && !flags.contains('g') {
-            true => 1,
-            false if text.len() <= SHORT && most <= SMALL => text.len() + 1,
-            false => way.matches(text, pattern, flags)?,
-        };
-        // What stands for groups: all matches together are no longer than the text.
-        let groups = put.matches(['$', '\\']).count();
-        let row = [
-            matches.saturating_mul(put.len()),
-            groups.saturating_mul(text.len()),
-            text.len(),
-        ];
-        made = row.into_iter().fold(made, usize::saturating_add);
+        made = add(made, row.made(matches));
     }
-    Ok(if replaces { made } else { 0 })
+    Ok(made)
+}
+
+/// What a function is given for a row.
+struct Row<'a> {
+    text: &'a str,
+    pattern: &'a str,
+    /// What is put in the place of matches.
+    put: &'a str,
+    flags: &'a str,
+    replaces: bool,
+}
+
+impl Row<'_> {
+    /// Whether it goes on after the first match.
+    fn is_repeated(&self) -> bool {
+        !self.replaces || self.flags.contains('g')
+    }
+
+    fn most_matches(&self) -> usize {
+        match self.is_repeated() {
+            true => self.text.len() + 1,
+            false => 1,
+        }
+    }
+
+    /// How many bytes it makes of so many matches, at most.
+    fn made(&self, matches: usize) -> usize {
+        if !self.replaces {
+            return 0;
+        }
+        // What stands for groups: all matches together are no longer than the text.
+        let groups = self.put.matches(['$', '\\']).count() + 1;
+        let put = matches.saturating_mul(self.put.len());
+        put.saturating_add(groups.saturating_mul(self.text.len()))
+    }
 }
 
 fn texts(array: &ArrayRef) -> Result<StringViewArray> {
@@ -89,11 +119,11 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn matches(&mut self, text: &str, pattern: &str, flags: &str) -> Result<usize> {
-        let flags = flags.replace('g', "");
+    fn matches(&mut self, row: &Row<'_>) -> Result<usize> {
+        let flags = row.flags.replace('g', "");
         let pattern = match flags.as_str() {
-            "" => pattern.to_owned(),
-            flags => format!("(?{flags}){pattern}"),
+            "" => row.pattern.to_owned(),
+            flags => format!("(?{flags}){}", row.pattern),
         };
         let last = self.last.take().filter(|(last, _)| *last == pattern);
         let (_, regex) = self.last.insert(last.unwrap_or_else(|| {
@@ -101,7 +131,7 @@ impl<'a> Way<'a> {
             (pattern, regex)
         }));
         let mut count = 0;
-        for _ in regex.iter().flat_map(|regex| regex.find_iter(text)) {
+        for _ in regex.iter().flat_map(|regex| regex.find_iter(row.text)) {
             self.interrupt.check()?;
             count += 1;
         }

@@ -14,7 +14,7 @@ mod pieces;
 pub(in crate::query) use cost::Search;
 pub(in crate::query) use matches::made;
 pub(in crate::query) use operator::{BoundedPatterns, When, is_known_plain};
-pub(in crate::query) use pieces::in_pieces;
+pub(in crate::query) use pieces::{Flags, in_pieces};
 
 /// Functions that look for their second argument in the first, and how.
 const SEARCHING: &[(&str, Search)] = &[
@@ -30,6 +30,16 @@ const SEARCHING: &[(&str, Search)] = &[
     ("substr_index", Search::Text),
     ("strpos", Search::Compared),
 ];
+
+/// Which argument of a function holds the flags of its regular expression.
+pub(in crate::query) fn flags_of(function: &str) -> Flags {
+    match function {
+        "regexp_like" | "regexp_match" => Flags::Argument(2),
+        "regexp_count" | "regexp_replace" => Flags::Argument(3),
+        "regexp_instr" => Flags::Argument(4),
+        _ => Flags::Known(""),
+    }
+}
 
 /// How a function searches, if it does.
 pub(in crate::query) fn search_of(function: &str) -> Option<Search> {

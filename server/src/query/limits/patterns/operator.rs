@@ -20,7 +20,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinary, Colum
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::cost::{Search, is_plain};
-use super::pieces::in_pieces;
+use super::pieces::{Flags, in_pieces};
 use crate::query::limits::interrupt::Interrupt;
 
 /// Which operators a rule replaces.
@@ -78,7 +78,9 @@ impl BoundedPatterns {
         let is_replaced = match (self.when, pattern) {
             (When::First, Expr::Literal(..)) => !text.any_column_refs(),
             (When::First, _) => true,
-            (When::Last, pattern) => operator.search == Search::Regex || !is_known_plain(pattern),
+            (When::Last, pattern) => {
+                operator.search != Search::Like || !is_literally_plain(pattern)
+            }
         };
         if !is_replaced {
             return Transformed::no(expr);
@@ -95,8 +97,12 @@ impl BoundedPatterns {
     }
 }
 
-/// Whether a condition on a column is `LIKE` with a pattern that needs no automaton.
-pub(in crate::query) fn is_known_plain(pattern: &Expr) -> bool {
+/// Whether it is known that no automaton is needed.
+pub(in crate::query) fn is_known_plain(like: &Like) -> bool {
+    !like.case_insensitive && is_literally_plain(&like.pattern)
+}
+
+fn is_literally_plain(pattern: &Expr) -> bool {
     match pattern {
         Expr::Literal(value, _) => value.try_as_str().flatten().is_none_or(is_plain),
         _ => false,
@@ -112,12 +118,13 @@ struct Matcher {
 
 /// What an expression looks for, and in what.
 fn operands(expr: &Expr) -> Option<(Matcher, &Expr, &Expr)> {
-    let (operator, search, text, pattern) = match expr {
-        Expr::Like(like) => (liking(like)?, Search::Like, &like.expr, &like.pattern),
-        Expr::SimilarTo(like) => (resembling(like)?, Search::Regex, &like.expr, &like.pattern),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (*op, searching(*op)?, left, right),
+    let (operator, text, pattern) = match expr {
+        Expr::Like(like) => (liking(like)?, &like.expr, &like.pattern),
+        Expr::SimilarTo(like) => (resembling(like)?, &like.expr, &like.pattern),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (*op, left, right),
         _ => return None,
     };
+    let search = searching(operator)?;
     Some((Matcher { operator, search }, text, pattern))
 }
 
@@ -127,17 +134,18 @@ fn searching(operator: Operator) -> Option<Search> {
         | Operator::RegexIMatch
         | Operator::RegexNotMatch
         | Operator::RegexNotIMatch => Some(Search::Regex),
-        Operator::LikeMatch
-        | Operator::ILikeMatch
-        | Operator::NotLikeMatch
-        | Operator::NotILikeMatch => Some(Search::Like),
+        Operator::LikeMatch | Operator::NotLikeMatch => Some(Search::Like),
+        Operator::ILikeMatch | Operator::NotILikeMatch => Some(Search::Ilike),
         _ => None,
     }
 }
 
+/// The character that escapes others, if none is said.
+const ESCAPE: char = '\\';
+
 /// The operator of `LIKE`; none where DataFusion would say that it does not know the character for escapes.
 fn liking(like: &Like) -> Option<Operator> {
-    let known = like.escape_char.is_none();
+    let known = like.escape_char.is_none_or(|escape| escape == ESCAPE);
     known.then_some(match (like.negated, like.case_insensitive) {
         (false, false) => Operator::LikeMatch,
         (false, true) => Operator::ILikeMatch,
@@ -217,7 +225,12 @@ impl ScalarUDFImpl for Matching {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let bounds = (&self.interrupt, &self.values);
-        in_pieces(self.name(), self.operator.search, args, bounds, |args| {
+        let flags = match self.operator.operator {
+            Operator::RegexIMatch | Operator::RegexNotIMatch => Flags::Known("i"),
+            _ => Flags::Known(""),
+        };
+        let search = (self.operator.search, flags);
+        in_pieces(self.name(), search, args, bounds, |args| {
             evaluated(self.operator.operator, &args)
         })
     }

@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 32 << 20;
 /// Calls a function with the rows of a batch, of which the first argument is looked through for the second, in pieces.
 pub(in crate::query) fn in_pieces(
     name: &str,
-    search: Search,
+    (search, flags): (Search, Flags),
     args: ScalarFunctionArgs,
     (interrupt, values): (&Interrupt, &Arc<dyn MemoryPool>),
     call: impl Fn(ScalarFunctionArgs) -> Result<ColumnarValue>,
@@ -46,6 +46,14 @@ pub(in crate::query) fn in_pieces(
         return exec_err!("{name} takes a text and what to look for in it");
     };
     let (texts, patterns) = (Texts::new(texts)?, Texts::new(patterns)?);
+    let patterns = match flags {
+        Flags::Known("") => patterns,
+        Flags::Known(flags) => flagged(name, patterns, &Texts::one(flags), rows)?,
+        Flags::Argument(place) => match args.args.get(place) {
+            Some(flags) => flagged(name, patterns, &Texts::new(flags)?, rows)?,
+            None => patterns,
+        },
+    };
     let taken = MemoryConsumer::new(name).register(values);
     let mut found: Vec<ArrayRef> = Vec::new();
     let mut start = 0;
@@ -67,6 +75,37 @@ pub(in crate::query) fn in_pieces(
         true => call(args),
         false => Ok(ColumnarValue::Array(concat(&found)?)),
     }
+}
+
+/// Where the flags of regular expressions are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::query) enum Flags {
+    Known(&'static str),
+    /// In an argument of this place, if there is one.
+    Argument(usize),
+}
+
+/// The patterns as they are compiled, with their flags before them.
+fn flagged(name: &str, patterns: Texts, flags: &Texts, rows: usize) -> Result<Texts> {
+    let is_one = patterns.is_one && flags.is_one;
+    let rows = if is_one { 1 } else { rows };
+    let flag = |row| -> Result<Option<String>> {
+        let Some(pattern) = patterns.get(row) else {
+            return Ok(None);
+        };
+        let flags = flags.get(row).unwrap_or_default();
+        // Whatever else stood there would be a part of the pattern.
+        if let Some(other) = flags.chars().find(|flag| !flag.is_ascii_alphabetic()) {
+            return exec_err!("the flags of {name} are letters, and {other:?} is none");
+        }
+        let flags = flags.replace('g', "");
+        Ok(Some(match flags.as_str() {
+            "" => pattern.to_owned(),
+            flags => format!("(?{flags}){pattern}"),
+        }))
+    };
+    let values = (0..rows).map(flag).collect::<Result<_>>()?;
+    Ok(Texts { values, is_one })
 }
 
 fn slice(args: &ScalarFunctionArgs, rows: Range<usize>) -> ScalarFunctionArgs {
@@ -218,6 +257,13 @@ impl Texts {
         })
     }
 
+    fn one(text: &str) -> Self {
+        Self {
+            values: StringViewArray::from_iter_values([text]),
+            is_one: true,
+        }
+    }
+
     fn get(&self, row: usize) -> Option<&str> {
         let row = if self.is_one { 0 } else { row };
         let values = &self.values;
@@ -260,12 +306,18 @@ mod tests {
     fn pieces(args: ScalarFunctionArgs, interrupt: &Interrupt) -> Result<Vec<usize>> {
         let values: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(2 * PIECE_BYTES));
         let (rows, seen) = (args.number_rows, RefCell::new(Vec::new()));
-        let found = in_pieces("~", Search::Regex, args, (interrupt, &values), |args| {
-            assert!(values.reserved() <= PIECE_BYTES);
-            seen.borrow_mut().push(args.number_rows);
-            let found = BooleanArray::from(vec![true; args.number_rows]);
-            Ok(ColumnarValue::Array(Arc::new(found)))
-        })?;
+        let found = in_pieces(
+            "~",
+            (Search::Regex, Flags::Known("")),
+            args,
+            (interrupt, &values),
+            |args| {
+                assert!(values.reserved() <= PIECE_BYTES);
+                seen.borrow_mut().push(args.number_rows);
+                let found = BooleanArray::from(vec![true; args.number_rows]);
+                Ok(ColumnarValue::Array(Arc::new(found)))
+            },
+        )?;
         assert_eq!(found.into_array(rows)?.len(), rows);
         assert_eq!(values.reserved(), 0);
         Ok(seen.into_inner())

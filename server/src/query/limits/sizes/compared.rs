@@ -62,7 +62,7 @@ pub(super) fn searched(args: &[ArrayRef]) -> Result<usize> {
 }
 
 /// How many values a row has: those of a list, or one.
-fn length(array: &ArrayRef, row: usize) -> usize {
+pub(super) fn length(array: &ArrayRef, row: usize) -> usize {
     let length = match array.data_type() {
         _ if array.is_null(row) => return 0,
         DataType::List(_) => usize::try_from(array.as_list::<i32>().value_length(row)),
