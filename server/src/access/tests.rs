@@ -111,7 +111,18 @@ async fn tokens_that_are_not_good_are_told_why() {
         let claims = URL_SAFE_NO_PAD.encode(admin.to_string());
         format!("{head}.{claims}.").into_bytes()
     };
+    let beginning = |head: &str| {
+        let parts = [head, &admin.to_string(), ""].map(|part| URL_SAFE_NO_PAD.encode(part));
+        parts.join(".").into_bytes()
+    };
     for (bad, said) in [
+        (beginning("no JSON"), "has a header that cannot be read"),
+        (beginning("{}"), "has a header that cannot be read"),
+        (
+            beginning(r#"{"alg": 1}"#),
+            "has a header that cannot be read",
+        ),
+        (beginning(r#"{"alg": "HS256", "typ": 1}"#), "has a header"),
         (
             signed(admin.clone(), SECRET, HS512),
             "algorithm HS512 is not accepted, only HS256 is",

@@ -9,7 +9,9 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind as Problem;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
+};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -155,6 +157,14 @@ pub(super) fn verify(token: &[u8], key: &DecodingKey) -> Result<Access, Refusal>
     validation.validate_nbf = true;
     if let Some(algorithm) = other_algorithm(token) {
         return Err(Refusal::Algorithm(algorithm));
+    }
+    // The library tells a header as it tells claims.
+    if let Err(error) = decode_header(token)
+        && matches!(error.kind(), Problem::Json(_))
+    {
+        return Err(Refusal::Other(
+            "has a header that cannot be read (it is a JSON object with `alg`, which is HS256)",
+        ));
     }
     let decoded = decode::<Claims>(token, key, &validation);
     let claims = decoded.map_err(|error| match error.kind() {
