@@ -12,6 +12,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::address::Address;
 use crate::connection::Connection;
+use crate::credentials;
 use crate::over::Over;
 use crate::retry::Retry;
 use crate::{Error, ShootsClient};
@@ -251,9 +252,12 @@ impl ClientBuilder {
             endpoint = endpoint.http2_keep_alive_interval(interval);
         }
         if address.tls {
-            endpoint
-                .tls_config(self.tls())
-                .map_err(|error| refusal("the TLS settings cannot be used").with_source(error))
+            let tls = self.tls();
+            credentials::check(self.ca_certificate.as_deref(), self.identity.as_ref())?;
+            endpoint.tls_config(tls).map_err(|error| {
+                let problem = credentials::cause(&error);
+                refusal(&format!("the TLS settings cannot be used: {problem}")).with_source(error)
+            })
         } else if self.has_tls_settings() {
             Err(refusal(
                 "certificates and domain names need a grpc+tls:// address",

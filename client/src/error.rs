@@ -36,6 +36,7 @@ struct Failure {
     message: String,
     code: Option<Code>,
     end: End,
+    setting: Option<&'static str>,
     source: Option<Cause>,
 }
 
@@ -46,6 +47,9 @@ enum End {
     Settled,
     /// The server was not reached; it knows nothing of the call.
     Unsent,
+    /// The server did not accept who is at this end, and so looked at nothing of the call. Asked again, it says the same, or
+    /// less: what it says is lost if it closes before the call is written.
+    Refused,
     /// The connection broke; the server may have carried out the call.
     Broken,
     /// This end gave up waiting; the server may have carried out the call.
@@ -59,6 +63,7 @@ impl Error {
             message: message.into(),
             code: None,
             end: End::Settled,
+            setting: None,
             source: None,
         }))
     }
@@ -84,10 +89,17 @@ impl Error {
         self.kind() == ErrorKind::OutcomeUnknownError
     }
 
+    /// The setting that cannot be used, as the method of [`ClientBuilder`](crate::ClientBuilder) is called, where one of those
+    /// for encryption is what is wrong.
+    pub fn setting(&self) -> Option<&'static str> {
+        self.0.setting
+    }
+
     /// Whether the server broke the connection off because it asks for a certificate of the client, and was shown none, or
-    /// one of an authority that it does not know ([`identity`](crate::ClientBuilder::identity)).
+    /// one that it does not accept: expired, for another use, of an authority that it does not know
+    /// ([`identity`](crate::ClientBuilder::identity)). Nothing of the call happened then.
     pub fn asks_for_certificate(&self) -> bool {
-        matches!(self.0.end, End::Unsent | End::Broken) && is_about_certificate(&self.0.message)
+        self.0.end == End::Refused
     }
 
     /// Whether the connection ended under the call. That is all there is to see of a server that refuses a connection
@@ -98,6 +110,13 @@ impl Error {
         matches!(self.0.end, End::Unsent | End::Broken) && told()
     }
 
+    /// Whether what came is no HTTP/2. That is all there is to see over `grpc://` of a server that encrypts its connections:
+    /// read as a frame of HTTP/2, its refusal is far too long.
+    pub fn is_another_protocol(&self) -> bool {
+        matches!(self.0.end, End::Unsent | End::Broken)
+            && self.0.message.contains("frame with invalid size")
+    }
+
     /// Whether a call that only reads may be repeated: the server could not be reached, or
     /// said that it is not available. Not after giving up, which would double the time that
     /// the caller allowed.
@@ -105,7 +124,7 @@ impl Error {
         match self.0.end {
             End::Unsent | End::Broken => true,
             End::Settled => self.kind() == ErrorKind::UnavailableError,
-            End::GivenUp => false,
+            End::Refused | End::GivenUp => false,
         }
     }
 
@@ -114,18 +133,37 @@ impl Error {
         self
     }
 
+    /// The same, about a setting for encryption.
+    pub(crate) fn of_setting(mut self, setting: &'static str) -> Self {
+        self.0.setting = Some(setting);
+        self
+    }
+
     fn ended(mut self, end: End) -> Self {
         self.0.end = end;
         self
+    }
+
+    /// The connection failed at this end, as far as `end`; what is told of it may say more.
+    fn disconnected(message: String, end: End) -> Self {
+        if is_about_certificate(&message) {
+            let message = format!(
+                "{message}; the server seems to ask for a valid client certificate of an authority that it knows"
+            );
+            return Self::new(ErrorKind::UnavailableError, message).ended(End::Refused);
+        }
+        let end = match is_never_sent(&message) {
+            true => End::Unsent,
+            false => end,
+        };
+        Self::new(ErrorKind::UnavailableError, message).ended(end)
     }
 
     /// The server could not be reached at all.
     pub(crate) fn unreachable(address: &str, cause: impl Into<Cause>) -> Self {
         let cause = cause.into();
         let message = format!("cannot connect to {address}: {}", chain(&*cause));
-        Self::new(ErrorKind::UnavailableError, explained(message))
-            .with_source(cause)
-            .ended(End::Unsent)
+        Self::disconnected(message, End::Unsent).with_source(cause)
     }
 
     /// No answer came in time.
@@ -199,12 +237,7 @@ impl From<Status> for Error {
             } else {
                 ("the connection to the server failed", End::Broken)
             };
-            Self::new(
-                ErrorKind::UnavailableError,
-                explained(format!("{what}: {}", chain(&status))),
-            )
-            .with_source(status)
-            .ended(end)
+            Self::disconnected(format!("{what}: {}", chain(&status)), end).with_source(status)
         } else {
             let message = match status.message() {
                 "" => format!("the server ended the call with {code:?}"),
@@ -217,26 +250,26 @@ impl From<Status> for Error {
     }
 }
 
-/// The same, with what an alert about certificates means.
-fn explained(message: String) -> String {
-    match is_about_certificate(&message) {
-        true => format!(
-            "{message}; the server seems to ask for a valid client certificate of an authority that it knows"
-        ),
-        false => message,
-    }
+/// Whether the call never was on its way: the connection had ended when it was to be written. The transport tells that in
+/// these words, and of nothing else.
+fn is_never_sent(told: &str) -> bool {
+    told.contains("operation was canceled") && told.ends_with("connection closed")
 }
 
-/// Whether an alert is about the certificate of this end. It comes after the connection has come about, and what carries it
-/// is told as text alone.
+/// Whether an alert is about the certificate of this end. For this end the connection has come about by then, and what
+/// carries the alert is told as text alone. A server reads nothing of a call before it knows who is there.
 fn is_about_certificate(told: &str) -> bool {
     let alert = told.split("received fatal alert: ").nth(1);
     let alerts = [
         "CertificateRequired",
         "CertificateExpired",
+        "CertificateRevoked",
         "CertificateUnknown",
         "UnknownCA",
         "BadCertificate",
+        // It is for another use.
+        "UnsupportedCertificate",
+        "AccessDenied",
         // Another authority has the name of the one that the server knows.
         "DecryptError",
         "HandshakeFailure",
@@ -375,6 +408,56 @@ mod tests {
             "it is unknown whether the delete happened: no answer to delete within 1s; look \
              before repeating it"
         );
+    }
+
+    /// The error of a call whose connection ended with this.
+    fn cut(told: &str) -> Error {
+        Error::from(Status::from_error(Box::new(std::io::Error::other(
+            told.to_owned(),
+        ))))
+    }
+
+    #[test]
+    fn a_change_of_somebody_whose_certificate_is_refused_did_not_happen() {
+        for alert in [
+            "CertificateRequired",
+            "CertificateExpired",
+            "CertificateRevoked",
+            "CertificateUnknown",
+            "UnknownCA",
+            "BadCertificate",
+            "UnsupportedCertificate",
+            "DecryptError",
+        ] {
+            let refused = cut(&format!("received fatal alert: {alert}")).of_change("the put");
+            assert_eq!(refused.kind(), ErrorKind::UnavailableError, "{refused}");
+            assert!(refused.asks_for_certificate(), "{refused}");
+            assert!(!refused.is_transient() && !refused.is_cut_off());
+            let told = refused.to_string();
+            assert!(told.contains(alert) && told.contains("valid client certificate"));
+            assert!(!told.contains("unknown whether"), "{told}");
+        }
+        let other = cut("received fatal alert: InternalError").of_change("the put");
+        assert!(other.is_outcome_unknown() && !other.asks_for_certificate());
+    }
+
+    #[test]
+    fn a_change_that_never_was_sent_did_not_happen_and_one_that_was_may_have() {
+        let closed = cut("operation was canceled: connection closed").of_change("the put");
+        assert_eq!(closed.kind(), ErrorKind::UnavailableError);
+        assert!(closed.is_cut_off() && closed.is_transient());
+        for told in ["Connection reset by peer", "broken pipe"] {
+            let cut = cut(told).of_change("the put");
+            assert!(cut.is_outcome_unknown() && cut.is_cut_off(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_known_as_another_protocol() {
+        assert!(cut("http2 error: frame with invalid size").is_another_protocol());
+        assert!(!cut("broken pipe").is_another_protocol());
+        let said = Error::from(Status::internal("frame with invalid size"));
+        assert!(!said.is_another_protocol());
     }
 
     #[test]

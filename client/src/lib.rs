@@ -64,6 +64,7 @@ mod client;
 mod columns;
 mod combine;
 mod connection;
+mod credentials;
 mod error;
 #[cfg(feature = "export")]
 mod export;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use crate::place::{command, data, server_command};
@@ -44,6 +44,12 @@ impl Secured {
         write("client.pem", client.pem());
         write("client.key", client_key.serialize_pem());
         write("secret", "a secret of thirty-two bytes, or more".to_owned());
+        let others_key = KeyPair::generate().unwrap();
+        let mut others = CertificateParams::new(Vec::new()).unwrap();
+        others.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let others = others.signed_by(&others_key, &issuer).unwrap();
+        write("others.pem", others.pem());
+        write("others.key", others_key.serialize_pem());
         let mut server = server_command()
             .current_dir(folder.path())
             .args([
@@ -172,6 +178,63 @@ fn a_server_that_asks_for_a_certificate_is_told_as_such_with_the_flags() {
     let known = ["--certificate", "client.pem", "--key", "client.key", "ls"];
     let known = secured.run(&token, &known);
     assert!(known.status.success(), "{known:?}");
+}
+
+#[test]
+fn who_shows_a_certificate_that_is_not_accepted_is_told_where_the_reason_is() {
+    let secured = Secured::with(&["--client-ca-file", "ca.pem"]);
+    let token = secured.token(&["--admin"]);
+    let airlines = data("airlines.csv");
+    for _ in 0..4 {
+        for call in [&["buckets"][..], &["put", &airlines, "--quiet"]] {
+            let shown = ["--certificate", "others.pem", "--key", "others.key"];
+            let refused = secured.run(&token, &[&shown[..], call].concat());
+            let told = String::from_utf8(refused.stderr).unwrap();
+            assert!(told.contains("expired, for another use"), "{told}");
+            assert!(told.contains("its log has the reason"), "{told}");
+            // What the server says is lost if it closes while the call is being written.
+            if told.contains("fatal alert") {
+                assert_eq!(refused.status.code(), Some(6), "{told}");
+                assert!(!told.contains("unknown whether"), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_named_with_what_is_wrong() {
+    let secured = Secured::start();
+    for (certificate, key, said) in [
+        ("client.pem", "server.key", "do not belong together"),
+        ("client.key", "client.pem", "are swapped"),
+        ("secret", "client.key", "holds no certificate"),
+    ] {
+        let given = ["--certificate", certificate, "--key", key, "ls"];
+        let refused = secured.run("none", &given);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains(said), "{told}");
+        let files = format!("--certificate {certificate}, --key {key}");
+        assert!(told.contains(&files), "{told}");
+    }
+    let ca = secured
+        .command()
+        .args(["--ca", "client.key", "ls"])
+        .output()
+        .unwrap();
+    assert_eq!(ca.status.code(), Some(2), "{ca:?}");
+    let told = String::from_utf8(ca.stderr).unwrap();
+    assert!(told.contains("--ca client.key"), "{told}");
+}
+
+#[test]
+fn a_plain_address_of_a_server_that_encrypts_is_told_as_such() {
+    let secured = Secured::start();
+    let plain = secured.url.replace("grpc+tls://", "grpc://");
+    let outcome = command().args(["--server", &plain, "ls"]).output().unwrap();
+    assert_eq!(outcome.status.code(), Some(6), "{outcome:?}");
+    let told = String::from_utf8(outcome.stderr).unwrap();
+    assert!(told.contains("grpc+tls:// instead of grpc://"), "{told}");
 }
 
 #[test]

@@ -220,6 +220,61 @@ async fn a_server_may_ask_for_the_certificate_of_a_client() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_client_whose_certificate_is_not_accepted_did_not_happen() {
+    let (authority, clients, files) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
+    let ca = file(files.path(), "clients.pem", clients.certificate());
+    let [cert, key] = authority.server().write(files.path());
+    let ca = format!("--client-ca-file={}", ca.display());
+    let server = Server::with(&[&cert, &key, &ca]).await;
+    // One for servers, and one that has expired.
+    for refused in [clients.only_server(), clients.expired_client()] {
+        for _ in 0..5 {
+            let client = ShootsClient::builder(server.url())
+                .ca_certificate(authority.certificate())
+                .identity(&refused.certificate, &refused.key);
+            let error = match client.connect().await {
+                Ok(client) => client.delete("one/a").await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert!(
+                error.asks_for_certificate() || error.is_cut_off(),
+                "{error}"
+            );
+            if error.asks_for_certificate() {
+                assert_eq!(error.kind(), ErrorKind::UnavailableError, "{error}");
+            }
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_goes_with_its_own_key_and_what_else_is_given_is_told_as_what_it_is() {
+    let (one, another) = (Authority::new().client(), Authority::new().client());
+    let (certificate, key) = (one.certificate.as_str(), one.key.as_str());
+    for (first, second, said) in [
+        (certificate, another.key.as_str(), "do not belong together"),
+        (key, certificate, "are swapped"),
+        (certificate, certificate, "key is a certificate"),
+        (key, key, "certificate is a private key"),
+        (certificate, "no pem", "key holds no private key"),
+        ("no pem", key, "certificate holds no certificate"),
+    ] {
+        let builder = ShootsClient::builder("grpc+tls://localhost:1").identity(first, second);
+        let error = builder.connect_lazy().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequestError);
+        assert_eq!(error.setting(), Some("identity"));
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let authority = ShootsClient::builder("grpc+tls://localhost:1").ca_certificate(key);
+    let error = authority.connect_lazy().unwrap_err();
+    assert_eq!(error.setting(), Some("ca_certificate"));
+    assert!(error.to_string().contains("is a private key"), "{error}");
+    let own = ShootsClient::builder("grpc+tls://localhost:1").identity(certificate, key);
+    assert!(own.connect_lazy().is_ok());
+}
+
+#[tokio::test]
 async fn histories_travel_between_servers_with_tls_and_a_scoped_token() {
     let (authority, files) = (Authority::new(), TempDir::new().unwrap());
     let office = encrypted(&authority, &files).await;

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 
 /// An authority, and the folder with what it signed.
 pub(crate) struct Authority {
@@ -36,6 +39,22 @@ impl Authority {
     pub(crate) fn server(&self) -> Signed {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         self.sign(CertificateParams::new(names).unwrap())
+    }
+
+    /// For servers and nothing else.
+    pub(crate) fn only_server(&self) -> Signed {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(params)
+    }
+
+    /// For a client, long ago.
+    pub(crate) fn expired_client(&self) -> Signed {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.sign(params)
     }
 
     /// For a client.

@@ -33,7 +33,8 @@ impl Place {
     pub(crate) async fn connect(&self, begins: bool) -> Result<Connected, Failure> {
         match &self.at {
             At::Server(address) => {
-                let client = self.builder(address)?.connect().await?;
+                let connected = self.builder(address)?.connect().await;
+                let client = connected.map_err(|error| self.with_files(error))?;
                 Ok(Connected {
                     client,
                     embedded: None,
@@ -44,22 +45,54 @@ impl Place {
         }
     }
 
-    /// The same failure, with the flags that help where a server wants to know who comes.
+    /// The same failure, with the flags that help where the server does not want to know who comes, or is met as another
+    /// kind of server than it is.
     pub(crate) fn advised(&self, failure: Failure) -> Failure {
-        let nameless = match &self.at {
-            At::Server(address) => address.starts_with("grpc+tls://") && self.identity.is_none(),
-            At::Store(_) => false,
+        let At::Server(address) = &self.at else {
+            return failure;
         };
-        match failure {
-            Failure::Client(error, _) if error.asks_for_certificate() => {
-                Failure::Client(error, ": show it one with --certificate and --key")
+        let Failure::Client(error, said) = failure else {
+            return failure;
+        };
+        let advice = if error.asks_for_certificate() {
+            match self.identity {
+                Some(_) => {
+                    ": the server may not accept the one of --certificate (expired, for another use, of another authority); its log has the reason"
+                }
+                None => ": show it one with --certificate and --key",
             }
-            Failure::Client(error, _) if nameless && error.is_cut_off() => Failure::Client(
-                error,
-                "; if the server cuts off every call, it may ask for a client certificate: show it one with --certificate and --key",
+        } else if error.is_another_protocol() && is_plain(address) {
+            "; the server may encrypt its connections: then its address begins with grpc+tls:// instead of grpc://"
+        } else if error.is_cut_off() {
+            match self.identity {
+                _ if is_plain(address) => {
+                    "; if the server cuts off every call, it may encrypt its connections: then its address begins with grpc+tls:// instead of grpc://"
+                }
+                Some(_) => {
+                    "; if the server cuts off every call, it may not accept the certificate of --certificate (expired, for another use, of another authority); its log has the reason"
+                }
+                None => {
+                    "; if the server cuts off every call, it may ask for a client certificate: show it one with --certificate and --key"
+                }
+            }
+        } else {
+            said
+        };
+        Failure::Client(error, advice)
+    }
+
+    /// A failure to connect, with the files that it is about.
+    fn with_files(&self, error: shoots_client::Error) -> Failure {
+        let files = match (error.setting(), &self.ca, &self.identity) {
+            (Some("ca_certificate"), Some(ca), _) => format!("--ca {}", ca.display()),
+            (Some("identity"), _, Some((certificate, key))) => format!(
+                "--certificate {}, --key {}",
+                certificate.display(),
+                key.display()
             ),
-            other => other,
-        }
+            _ => return error.into(),
+        };
+        Failure::usage(format!("{error} ({files})"))
     }
 
     fn builder(&self, address: &str) -> Result<ClientBuilder, Failure> {
@@ -116,6 +149,13 @@ impl Place {
             new,
         })
     }
+}
+
+/// Whether an address is one of unencrypted connections, as the client takes it.
+fn is_plain(address: &str) -> bool {
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme);
+    let scheme = scheme.unwrap_or_default().to_ascii_lowercase();
+    !["grpc+tls", "grpcs", "https"].contains(&scheme.as_str())
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, Failure> {

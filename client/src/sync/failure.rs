@@ -39,10 +39,11 @@ fn misled(location: &str, error: &crate::Error) -> Option<&'static str> {
         Some(TlsError::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => Some("; its certificate has expired, and has to be replaced there"),
-        None if error.asks_for_certificate() => {
-            Some(": let the remote's `certificate` and `key` say where one and its key are")
-        }
-        None if location.starts_with("grpc://") && is_another_protocol(error) => Some(
+        None if error.asks_for_certificate() => Some(
+            ": let the remote's `certificate` and `key` say where one and its key are; if they do, its log says what is wrong \
+                 with that one",
+        ),
+        None if location.starts_with("grpc://") && error.is_another_protocol() => Some(
             "; it seems to encrypt its connections: if so, the remote's URL begins with grpc+tls:// instead of grpc://",
         ),
         None if error.is_cut_off() && location.starts_with("grpc://") => Some(
@@ -51,7 +52,8 @@ fn misled(location: &str, error: &crate::Error) -> Option<&'static str> {
         ),
         None if error.is_cut_off() => Some(
             "; see whether it runs, then ask again: what has arrived is not sent again. If it cuts every call, it may ask for a \
-             certificate: let the remote's `certificate` and `key` say where one of an authority that it knows and its key are",
+             certificate, or not accept the one it is shown (expired, for another use, of another authority), which its log tells: \
+             let the remote's `certificate` and `key` say where one of an authority that it knows and its key are",
         ),
         _ => None,
     }
@@ -75,11 +77,6 @@ fn refused(error: &crate::Error) -> Option<&TlsError> {
         };
     }
     None
-}
-
-/// Whether what came is no HTTP/2: read as a frame of that, the refusal of a TLS server is far too long.
-fn is_another_protocol(error: &crate::Error) -> bool {
-    error.to_string().contains("frame with invalid size")
 }
 
 /// An answer that is longer than what it can mean.
