@@ -331,10 +331,11 @@ impl Frame {
     /// `dry_run`, only says what would be removed.
     ///
     /// Readers that are at it will fail, and are told why. A frame whose log is damaged can be purged, too; nothing of it stays
-    /// but, if it was a plain file once, that it is gone.
+    /// but, if it was a plain file once, that it is gone. Of a plain file that has no log, and cannot be read, the file itself goes:
+    /// no other way leads past it to the name. One that can be read is not touched.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame,
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there never was such a frame, or it is a plain file that can be read,
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if a snapshot holds on to it.
     pub async fn purge(&self, dry_run: bool) -> Result<PurgeResult> {
         let log = self.frame_log();
@@ -362,7 +363,7 @@ impl Frame {
             }
         }
         if head.is_none() && objects.0.is_empty() {
-            return Err(log.not_found());
+            return self.purge_spoilt_file(dry_run).await;
         }
         let goes_on = head.is_some() && (dry_run || self.publish_emptied().await?);
         if goes_on {
@@ -379,6 +380,27 @@ impl Frame {
         Ok(PurgeResult {
             objects: objects.count(),
             bytes: objects.bytes(),
+            dry_run,
+        })
+    }
+
+    /// Removes the plain file of a frame that is nothing else, if it is no Parquet.
+    async fn purge_spoilt_file(&self, dry_run: bool) -> Result<PurgeResult> {
+        let log = self.frame_log();
+        let Some((path, bytes)) = plain::place(log, log.objects()).await? else {
+            return Err(log.not_found());
+        };
+        match plain::find(log).await {
+            Ok(_) => return Err(log.not_found()),
+            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) => return Err(error),
+        }
+        if !dry_run {
+            log.objects().remove(&path).await?;
+        }
+        Ok(PurgeResult {
+            objects: 1,
+            bytes,
             dry_run,
         })
     }

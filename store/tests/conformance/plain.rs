@@ -17,6 +17,7 @@ on_every_place!(
     a_replaced_plain_file_can_be_had_back,
     a_deleted_plain_file_stays_deleted_and_can_be_undeleted,
     a_file_that_is_not_parquet_breaks_no_listing,
+    a_purge_removes_a_file_that_is_not_parquet_and_no_other,
     folders_of_an_older_program_are_buckets,
 );
 
@@ -114,6 +115,31 @@ async fn a_file_that_is_not_parquet_breaks_no_listing(place: &Place) {
         );
     }
     store.buckets().await.unwrap();
+}
+
+async fn a_purge_removes_a_file_that_is_not_parquet_and_no_other(place: &Place) {
+    place.write("f.parquet", "these are notes").await;
+    place.write("good.parquet", parquet(0..3)).await;
+    let store = place.open().await;
+    let spoilt = frame(&store, "f");
+    let refused = try_put(&spoilt, Replace, rows([1])).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Damaged, "{refused}");
+    for dry_run in [true, false] {
+        let purged = spoilt.purge(dry_run).await.unwrap();
+        assert_eq!((purged.objects, purged.bytes), (1, 15));
+    }
+    for store in [&store, &place.open().await] {
+        let error = frame(store, "f").snapshot(None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let refused = frame(store, "good").purge(false).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+    }
+    let nothing = spoilt.purge(false).await.unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::NotFound, "{nothing}");
+    put(&spoilt, Error, rows([7])).await;
+    let store = place.open().await;
+    assert_eq!(numbers(&frame(&store, "f")).await, [7]);
+    assert_eq!(numbers(&frame(&store, "good")).await, [0, 1, 2]);
 }
 
 async fn folders_of_an_older_program_are_buckets(place: &Place) {

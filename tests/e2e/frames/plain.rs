@@ -50,7 +50,7 @@ async fn a_segment_is_a_parquet_file_of_the_rows_and_can_be_put_in_a_bucket() {
 }
 
 #[tokio::test]
-async fn a_plain_file_is_not_purged_and_the_error_says_what_it_is() {
+async fn a_plain_file_is_not_purged_unless_it_cannot_be_read_and_the_error_says_what_it_is() {
     let server = Server::start().await;
     let client = server.client().await;
     let segment = segment(&server, &client).await;
@@ -59,6 +59,13 @@ async fn a_plain_file_is_not_purged_and_the_error_says_what_it_is() {
     let words = ["name", "plain file", "delete the file"];
     assert_refused(refused, ErrorKind::InvalidRequestError, &words);
     assert_eq!(get(&client, "plain").await.num_rows(), 50);
+    // What cannot be read is no use to anybody, and is in the way of its name.
+    let garbage = server.folder().path().join("garbage.parquet");
+    std::fs::write(&garbage, "no Parquet").unwrap();
+    let purged = client.frame("garbage").purge().send().await.unwrap();
+    assert_eq!((purged.objects, purged.bytes), (1, 10));
+    assert!(!garbage.exists());
+    put(&client, "garbage", PutMode::Error, rows(0..3)).await;
     server.stop().await;
 }
 
