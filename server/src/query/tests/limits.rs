@@ -506,18 +506,25 @@ async fn windows_that_are_watched_give_what_they_should() {
 #[tokio::test]
 async fn values_that_are_large_by_their_type_are_refused_or_come_in_small_batches() {
     let lake = lake().await;
-    for kind in ["FixedSizeBinary(2000000000)", "FixedSizeList(200000000, Int64)"] {
+    for kind in [
+        "FixedSizeBinary(2000000000)",
+        "FixedSizeList(200000000, Int64)",
+    ] {
         for sql in [
             format!("SELECT arrow_cast(NULL, '{kind}')"),
             format!("SELECT count(arrow_try_cast(n, '{kind}')) FROM numbers"),
-            format!("SELECT n FROM numbers WHERE n IN (SELECT 1 FROM numbers GROUP BY arrow_cast(NULL, '{kind}'))"),
+            format!(
+                "SELECT n FROM numbers WHERE n IN (SELECT 1 FROM numbers GROUP BY arrow_cast(NULL, '{kind}'))"
+            ),
         ] {
             let error = lake.refused("numbers", &sql).await;
             assert!(error.message.contains("at most 16777216"), "{sql}: {error}");
         }
     }
     let kind = "FixedSizeList(100000, Int64)";
-    let sql = format!("SELECT arrow_cast(CASE WHEN n < 0 THEN [1] END, '{kind}') FROM range(0, 100) AS r(n)");
+    let sql = format!(
+        "SELECT arrow_cast(CASE WHEN n < 0 THEN [1] END, '{kind}') FROM range(0, 100) AS r(n)"
+    );
     let plan = lake.plan("numbers", &sql).await.unwrap();
     let rows: Vec<RecordBatch> = plan.run().await.unwrap().try_collect().await.unwrap();
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);

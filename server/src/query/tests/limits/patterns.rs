@@ -128,6 +128,10 @@ async fn what_would_take_very_long_in_one_text_is_refused() {
         "regexp_like(repeat('ab', 10000000), '(a|b)*a(a|b){200}c')",
         "repeat('ab', 2000000 + n) LIKE '%' || repeat('a%b', 1000) || n",
         "repeat('ab', 2000000 + n) SIMILAR TO '(a|b)*a(a|b){900}c'",
+        "repeat('ab', 2000000 + n) LIKE '%' || repeat('a%b', 1000) || n ESCAPE '\\'",
+        "repeat('a', 5000000 + n) ~* (repeat('a', 20000) || 'b')",
+        "repeat('a', 5000000 + n) ILIKE '%' || repeat('a', 20000) || 'b%'",
+        "regexp_like(repeat('a', 5000000 + n), repeat('a', 20000) || 'b', 'i')",
         "strpos(repeat('a', 10000000 + n), repeat('a', 100000) || 'b') > 0",
     ] {
         let sql = format!("SELECT count(*) FROM numbers WHERE n = 3 AND {condition}");
@@ -136,6 +140,14 @@ async fn what_would_take_very_long_in_one_text_is_refused() {
             error.message.contains("shorten the text or the pattern"),
             "{sql}: {error}"
         );
+    }
+    for call in [
+        "regexp_count(s, 'zz', 1, 'i)[ab]*a[ab]{200}([^ab]')",
+        "regexp_like(s, 'zz', 'i)[ab]*a[ab]{200}([^ab]')",
+    ] {
+        let sql = format!("SELECT {call} FROM (SELECT repeat('ab', 100 + n) AS s FROM numbers)");
+        let error = lake.refused("numbers", &sql).await;
+        assert!(error.message.contains("are letters"), "{sql}: {error}");
     }
     let long = format!(
         "SELECT count(*) FROM numbers WHERE 'a' ~ repeat('a', {})",
@@ -169,6 +181,10 @@ async fn replacing_is_limited_by_what_it_makes() {
         (
             "regexp_replace(repeat('ab', 10000), 'a', 'xyz', 'g')",
             40_000,
+        ),
+        (
+            "regexp_replace(repeat('a', 97), 'zzz', repeat('b', 64000), 'g')",
+            97,
         ),
         (
             "regexp_replace('ab' || repeat('c', 10000), '(a)(b)', '\\2\\1')",
