@@ -329,9 +329,9 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        // An operator in its place would be worked out at once, and unbounded.
+        // What takes the place of a call may be worked out at once, and unbounded; so are the constants of this one.
         let is_constant = args.iter().all(|arg| !arg.any_column_refs());
-        if self.search.is_some() && is_constant {
+        if is_constant || self.name() == "concat_ws" {
             return Ok(ExprSimplifyResult::Original(args));
         }
         self.inner().simplify(args, info)

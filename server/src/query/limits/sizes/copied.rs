@@ -84,7 +84,13 @@ pub(super) fn listed(args: &[ArrayRef]) -> Result<usize> {
         return Ok(0);
     };
     let put = sum_of_rows(list, put);
-    Ok(put.saturating_add(together(args)?.saturating_mul(TEXT_OF_NUMBER)))
+    let longer = match list.data_type() {
+        DataType::List(item) | DataType::LargeList(item) if item.data_type().is_numeric() => {
+            TEXT_OF_NUMBER
+        }
+        _ => 1,
+    };
+    Ok(put.saturating_add(together(args)?.saturating_mul(longer)))
 }
 
 /// A list, with the third argument in the place of all of its values.
