@@ -30,7 +30,19 @@ pub(in crate::query) fn check(plan: &LogicalPlan) -> Result<()> {
 
 /// Refuses an expression that does.
 pub(in crate::query) fn check_cast(expr: &Expr) -> Result<()> {
-    let width = match expr {
+    let width = cast_width(expr);
+    if width > LARGEST {
+        return exec_err!(
+            "each value of a type that the statement casts to takes {width} bytes, and at most {LARGEST} are made; use a \
+             list without a fixed length, or a shorter one"
+        );
+    }
+    Ok(())
+}
+
+/// What a value takes because of the type that an expression casts to, if it does.
+fn cast_width(expr: &Expr) -> usize {
+    match expr {
         Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) => {
             width(field.data_type())
         }
@@ -39,24 +51,25 @@ pub(in crate::query) fn check_cast(expr: &Expr) -> Result<()> {
                 Some(Expr::Literal(told, _)) => ScalarValue::try_as_str(told).flatten(),
                 _ => None,
             };
-            told.and_then(|told| DataType::from_str(told).ok())
-                .map_or(0, |kind| width(&kind))
+            let told = told.and_then(|told| DataType::from_str(told).ok());
+            told.map_or(0, |kind| width(&kind))
         }
         _ => 0,
-    };
-    if width > LARGEST {
-        return exec_err!(
-            "each value of a type that the statement casts to takes {width} bytes, and at most {LARGEST} are made; use              a list without a fixed length, or a shorter one"
-        );
     }
-    Ok(())
 }
 
 /// What a row of the widest node of a plan takes because of its types.
 pub(in crate::query) fn widest(plan: &LogicalPlan) -> Result<usize> {
     let mut widest = 0;
     plan.apply_with_subqueries(|node| {
-        widest = widest.max(all(node.schema().as_arrow().fields()));
+        let mut made = all(node.schema().as_arrow().fields());
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                made = made.saturating_add(cast_width(expr));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        widest = widest.max(made);
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(widest)
