@@ -60,6 +60,7 @@ use directory::Directory;
 pub(crate) use directory::IdSource;
 pub(crate) use failure::{nothing_done, outcome_unknown};
 pub(crate) use misplaced::misplaced;
+pub(crate) use reading::NoFile;
 
 /// Objects that are deleted at the same time.
 const DELETES_AT_ONCE: usize = 10;

@@ -240,13 +240,24 @@ impl Error {
         )
     }
 
-    /// Whether it is about one frame, and others can be read all the same: its objects are damaged, or made by a newer
-    /// program, or the system refuses this program one of its files.
+    /// Whether it is about one frame or bucket, and others can be read all the same: its objects are damaged, or made by a
+    /// newer program, or the system refuses this program one of its files.
     #[must_use]
     pub fn is_of_one_frame(&self) -> bool {
         match &*self.0 {
             Cause::Io { source, .. } => trouble::is_of_one_file(&**source),
             _ => matches!(self.kind(), ErrorKind::Damaged | ErrorKind::Newer),
+        }
+    }
+
+    /// The same in words for whoever knows the objects and not where this machine keeps them.
+    pub(crate) fn without_paths(&self) -> String {
+        match &*self.0 {
+            Cause::Io { doing, source } => match trouble::of_the_system(&**source) {
+                Some(said) => format!("{doing}: {said}"),
+                None => self.to_string(),
+            },
+            _ => self.to_string(),
         }
     }
 

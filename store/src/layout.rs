@@ -100,12 +100,13 @@ pub(crate) fn snapshot_attempt(name: &SnapshotName, id: &str) -> Path {
     path(&format!("{}/{id}.json", snapshot_attempts(name)))
 }
 
-/// Whether a folder or an object belongs to the rules of buckets, to snapshots or to remotes, not to frames.
+/// Whether a folder or an object belongs to buckets or their rules, to snapshots or to remotes, not to frames.
 pub(crate) fn is_beside_frames(path: &Path) -> bool {
     let mut parts = path.parts();
     let (first, second) = (parts.next(), parts.next());
     let of_all = first.is_some_and(|part| [SNAPSHOTS, REMOTES].contains(&part.as_ref()));
-    of_all || second.is_some_and(|part| part.as_ref() == BUCKET_SETTINGS)
+    let of_buckets = [BUCKET_MARKER, BUCKET_SETTINGS];
+    of_all || second.is_some_and(|part| of_buckets.contains(&part.as_ref()))
 }
 
 /// Whether an object of those has this path, and no folder.
@@ -114,7 +115,11 @@ pub(crate) fn is_object_beside_frames(path: &Path) -> bool {
     let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
     let is_object = matches!(
         parts.as_slice(),
-        [SNAPSHOTS, _] | [SNAPSHOTS, ATTEMPTS, _, _] | [REMOTES, _, _] | [_, BUCKET_SETTINGS, _]
+        [_, BUCKET_MARKER]
+            | [SNAPSHOTS, _]
+            | [SNAPSHOTS, ATTEMPTS, _, _]
+            | [REMOTES, _, _]
+            | [_, BUCKET_SETTINGS, _]
     );
     is_object && path.as_ref().ends_with(".json")
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyMode, CopyOptions, Error as ObjectError, ListResult, ObjectMeta, ObjectStore,
@@ -20,6 +20,7 @@ use object_store::{
 use crate::activity::{BlockUse, CacheUse, Operations};
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::remote::trouble;
 
 /// The most that an object may have that is read as a whole. Lists of segments are the largest, with some hundred bytes
 /// for each; segments themselves are read in parts.
@@ -355,10 +356,21 @@ impl Objects {
         Ok(listed.unwrap_or_default())
     }
 
-    /// How many objects there are below a folder, and how many bytes they have together.
+    /// How many objects there are below a folder, and how many bytes they have together. Those below a folder that the system
+    /// does not let this program read are left out.
     pub(crate) async fn measure(&self, folder: &Path) -> Result<(u64, u64)> {
         self.requests.lists.fetch_add(1, Ordering::Relaxed);
         let objects = self.store.list(Some(folder));
+        let objects = objects.filter_map(|object| {
+            let object = match object {
+                Err(error) if trouble::is_of_one_file(&error) => {
+                    tracing::warn!(%error, "objects are left out of what is used");
+                    None
+                }
+                object => Some(object),
+            };
+            std::future::ready(object)
+        });
         let measured = objects.try_fold((0, 0), |(count, bytes), object| {
             std::future::ready(Ok((count + 1, bytes + object.size)))
         });

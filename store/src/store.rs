@@ -102,7 +102,8 @@ impl Store {
         Frame::new(Arc::clone(&self.shared), id)
     }
 
-    /// The buckets that exist, by name. The bucket without a name is not among them.
+    /// The buckets that exist, by name. The bucket without a name is not among them. One that the system does not let this
+    /// program look into is: it must not hide the others, and whoever uses it is told.
     ///
     /// # Errors
     /// If the storage cannot be read.
@@ -110,7 +111,13 @@ impl Store {
         let names = self.bucket_folders().await?;
         let existing = stream::iter(names)
             .map(|name| async move {
-                let exists = self.bucket_exists(&name).await?;
+                let exists = match self.bucket_exists(&name).await {
+                    Err(error) if error.is_of_one_frame() => {
+                        tracing::warn!(bucket = %name, %error, "a bucket cannot be looked at");
+                        true
+                    }
+                    exists => exists?,
+                };
                 Ok::<_, Error>(exists.then_some(name))
             })
             .buffered(self.shared.parallel_frames())
@@ -140,8 +147,7 @@ impl Store {
     /// # Errors
     /// If the storage cannot be read.
     pub async fn bucket_exists(&self, bucket: &BucketName) -> Result<bool> {
-        let marker = layout::bucket_marker(bucket);
-        if self.shared.objects.size(&marker).await?.is_some() {
+        if self.is_marked(bucket).await? {
             return Ok(true);
         }
         let found = self.look(Some(bucket), Freshness::Tolerant).await?;
@@ -255,10 +261,22 @@ impl Store {
         Ok((found.live, found.unreadable))
     }
 
+    /// Whether a bucket was made. What lies in the place of its marker says so, too: without it there was nothing to take
+    /// the place of.
+    async fn is_marked(&self, bucket: &BucketName) -> Result<bool> {
+        let marker = layout::bucket_marker(bucket);
+        match self.shared.objects.size(&marker).await {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                tracing::warn!(%bucket, %error, "a bucket has no marker to be read");
+                Ok(true)
+            }
+            size => Ok(size?.is_some()),
+        }
+    }
+
     /// An error if a bucket has neither frames nor a marker.
     pub(crate) async fn expect_bucket<F>(&self, bucket: &BucketName, frames: &[F]) -> Result<()> {
-        let marker = layout::bucket_marker(bucket);
-        if frames.is_empty() && self.shared.objects.size(&marker).await?.is_none() {
+        if frames.is_empty() && !self.is_marked(bucket).await? {
             let (what, name) = ("bucket", bucket.to_string());
             return Err(Cause::NotFound { what, name }.into());
         }

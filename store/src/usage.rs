@@ -16,11 +16,13 @@ impl Store {
     /// What a bucket takes up (`Some(None)`: the one without a name), or each of them (`None`).
     ///
     /// The rows are those of the newest states; the stored bytes are all there are, older versions' and those that wait
-    /// for the sweep too. It looks at every frame and lists every object.
+    /// for the sweep too. It looks at every frame and lists every object. Of all buckets, one that the system does not let
+    /// this program look into is left out with a warning in the program's log, as are the objects of such folders.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket.
     pub async fn usage(&self, bucket: Option<Option<&BucketName>>) -> Result<UsageResult> {
+        let everything = bucket.is_none();
         let buckets: Vec<Option<BucketName>> = match bucket {
             Some(bucket) => vec![bucket.cloned()],
             None => {
@@ -29,8 +31,17 @@ impl Store {
             }
         };
         let used = stream::iter(buckets)
-            .map(|bucket| async move { self.bucket_usage(bucket).await })
-            .buffered(PARALLEL_BUCKETS);
+            .map(|bucket| async move {
+                match self.bucket_usage(bucket).await {
+                    Err(error) if everything && error.is_of_one_frame() => {
+                        tracing::warn!(%error, "a bucket is left out of what is used");
+                        Ok(None)
+                    }
+                    used => used.map(Some),
+                }
+            })
+            .buffered(PARALLEL_BUCKETS)
+            .try_filter_map(|used| std::future::ready(Ok(used)));
         let buckets = used.try_collect().await?;
         let space = self.shared().space.as_ref();
         let free_bytes = match space {

@@ -247,7 +247,10 @@ fn entries(path: &FsPath, location: &Path) -> Result<Vec<Entry>> {
         let is_folder = kind.is_some_and(|kind| kind.is_dir());
         let is_misplaced = match is_folder {
             true => layout::is_object_beside_frames(&child),
-            false => !is_file && layout::is_beside_frames(location),
+            false => {
+                let is_beside = layout::is_beside_frames(location);
+                !is_file && (is_beside || layout::is_object_beside_frames(&child))
+            }
         };
         if is_folder || ((is_file || is_misplaced) && reachable(&child)) {
             found.push(Entry {

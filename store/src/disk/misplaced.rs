@@ -1,7 +1,7 @@
 //! What lies in the place of an object and is none: a directory, a pipe, a link that leads nowhere.
 //!
-//! Among frames such a thing is missed, because a log says what must be there. Of the objects beside frames (rules,
-//! remotes, snapshots) nothing says so but their names in a listing: to pass one over would mean that there is no rule.
+//! Among frames such a thing is missed, because a log says what must be there. Of the objects beside frames (buckets'
+//! markers, rules, remotes, snapshots) nothing says so but their names in a listing: to pass one over would mean that there is no rule.
 //! So a listing of their folders has it, and to read it, as to list a folder in whose place something else lies, is this
 //! error. It is looked at and never opened: a pipe would be waited for.
 

@@ -23,6 +23,11 @@ use super::misplaced;
 /// What is read at once when it is opened, in bytes.
 const SHORT: u64 = 64 << 10;
 
+/// What was opened is none.
+#[derive(Debug, thiserror::Error)]
+#[error("it is a named pipe, a socket or a device, and no file")]
+pub(crate) struct NoFile;
+
 /// A file, or a part of it.
 pub(super) fn get(
     directory: &Directory,
@@ -105,8 +110,7 @@ impl Opened {
             return Err(not_found(location));
         }
         if !opened.metadata.is_file() {
-            let kind = "it is a named pipe, a socket or a device, and no file";
-            return Err(opened.failed(io::Error::other(kind)));
+            return Err(opened.failed(io::Error::other(NoFile)));
         }
         Ok(opened)
     }

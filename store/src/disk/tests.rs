@@ -1,6 +1,8 @@
 //! What the disk store promises, watched through its fsyncs: what was on the disk when a name appeared, and what a
 //! failure at each step leaves behind.
 
+#[cfg(unix)]
+mod apart;
 mod full;
 mod link;
 mod listing;

@@ -10,6 +10,8 @@ use object_store::Error as ObjectError;
 use object_store::client::{HttpError, HttpErrorKind};
 use rustix::io::Errno;
 
+use crate::disk::NoFile;
+
 /// Where machines of AWS, Google and Azure ask who they are; asked only when there are no other credentials.
 const WHO_AM_I: [&str; 4] = [
     "/latest/api/token",
@@ -69,27 +71,38 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Trouble {
         .unwrap_or(Trouble::Other)
 }
 
-/// Whether the system refuses a file or folder for what it is. Whatever else the system lacks (open files, memory) says
+/// What this machine's file system says, without the path that it says it of.
+pub(crate) fn of_the_system<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let mut causes = std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        StdError::source(*error)
+    });
+    causes.find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether a file or folder is refused for what it is. Whatever else the system lacks (open files, memory) says
 /// nothing about a single one.
 pub(crate) fn is_of_one_file(error: &(dyn StdError + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
         StdError::source(*error)
     });
     causes.any(|cause| {
-        let cause = cause.downcast_ref::<io::Error>();
-        let errno = cause.and_then(Errno::from_io_error);
-        errno.is_some_and(|errno| {
-            [
-                Errno::ACCESS,
-                Errno::PERM,
-                Errno::LOOP,
-                Errno::NOTDIR,
-                Errno::ISDIR,
-                Errno::NXIO,
-                Errno::IO,
-            ]
-            .contains(&errno)
-        })
+        let Some(cause) = cause.downcast_ref::<io::Error>() else {
+            return false;
+        };
+        let is_no_file = cause.get_ref().is_some_and(|inner| inner.is::<NoFile>());
+        is_no_file
+            || Errno::from_io_error(cause).is_some_and(|errno| {
+                [
+                    Errno::ACCESS,
+                    Errno::PERM,
+                    Errno::LOOP,
+                    Errno::NOTDIR,
+                    Errno::ISDIR,
+                    Errno::NXIO,
+                    Errno::IO,
+                ]
+                .contains(&errno)
+            })
     })
 }
 
@@ -181,6 +194,8 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOSPC] {
             assert!(!of(errno), "{errno}");
         }
+        assert!(is_of_one_file(&io::Error::other(NoFile)));
+        assert!(!is_of_one_file(&io::Error::other("a range")));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Store {
         while let Some((frame, look)) = looks.next().await {
             match look {
                 Ok(known) => tracked.extend(known),
-                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Newer) => {
+                Err(error) if error.is_of_one_frame() => {
                     tracing::warn!(%error, %frame, "a frame is left out of the listing");
                 }
                 Err(error) => return Err(error),

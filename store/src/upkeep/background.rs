@@ -193,6 +193,10 @@ impl Worker {
         for bucket in buckets.collect::<Vec<_>>() {
             let frames = match self.store.logged_frames(bucket.as_ref()).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.is_of_one_frame() => {
+                    tracing::warn!(%error, "a bucket was not looked after");
+                    continue;
+                }
                 frames => frames?,
             };
             for frame in frames {

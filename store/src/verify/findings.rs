@@ -22,7 +22,7 @@ impl Checked {
         match outcome {
             Ok(_) => Ok(Self::Sound(bytes)),
             Err(error) if error.is_of_the_storage() => Err(error),
-            Err(error) => Ok(Self::Damaged(error.to_string())),
+            Err(error) => Ok(Self::Damaged(error.without_paths())),
         }
     }
 }

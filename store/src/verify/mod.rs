@@ -2,10 +2,10 @@
 //!
 //! Everything that a version needs which can still be read is looked at: the log's entries and how they follow each
 //! other ([`history`]), checkpoints, schemas, deletion vectors and segments, each against its hash ([`frame`]); of
-//! the segments, all or a sample are read. With a bucket its rule is looked at, and with all buckets what lies beside them:
-//! snapshots and remotes. Nothing comes from a cache. Damage is reported and never ends the check
-//! ([`findings`]); a storage that cannot be reached does. What a frame takes in memory meanwhile are the names of its
-//! objects; bytes are streamed.
+//! the segments, all or a sample are read. With a bucket its marker and rule are looked at, and with all buckets what lies
+//! beside them: snapshots and remotes. Nothing comes from a cache. Damage is reported and never ends the check
+//! ([`findings`]), nor does what the system does not let this program look into; a storage that cannot be reached does.
+//! What a frame takes in memory meanwhile are the names of its objects; bytes are streamed.
 
 mod findings;
 mod frame;
@@ -16,7 +16,8 @@ use object_store::path::Path;
 use shoots_proto::action::{VerifyRequest, VerifyResult};
 use shoots_proto::name::{BucketName, FrameId};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
+use crate::frame_log::FrameLog;
 use crate::layout;
 use crate::objects::Objects;
 use crate::remotes;
@@ -75,7 +76,7 @@ impl Store {
             (Some(name), _) => {
                 let (bucket, name) = (request.bucket.clone(), name.clone());
                 let frame = self.frame(&FrameId { bucket, name });
-                let found = frame::check(frame.frame_log(), &sample).await?;
+                let found = verify_frame(frame.frame_log(), &sample).await?;
                 findings.add(found.ok_or_else(|| frame.frame_log().not_found())?);
             }
             (None, false) => {
@@ -107,8 +108,15 @@ impl Store {
         sample: &Sample,
         must_exist: bool,
     ) -> Result<Findings> {
-        let names = self.candidates(bucket).await?.into_keys();
-        let names: Vec<_> = names.collect();
+        let names: Vec<_> = match self.candidates(bucket).await {
+            Err(error) if error.is_of_one_frame() => {
+                let mut findings = Findings::default();
+                let folder = layout::bucket_folder(bucket);
+                findings.note(&folder, Checked::Damaged(error.without_paths()));
+                return Ok(findings);
+            }
+            names => names?.into_keys().collect(),
+        };
         if let Some(bucket) = bucket.filter(|_| must_exist) {
             self.expect_bucket(bucket, &names).await?;
         }
@@ -116,22 +124,22 @@ impl Store {
             .map(|name| async move {
                 let bucket = bucket.cloned();
                 let frame = self.frame(&FrameId { bucket, name });
-                let log = frame.frame_log();
-                (log.paths().folder(), frame::check(log, sample).await)
+                verify_frame(frame.frame_log(), sample).await
             })
             .buffered(PARALLEL_FRAMES);
         let settings = layout::bucket_settings(bucket);
         let mut findings = self
             .verify_records(&settings, retention::check_stored)
             .await?;
-        while let Some((folder, found)) = checks.next().await {
-            match found {
-                Err(error) if error.is_of_one_frame() => {
-                    findings.frames += 1;
-                    findings.note(&folder, Checked::Damaged(error.to_string()));
-                }
-                found => findings.add(found?.unwrap_or_default()),
+        if let Some(bucket) = bucket {
+            let marker = layout::bucket_marker(bucket);
+            let look = self.shared().objects.uncached().size(&marker).await;
+            if let checked @ Checked::Damaged(_) = Checked::after(0, look)? {
+                findings.note(&marker, checked);
             }
+        }
+        while let Some(found) = checks.next().await {
+            findings.add(found?.unwrap_or_default());
         }
         Ok(findings)
     }
@@ -145,8 +153,8 @@ impl Store {
         let objects = self.shared().objects.uncached();
         let mut findings = Findings::default();
         let listed = match objects.list_all(folder).await {
-            Err(error) if error.kind() == ErrorKind::Damaged => {
-                findings.note(folder, Checked::Damaged(error.to_string()));
+            Err(error) if error.is_of_one_frame() => {
+                findings.note(folder, Checked::Damaged(error.without_paths()));
                 return Ok(findings);
             }
             listed => listed?,
@@ -156,6 +164,20 @@ impl Store {
             findings.note(&object.location, Checked::after(object.size, read)?);
         }
         Ok(findings)
+    }
+}
+
+/// Checks a frame, of which it is a finding that it cannot be looked at; none if there is nothing of this name.
+async fn verify_frame(log: &FrameLog, sample: &Sample) -> Result<Option<Findings>> {
+    match frame::check(log, sample).await {
+        Err(error) if error.is_of_one_frame() => {
+            let mut findings = Findings::default();
+            findings.frames = 1;
+            let folder = log.paths().folder();
+            findings.note(&folder, Checked::Damaged(error.without_paths()));
+            Ok(Some(findings))
+        }
+        found => found,
     }
 }
 

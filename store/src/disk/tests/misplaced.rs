@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{Error, ErrorKind, Frame, PutOptions, Store};
 
 /// What can lie there, and a word of what is said of it.
-const OBJECTS: [(&str, &str); 5] = [
+pub(super) const OBJECTS: [(&str, &str); 5] = [
     ("folder", "a folder"),
     ("link to nowhere", "a link"),
     ("loop", "a link"),
@@ -31,7 +31,7 @@ const FOLDERS: [(&str, &str); 5] = [
 ];
 
 /// Puts something in the place of what is there.
-fn put_in_place(what: &str, path: &FsPath) {
+pub(super) fn put_in_place(what: &str, path: &FsPath) {
     match path.is_dir() {
         true => std::fs::rename(path, path.with_extension("away")).unwrap(),
         false => std::fs::remove_file(path).unwrap(),
@@ -57,12 +57,12 @@ fn keep(versions: u64) -> Retention {
     }
 }
 
-fn rows(number: i64) -> RecordBatch {
+pub(super) fn rows(number: i64) -> RecordBatch {
     let numbers: ArrayRef = std::sync::Arc::new(Int64Array::from(vec![number]));
     RecordBatch::try_from_iter([("n", numbers)]).unwrap()
 }
 
-async fn put(frame: &Frame, number: i64) {
+pub(super) async fn put(frame: &Frame, number: i64) {
     let options = PutOptions::mode(PutMode::Replace);
     let mut writer = frame.put(rows(number).schema(), options).await.unwrap();
     writer.write(rows(number)).await.unwrap();
