@@ -138,6 +138,42 @@ async fn a_token_opens_what_it_says_and_only_over_tls() {
     server.stop().await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_bucket_that_cannot_be_looked_at_is_nobody_elses_trouble() {
+    let (authority, files, folder) = (Authority::new(), TempDir::new().unwrap(), fresh_folder());
+    let secret = file(files.path(), "secret", &format!("{SECRET}\n"));
+    let mut flags = authority.server().write(files.path()).to_vec();
+    flags.push(format!("--secret-file={}", secret.display()));
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let server = Server::on(&folder, &flags).await;
+    let admin = client(&server, &authority, &token(SECRET, &["--admin"]).await).await;
+    put(&admin, "open/f", PutMode::Error, rows(0..3)).await;
+    let hidden = folder.path().join("hidden");
+    std::fs::create_dir(&hidden).unwrap();
+    std::os::unix::fs::symlink("_bucket.json", hidden.join("_bucket.json")).unwrap();
+    let scoped = client(&server, &authority, &token(SECRET, &["--read=open"]).await).await;
+    let buckets = scoped.buckets().await.unwrap();
+    assert_eq!(
+        buckets.iter().map(|b| b.as_str()).collect::<Vec<_>>(),
+        ["open"]
+    );
+    let listed = scoped.list().all_buckets().send_all().await.unwrap();
+    assert_eq!((listed.frames.len(), listed.unreadable.len()), (1, 0));
+    let usage = scoped.usage().all_buckets().send().await.unwrap();
+    assert_eq!(usage.buckets.len(), 1);
+    let missing = scoped
+        .sql("open/f", "SELECT * FROM open.nothing")
+        .collect_one()
+        .await;
+    let told = missing.unwrap_err().to_string();
+    assert!(!told.contains("hidden"), "{told}");
+    let seen = admin.buckets().await.unwrap();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    admin.list().all_buckets().send_all().await.unwrap();
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_token_that_is_called_back_opens_nothing_any_more() {
     let (authority, files) = (Authority::new(), TempDir::new().unwrap());

@@ -131,9 +131,14 @@ impl Directory {
         }))
     }
 
-    /// An error if there is no root directory, or another one than was opened.
+    /// An error if there is no root directory, or another one than was opened, or one that this process is not let into.
     pub(super) fn check_place(&self) -> Result<()> {
-        Ok(self.open()?.check_place()?)
+        let root = self.open()?;
+        root.check_place()?;
+        match fs::read_dir(&root.path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failure::refused("list", &root.path, error).into()),
+        }
     }
 
     /// The root directory, made if need be, and if it is still the one that was opened.

@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 
 use shoots_client::{ErrorKind, PutMode};
 
+use crate::operating::pages::{address_of, page};
 use crate::refusal::assert_refused;
 use crate::rows::{get, put, rows};
-use crate::server::{Server, binary, fresh_folder, run};
+use crate::server::{Server, binary, fresh_folder, run, until};
 
 /// The user that owns nothing.
 const NOBODY: u32 = 65_534;
@@ -95,5 +96,30 @@ async fn a_folder_that_is_closed_is_read_and_written_once_it_is_open_again() {
     assert_eq!(get(&client, "a").await, rows(0..200));
     let checked = client.verify().all_buckets().send().await.unwrap();
     assert!(checked.ok, "{checked:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_let_into_its_folder_is_not_ready_until_it_is() {
+    let folder = fresh_folder();
+    let Some(command) = restrained(folder.path()) else {
+        eprintln!("skipped: nobody may not run the server");
+        return;
+    };
+    let location = folder.path().to_str().unwrap();
+    let flags = ["--metrics-port", "0"];
+    let mut server = Server::of(command, location, &folder, &flags).await;
+    let address = address_of(&mut server).await;
+    let is = |wanted: u16| {
+        let address = address.clone();
+        until("it says so", async move || {
+            page(&address, "/readyz").await.0 == wanted
+        })
+    };
+    is(200).await;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o000)).unwrap();
+    is(503).await;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    is(200).await;
     server.stop().await;
 }

@@ -7,7 +7,7 @@ mod log;
 mod memory;
 mod messages;
 mod metrics;
-mod pages;
+pub(crate) mod pages;
 mod readers;
 
 pub(crate) use self::pages::{address_of, page, value};

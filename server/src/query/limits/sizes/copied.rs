@@ -28,27 +28,18 @@ pub(super) fn padded(args: &[ArrayRef]) -> Result<usize> {
     let [value, length, with @ ..] = args else {
         return Ok(0);
     };
-    let least = match value.data_type() {
-        DataType::List(item) | DataType::LargeList(item) => item
-            .data_type()
-            .primitive_width()
-            .unwrap_or(size_of::<u64>()),
-        _ => 1,
+    let (least, most) = match value.data_type() {
+        DataType::List(item) | DataType::LargeList(item) => {
+            let least = item.data_type().primitive_width();
+            (least.unwrap_or(size_of::<u64>()), usize::MAX)
+        }
+        _ => (1, char::MAX_LEN_UTF8),
     };
     let lengths = counts(length)?;
     Ok(sum(lengths.iter().enumerate().map(|(row, length)| {
-        let with = with.first().map_or(0, |with| unit(with, row));
+        let with = with.first().map_or(0, |with| row_size(with, row).min(most));
         length.saturating_mul(least.max(with))
     })))
-}
-
-/// What a character of a text takes at most, or a value.
-fn unit(with: &ArrayRef, row: usize) -> usize {
-    let bytes = row_size(with, row);
-    match with.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => bytes.min(char::MAX_LEN_UTF8),
-        _ => bytes,
-    }
 }
 
 /// A text in which each occurrence of the second argument becomes the third.
