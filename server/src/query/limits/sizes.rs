@@ -199,6 +199,19 @@ impl Bounded {
 
     /// Takes what the call is about to make.
     fn take(&self, args: &ScalarFunctionArgs) -> Result<MemoryReservation> {
+        let taken = MemoryConsumer::new(self.name()).register(&self.values);
+        let made = self.made(args)?;
+        if made > SMALL {
+            taken.try_grow(made)?;
+        }
+        Ok(taken)
+    }
+
+    /// How many bytes the call is about to make, roughly.
+    fn made(&self, args: &ScalarFunctionArgs) -> Result<usize> {
+        if self.estimate.is_none() && self.search != Some(Search::Matches) {
+            return Ok(0);
+        }
         let constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
         let rows = match args.args.iter().all(constant) {
             true => 1,
@@ -206,16 +219,10 @@ impl Bounded {
         };
         let arrays = args.args.iter().map(|arg| arg.to_array(rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        let taken = MemoryConsumer::new(self.name()).register(&self.values);
-        let estimate = match (self.estimate, self.search) {
-            (Some(estimate), _) => estimate(&arrays)?,
-            (None, Some(Search::Matches)) => patterns::made(self.name(), &arrays, &self.interrupt)?,
-            (None, _) => 0,
-        };
-        if estimate > SMALL {
-            taken.try_grow(estimate)?;
+        match self.estimate {
+            Some(estimate) => estimate(&arrays),
+            None => patterns::made(self.name(), &arrays, &self.interrupt),
         }
-        Ok(taken)
     }
 
     fn call(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
