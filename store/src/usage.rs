@@ -22,18 +22,28 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such bucket.
     pub async fn usage(&self, bucket: Option<Option<&BucketName>>) -> Result<UsageResult> {
-        let everything = bucket.is_none();
-        let buckets: Vec<Option<BucketName>> = match bucket {
-            Some(bucket) => vec![bucket.cloned()],
+        match bucket {
+            Some(bucket) => {
+                let used = self.bucket_usage(bucket.cloned()).await?;
+                self.told(vec![used]).await
+            }
             None => {
                 let named = self.buckets().await?.into_iter().map(Some);
-                std::iter::once(None).chain(named).collect()
+                self.usage_of_each(std::iter::once(None).chain(named).collect())
+                    .await
             }
-        };
+        }
+    }
+
+    /// The same of some of all buckets; `None` is the one without a name.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    pub async fn usage_of_each(&self, buckets: Vec<Option<BucketName>>) -> Result<UsageResult> {
         let used = stream::iter(buckets)
             .map(|bucket| async move {
                 match self.bucket_usage(bucket).await {
-                    Err(error) if everything && error.is_of_one_frame() => {
+                    Err(error) if error.is_of_one_frame() => {
                         tracing::warn!(%error, "a bucket is left out of what is used");
                         Ok(None)
                     }
@@ -42,7 +52,11 @@ impl Store {
             })
             .buffered(PARALLEL_BUCKETS)
             .try_filter_map(|used| std::future::ready(Ok(used)));
-        let buckets = used.try_collect().await?;
+        self.told(used.try_collect().await?).await
+    }
+
+    /// What buckets take up, beside the room that is left.
+    async fn told(&self, buckets: Vec<BucketUsage>) -> Result<UsageResult> {
         let space = self.shared().space.as_ref();
         let free_bytes = match space {
             Some(space) => space.free().await?,

@@ -121,7 +121,7 @@ impl Coherent for UsageRequest {
 }
 
 /// What buckets take up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(expecting = "a JSON object")]
 pub struct UsageResult {
     /// The buckets asked for, the default bucket first, then by name.

@@ -219,30 +219,13 @@ impl CallerStore {
         &self,
         bucket: Option<Option<&BucketName>>,
     ) -> Result<UsageResult, Failure> {
-        let buckets = match bucket {
-            Some(bucket) => {
-                self.access.require(Right::Read, bucket)?;
-                return Ok(self.store.usage(Some(bucket)).await?);
-            }
-            None => self.all_buckets().await?,
+        let Some(bucket) = bucket else {
+            // What is wrong with others is not this caller's to know.
+            let buckets = self.all_buckets().await?;
+            return Ok(self.store.usage_of_each(buckets).await?);
         };
-        let mut all = UsageResult::default();
-        for bucket in buckets {
-            let usage = self.store.usage(Some(bucket.as_ref())).await;
-            match (usage.map_err(Failure::from), bucket) {
-                (Ok(usage), _) => {
-                    all.buckets.extend(usage.buckets);
-                    (all.free_bytes, all.low_space_bytes) =
-                        (usage.free_bytes, usage.low_space_bytes);
-                }
-                (Err(failure), _) if failure.is_not_found() => {}
-                (Err(failure), Some(bucket)) if failure.is_of_storage() => {
-                    warn!(%bucket, %failure, "passed over, because it cannot be looked through");
-                }
-                (Err(failure), _) => return Err(failure),
-            }
-        }
-        Ok(all)
+        self.access.require(Right::Read, bucket)?;
+        Ok(self.store.usage(Some(bucket)).await?)
     }
 
     /// Takes a snapshot, which keeps versions of frames, so that it needs the right to write to all of their buckets.

@@ -12,6 +12,8 @@ use datafusion::arrow::compute::cast;
 use datafusion::common::Result;
 use regex::Regex;
 
+use super::flags_of;
+use super::pieces::{Flags, with_flags};
 use crate::query::limits::interrupt::Interrupt;
 
 /// Texts up to this size, in bytes, are short: reading the rest of one at each match does not take long.
@@ -27,13 +29,15 @@ pub(in crate::query) fn made(
     interrupt: &Interrupt,
 ) -> Result<usize> {
     let replaces = function == "regexp_replace";
-    let flags = if function == "regexp_instr" { 4 } else { 3 };
     let column = |place: usize| args.get(place).map(texts).transpose();
     let (Some(texts), Some(patterns)) = (column(0)?, column(1)?) else {
         return Ok(0);
     };
     let put = if replaces { column(2)? } else { None };
-    let flags = column(flags)?;
+    let flags = match flags_of(function) {
+        Flags::Argument(place) => column(place)?,
+        Flags::Known(_) => None,
+    };
     let row = |row: usize| {
         Some(Row {
             text: value(&texts, row)?,
@@ -120,11 +124,7 @@ impl<'a> Way<'a> {
     }
 
     fn matches(&mut self, row: &Row<'_>) -> Result<usize> {
-        let flags = row.flags.replace('g', "");
-        let pattern = match flags.as_str() {
-            "" => row.pattern.to_owned(),
-            flags => format!("(?{flags}){}", row.pattern),
-        };
+        let pattern = with_flags(row.pattern, row.flags);
         let last = self.last.take().filter(|(last, _)| *last == pattern);
         let (_, regex) = self.last.insert(last.unwrap_or_else(|| {
             let regex = Regex::new(&pattern).ok();

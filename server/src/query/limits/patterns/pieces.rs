@@ -98,14 +98,18 @@ fn flagged(name: &str, patterns: Texts, flags: &Texts, rows: usize) -> Result<Te
         if let Some(other) = flags.chars().find(|flag| !flag.is_ascii_alphabetic()) {
             return exec_err!("the flags of {name} are letters, and {other:?} is none");
         }
-        let flags = flags.replace('g', "");
-        Ok(Some(match flags.as_str() {
-            "" => pattern.to_owned(),
-            flags => format!("(?{flags}){pattern}"),
-        }))
+        Ok(Some(with_flags(pattern, flags)))
     };
     let values = (0..rows).map(flag).collect::<Result<_>>()?;
     Ok(Texts { values, is_one })
+}
+
+/// A pattern as it is compiled: `g` is not one of the pattern's own flags.
+pub(super) fn with_flags(pattern: &str, flags: &str) -> String {
+    match flags.replace('g', "").as_str() {
+        "" => pattern.to_owned(),
+        flags => format!("(?{flags}){pattern}"),
+    }
 }
 
 fn slice(args: &ScalarFunctionArgs, rows: Range<usize>) -> ScalarFunctionArgs {
